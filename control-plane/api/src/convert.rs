@@ -1,0 +1,1 @@
+//! The convert rules of the API.

@@ -1,0 +1,1 @@
+//! The defaults rules of the API.

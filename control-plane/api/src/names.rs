@@ -1,0 +1,1 @@
+//! The names rules of the API.

@@ -1,0 +1,1 @@
+//! The object rules of the API.

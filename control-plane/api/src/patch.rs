@@ -1,0 +1,1 @@
+//! The patch rules of the API.

@@ -1,0 +1,1 @@
+//! The quantity rules of the API.

@@ -1,0 +1,1 @@
+//! The status rules of the API.

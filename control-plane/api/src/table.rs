@@ -1,0 +1,1 @@
+//! The table rules of the API.

@@ -1,0 +1,1 @@
+//! The time rules of the API.

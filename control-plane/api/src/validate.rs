@@ -1,0 +1,1 @@
+//! The validate rules of the API.
