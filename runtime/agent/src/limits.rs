@@ -1,0 +1,85 @@
+//! The node's limits and rhythms, in one place. Where upstream's kubelet has the same knob the
+//! value is its default, unless a line says why not.
+
+use std::time::Duration;
+
+/// Pods a node offers to hold: an idle Wasm pod is a hundred times smaller than a process.
+pub const DEFAULT_PODS: u32 = 10_000;
+
+/// How often the node's Lease is renewed.
+pub const LEASE_RENEW: Duration = Duration::from_secs(10);
+/// How long the Lease says the node is alive after a renewal.
+pub const LEASE_DURATION_SECONDS: i32 = 40;
+/// How often an unchanged node status is written anyway, for its heartbeat times.
+pub const NODE_STATUS_PERIOD: Duration = Duration::from_secs(300);
+/// How often the node's own facts (disk, runtime health) are looked at. They have no event.
+pub const NODE_FACTS_PERIOD: Duration = Duration::from_secs(60);
+/// First and longest pause between attempts when the API server does not answer.
+pub const API_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Free space of the data folder's disk below which the node says DiskPressure, in percent.
+pub const DISK_PRESSURE_PERCENT: u64 = 5;
+/// Available memory below which the node says MemoryPressure (kubelet's `memory.available<100Mi`).
+pub const MEMORY_PRESSURE_BYTES: u64 = 100 << 20;
+
+/// First and longest pause before a crashed container starts again, and before a failed image
+/// pull or container creation is tried again.
+pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+/// A container that ran this long starts its back-off over.
+pub const BACKOFF_RESET: Duration = Duration::from_secs(600);
+/// How long ErrImagePull is shown before it turns into ImagePullBackOff.
+pub const PULL_ERROR_SHOWN: Duration = Duration::from_secs(2);
+/// First and longest pause while a ConfigMap, Secret or other prerequisite is missing: short,
+/// because people create them moments later.
+pub const CONFIG_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// The shortest time a container gets between SIGTERM and kill, in seconds.
+pub const MIN_GRACE_SECONDS: i64 = 1;
+
+/// Container starts (create, compile, start) under way at once. Image pulls have their own limit,
+/// so that a slow registry does not hold these up.
+pub const CONCURRENT_STARTS: usize = 64;
+/// Image pulls under way at once.
+pub const CONCURRENT_PULLS: usize = 8;
+/// How long a status that only says "being created" is held back: usually the container runs
+/// before, and one write is saved on the path to Running.
+pub const STATUS_DEFER: Duration = Duration::from_millis(100);
+
+/// Events waiting to be sent; more are dropped, oldest kept.
+pub const EVENT_QUEUE: usize = 1_000;
+/// Events sent per second, and in a burst (kubelet's eventRecordQPS and eventBurst).
+pub const EVENT_RATE: (f64, f64) = (50.0, 100.0);
+/// Per object: tokens for new events, and seconds until one comes back (client-go's spam filter).
+pub const EVENT_SPAM: (f64, f64) = (25.0, 300.0);
+/// Different messages of one reason and object within `EVENT_SIMILAR_WINDOW` before they are
+/// folded into one "(combined from similar events)".
+pub const EVENT_SIMILAR_MAX: usize = 10;
+pub const EVENT_SIMILAR_WINDOW: Duration = Duration::from_secs(600);
+/// Objects the event recorder remembers for counting.
+pub const EVENT_CACHE: usize = 4_096;
+/// Bytes of an event's message; longer ones are cut.
+pub const EVENT_MESSAGE_MAX: usize = 1_024;
+
+/// Bytes of a termination message read from its file.
+pub const TERMINATION_MESSAGE_MAX: usize = 4_096;
+/// Lines and bytes of log a termination message falls back to.
+pub const TERMINATION_LOG_LINES: usize = 80;
+pub const TERMINATION_LOG_BYTES: usize = 2_048;
+/// Bytes of an error message put into a pod's status; longer ones are cut.
+pub const STATUS_MESSAGE_MAX: usize = 4_096;
+
+/// Size at which a container's log is rotated, files kept per container, and how often that is
+/// looked at while containers run.
+pub const LOG_MAX_BYTES: u64 = 10 << 20;
+pub const LOG_MAX_FILES: usize = 5;
+pub const LOG_ROTATE_PERIOD: Duration = Duration::from_secs(10);
+/// The longest line the log reader holds; a longer one is passed on in pieces.
+pub const LOG_LINE_MAX: usize = 256 << 10;
+/// Log streams served at once.
+pub const LOG_STREAMS: usize = 256;
+/// Connections of the kubelet API at once, and the time a handshake and a request head may take.
+pub const API_CONNECTIONS: usize = 512;
+pub const API_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Bytes of one rendered ConfigMap or Secret volume: the API's own limit of one object.
+pub const VOLUME_BYTES_MAX: usize = 3 << 20;
+/// Bytes of all environment values of one container.
+pub const ENV_BYTES_MAX: usize = 4 << 20;
