@@ -1,0 +1,15 @@
+//! The contract between a node agent and a container runtime: CRI v1.
+//!
+//! [`v1`] holds the messages (wire-compatible with Kubernetes 1.36.2), [`RuntimeService`] and
+//! [`ImageService`] the calls. The traits are the seam: in one process the shim implements them
+//! directly, between processes a client over a unix socket will.
+//!
+//! Not here: any implementation, any transport, and the calls nobody makes yet (exec, attach,
+//! port-forward, pod metrics, streamed lists, checkpoints).
+
+mod error;
+mod service;
+pub mod v1;
+
+pub use error::{Code, CriError, PullReason};
+pub use service::{ContainerEvents, ImageService, RuntimeService};
