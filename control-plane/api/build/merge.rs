@@ -1,0 +1,403 @@
+//! Joins the three sources into the types of the registry.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::Result;
+use crate::overlay::Overlay;
+use crate::proto::{self, Messages};
+use crate::shapes::{Definitions, REFERENCE};
+
+pub(crate) struct Type {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Group, version, kind.
+    pub(crate) gvk: Option<[String; 3]>,
+    pub(crate) fields: Vec<Field>,
+}
+
+#[derive(Default)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) shape: Shape,
+    pub(crate) required: bool,
+    pub(crate) list_type: Option<String>,
+    pub(crate) map_keys: Vec<String>,
+    pub(crate) map_atomic: bool,
+    pub(crate) patch_merge_key: Option<String>,
+    pub(crate) patch_merge: bool,
+    pub(crate) patch_retain_keys: bool,
+    pub(crate) default: Option<String>,
+    pub(crate) tag: Option<u32>,
+    pub(crate) inline: Vec<u32>,
+    pub(crate) pointer: bool,
+}
+
+/// As `schema::Shape`, but with types by name.
+#[derive(Clone, Default)]
+pub(crate) enum Shape {
+    #[default]
+    Any,
+    String,
+    Bool,
+    Int32,
+    Int64,
+    Number,
+    Bytes,
+    Time,
+    MicroTime,
+    Quantity,
+    IntOrString,
+    Object(String),
+    List(Box<Shape>),
+    Map(Box<Shape>),
+}
+
+const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+
+/// The types of the registry, sorted by name.
+pub(crate) fn merge(
+    definitions: Definitions,
+    messages: &Messages,
+    overlay: &Overlay,
+) -> Result<Vec<Type>> {
+    let source = Source {
+        definitions: &definitions,
+        messages,
+        overlay,
+    };
+    let mut types = BTreeMap::new();
+    for (name, schema) in &definitions {
+        if let Some(ty) = source.ty(name, schema)? {
+            if let Some(list) = source.list_of(&ty) {
+                types.insert(list.name.clone(), list);
+            }
+            types.insert(name.clone(), ty);
+        }
+    }
+    Ok(types.into_values().collect())
+}
+
+struct Source<'a> {
+    definitions: &'a Definitions,
+    messages: &'a Messages,
+    overlay: &'a Overlay,
+}
+
+/// A field as the wire knows it.
+struct Wire<'a> {
+    message: String,
+    field: Option<&'a proto::Field>,
+    tag: u32,
+    inline: Vec<u32>,
+}
+
+impl Source<'_> {
+    /// `None` for definitions that are scalars or free-form: they are shapes, not types.
+    fn ty(&self, name: &str, schema: &Value) -> Result<Option<Type>> {
+        let Some(properties) = schema["properties"].as_object() else {
+            return Ok(None);
+        };
+        if well_known(name).is_some() {
+            return Ok(None);
+        }
+        let gvk = gvk(name, properties)?;
+        let required = schema["required"].as_array();
+        let mut fields = Vec::new();
+        for (json, property) in properties {
+            let shape = self
+                .shape(property)
+                .map_err(|error| format!("{name}.{json}: {error}"))?;
+            // k8s-openapi demands metadata of every kind because its types do; the API does not.
+            let optional = json == "metadata" && gvk.is_some();
+            let mut field = Field {
+                name: json.clone(),
+                description: text(property),
+                required: !optional
+                    && required.is_some_and(|all| all.iter().any(|one| one == json)),
+                ..Field::default()
+            };
+            self.facts(&mut field, &shape, &message_name(name), properties)
+                .map_err(|error| format!("{name}.{json}: {error}"))?;
+            field.shape = shape;
+            fields.push(field);
+        }
+        fields.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Some(Type {
+            name: name.to_owned(),
+            description: text(schema),
+            gvk,
+            fields,
+        }))
+    }
+
+    fn shape(&self, schema: &Value) -> Result<Shape> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let name = reference
+                .strip_prefix(REFERENCE)
+                .ok_or("an unknown kind of $ref")?;
+            if let Some(shape) = well_known(name) {
+                return Ok(shape);
+            }
+            let target = self.definitions.get(name).ok_or("a dangling $ref")?;
+            return match target["properties"].is_object() {
+                true => Ok(Shape::Object(name.to_owned())),
+                false if target["type"] == "object" => Ok(Shape::Any),
+                false => self.shape(target),
+            };
+        }
+        let format = schema["format"].as_str();
+        Ok(match (schema["type"].as_str(), format) {
+            (Some("string"), None) => Shape::String,
+            (Some("string"), Some("byte")) => Shape::Bytes,
+            (Some("boolean"), _) => Shape::Bool,
+            (Some("integer"), Some("int32")) => Shape::Int32,
+            (Some("integer"), _) => Shape::Int64,
+            (Some("number"), _) => Shape::Number,
+            (Some("array"), _) => Shape::List(Box::new(self.shape(&schema["items"])?)),
+            (Some("object"), _) if schema["additionalProperties"].is_object() => {
+                Shape::Map(Box::new(self.shape(&schema["additionalProperties"])?))
+            }
+            (Some("object"), _) => Shape::Any,
+            (ty, format) => return Err(format!("unknown type {ty:?} of format {format:?}")),
+        })
+    }
+
+    /// Fills in what the JSON Schema does not say.
+    fn facts(
+        &self,
+        field: &mut Field,
+        shape: &Shape,
+        message: &str,
+        properties: &Map<String, Value>,
+    ) -> Result<()> {
+        if let Shape::Object(target) = shape {
+            let target = self.messages.get(&message_name(target));
+            field.map_atomic = target.is_some_and(|it| it.markers.contains(&atomic("structType")));
+        }
+        let Some(wire) = self.wire(&field.name, message, properties) else {
+            return Ok(());
+        };
+        let listed = |facts: &BTreeMap<String, _>| facts.contains_key(&wire.message);
+        field.pointer = listed_pointer(self.overlay, &wire.message, &field.name);
+        if let Some(found) = wire.field {
+            field.markers(&found.markers)?;
+        }
+        if listed(&self.overlay.markers)
+            && let Some(markers) = self.overlay.markers[&wire.message].get(&field.name)
+        {
+            field.markers(markers)?;
+        }
+        field.tag = Some(wire.tag);
+        field.inline = wire.inline;
+        Ok(())
+    }
+
+    fn wire(&self, json: &str, message: &str, properties: &Map<String, Value>) -> Option<Wire<'_>> {
+        let renamed = self
+            .overlay
+            .names
+            .get(message)
+            .and_then(|names| names.get(json));
+        if let Some(found) = self.messages.get(message) {
+            let name = renamed.map_or(json, String::as_str);
+            if let Some(field) = found.field(name) {
+                let message = message.to_owned();
+                return Some(Wire {
+                    message,
+                    field: Some(field),
+                    tag: field.tag,
+                    inline: vec![],
+                });
+            }
+            for nested in &found.fields {
+                let inlined = self.overlay.inline.contains(&decapitalized(&nested.name))
+                    && !properties.contains_key(&nested.name)
+                    && !nested.repeated;
+                if inlined && let Some(mut wire) = self.wire(json, &nested.ty, properties) {
+                    wire.inline.insert(0, nested.tag);
+                    return Some(wire);
+                }
+            }
+        }
+        let tag = *self.overlay.tags.get(message)?.get(json)?;
+        Some(Wire {
+            message: message.to_owned(),
+            field: None,
+            tag,
+            inline: vec![],
+        })
+    }
+
+    /// The list type of a kind; k8s-openapi has one generic type for all of them.
+    fn list_of(&self, ty: &Type) -> Option<Type> {
+        let [group, version, kind] = ty.gvk.as_ref()?;
+        let message = format!("{}List", message_name(&ty.name));
+        let found = self.messages.get(&message);
+        if found.is_none() && !self.overlay.tags.contains_key(&message) {
+            return None;
+        }
+        let described = |field: &str| {
+            let field = found.and_then(|message| message.field(field));
+            field
+                .map(|field| field.description.clone())
+                .unwrap_or_default()
+        };
+        let from_kind = |name: &str| {
+            let field = ty.fields.iter().find(|field| field.name == name);
+            let description = field
+                .map(|field| field.description.clone())
+                .unwrap_or_default();
+            Field {
+                name: name.to_owned(),
+                description,
+                shape: Shape::String,
+                ..Field::default()
+            }
+        };
+        let items = Field {
+            name: "items".to_owned(),
+            description: described("items"),
+            shape: Shape::List(Box::new(Shape::Object(ty.name.clone()))),
+            required: true,
+            tag: Some(2),
+            ..Field::default()
+        };
+        let metadata = Field {
+            name: "metadata".to_owned(),
+            description: described("metadata"),
+            shape: Shape::Object(format!("{META}.ListMeta")),
+            tag: Some(1),
+            ..Field::default()
+        };
+        Some(Type {
+            name: format!("{}List", ty.name),
+            description: found
+                .map(|message| message.description.clone())
+                .unwrap_or_default(),
+            gvk: Some([group.clone(), version.clone(), format!("{kind}List")]),
+            fields: vec![from_kind("apiVersion"), items, from_kind("kind"), metadata],
+        })
+    }
+}
+
+impl Field {
+    fn markers(&mut self, markers: &[String]) -> Result<()> {
+        for marker in markers {
+            let Some((name, value)) = marker.split_once('=') else {
+                continue;
+            };
+            match name {
+                "listType" => self.list_type = Some(value.to_owned()),
+                "listMapKey" => self.map_keys.push(value.to_owned()),
+                "mapType" | "structType" => self.map_atomic = value == "atomic",
+                "patchMergeKey" => self.patch_merge_key = Some(value.to_owned()),
+                "patchStrategy" => {
+                    self.patch_merge = value.split(',').any(|one| one == "merge");
+                    self.patch_retain_keys = value.split(',').any(|one| one == "retainKeys");
+                }
+                // Defaults by reference to a constant are in the overlay.
+                "default" if !value.starts_with("ref(") => self.default = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        match self.default.as_deref().map(serde_json::from_str::<Value>) {
+            Some(Err(error)) => Err(format!("default {:?}: {error}", self.default)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn listed_pointer(overlay: &Overlay, message: &str, field: &str) -> bool {
+    overlay
+        .pointers
+        .get(message)
+        .is_some_and(|fields| fields.contains(field))
+}
+
+fn atomic(marker: &str) -> String {
+    format!("{marker}=atomic")
+}
+
+fn decapitalized(name: &str) -> String {
+    let mut chars = name.chars();
+    chars
+        .next()
+        .map(|first| first.to_ascii_lowercase())
+        .into_iter()
+        .chain(chars)
+        .collect()
+}
+
+fn text(schema: &Value) -> String {
+    schema["description"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Definitions that are shapes of their own.
+fn well_known(name: &str) -> Option<Shape> {
+    Some(match name.rsplit('.').next()? {
+        "Quantity" => Shape::Quantity,
+        "IntOrString" => Shape::IntOrString,
+        "Time" => Shape::Time,
+        "MicroTime" => Shape::MicroTime,
+        "RawExtension"
+        | "FieldsV1"
+        | "JSON"
+        | "JSONSchemaPropsOrArray"
+        | "JSONSchemaPropsOrBool"
+        | "JSONSchemaPropsOrStringArray" => Shape::Any,
+        _ => return None,
+    })
+}
+
+/// `io.k8s.api.core.v1.Pod` is the message `api.core.v1.Pod`.
+fn message_name(definition: &str) -> String {
+    definition.trim_start_matches("io.k8s.").replace('-', "_")
+}
+
+fn gvk(name: &str, properties: &Map<String, Value>) -> Result<Option<[String; 3]>> {
+    if !["apiVersion", "kind"]
+        .iter()
+        .all(|field| properties.contains_key(*field))
+    {
+        return Ok(None);
+    }
+    let mut parts = name.rsplit('.');
+    let (Some(kind), Some(version), Some(package)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
+    let group = match package {
+        "meta" if matches!(kind, "Status" | "DeleteOptions") => "",
+        _ if !properties.contains_key("metadata") => return Ok(None),
+        "core" => "",
+        "apps" | "autoscaling" | "batch" | "policy" => package,
+        "rbac" => "rbac.authorization.k8s.io",
+        "flowcontrol" => "flowcontrol.apiserver.k8s.io",
+        "admissionregistration"
+        | "apiextensions"
+        | "apiregistration"
+        | "authentication"
+        | "authorization"
+        | "certificates"
+        | "coordination"
+        | "discovery"
+        | "events"
+        | "networking"
+        | "node"
+        | "resource"
+        | "scheduling"
+        | "storage" => &format!("{package}.k8s.io"),
+        _ => return Err(format!("{name} is in no known API group")),
+    };
+    Ok(Some([
+        group.to_owned(),
+        version.to_owned(),
+        kind.to_owned(),
+    ]))
+}
