@@ -1,1 +1,156 @@
-//! The patch rules of the API.
+//! Patches: JSON Patch (RFC 6902), JSON merge patch (RFC 7396) and strategic merge patch.
+//!
+//! Each takes the object as it is and gives the object as it shall be. Whether the result is a
+//! valid object of its kind is for decoding and validation to say.
+
+mod strategic;
+
+use json_patch::{PatchError as OperationError, PatchOperation};
+use serde_json::Value;
+
+use crate::status::Status;
+
+pub use strategic::strategic;
+
+/// Most operations in one JSON patch, as upstream.
+pub const MAX_JSON_PATCH_OPERATIONS: usize = 10_000;
+/// Most bytes that `copy` operations of one JSON patch may add together: without this limit a few
+/// of them could double the object until memory ends.
+pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
+
+/// Why a patch gives no object.
+#[derive(Debug, thiserror::Error)]
+pub enum PatchError {
+    /// It is not a patch of this type.
+    #[error("{0}")]
+    Malformed(String),
+    /// It has more operations, or copies more, than allowed.
+    #[error("{0}")]
+    TooLarge(String),
+    /// An operation failed: a `test` did not hold, or a path leads nowhere.
+    #[error("the patch does not apply")]
+    Operation(#[source] OperationError),
+    /// A strategic merge patch that is well-formed does not fit the lists it speaks of.
+    #[error("{0}")]
+    NotApplicable(String),
+    /// It breaks a rule of strategic merge patches that upstream has no class of errors for.
+    #[error("{0}")]
+    Unclassified(String),
+}
+
+/// The answer upstream gives for each.
+impl From<PatchError> for Status {
+    fn from(error: PatchError) -> Status {
+        match error {
+            PatchError::Malformed(why) => Status::bad_request(why),
+            PatchError::TooLarge(why) => Status::too_large(&why),
+            PatchError::Operation(_) | PatchError::NotApplicable(_) => Status::unprocessable(),
+            PatchError::Unclassified(why) => Status::unclassified(why),
+        }
+    }
+}
+
+/// Applies the operations of a JSON patch in order; all or none.
+pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchError> {
+    let malformed = |error: serde_json::Error| PatchError::Malformed(error.to_string());
+    let operations: json_patch::Patch = serde_json::from_slice(operations).map_err(malformed)?;
+    let count = operations.len();
+    if count > MAX_JSON_PATCH_OPERATIONS {
+        return Err(PatchError::TooLarge(format!(
+            "The allowed maximum operations in a JSON patch is {MAX_JSON_PATCH_OPERATIONS}, got \
+             {count}"
+        )));
+    }
+    let mut patched = original.clone();
+    let mut copied = 0;
+    for operation in operations.0 {
+        if let PatchOperation::Copy(copy) = &operation {
+            copied += patched.pointer(copy.from.as_str()).map_or(0, |from| from.to_string().len());
+            if copied > MAX_COPIED_BYTES {
+                return Err(PatchError::TooLarge(format!(
+                    "the copies of a JSON patch may add {MAX_COPIED_BYTES} bytes"
+                )));
+            }
+        }
+        json_patch::patch_unsafe(&mut patched, &[operation]).map_err(PatchError::Operation)?;
+    }
+    Ok(patched)
+}
+
+/// Merges a JSON merge patch: maps merge, null deletes, everything else replaces.
+pub fn merge_patch(original: &Value, patch: &Value) -> Value {
+    let mut merged = original.clone();
+    json_patch::merge(&mut merged, patch);
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_patches() {
+        let check = |operations: Value, expect: Value| {
+            let original = json!({"a": {"b": 1}, "l": [1, 2]});
+            let patched = json_patch(&original, operations.to_string().as_bytes());
+            assert_eq!(patched.expect("applies"), expect);
+        };
+        check(json!([]), json!({"a": {"b": 1}, "l": [1, 2]}));
+        check(
+            json!([{"op": "test", "path": "/a/b", "value": 1},
+                {"op": "replace", "path": "/a/b", "value": 2}]),
+            json!({"a": {"b": 2}, "l": [1, 2]}),
+        );
+        check(
+            json!([{"op": "add", "path": "/l/-", "value": 3}, {"op": "remove", "path": "/a"}]),
+            json!({"l": [1, 2, 3]}),
+        );
+        check(
+            json!([{"op": "move", "from": "/a/b", "path": "/c"},
+                {"op": "copy", "from": "/c", "path": "/d"}]),
+            json!({"a": {}, "l": [1, 2], "c": 1, "d": 1}),
+        );
+    }
+
+    #[test]
+    fn json_patch_refusals() {
+        let check = |operations: Value, code: u16| {
+            let original = json!({"a": {"b": "0123456789"}});
+            let error = json_patch(&original, operations.to_string().as_bytes()).expect_err("bad");
+            assert_eq!(Status::from(error).code, code, "{operations}");
+        };
+        check(json!({"a": 1}), 400);
+        check(json!([{"op": "frobnicate", "path": "/a"}]), 400);
+        check(json!([{"op": "test", "path": "/a", "value": 2}]), 422);
+        check(json!([{"op": "remove", "path": "/nope"}]), 422);
+        check(json!([{"op": "add", "path": "/x/y", "value": 1}]), 422);
+        let many = vec![json!({"op": "test", "path": "/a", "value": 1}); 10_001];
+        check(Value::Array(many), 413);
+        // Each step doubles the object; the limit ends it long before memory does.
+        let double: Vec<Value> =
+            (0..60).map(|at| json!({"op": "copy", "from": "", "path": format!("/a/c{at}")})).collect();
+        check(Value::Array(double), 413);
+    }
+
+    #[test]
+    fn merge_patches() {
+        let original = json!({"a": {"b": 1, "c": 2}, "l": [1]});
+        let patch = json!({"a": {"b": null, "d": 3}, "l": [2]});
+        assert_eq!(merge_patch(&original, &patch), json!({"a": {"c": 2, "d": 3}, "l": [2]}));
+    }
+
+    proptest! {
+        #[test]
+        fn operations_never_panic(
+            op in "add|remove|replace|move|copy|test",
+            path in "(/[a-c0-9~-]{0,3}){0,3}",
+            from in "(/[a-c0-9~-]{0,3}){0,3}",
+        ) {
+            let operations = json!([{"op": op, "path": path, "from": from, "value": 1}]);
+            let original = json!({"a": [1, {"b": 2}], "b": {"c": 3}});
+            let _ = json_patch(&original, operations.to_string().as_bytes());
+        }
+    }
+}

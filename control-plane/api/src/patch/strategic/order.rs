@@ -1,0 +1,140 @@
+//! The order of merged lists: what the patch names comes in the patch's order (or in that of
+//! `$setElementOrder`), what only the server knows keeps its place relative to that.
+
+use serde_json::Value;
+
+use super::lookup::Lookup;
+use super::{
+    ORDER_PREFIX, Object, PATCH, PatchError, lists, merge_list_field, no_merge_key, strip_prefix,
+    without_directives,
+};
+
+/// Carries out every `$setElementOrder/field` together with the list it orders. Both leave `patch`.
+pub(super) fn apply_element_orders(
+    original: &mut Object,
+    patch: &mut Object,
+    lookup: &Lookup,
+) -> Result<(), PatchError> {
+    let directives: Vec<String> =
+        patch.keys().filter(|key| key.starts_with(ORDER_PREFIX)).cloned().collect();
+    for directive in directives {
+        let order = patch.shift_remove(&directive).unwrap_or_default();
+        let Some(field) = strip_prefix(&directive, ORDER_PREFIX) else { continue };
+        let field = field?;
+        let order = into_list(order)?;
+        let old = original.get(field).filter(|old| !old.is_null()).cloned();
+        let old = old.map(into_list).transpose()?;
+        let new = patch.shift_remove(field).filter(|new| !new.is_null());
+        let new = new.map(into_list).transpose()?;
+        let rules = lookup.list(field);
+        let key = rules.key.as_deref();
+        check_against_order(new.as_deref().unwrap_or(&[]), &order, key)?;
+        let server = old.clone().unwrap_or_default();
+        let merged = match (old, new) {
+            (None, None) => continue,
+            (Some(old), None) => old,
+            (None, Some(new)) => new.into_iter().filter_map(without_directives).collect(),
+            (Some(old), Some(new)) => merge_list_field(old, new, &rules)?,
+        };
+        let key = match lists::kind(&merged, &[])? {
+            lists::Kind::Objects => key,
+            lists::Kind::Scalars => None,
+        };
+        let ordered = arrange(merged, &order, &order, &server, key)?;
+        original.insert(field.to_owned(), Value::Array(ordered));
+    }
+    Ok(())
+}
+
+/// Puts a merged list in order. `named` are the items the patch speaks of, `order` is theirs,
+/// `server` is the order of the rest.
+pub(super) fn arrange(
+    merged: Vec<Value>,
+    named: &[Value],
+    order: &[Value],
+    server: &[Value],
+    key: Option<&str>,
+) -> Result<Vec<Value>, PatchError> {
+    if let Some(key) = key {
+        let all = merged.iter().chain(named);
+        if let Some(item) = all.into_iter().find(|item| item.get(key).is_none()) {
+            return Err(no_merge_key(item, key));
+        }
+    }
+    let (mut from_patch, mut from_server): (Vec<Value>, Vec<Value>) =
+        merged.into_iter().partition(|item| index(named, item, key).is_some());
+    from_patch.sort_by_key(|item| index(order, item, key));
+    from_server.sort_by_key(|item| index(server, item, key).unwrap_or(usize::MAX));
+    Ok(interleave(from_server, from_patch, server, key))
+}
+
+/// Merges two ordered lists so that an item of the server's comes first only where the server's
+/// old list had it first.
+fn interleave(
+    left: Vec<Value>,
+    right: Vec<Value>,
+    server: &[Value],
+    key: Option<&str>,
+) -> Vec<Value> {
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(ours), Some(theirs)) = (left.peek(), right.peek()) {
+        let before = match (index(server, ours, key), index(server, theirs, key)) {
+            (Some(ours), Some(theirs)) => ours < theirs,
+            _ => false,
+        };
+        merged.extend(if before { left.next() } else { right.next() });
+    }
+    merged.extend(left);
+    merged.extend(right);
+    merged
+}
+
+/// Where the item of the same identity is.
+fn index(items: &[Value], item: &Value, key: Option<&str>) -> Option<usize> {
+    items.iter().position(|other| match key {
+        Some(key) => other.get(key).is_some() && other.get(key) == item.get(key),
+        None => other == item,
+    })
+}
+
+/// The items of the patch must all be in the order list, in the same relative order.
+fn check_against_order(
+    patch: &[Value],
+    order: &[Value],
+    key: Option<&str>,
+) -> Result<(), PatchError> {
+    if patch.is_empty() || order.is_empty() {
+        return Ok(());
+    }
+    let mut places = order.iter();
+    let directive = |item: &&Value| item.get(PATCH).is_some();
+    for item in patch.iter().filter(|item| key.is_none() || !directive(item)) {
+        if let Some(key) = key
+            && item.get(key).is_none()
+        {
+            return Err(no_merge_key(item, key));
+        }
+        let same = |place: &Value| match key {
+            Some(key) => place.get(key) == item.get(key),
+            None => place == item,
+        };
+        if !places.any(same) {
+            let (patch, order) = (Value::from(patch), Value::from(order));
+            return Err(PatchError::Unclassified(format!(
+                "The order in patch list:\n{patch}\n doesn't match {ORDER_PREFIX} list:\n{order}\n"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn into_list(value: Value) -> Result<Vec<Value>, PatchError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => {
+            let why = format!("expected a list, but received: {other}");
+            Err(PatchError::Unclassified(why))
+        }
+    }
+}

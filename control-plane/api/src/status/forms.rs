@@ -1,0 +1,404 @@
+//! The forms of [`Status`]: one constructor per answer upstream gives.
+
+use crate::resource::Resource;
+
+use super::field::quote;
+use super::{Cause, Details, FieldError, MEDIA_TYPES, Status};
+
+impl Status {
+    /// 404: no object of that name.
+    pub fn not_found(resource: &Resource, name: &str) -> Status {
+        let message = format!("{} {} not found", full_name(resource), quote(name));
+        Status::about(404, "NotFound", message, resource, name)
+    }
+
+    /// 409: there is an object of that name already.
+    pub fn already_exists(resource: &Resource, name: &str) -> Status {
+        let message = format!("{} {} already exists", full_name(resource), quote(name));
+        Status::about(409, "AlreadyExists", message, resource, name)
+    }
+
+    /// 409: no name made from `generateName` was free.
+    pub fn generate_name_conflict(resource: &Resource, name: &str) -> Status {
+        let message = format!(
+            "{} {} already exists, the server was not able to generate a unique name for the object",
+            full_name(resource),
+            quote(name)
+        );
+        let mut status = Status::about(409, "AlreadyExists", message, resource, name);
+        if let Some(details) = &mut status.details {
+            details.retry_after_seconds = 1;
+        }
+        status
+    }
+
+    /// 409: the object is not in the state the request presumes.
+    pub fn conflict(resource: &Resource, name: &str, why: &str) -> Status {
+        let message = format!(
+            "Operation cannot be fulfilled on {} {}: {why}",
+            full_name(resource),
+            quote(name)
+        );
+        Status::about(409, "Conflict", message, resource, name)
+    }
+
+    /// 409: the resourceVersion of the request is not the newest.
+    pub fn conflict_modified(resource: &Resource, name: &str) -> Status {
+        let why = "the object has been modified; please apply your changes to the latest version \
+                   and try again";
+        Status::conflict(resource, name, why)
+    }
+
+    /// 409: the uid precondition of a delete does not hold. `details.kind` is the kind here.
+    pub fn uid_precondition(resource: &Resource, name: &str, wanted: &str, found: &str) -> Status {
+        let why = format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({found}). \
+             The object might have been deleted and then recreated"
+        );
+        Status::precondition(resource, name, &why)
+    }
+
+    /// 409: the resourceVersion precondition of a delete does not hold.
+    pub fn version_precondition(
+        resource: &Resource,
+        name: &str,
+        wanted: &str,
+        found: &str,
+    ) -> Status {
+        let why = format!(
+            "the ResourceVersion in the precondition ({wanted}) does not match the \
+             ResourceVersion in record ({found}). The object might have been modified"
+        );
+        Status::precondition(resource, name, &why)
+    }
+
+    fn precondition(resource: &Resource, name: &str, why: &str) -> Status {
+        let kind = qualified(resource.kind, resource.group);
+        let message = format!(
+            "Operation cannot be fulfilled on {kind} {}: {why}",
+            quote(name)
+        );
+        let mut status = Status::about(409, "Conflict", message, resource, name);
+        if let Some(details) = &mut status.details {
+            details.kind = resource.kind.to_owned();
+        }
+        status
+    }
+
+    /// 422: the object breaks rules of its kind.
+    pub fn invalid(resource: &Resource, name: &str, errors: Vec<FieldError>) -> Status {
+        Status::invalid_kind(resource.group, resource.kind, name, errors)
+    }
+
+    /// 422 for something that is not a served resource: `ListOptions` of `meta.k8s.io`.
+    pub fn invalid_kind(group: &str, kind: &str, name: &str, errors: Vec<FieldError>) -> Status {
+        let causes = errors.iter().map(|error| Cause {
+            reason: error.kind.reason().to_owned(),
+            message: error.body(),
+            field: error.field.clone(),
+        });
+        let details = Details {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            causes: causes.collect(),
+            ..Details::default()
+        };
+        let subject = format!("{} {} is invalid", qualified(kind, group), quote(name));
+        let mut texts: Vec<String> = Vec::new();
+        for error in &errors {
+            let text = error.to_string();
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        let message = match &texts[..] {
+            [] => subject,
+            [only] => format!("{subject}: {only}"),
+            many => format!("{subject}: [{}]", many.join(", ")),
+        };
+        Status::failure(422, "Invalid", message).with(details)
+    }
+
+    /// 422: a patch that is well-formed but does not apply.
+    pub fn unprocessable() -> Status {
+        let message = "the server rejected our request due to an error in our request";
+        Status::failure(422, "Invalid", message).with(Details::default())
+    }
+
+    /// 400: the request makes no sense.
+    pub fn bad_request(message: impl Into<String>) -> Status {
+        Status::failure(400, "BadRequest", message)
+    }
+
+    /// 401: the credentials are wrong or missing.
+    pub fn unauthorized() -> Status {
+        Status::failure(401, "Unauthorized", "Unauthorized")
+    }
+
+    /// 403: not allowed, for a reason of the resource's own (admission).
+    pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Status {
+        let subject = full_name(resource);
+        let message = if name.is_empty() {
+            format!("{subject} is forbidden: {why}")
+        } else {
+            format!("{subject} {} is forbidden: {why}", quote(name))
+        };
+        Status::about(403, "Forbidden", message, resource, name)
+    }
+
+    /// 403: this user may not do this to this resource. `subresource` and `namespace` may be empty.
+    pub fn forbidden_access(
+        user: &str,
+        verb: &str,
+        resource: &Resource,
+        subresource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Status {
+        let part = if subresource.is_empty() {
+            resource.plural.to_owned()
+        } else {
+            format!("{}/{subresource}", resource.plural)
+        };
+        let scope = if namespace.is_empty() {
+            "at the cluster scope".to_owned()
+        } else {
+            format!("in the namespace {}", quote(namespace))
+        };
+        let why = format!(
+            "User {} cannot {verb} resource {} in API group {} {scope}",
+            quote(user),
+            quote(&part),
+            quote(resource.group)
+        );
+        Status::forbidden(resource, name, &why)
+    }
+
+    /// 403: this user may not read this path.
+    pub fn forbidden_path(user: &str, verb: &str, path: &str) -> Status {
+        let message = format!(
+            "forbidden: User {} cannot {verb} path {}",
+            quote(user),
+            quote(path)
+        );
+        Status::failure(403, "Forbidden", message).with(Details::default())
+    }
+
+    /// 404: nothing is served under that path.
+    pub fn path_not_found() -> Status {
+        let message = "the server could not find the requested resource";
+        Status::failure(404, "NotFound", message).with(Details::default())
+    }
+
+    /// 405: the resource has no such verb.
+    pub fn method_not_allowed() -> Status {
+        let message = "the server does not allow this method on the requested resource";
+        Status::failure(405, "MethodNotAllowed", message).with(Details::default())
+    }
+
+    /// 406: the client accepts nothing the server can write.
+    pub fn not_acceptable() -> Status {
+        let message = format!("only the following media types are accepted: {MEDIA_TYPES}");
+        Status::failure(406, "NotAcceptable", message)
+    }
+
+    /// 415: the server cannot read a body of that type.
+    pub fn unsupported_media_type() -> Status {
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: \
+             {MEDIA_TYPES}"
+        );
+        Status::failure(415, "UnsupportedMediaType", message)
+    }
+
+    /// 415: no such patch type, or not for this resource.
+    pub fn unsupported_patch_type() -> Status {
+        let message = "415: Unsupported Media Type";
+        Status::failure(415, "UnsupportedMediaType", message).with(Details::default())
+    }
+
+    /// 413: the body is larger than `limit` bytes.
+    pub fn request_too_large(limit: usize) -> Status {
+        Status::too_large(&format!("limit is {limit}"))
+    }
+
+    /// 413 with words of its own.
+    pub fn too_large(why: &str) -> Status {
+        let message = format!("Request entity too large: {why}");
+        Status::failure(413, "RequestEntityTooLarge", message)
+    }
+
+    /// 410: the resourceVersion is older than what is kept.
+    pub fn expired(requested: u64, oldest: u64) -> Status {
+        let message = format!("too old resource version: {requested} ({oldest})");
+        Status::failure(410, "Expired", message)
+    }
+
+    /// 410: the continue token is older than what is kept; `token` goes on from the present state.
+    pub fn expired_continue(token: String) -> Status {
+        let message = "The provided continue parameter is too old to display a consistent list \
+                       result. You can start a new list without the continue parameter, or use \
+                       the continue token in this response to retrieve the remainder of the \
+                       results. Continuing with the provided token results in an inconsistent \
+                       list - objects that were created, modified, or deleted between the time \
+                       the first chunk was returned and now may show up in the list.";
+        let mut status = Status::failure(410, "Expired", message);
+        status.continue_token = Some(token);
+        status
+    }
+
+    /// 410: it is gone for good.
+    pub fn gone(message: impl Into<String>) -> Status {
+        Status::failure(410, "Gone", message)
+    }
+
+    /// 504: a resourceVersion from the future. Reflectors test the cause.
+    pub fn timeout_large_resource_version(requested: u64, current: u64) -> Status {
+        let message =
+            format!("Timeout: Too large resource version: {requested}, current: {current}");
+        let cause = Cause {
+            reason: "ResourceVersionTooLarge".to_owned(),
+            message: "Too large resource version".to_owned(),
+            field: String::new(),
+        };
+        let details = Details {
+            causes: vec![cause],
+            retry_after_seconds: 1,
+            ..Details::default()
+        };
+        Status::failure(504, "Timeout", message).with(details)
+    }
+
+    /// 504: it took too long.
+    pub fn timeout(why: &str) -> Status {
+        Status::failure(504, "Timeout", format!("Timeout: {why}")).with(Details::default())
+    }
+
+    /// 429: come back later.
+    pub fn too_many_requests(message: impl Into<String>, retry_after_seconds: u32) -> Status {
+        let details = Details {
+            retry_after_seconds,
+            ..Details::default()
+        };
+        Status::failure(429, "TooManyRequests", message).with(details)
+    }
+
+    /// 500: our fault.
+    pub fn internal(why: impl Into<String>) -> Status {
+        let why = why.into();
+        let message = format!("Internal error occurred: {why}");
+        let cause = Cause {
+            message: why,
+            ..Cause::default()
+        };
+        let details = Details {
+            causes: vec![cause],
+            ..Details::default()
+        };
+        Status::failure(500, "InternalError", message).with(details)
+    }
+
+    /// 500 without a reason: how upstream answers for errors it has no class for.
+    pub fn unclassified(message: impl Into<String>) -> Status {
+        Status::failure(500, "", message)
+    }
+
+    /// 503: not now.
+    pub fn service_unavailable(message: impl Into<String>) -> Status {
+        Status::failure(503, "ServiceUnavailable", message)
+    }
+
+    /// 403 with the cause by which clients know that the namespace is on its way out.
+    pub fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Status {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let mut status = Status::forbidden(resource, name, &why);
+        if let Some(details) = &mut status.details {
+            details.causes.push(Cause {
+                reason: "NamespaceTerminating".to_owned(),
+                message: format!("namespace {namespace} is being terminated"),
+                field: "metadata.namespace".to_owned(),
+            });
+        }
+        status
+    }
+
+    /// 200 for a deletion that is complete.
+    pub fn success(details: Details) -> Status {
+        Status::succeeded(200).with(details)
+    }
+
+    /// 201 for a subresource that answers with a `Status` (binding, eviction).
+    pub fn created() -> Status {
+        Status::succeeded(201)
+    }
+
+    /// What a deletion of this object answers.
+    pub fn deleted(resource: &Resource, name: &str, uid: &str) -> Status {
+        Status::success(Details {
+            name: name.to_owned(),
+            group: resource.group.to_owned(),
+            kind: resource.plural.to_owned(),
+            uid: uid.to_owned(),
+            ..Details::default()
+        })
+    }
+
+    fn succeeded(code: u16) -> Status {
+        Status {
+            code,
+            reason: "",
+            message: String::new(),
+            details: None,
+            continue_token: None,
+        }
+    }
+
+    fn failure(code: u16, reason: &'static str, message: impl Into<String>) -> Status {
+        Status {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+            continue_token: None,
+        }
+    }
+
+    fn about(
+        code: u16,
+        reason: &'static str,
+        message: String,
+        resource: &Resource,
+        name: &str,
+    ) -> Status {
+        Status::failure(code, reason, message).with(Details {
+            name: name.to_owned(),
+            group: resource.group.to_owned(),
+            kind: resource.plural.to_owned(),
+            ..Details::default()
+        })
+    }
+
+    fn with(mut self, details: Details) -> Status {
+        self.details = Some(Box::new(details));
+        self
+    }
+}
+
+/// `leases.coordination.k8s.io`, `pods`.
+fn full_name(resource: &Resource) -> String {
+    qualified(resource.plural, resource.group)
+}
+
+fn qualified(name: &str, group: &str) -> String {
+    if group.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}.{group}")
+    }
+}
+
+#[cfg(test)]
+mod tests;
