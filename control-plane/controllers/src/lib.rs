@@ -1,0 +1,58 @@
+//! The controllers: loops that bring the cluster's state to what its objects say.
+//!
+//! One generic driver (queue, back-off, panic containment) and one small file per controller. A reconciler takes a key, reads the
+//! state again, is idempotent, and says when to look again. The crate reaches the server only through a `kube::Client`.
+
+mod delays;
+mod driver;
+mod event_expiry;
+mod namespace;
+mod node_lease;
+mod pod_gc;
+mod root_ca;
+mod service_account;
+mod source;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What the controllers are told.
+#[derive(Debug, Clone)]
+pub struct ControllersConfig {
+    /// The cluster's CA certificate, published to every namespace as ConfigMap `kube-root-ca.crt`.
+    pub root_ca_pem: String,
+}
+
+/// All controllers of the process.
+pub struct Controllers {
+    client: kube::Client,
+    config: ControllersConfig,
+}
+
+impl Controllers {
+    /// Controllers that speak through `client`.
+    pub fn new(client: kube::Client, config: ControllersConfig) -> Self {
+        Self { client, config }
+    }
+
+    /// Runs until `shutdown`; errors of the server are waited out.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { client, config } = self;
+        let mut set = JoinSet::new();
+        set.spawn(namespace::run(client.clone(), shutdown.clone()));
+        set.spawn(service_account::run(client.clone(), shutdown.clone()));
+        set.spawn(root_ca::run(
+            client.clone(),
+            config.root_ca_pem,
+            shutdown.clone(),
+        ));
+        set.spawn(pod_gc::run(client.clone(), shutdown.clone()));
+        set.spawn(event_expiry::run(client.clone(), shutdown.clone()));
+        set.spawn(node_lease::run(client, shutdown.clone()));
+        while let Some(ended) = set.join_next().await {
+            if let (Err(error), false) = (&ended, shutdown.is_cancelled()) {
+                tracing::error!(%error, "a controller died");
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The end of a namespace: everything in it is deleted, then its finalizer is taken away.
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::discovery::{Discovery, Scope, verbs};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{self, Next, Reconcile};
+use crate::source;
+
+/// The finalizer in `spec.finalizers` that this controller answers for.
+const FINALIZER: &str = "kubernetes";
+
+struct NamespaceEnd {
+    client: kube::Client,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("discovering what the namespace may hold")]
+    Discovery(#[source] kube::Error),
+    #[error("deleting {kind} objects: {source}")]
+    Content { kind: String, source: kube::Error },
+    #[error("finalizing the namespace: {0}")]
+    Finalize(#[source] kube::Error),
+    #[error("reading the namespace: {0}")]
+    Read(#[source] kube::Error),
+}
+
+pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
+    let namespaces = source::touched(source::objects(Api::<Namespace>::all(client.clone()), ""))
+        .filter(|namespace| {
+            let terminating = namespace.metadata.deletion_timestamp.is_some();
+            async move { terminating }
+        })
+        .map(|namespace| namespace.name_any())
+        .boxed();
+    driver::run(NamespaceEnd { client }, namespaces, shutdown).await;
+}
+
+/// Whether a namespace is there and not on its way out.
+pub(crate) async fn is_active(client: &kube::Client, name: &str) -> Result<bool, kube::Error> {
+    let namespace = Api::<Namespace>::all(client.clone()).get_opt(name).await?;
+    Ok(namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none()))
+}
+
+impl Reconcile for NamespaceEnd {
+    type Key = String;
+    type Error = Error;
+    const NAME: &'static str = "namespace";
+
+    async fn reconcile(&self, name: &String) -> Result<Next, Error> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let Some(namespace) = api.get_opt(name).await.map_err(Error::Read)? else {
+            return Ok(Next::OnChange);
+        };
+        let finalizers = namespace
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.finalizers.clone());
+        let ours = finalizers.is_some_and(|finalizers| finalizers.iter().any(|f| f == FINALIZER));
+        if namespace.metadata.deletion_timestamp.is_none() || !ours {
+            return Ok(Next::OnChange);
+        }
+        if self.delete_content(name).await? > 0 {
+            // Pods take their grace, and finalizers their time.
+            return Ok(Next::Again);
+        }
+        self.finalize(&api, namespace).await?;
+        Ok(Next::OnChange)
+    }
+}
+
+impl NamespaceEnd {
+    /// Asks for everything to be deleted; returns how much is still there.
+    async fn delete_content(&self, namespace: &str) -> Result<usize, Error> {
+        let discovery = Discovery::new(self.client.clone())
+            .run()
+            .await
+            .map_err(Error::Discovery)?;
+        let mut remaining = 0;
+        for group in discovery.groups() {
+            for (resource, capabilities) in group.recommended_resources() {
+                let deletable = capabilities.supports_operation(verbs::DELETE_COLLECTION)
+                    && capabilities.supports_operation(verbs::LIST);
+                if capabilities.scope != Scope::Namespaced || !deletable {
+                    continue;
+                }
+                let api: Api<DynamicObject> =
+                    Api::namespaced_with(self.client.clone(), namespace, &resource);
+                remaining += empty(&api).await.map_err(|source| Error::Content {
+                    kind: resource.kind.clone(),
+                    source,
+                })?;
+            }
+        }
+        Ok(remaining)
+    }
+
+    async fn finalize(&self, api: &Api<Namespace>, namespace: Namespace) -> Result<(), Error> {
+        let name = namespace.name_any();
+        let finalizers = namespace
+            .spec
+            .and_then(|spec| spec.finalizers)
+            .unwrap_or_default();
+        let left: Vec<_> = finalizers
+            .into_iter()
+            .filter(|finalizer| finalizer != FINALIZER)
+            .collect();
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "resourceVersion": namespace.metadata.resource_version},
+            "spec": {"finalizers": left},
+        });
+        let params = PostParams::default();
+        match api
+            .replace_subresource("finalize", &name, &params, &body)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(Error::Finalize(error)),
+        }
+    }
+}
+
+/// Deletes all objects behind `api`; returns how many are left.
+async fn empty(api: &Api<DynamicObject>) -> Result<usize, kube::Error> {
+    let one = ListParams::default().limit(1);
+    if api.list_metadata(&one).await?.items.is_empty() {
+        return Ok(0);
+    }
+    api.delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await?;
+    let left = api.list_metadata(&one).await?;
+    Ok(left.items.len())
+}

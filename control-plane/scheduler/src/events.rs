@@ -1,0 +1,147 @@
+//! The scheduler's events: `Scheduled` and `FailedScheduling`.
+//!
+//! Written by one task from a bounded queue, so that no pod waits for its event; when the queue is full, events are dropped.
+
+use std::collections::HashMap;
+
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::events::v1::{Event, EventSeries};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+/// Events that may wait to be written.
+const QUEUED: usize = 4096;
+/// Unschedulable pods whose event is remembered, to count repetitions.
+const REMEMBERED: usize = 4096;
+
+const CONTROLLER: &str = "default-scheduler";
+
+#[derive(Debug)]
+struct News {
+    pod: ObjectReference,
+    reason: &'static str,
+    warning: bool,
+    note: String,
+}
+
+/// Takes events without waiting.
+#[derive(Debug, Clone)]
+pub(crate) struct Events(mpsc::Sender<News>);
+
+impl Events {
+    /// The handle, and the task that writes.
+    pub(crate) fn new(client: kube::Client) -> (Self, impl Future<Output = ()> + Send) {
+        let (sender, receiver) = mpsc::channel(QUEUED);
+        (Self(sender), write(client, receiver))
+    }
+
+    pub(crate) fn scheduled(&self, pod: &Pod, node: &str) {
+        let name = crate::pod::PodKey::of(pod);
+        self.send(
+            pod,
+            "Scheduled",
+            false,
+            format!("Successfully assigned {name} to {node}"),
+        );
+    }
+
+    pub(crate) fn failed(&self, pod: &Pod, message: &str) {
+        self.send(pod, "FailedScheduling", true, message.to_string());
+    }
+
+    fn send(&self, pod: &Pod, reason: &'static str, warning: bool, note: String) {
+        let pod = ObjectReference {
+            api_version: Some("v1".to_string()),
+            kind: Some("Pod".to_string()),
+            name: pod.metadata.name.clone(),
+            namespace: pod.metadata.namespace.clone(),
+            uid: pod.metadata.uid.clone(),
+            resource_version: pod.metadata.resource_version.clone(),
+            field_path: None,
+        };
+        // Events are news, not state: losing some under load is upstream's bargain too.
+        let _ = self.0.try_send(News {
+            pod,
+            reason,
+            warning,
+            note,
+        });
+    }
+}
+
+struct Written {
+    name: String,
+    note: String,
+    count: i32,
+}
+
+async fn write(client: kube::Client, mut receiver: mpsc::Receiver<News>) {
+    let mut written: HashMap<String, Written> = HashMap::new();
+    while let Some(news) = receiver.recv().await {
+        let namespace = news.pod.namespace.clone().unwrap_or_default();
+        let uid = news.pod.uid.clone().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
+        let result = match written
+            .get_mut(&uid)
+            .filter(|written| written.note == news.note)
+        {
+            Some(written) if news.warning => repeat(&api, written).await,
+            _ => create(&api, &news).await.map(|name| {
+                if news.warning && written.len() < REMEMBERED {
+                    written.insert(
+                        uid,
+                        Written {
+                            name,
+                            note: news.note.clone(),
+                            count: 1,
+                        },
+                    );
+                } else {
+                    written.remove(&uid);
+                }
+            }),
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, reason = news.reason, "writing an event");
+        }
+    }
+}
+
+async fn create(api: &Api<Event>, news: &News) -> Result<String, kube::Error> {
+    let now = jiff::Timestamp::now();
+    let pod = news.pod.name.clone().unwrap_or_default();
+    let name = format!("{pod}.{:x}", now.as_nanosecond());
+    let event = Event {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: news.pod.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        action: Some("Binding".to_string()),
+        event_time: Some(MicroTime(now)),
+        note: Some(news.note.clone()),
+        reason: Some(news.reason.to_string()),
+        regarding: Some(news.pod.clone()),
+        reporting_controller: Some(CONTROLLER.to_string()),
+        reporting_instance: Some(CONTROLLER.to_string()),
+        type_: Some(if news.warning { "Warning" } else { "Normal" }.to_string()),
+        ..Event::default()
+    };
+    api.create(&PostParams::default(), &event).await?;
+    Ok(name)
+}
+
+async fn repeat(api: &Api<Event>, written: &mut Written) -> Result<(), kube::Error> {
+    written.count += 1;
+    let last_observed_time = MicroTime(jiff::Timestamp::now());
+    let series = EventSeries {
+        count: written.count,
+        last_observed_time,
+    };
+    let patch = Patch::Merge(json!({"series": series}));
+    api.patch(&written.name, &PatchParams::default(), &patch)
+        .await
+        .map(|_| ())
+}

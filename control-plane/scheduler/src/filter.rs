@@ -1,0 +1,206 @@
+//! Which nodes a pod may run on. Each plugin is a function that returns the reasons against; names are upstream's.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration,
+};
+
+use crate::pod::host_ports;
+use crate::resources::{Amounts, CPU, MEMORY, PODS};
+use crate::snapshot::NodeInfo;
+
+const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+/// What filtering needs of a pod, worked out once for all nodes.
+#[derive(Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) pod: &'a Pod,
+    pub(crate) weight: Amounts,
+    host_ports: Vec<(String, i32)>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(crate) fn new(pod: &'a Pod) -> Self {
+        Self {
+            pod,
+            weight: crate::pod::weight(pod),
+            host_ports: host_ports(pod),
+        }
+    }
+
+    fn tolerations(&self) -> &[Toleration] {
+        self.pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.tolerations.as_deref())
+            .unwrap_or_default()
+    }
+}
+
+/// The reasons why the pod may not run on the node; none means it may.
+pub(crate) fn reasons(candidate: &Candidate<'_>, node: &NodeInfo) -> Vec<String> {
+    let first = node_ready(node)
+        .or_else(|| node_unschedulable(candidate, node))
+        .or_else(|| taint_toleration(candidate, node))
+        .or_else(|| node_affinity(candidate, node))
+        .or_else(|| node_ports(candidate, node));
+    match first {
+        Some(reason) => vec![reason],
+        None => node_resources_fit(candidate, node),
+    }
+}
+
+fn node_ready(node: &NodeInfo) -> Option<String> {
+    (!node.ready).then(|| "node(s) were not ready".to_string())
+}
+
+fn node_unschedulable(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
+    let taint = Taint {
+        key: UNSCHEDULABLE_TAINT.to_string(),
+        effect: "NoSchedule".to_string(),
+        ..Taint::default()
+    };
+    let tolerated = candidate
+        .tolerations()
+        .iter()
+        .any(|toleration| tolerates(toleration, &taint));
+    (node.unschedulable && !tolerated).then(|| "node(s) were unschedulable".to_string())
+}
+
+fn taint_toleration(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
+    let binding = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+    let tolerated = |taint: &Taint| {
+        candidate
+            .tolerations()
+            .iter()
+            .any(|toleration| tolerates(toleration, taint))
+    };
+    let taint = node
+        .taints
+        .iter()
+        .filter(binding)
+        .find(|taint| !tolerated(taint))?;
+    let value = taint.value.as_deref().unwrap_or_default();
+    Some(format!(
+        "node(s) had untolerated taint(s) {{{}: {value}}}",
+        taint.key
+    ))
+}
+
+/// Upstream's matching of a toleration: empty key with `Exists` is every taint, empty effect is every effect.
+pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+    let effect = toleration.effect.as_deref().unwrap_or_default();
+    if !effect.is_empty() && effect != taint.effect {
+        return false;
+    }
+    let key = toleration.key.as_deref().unwrap_or_default();
+    if !key.is_empty() && key != taint.key {
+        return false;
+    }
+    match toleration.operator.as_deref() {
+        Some("Exists") => true,
+        None | Some("" | "Equal") => {
+            !key.is_empty()
+                && toleration.value.as_deref().unwrap_or_default()
+                    == taint.value.as_deref().unwrap_or_default()
+        }
+        Some(_) => false,
+    }
+}
+
+fn node_affinity(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
+    let spec = candidate.pod.spec.as_ref()?;
+    let selected = spec
+        .node_selector
+        .iter()
+        .flatten()
+        .all(|(key, value)| node.labels.get(key) == Some(value));
+    let required = spec
+        .affinity
+        .as_ref()
+        .and_then(|affinity| affinity.node_affinity.as_ref())
+        .and_then(|affinity| {
+            affinity
+                .required_during_scheduling_ignored_during_execution
+                .as_ref()
+        });
+    let admitted = required.is_none_or(|selector| {
+        selector
+            .node_selector_terms
+            .iter()
+            .any(|term| matches_term(term, node))
+    });
+    (!(selected && admitted))
+        .then(|| "node(s) didn't match Pod's node affinity/selector".to_string())
+}
+
+/// A term without any requirement matches nothing.
+pub(crate) fn matches_term(term: &NodeSelectorTerm, node: &NodeInfo) -> bool {
+    let expressions = term.match_expressions.as_deref().unwrap_or_default();
+    let fields = term.match_fields.as_deref().unwrap_or_default();
+    let names = BTreeMap::from([("metadata.name".to_string(), node.name.clone())]);
+    (!expressions.is_empty() || !fields.is_empty())
+        && expressions
+            .iter()
+            .all(|requirement| matches(requirement, &node.labels))
+        && fields
+            .iter()
+            .all(|requirement| matches(requirement, &names))
+}
+
+fn matches(requirement: &NodeSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    let value = labels.get(&requirement.key);
+    let listed = |value: &String| {
+        requirement
+            .values
+            .iter()
+            .flatten()
+            .any(|wanted| wanted == value)
+    };
+    let compare = |order: fn(&i64, &i64) -> bool| {
+        let wanted = requirement
+            .values
+            .iter()
+            .flatten()
+            .next()
+            .and_then(|text| text.parse().ok());
+        let actual = value.and_then(|text| text.parse().ok());
+        actual
+            .zip(wanted)
+            .is_some_and(|(actual, wanted)| order(&actual, &wanted))
+    };
+    match requirement.operator.as_str() {
+        "In" => value.is_some_and(listed),
+        "NotIn" => !value.is_some_and(listed),
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        "Gt" => compare(i64::gt),
+        "Lt" => compare(i64::lt),
+        _ => false,
+    }
+}
+
+fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
+    let taken = candidate
+        .host_ports
+        .iter()
+        .any(|port| node.host_ports.contains(port));
+    taken.then(|| "node(s) didn't have free ports for the requested pod ports".to_string())
+}
+
+fn node_resources_fit(candidate: &Candidate<'_>, node: &NodeInfo) -> Vec<String> {
+    let lacking = candidate.weight.iter().filter(|(name, wanted)| {
+        *wanted > 0 && node.requested.get(name) + wanted > node.allocatable.get(name)
+    });
+    lacking
+        .map(|(name, _)| match name {
+            PODS => "Too many pods".to_string(),
+            CPU | MEMORY => format!("Insufficient {name}"),
+            other => format!("Insufficient {other}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! Assigns pods to nodes: watches both, filters, scores, binds.
+//!
+//! Filter, score and the queue are plain data and functions ([`filter`], [`score`], [`Queue`]); one loop ([`Scheduler`]) does the
+//! IO. The crate reaches the server only through a `kube::Client`. It keeps no typed pod longer than it is pending: what a
+//! bound pod weighs on its node is a few numbers.
+
+mod bind;
+mod decide;
+mod events;
+mod filter;
+mod pod;
+mod queue;
+mod resources;
+mod scheduler;
+mod score;
+mod snapshot;
+
+pub use scheduler::{Scheduler, SchedulerConfig};

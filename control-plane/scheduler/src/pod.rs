@@ -1,0 +1,104 @@
+//! The little of a pod that outlives its decoding.
+
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::resources::{Amounts, PODS, requests};
+
+/// A pod's identity: a pod of the same name with another uid is another pod.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PodKey {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl PodKey {
+    pub(crate) fn of(pod: &Pod) -> Self {
+        Self {
+            namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+            name: pod.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl std::fmt::Display for PodKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What a pod weighs on the node it is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BoundPod {
+    pub(crate) node: String,
+    pub(crate) weight: Amounts,
+    /// Host ports the pod holds: protocol and number.
+    pub(crate) host_ports: Vec<(String, i32)>,
+}
+
+/// Where a pod stands, seen from the scheduler.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Ended, or being scheduled by somebody else.
+    NotOurs,
+    Pending,
+    Bound(BoundPod),
+}
+
+pub(crate) fn phase(pod: &Pod, scheduler_name: &str) -> Phase {
+    let ended = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    let Some(spec) = pod
+        .spec
+        .as_ref()
+        .filter(|_| !matches!(ended, Some("Succeeded" | "Failed")))
+    else {
+        return Phase::NotOurs;
+    };
+    if let Some(node) = spec.node_name.as_ref().filter(|node| !node.is_empty()) {
+        return Phase::Bound(BoundPod {
+            node: node.clone(),
+            weight: weight(pod),
+            host_ports: host_ports(pod),
+        });
+    }
+    let ours = spec
+        .scheduler_name
+        .as_deref()
+        .unwrap_or("default-scheduler")
+        == scheduler_name;
+    let gated = spec
+        .scheduling_gates
+        .as_ref()
+        .is_some_and(|gates| !gates.is_empty());
+    if ours && !gated && pod.metadata.deletion_timestamp.is_none() {
+        Phase::Pending
+    } else {
+        Phase::NotOurs
+    }
+}
+
+/// Requests, and the one pod that it is.
+pub(crate) fn weight(pod: &Pod) -> Amounts {
+    let mut weight = pod.spec.as_ref().map(requests).unwrap_or_default();
+    let one = std::collections::BTreeMap::from([(
+        PODS.to_string(),
+        k8s_openapi::apimachinery::pkg::api::resource::Quantity("1".to_string()),
+    )]);
+    weight.add(&Amounts::from_quantities(Some(&one)));
+    weight
+}
+
+pub(crate) fn host_ports(pod: &Pod) -> Vec<(String, i32)> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers
+        .flat_map(|container| container.ports.iter().flatten())
+        .filter_map(|port| {
+            let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_string());
+            port.host_port
+                .filter(|number| *number > 0)
+                .map(|number| (protocol, number))
+        })
+        .collect()
+}

@@ -1,0 +1,245 @@
+//! Pods that wait for a node: in order of priority, then of arrival; those that fit nowhere wait for a change, not for a clock.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::pod::PodKey;
+
+/// Upstream's back-off of a pod that was tried in vain: from one second, doubled, to ten.
+const BACKOFF_START: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// May be tried now.
+    Active,
+    /// Fits nowhere; tried again after something changed, but not before the time.
+    Parked { not_before: Instant },
+    /// To be tried at the time.
+    BackingOff { until: Instant },
+    /// Handed out.
+    InFlight,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    pod: Arc<Pod>,
+    rank: Rank,
+    attempts: u32,
+    state: State,
+}
+
+/// Higher priorities first, then first come, first served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    inverse_priority: i64,
+    arrival: u64,
+}
+
+/// The waiting pods.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pods: HashMap<PodKey, Waiting>,
+    active: BTreeSet<(Rank, PodKey)>,
+    arrivals: u64,
+}
+
+impl Queue {
+    /// Takes a pending pod, or its new state. A pod that is parked becomes active when its spec or labels changed.
+    pub(crate) fn put(&mut self, key: PodKey, pod: Arc<Pod>) {
+        if let Some(waiting) = self.pods.get_mut(&key) {
+            let same = waiting.pod.spec == pod.spec
+                && waiting.pod.metadata.labels == pod.metadata.labels
+                && waiting.pod.metadata.uid == pod.metadata.uid;
+            waiting.pod = pod;
+            if !same && waiting.state != State::InFlight {
+                self.activate(&key);
+            }
+            return;
+        }
+        self.arrivals += 1;
+        let priority = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.priority)
+            .unwrap_or(0);
+        let rank = Rank {
+            inverse_priority: -i64::from(priority),
+            arrival: self.arrivals,
+        };
+        self.pods.insert(
+            key.clone(),
+            Waiting {
+                pod,
+                rank,
+                attempts: 0,
+                state: State::Active,
+            },
+        );
+        self.active.insert((rank, key));
+    }
+
+    pub(crate) fn remove(&mut self, key: &PodKey) {
+        if let Some(waiting) = self.pods.remove(key) {
+            self.active.remove(&(waiting.rank, key.clone()));
+        }
+    }
+
+    /// The next pod to try; it stays known until it is removed, parked or put off.
+    pub(crate) fn pop(&mut self) -> Option<(PodKey, Arc<Pod>)> {
+        let (_, key) = self.active.pop_first()?;
+        let waiting = self.pods.get_mut(&key)?;
+        waiting.state = State::InFlight;
+        waiting.attempts = waiting.attempts.saturating_add(1);
+        Some((key, Arc::clone(&waiting.pod)))
+    }
+
+    pub(crate) fn has_active(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// The pod fits nowhere.
+    pub(crate) fn park(&mut self, key: &PodKey, now: Instant) {
+        if let Some(waiting) = self.pods.get_mut(key) {
+            waiting.state = State::Parked {
+                not_before: now + backoff(waiting.attempts),
+            };
+        }
+    }
+
+    /// Something failed that another try may mend.
+    pub(crate) fn put_off(&mut self, key: &PodKey, now: Instant) {
+        if let Some(waiting) = self.pods.get_mut(key) {
+            waiting.state = State::BackingOff {
+                until: now + backoff(waiting.attempts),
+            };
+        }
+    }
+
+    /// The cluster changed: whoever fitted nowhere may fit now.
+    pub(crate) fn cluster_changed(&mut self) {
+        for waiting in self.pods.values_mut() {
+            if let State::Parked { not_before } = waiting.state {
+                waiting.state = State::BackingOff { until: not_before };
+            }
+        }
+    }
+
+    /// Makes those active whose time has come; says when the next one's will.
+    pub(crate) fn wake(&mut self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut due = Vec::new();
+        for (key, waiting) in &self.pods {
+            if let State::BackingOff { until } = waiting.state {
+                if until <= now {
+                    due.push(key.clone());
+                } else {
+                    next = Some(next.map_or(until, |next| next.min(until)));
+                }
+            }
+        }
+        for key in due {
+            self.activate(&key);
+        }
+        next
+    }
+
+    /// Forgets the pods that a new list did not hold.
+    pub(crate) fn retain(&mut self, listed: &std::collections::HashSet<PodKey>) {
+        let gone: Vec<_> = self
+            .pods
+            .keys()
+            .filter(|key| !listed.contains(*key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.remove(&key);
+        }
+    }
+
+    fn activate(&mut self, key: &PodKey) {
+        if let Some(waiting) = self.pods.get_mut(key) {
+            waiting.state = State::Active;
+            self.active.insert((waiting.rank, key.clone()));
+        }
+    }
+}
+
+fn backoff(attempts: u32) -> Duration {
+    let factor = 2u32.saturating_pow(attempts.saturating_sub(1).min(8));
+    (BACKOFF_START * factor).min(BACKOFF_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn key(name: &str) -> PodKey {
+        PodKey {
+            namespace: "default".to_string(),
+            name: name.to_string(),
+        }
+    }
+
+    fn pod(priority: i32) -> Arc<Pod> {
+        let pod = json!({"metadata": {}, "spec": {"containers": [], "priority": priority}});
+        Arc::new(serde_json::from_value(pod).expect("pod"))
+    }
+
+    fn popped(queue: &mut Queue) -> Option<String> {
+        queue.pop().map(|(key, _)| key.name)
+    }
+
+    #[test]
+    fn priority_then_arrival() {
+        let mut queue = Queue::default();
+        for (name, priority) in [("a", 0), ("b", 10), ("c", 0)] {
+            queue.put(key(name), pod(priority));
+        }
+        queue.remove(&key("c"));
+        queue.put(key("d"), pod(0));
+        let order: Vec<_> = std::iter::from_fn(|| popped(&mut queue)).collect();
+        assert_eq!(order, ["b", "a", "d"]);
+    }
+
+    #[test]
+    fn a_parked_pod_waits_for_a_change_and_for_its_back_off() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        queue.put(key("a"), pod(0));
+        assert!(queue.pop().is_some());
+        queue.park(&key("a"), start);
+        assert_eq!(
+            queue.wake(start + Duration::from_secs(60)),
+            None,
+            "no clock wakes it"
+        );
+        assert_eq!(popped(&mut queue), None);
+        queue.cluster_changed();
+        assert_eq!(queue.wake(start), Some(start + BACKOFF_START));
+        assert_eq!(queue.wake(start + BACKOFF_START), None);
+        assert_eq!(popped(&mut queue).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_changed_spec_is_tried_at_once() {
+        let mut queue = Queue::default();
+        queue.put(key("a"), pod(0));
+        assert!(queue.pop().is_some());
+        queue.park(&key("a"), Instant::now());
+        queue.put(key("a"), pod(0));
+        assert_eq!(popped(&mut queue), None, "the same again changes nothing");
+        queue.put(key("a"), pod(1));
+        assert_eq!(popped(&mut queue).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn back_off_grows_to_its_limit() {
+        let seconds: Vec<_> = (1..7).map(|attempts| backoff(attempts).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 10, 10]);
+    }
+}

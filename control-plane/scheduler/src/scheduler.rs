@@ -1,0 +1,317 @@
+//! The loop: takes what the watches bring, tries what waits, lets many bindings be under way.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::Api;
+use kube::runtime::watcher::{self, watcher};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::bind::{self, Bound};
+use crate::decide::decide;
+use crate::events::Events;
+use crate::filter::Candidate;
+use crate::pod::{BoundPod, Phase, PodKey, host_ports, phase};
+use crate::queue::Queue;
+use crate::snapshot::Snapshot;
+
+/// Bindings under way at once; more would only queue in the server.
+const MAX_BINDINGS: usize = 64;
+
+/// How the scheduler goes about it.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    /// Pods with this `spec.schedulerName` are ours.
+    pub scheduler_name: String,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self {
+            scheduler_name: "default-scheduler".to_string(),
+        }
+    }
+}
+
+/// Assigns pending pods to nodes until it is told to stop.
+pub struct Scheduler {
+    client: kube::Client,
+    config: SchedulerConfig,
+}
+
+type Watch<K> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<K>>> + Send>>;
+
+struct Tried {
+    key: PodKey,
+    pod: Arc<Pod>,
+    node: String,
+    bound: Bound,
+}
+
+struct State {
+    client: kube::Client,
+    config: SchedulerConfig,
+    snapshot: Snapshot,
+    queue: Queue,
+    events: Events,
+    bindings: JoinSet<Tried>,
+    notes: JoinSet<()>,
+    /// Pods as they were when their binding was sent: the watch still shows them pending for a moment.
+    assumed: HashMap<PodKey, Option<String>>,
+    listed_pods: HashSet<PodKey>,
+    listed_nodes: HashSet<String>,
+    synced: (bool, bool),
+    turn: usize,
+}
+
+impl Scheduler {
+    /// A scheduler that speaks through `client`.
+    pub fn new(client: kube::Client, config: SchedulerConfig) -> Self {
+        Self { client, config }
+    }
+
+    /// Runs until `shutdown`; errors of the server are waited out.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut pods = watch::<Pod>(&self.client);
+        let mut nodes = watch::<Node>(&self.client);
+        let (events, writer) = Events::new(self.client.clone());
+        let mut writer = std::pin::pin!(writer);
+        let mut state = State::new(self.client, self.config, events);
+        loop {
+            state.try_all();
+            let next = state.queue.wake(Instant::now());
+            if state.has_work() {
+                continue;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(event) = pods.next() => state.pod_event(event),
+                Some(event) = nodes.next() => state.node_event(event),
+                Some(tried) = state.bindings.join_next() => state.bound(tried),
+                Some(_) = state.notes.join_next() => {}
+                () = &mut writer => break,
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+}
+
+fn watch<K>(client: &kube::Client) -> Watch<K>
+where
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    use kube::runtime::WatchStreamExt;
+    let api: Api<K> = Api::all(client.clone());
+    watcher(api, watcher::Config::default().streaming_lists())
+        .default_backoff()
+        .boxed()
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl State {
+    fn new(client: kube::Client, config: SchedulerConfig, events: Events) -> Self {
+        Self {
+            client,
+            config,
+            snapshot: Snapshot::default(),
+            queue: Queue::default(),
+            events,
+            bindings: JoinSet::new(),
+            notes: JoinSet::new(),
+            assumed: HashMap::new(),
+            listed_pods: HashSet::new(),
+            listed_nodes: HashSet::new(),
+            synced: (false, false),
+            turn: 0,
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.ready() && self.queue.has_active()
+    }
+
+    /// Nothing is placed before both lists are known, or a full node would look empty.
+    fn ready(&self) -> bool {
+        self.synced == (true, true) && self.bindings.len() < MAX_BINDINGS
+    }
+
+    fn try_all(&mut self) {
+        while self.ready() {
+            let Some((key, pod)) = self.queue.pop() else {
+                return;
+            };
+            self.try_one(key, pod);
+        }
+    }
+
+    fn try_one(&mut self, key: PodKey, pod: Arc<Pod>) {
+        let candidate = Candidate::new(&pod);
+        self.turn = self.turn.wrapping_add(1);
+        match decide(&candidate, &self.snapshot, self.turn) {
+            Ok(node) => {
+                let weight = candidate.weight;
+                let bound = BoundPod {
+                    node: node.clone(),
+                    weight,
+                    host_ports: host_ports(&pod),
+                };
+                self.snapshot.pod_bound(key.clone(), bound);
+                self.assumed.insert(key.clone(), pod.metadata.uid.clone());
+                let client = self.client.clone();
+                self.bindings.spawn(async move {
+                    let bound = bind::bind(&client, &key, pod.metadata.uid.clone(), &node).await;
+                    Tried {
+                        key,
+                        pod,
+                        node,
+                        bound,
+                    }
+                });
+            }
+            Err(error) => {
+                let message = error.to_string();
+                self.queue.park(&key, Instant::now());
+                self.events.failed(&pod, &message);
+                let client = self.client.clone();
+                self.notes.spawn(async move {
+                    if let Err(error) = bind::note_unschedulable(&client, &pod, &message).await {
+                        tracing::warn!(%key, %error, "cannot note that a pod is unschedulable");
+                    }
+                });
+            }
+        }
+    }
+
+    fn bound(&mut self, tried: Result<Tried, tokio::task::JoinError>) {
+        // A binding task has nothing in it that panics; if one did, its pod is found again by the next list.
+        let Ok(Tried {
+            key,
+            pod,
+            node,
+            bound,
+        }) = tried
+        else {
+            return;
+        };
+        match bound {
+            Bound::Done => {
+                self.queue.remove(&key);
+                self.events.scheduled(&pod, &node);
+            }
+            Bound::Superseded => {
+                self.assumed.remove(&key);
+                self.snapshot.pod_gone(&key);
+                self.queue.put_off(&key, Instant::now());
+            }
+            Bound::Failed(error) => {
+                tracing::warn!(%key, %error, "binding failed; it is tried again");
+                self.assumed.remove(&key);
+                self.snapshot.pod_gone(&key);
+                self.queue.put_off(&key, Instant::now());
+            }
+        }
+    }
+
+    fn pod_event(&mut self, event: watcher::Result<watcher::Event<Pod>>) {
+        match event {
+            Ok(watcher::Event::Apply(pod)) => self.pod_applied(pod),
+            Ok(watcher::Event::Delete(pod)) => {
+                let key = PodKey::of(&pod);
+                self.queue.remove(&key);
+                self.assumed.remove(&key);
+                if self.snapshot.pod_gone(&key) {
+                    self.queue.cluster_changed();
+                }
+            }
+            Ok(watcher::Event::Init) => self.listed_pods.clear(),
+            Ok(watcher::Event::InitApply(pod)) => {
+                self.listed_pods.insert(PodKey::of(&pod));
+                self.pod_applied(pod);
+            }
+            Ok(watcher::Event::InitDone) => {
+                let listed = std::mem::take(&mut self.listed_pods);
+                self.queue.retain(&listed);
+                self.snapshot.retain_pods(&listed);
+                self.assumed.retain(|key, _| listed.contains(key));
+                self.queue.cluster_changed();
+                self.synced.0 = true;
+            }
+            Err(error) => tracing::debug!(%error, "watching pods"),
+        }
+    }
+
+    fn pod_applied(&mut self, pod: Pod) {
+        let key = PodKey::of(&pod);
+        match phase(&pod, &self.config.scheduler_name) {
+            Phase::Bound(bound) => {
+                self.assumed.remove(&key);
+                self.queue.remove(&key);
+                self.snapshot.pod_bound(key, bound);
+            }
+            Phase::Pending => {
+                // An old sight of a pod whose binding is under way, unless it is another pod of that name.
+                let ours = self
+                    .assumed
+                    .get(&key)
+                    .is_some_and(|uid| *uid == pod.metadata.uid);
+                if !ours {
+                    if self.assumed.remove(&key).is_some() {
+                        self.snapshot.pod_gone(&key);
+                        self.queue.remove(&key);
+                    }
+                    self.queue.put(key, Arc::new(pod));
+                }
+            }
+            Phase::NotOurs => {
+                self.assumed.remove(&key);
+                self.queue.remove(&key);
+                if self.snapshot.pod_gone(&key) {
+                    self.queue.cluster_changed();
+                }
+            }
+        }
+    }
+
+    fn node_event(&mut self, event: watcher::Result<watcher::Event<Node>>) {
+        match event {
+            Ok(watcher::Event::Apply(node)) => {
+                if self.snapshot.node_applied(&node) {
+                    self.queue.cluster_changed();
+                }
+            }
+            Ok(watcher::Event::Delete(node)) => {
+                self.snapshot
+                    .node_deleted(node.metadata.name.as_deref().unwrap_or_default());
+            }
+            Ok(watcher::Event::Init) => self.listed_nodes.clear(),
+            Ok(watcher::Event::InitApply(node)) => {
+                self.listed_nodes
+                    .insert(node.metadata.name.clone().unwrap_or_default());
+                self.snapshot.node_applied(&node);
+            }
+            Ok(watcher::Event::InitDone) => {
+                let listed = std::mem::take(&mut self.listed_nodes);
+                self.snapshot.retain_nodes(&listed);
+                self.queue.cluster_changed();
+                self.synced.1 = true;
+            }
+            Err(error) => tracing::debug!(%error, "watching nodes"),
+        }
+    }
+}
