@@ -1,0 +1,321 @@
+//! The state everyone reads: current entries per bucket as persistent maps, and the watch history beside them.
+//!
+//! Invariant: one lock guards both, the writer alone changes them, and it changes them for a whole batch at once. So
+//! whoever holds the lock sees every event up to the revision it reads, and none after it. Nothing here touches a disk.
+
+mod range;
+mod ring;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use imbl::OrdMap;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::contract::{Entry, Event};
+use crate::error::WatchError;
+use crate::key::{Key, Prefix, Revision};
+
+pub(crate) use ring::Ring;
+
+/// The current entries of one bucket. Cloning is O(1).
+pub(crate) type Entries<O> = OrdMap<Key, Arc<Entry<O>>>;
+
+/// Most events one [`Memory::read`] hands out, and most it looks at while holding the lock.
+const READ_EVENTS: usize = 256;
+const READ_SCAN: usize = 4096;
+
+pub(crate) struct Memory<O> {
+    inner: RwLock<Inner<O>>,
+    started: Instant,
+    limits: HistoryLimits,
+}
+
+/// How much history is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HistoryLimits {
+    pub(crate) window: Duration,
+    pub(crate) bytes: usize,
+}
+
+struct Inner<O> {
+    revision: Revision,
+    /// Compacted on request, or unknown since before the start. Rings have their own, later floors.
+    compacted: Revision,
+    buckets: HashMap<Arc<str>, Bucket<O>>,
+    history_bytes: usize,
+    closed: bool,
+}
+
+pub(crate) struct Bucket<O> {
+    pub(crate) entries: Entries<O>,
+    pub(crate) ring: Ring<O>,
+    /// Carries the last event's revision; dropped when the store closes.
+    wake: Arc<watch::Sender<Revision>>,
+}
+
+impl<O> Bucket<O> {
+    pub(crate) fn new(entries: Entries<O>, ring: Ring<O>) -> Bucket<O> {
+        Bucket {
+            entries,
+            ring,
+            wake: Arc::new(watch::Sender::new(Revision(0))),
+        }
+    }
+}
+
+/// What the writer publishes: the new maps of the buckets it changed and the events that led there.
+pub(crate) struct Publication<O> {
+    pub(crate) revision: Revision,
+    pub(crate) buckets: Vec<(Arc<str>, Entries<O>)>,
+    pub(crate) events: Vec<(Arc<Event<O>>, usize)>,
+}
+
+/// Events read by a watcher.
+pub(crate) struct Read<O> {
+    pub(crate) events: Vec<Arc<Event<O>>>,
+    /// Everything up to here was looked at.
+    pub(crate) cursor: Revision,
+    /// Whether the ring holds more.
+    pub(crate) more: bool,
+}
+
+impl<O> Memory<O> {
+    /// The state found on disk.
+    pub(crate) fn new(
+        revision: Revision,
+        compacted: Revision,
+        buckets: HashMap<Arc<str>, Bucket<O>>,
+        limits: HistoryLimits,
+    ) -> Memory<O> {
+        let history_bytes = buckets.values().map(|bucket| bucket.ring.bytes()).sum();
+        let inner = Inner {
+            revision,
+            compacted,
+            buckets,
+            history_bytes,
+            closed: false,
+        };
+        Memory {
+            inner: RwLock::new(inner),
+            started: Instant::now(),
+            limits,
+        }
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        self.inner.read().revision
+    }
+
+    pub(crate) fn compacted(&self) -> Revision {
+        self.inner.read().compacted
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Entry<O>>> {
+        self.inner
+            .read()
+            .buckets
+            .get(key.bucket())?
+            .entries
+            .get(key)
+            .cloned()
+    }
+
+    /// The entries of a bucket, to build the next version of the map from.
+    pub(crate) fn entries(&self, bucket: &str) -> Entries<O> {
+        match self.inner.read().buckets.get(bucket) {
+            Some(bucket) => bucket.entries.clone(),
+            None => Entries::new(),
+        }
+    }
+
+    /// Makes a committed batch visible, then wakes the watchers of the buckets it touched.
+    pub(crate) fn publish(&self, publication: Publication<O>) {
+        let now = self.now();
+        let mut wake = Vec::with_capacity(publication.buckets.len());
+        // Dropped after the lock: freeing map nodes and events is not the readers' problem.
+        let mut garbage = Vec::new();
+        let mut old_maps = Vec::with_capacity(publication.buckets.len());
+        {
+            let mut guard = self.inner.write();
+            let inner = &mut *guard;
+            for (event, bytes) in publication.events {
+                let name = event.entry.key.bucket();
+                let bucket = inner.bucket(name);
+                bucket.ring.push(event, bytes, now);
+                inner.history_bytes += bytes;
+            }
+            for (name, entries) in publication.buckets {
+                let bucket = inner.bucket(&name);
+                old_maps.push(std::mem::replace(&mut bucket.entries, entries));
+                wake.push((Arc::clone(&bucket.wake), bucket.ring.last()));
+            }
+            inner.revision = publication.revision;
+            inner.trim(&self.limits, now, &mut garbage);
+        }
+        for (sender, revision) in wake {
+            sender.send_replace(revision);
+        }
+    }
+
+    /// Drops events older than the window. Answers when the next one will be due.
+    pub(crate) fn expire(&self) -> Option<Instant> {
+        let now = self.now();
+        let mut garbage = Vec::new();
+        let mut inner = self.inner.write();
+        inner.trim(&self.limits, now, &mut garbage);
+        let oldest = inner
+            .buckets
+            .values()
+            .filter_map(|bucket| bucket.ring.oldest())
+            .min()?;
+        Some(self.started + oldest + self.limits.window)
+    }
+
+    /// Forgets history up to and including `to`.
+    pub(crate) fn compact(&self, to: Revision) {
+        let mut garbage = Vec::new();
+        let mut guard = self.inner.write();
+        let inner = &mut *guard;
+        inner.compacted = inner.compacted.max(to);
+        for bucket in inner.buckets.values_mut() {
+            let before = bucket.ring.bytes();
+            bucket.ring.drop_through(to, &mut garbage);
+            inner.history_bytes -= before - bucket.ring.bytes();
+        }
+        drop(guard);
+    }
+
+    /// Ends all watches once they have caught up.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.write();
+        inner.closed = true;
+        for bucket in inner.buckets.values_mut() {
+            bucket.wake = Arc::new(watch::Sender::new(Revision(0)));
+        }
+    }
+
+    /// Starts a watch of a bucket after `from`.
+    pub(crate) fn subscribe(
+        &self,
+        bucket: &str,
+        from: Revision,
+    ) -> Result<watch::Receiver<Revision>, WatchError> {
+        let mut inner = self.inner.write();
+        if inner.closed {
+            return Err(WatchError::Closed);
+        }
+        if from > inner.revision {
+            return Err(WatchError::Future {
+                current: inner.revision,
+            });
+        }
+        let compacted = inner.compacted;
+        let bucket = inner.bucket(bucket);
+        let floor = compacted.max(bucket.ring.floor());
+        if from < floor {
+            return Err(WatchError::Compacted { compacted: floor });
+        }
+        Ok(bucket.wake.subscribe())
+    }
+
+    /// The next events after `cursor` that match.
+    pub(crate) fn read(&self, prefix: &Prefix, cursor: Revision) -> Result<Read<O>, WatchError> {
+        let inner = self.inner.read();
+        let caught_up = Read {
+            events: Vec::new(),
+            cursor: inner.revision,
+            more: false,
+        };
+        let Some(bucket) = inner.buckets.get(prefix.bucket_name()) else {
+            return Ok(caught_up);
+        };
+        if bucket.ring.floor() > cursor {
+            return Err(WatchError::Compacted {
+                compacted: bucket.ring.floor(),
+            });
+        }
+        let mut events = Vec::new();
+        let mut last = cursor;
+        for (scanned, event) in bucket.ring.after(cursor).enumerate() {
+            if events.len() == READ_EVENTS || scanned == READ_SCAN {
+                return Ok(Read {
+                    events,
+                    cursor: last,
+                    more: true,
+                });
+            }
+            last = event.revision;
+            if prefix.matches(&event.entry.key) {
+                events.push(Arc::clone(event));
+            }
+        }
+        Ok(Read {
+            events,
+            ..caught_up
+        })
+    }
+
+    /// How far a watcher at `cursor` has really got: with no event left for it in the bucket, all the way to now.
+    pub(crate) fn progress(&self, bucket: &str, cursor: Revision) -> Revision {
+        let inner = self.inner.read();
+        match inner.buckets.get(bucket) {
+            Some(bucket) if bucket.ring.last() > cursor => cursor,
+            _ => inner.revision.max(cursor),
+        }
+    }
+
+    /// Entries and history bytes, over all buckets.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let inner = self.inner.read();
+        (
+            inner
+                .buckets
+                .values()
+                .map(|bucket| bucket.entries.len())
+                .sum(),
+            inner.history_bytes,
+        )
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl<O> Inner<O> {
+    fn bucket(&mut self, name: &str) -> &mut Bucket<O> {
+        if !self.buckets.contains_key(name) {
+            let bucket = Bucket::new(Entries::new(), Ring::new(Revision(0)));
+            self.buckets.insert(name.into(), bucket);
+        }
+        self.buckets
+            .get_mut(name)
+            .expect("it was inserted above if it was missing")
+    }
+
+    /// Applies the limits: first age, then bytes, taking from the bucket that holds most so that a busy kind cannot
+    /// push out the history of a quiet one.
+    fn trim(&mut self, limits: &HistoryLimits, now: Duration, garbage: &mut Vec<Arc<Event<O>>>) {
+        if let Some(horizon) = now.checked_sub(limits.window) {
+            for bucket in self.buckets.values_mut() {
+                let before = bucket.ring.bytes();
+                bucket.ring.drop_before(horizon, garbage);
+                self.history_bytes -= before - bucket.ring.bytes();
+            }
+        }
+        while self.history_bytes > limits.bytes {
+            let largest = self
+                .buckets
+                .values_mut()
+                .max_by_key(|bucket| bucket.ring.bytes());
+            let Some(bucket) = largest else { return };
+            let before = bucket.ring.bytes();
+            bucket.ring.drop_oldest(garbage);
+            self.history_bytes -= before - bucket.ring.bytes();
+        }
+    }
+}

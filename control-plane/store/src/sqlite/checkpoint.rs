@@ -1,0 +1,125 @@
+//! Checkpoints: copying the write-ahead log into the database, on a connection of their own and in passive mode, so
+//! that writes go on meanwhile.
+//!
+//! A passive checkpoint beside a busy writer never sees the end of the log, and the log only starts over when one does.
+//! So when it has grown well past its limit, one more runs between two batches; little is left for it to copy.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
+use tokio::task::JoinHandle;
+
+/// Pages a transaction touches beside its data, and how much a page is filled.
+const TRANSACTION_BYTES: u64 = 3 * 4096;
+
+/// The log may grow to so many times the limit before writes wait.
+const HARD_LIMIT: u64 = 4;
+
+pub(super) struct Checkpoints {
+    state: State,
+    limit: u64,
+    /// About the bytes written since the last checkpoint began.
+    since: u64,
+    /// About the bytes in the log since it last started over.
+    log: u64,
+}
+
+enum State {
+    Idle(SqliteConnection),
+    Running(JoinHandle<(SqliteConnection, bool)>),
+    /// The connection was lost; the writer's own closing checkpoint remains.
+    Gone,
+}
+
+impl Checkpoints {
+    pub(super) fn new(connection: SqliteConnection, limit: u64) -> Checkpoints {
+        // What an unclean stop left in the log is not known: begin with a checkpoint.
+        Checkpoints {
+            state: State::Idle(connection),
+            limit,
+            since: limit,
+            log: 0,
+        }
+    }
+
+    /// A transaction wrote so many bytes.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        let bytes = bytes as u64 + bytes as u64 / 3 + TRANSACTION_BYTES;
+        self.since += bytes;
+        self.log += bytes;
+    }
+
+    /// Starts a checkpoint in the background, or waits for one if the log is far too long.
+    pub(super) async fn run_if_due(&mut self) {
+        if self.log >= self.limit.saturating_mul(HARD_LIMIT) {
+            self.run().await;
+        } else if self.since >= self.limit {
+            self.start().await;
+        }
+    }
+
+    async fn start(&mut self) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Running(task) if !task.is_finished() => self.state = State::Running(task),
+            State::Running(task) => self.settle(task).await,
+            State::Idle(connection) => {
+                self.since = 0;
+                self.state = State::Running(tokio::spawn(passive(connection)));
+            }
+            State::Gone => {}
+        }
+    }
+
+    /// With no write in between, this one reaches the end of the log, which then starts over.
+    async fn run(&mut self) {
+        if let State::Running(task) = std::mem::replace(&mut self.state, State::Gone) {
+            self.settle(task).await;
+        }
+        if let State::Idle(connection) = std::mem::replace(&mut self.state, State::Gone) {
+            let (connection, complete) = passive(connection).await;
+            self.state = State::Idle(connection);
+            self.since = 0;
+            // Incomplete means that someone else reads the file; try again after as much has been written again.
+            self.log = if complete { 0 } else { self.log / 2 };
+        }
+    }
+
+    async fn settle(&mut self, task: JoinHandle<(SqliteConnection, bool)>) {
+        match task.await {
+            Ok((connection, complete)) => {
+                // Nothing was written since it began, so the log starts over with the next write.
+                if complete && self.since == 0 {
+                    self.log = 0;
+                }
+                self.state = State::Idle(connection);
+            }
+            Err(error) => tracing::error!(%error, "the checkpoint task was lost"),
+        }
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let State::Running(task) = std::mem::replace(&mut self.state, State::Gone) {
+            self.settle(task).await;
+        }
+        if let State::Idle(connection) = std::mem::replace(&mut self.state, State::Gone)
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "closing the checkpoint connection failed");
+        }
+    }
+}
+
+/// One passive checkpoint. Answers whether it copied the whole log. A failure is not an error of any write: the log
+/// still has everything, and a full disk shows there too.
+async fn passive(mut connection: SqliteConnection) -> (SqliteConnection, bool) {
+    let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+        .fetch_one(&mut connection)
+        .await;
+    let counts = row.and_then(|row| Ok((row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?)));
+    match counts {
+        Ok((frames, copied)) => (connection, frames == copied),
+        Err(error) => {
+            tracing::warn!(%error, "a checkpoint failed and will be tried again");
+            (connection, false)
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The writing connection: one batch is one statement text, one transaction, one sync.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
+
+use super::checkpoint::Checkpoints;
+use super::rows::{CURRENT_RECORD, DELETE_RECORD, LOG_RECORD, Rows};
+use crate::error::StoreError;
+use crate::key::Revision;
+
+/// Free pages kept for the next writes instead of being given back to the file system.
+const SPARE_PAGES: i64 = 1024;
+/// Pages given back in one step, so that no write waits long for it.
+const VACUUM_PAGES: i64 = 256;
+
+/// A whole batch. The log comes first: it takes old values from `current` before they are replaced.
+///
+/// `current` is keyed by create revision: unique, and it makes creates appends. That a key is there once is the
+/// writer's invariant, which needs no index and is checked when the file is loaded.
+const COMMIT: &str = "
+BEGIN IMMEDIATE;
+WITH RECURSIVE at(i) AS (
+  SELECT 1 WHERE length(?2) > 0 UNION ALL SELECT i + 101 FROM at WHERE i + 101 < length(?2)
+)
+INSERT INTO log (revision, key, deleted, previous_revision, previous_create_revision, previous)
+SELECT
+  CAST(substr(?2, i, 20) AS INTEGER),
+  CAST(substr(?1, CAST(substr(?2, i + 21, 10) AS INTEGER), CAST(substr(?2, i + 31, 10) AS INTEGER)) AS TEXT),
+  CAST(substr(?2, i + 20, 1) AS INTEGER),
+  nullif(CAST(substr(?2, i + 41, 20) AS INTEGER), 0),
+  nullif(CAST(substr(?2, i + 61, 20) AS INTEGER), 0),
+  CASE WHEN CAST(substr(?2, i + 81, 10) AS INTEGER) > 0
+    THEN substr(?1, CAST(substr(?2, i + 81, 10) AS INTEGER), CAST(substr(?2, i + 91, 10) AS INTEGER))
+    ELSE (SELECT value FROM current WHERE create_revision = CAST(substr(?2, i + 61, 20) AS INTEGER))
+  END
+FROM at;
+WITH RECURSIVE at(i) AS (
+  SELECT 1 WHERE length(?3) > 0 UNION ALL SELECT i + 80 FROM at WHERE i + 80 < length(?3)
+)
+INSERT OR REPLACE INTO current (create_revision, revision, key, value)
+SELECT
+  CAST(substr(?3, i, 20) AS INTEGER),
+  CAST(substr(?3, i + 20, 20) AS INTEGER),
+  CAST(substr(?1, CAST(substr(?3, i + 40, 10) AS INTEGER), CAST(substr(?3, i + 50, 10) AS INTEGER)) AS TEXT),
+  substr(?1, CAST(substr(?3, i + 60, 10) AS INTEGER), CAST(substr(?3, i + 70, 10) AS INTEGER))
+FROM at;
+WITH RECURSIVE at(i) AS (
+  SELECT 1 WHERE length(?4) > 0 UNION ALL SELECT i + 20 FROM at WHERE i + 20 < length(?4)
+)
+DELETE FROM current WHERE create_revision IN (SELECT CAST(substr(?4, i, 20) AS INTEGER) FROM at);
+DELETE FROM log WHERE revision <= ?5;
+UPDATE meta SET ceiling = ?6, compacted = ?7, clean = 0
+WHERE ceiling <> ?6 OR compacted <> ?7 OR clean <> 0;
+COMMIT;
+";
+
+// The widths are spelled out in the SQL above.
+const _: () = assert!(LOG_RECORD == 101 && CURRENT_RECORD == 80 && DELETE_RECORD == 20);
+
+/// The row of `meta`, beside the schema version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Meta {
+    /// No revision above this was ever handed out.
+    pub(crate) ceiling: Revision,
+    /// The last revision, valid after a clean stop.
+    pub(crate) revision: Revision,
+    /// History up to here is gone.
+    pub(crate) compacted: Revision,
+    /// Whether nothing was written since the last clean stop.
+    pub(crate) clean: bool,
+}
+
+pub(crate) struct Database {
+    path: PathBuf,
+    connection: SqliteConnection,
+    checkpoints: Checkpoints,
+    /// Held, not used: the lock on the owner file goes with it.
+    _owner: File,
+}
+
+impl Database {
+    pub(super) fn new(
+        path: PathBuf,
+        connection: SqliteConnection,
+        checkpoints: Checkpoints,
+        owner: File,
+    ) -> Database {
+        Database {
+            path,
+            connection,
+            checkpoints,
+            _owner: owner,
+        }
+    }
+
+    /// Writes a batch durably, deletes the log up to `trim` and brings `meta` up to date; all of it or nothing.
+    pub(crate) async fn commit(
+        &mut self,
+        rows: Rows,
+        trim: Option<Revision>,
+        meta: &Meta,
+    ) -> Result<(), StoreError> {
+        let bytes = rows.bytes();
+        let query = sqlx::query(COMMIT)
+            .bind(rows.blob)
+            .bind(rows.log)
+            .bind(rows.current)
+            .bind(rows.deletes)
+            .bind(trim.map(integer))
+            .bind(integer(meta.ceiling))
+            .bind(integer(meta.compacted));
+        match query.execute(&mut self.connection).await {
+            Ok(_) => {
+                self.checkpoints.wrote(bytes);
+                Ok(())
+            }
+            Err(error) => {
+                // Some failures roll back by themselves; then this one fails, which is fine.
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                Err(store_error(&self.path, error))
+            }
+        }
+    }
+
+    /// Keeps the write-ahead log from growing without end.
+    pub(crate) async fn checkpoint_if_due(&mut self) {
+        self.checkpoints.run_if_due().await;
+    }
+
+    /// Gives some free pages back. Answers whether there is more to give.
+    pub(crate) async fn vacuum_step(&mut self) -> Result<bool, StoreError> {
+        let free = self
+            .free_pages()
+            .await
+            .map_err(|error| store_error(&self.path, error))?;
+        if free <= SPARE_PAGES {
+            return Ok(false);
+        }
+        let pages = VACUUM_PAGES.min(free - SPARE_PAGES);
+        let step = sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"));
+        let result = sqlx::query(step)
+            .persistent(false)
+            .execute(&mut self.connection)
+            .await;
+        result.map_err(|error| store_error(&self.path, error))?;
+        Ok(true)
+    }
+
+    /// Marks a clean stop (unless `meta` says that the file says so already) and closes the file.
+    pub(crate) async fn close(mut self, meta: &Meta) {
+        self.checkpoints.close().await;
+        if let Err(error) = self.mark_clean(meta).await {
+            tracing::error!(%error, path = %self.path.display(), "no clean stop could be marked");
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::error!(%error, path = %self.path.display(), "closing the database failed");
+        }
+    }
+
+    async fn mark_clean(&mut self, meta: &Meta) -> Result<(), sqlx::Error> {
+        if !meta.clean {
+            sqlx::query("UPDATE meta SET clean = 1, revision = ?1, compacted = ?2")
+                .bind(integer(meta.revision))
+                .bind(integer(meta.compacted))
+                .execute(&mut self.connection)
+                .await?;
+        }
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn free_pages(&mut self) -> Result<i64, sqlx::Error> {
+        sqlx::query("PRAGMA freelist_count")
+            .fetch_one(&mut self.connection)
+            .await?
+            .try_get(0)
+    }
+}
+
+/// Revisions are 63-bit in the file: at a million writes per second that lasts 290,000 years.
+pub(super) fn integer(revision: Revision) -> i64 {
+    i64::try_from(revision.0).unwrap_or(i64::MAX)
+}
+
+/// Tells the failures apart that have a remedy.
+fn store_error(path: &Path, error: sqlx::Error) -> StoreError {
+    let path = path.to_path_buf();
+    let detail = error.to_string();
+    match primary_code(&error) {
+        Some(13) => StoreError::DiskFull { path },
+        Some(3 | 8 | 14 | 23) => StoreError::ReadOnly { path, detail },
+        Some(10) => StoreError::Io { path, detail },
+        Some(11 | 26) => StoreError::Corrupt { path, detail },
+        Some(5 | 6) => StoreError::Busy { path },
+        _ => StoreError::Sqlite {
+            path,
+            source: Arc::new(error),
+        },
+    }
+}
+
+/// SQLite's primary result code.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
+}

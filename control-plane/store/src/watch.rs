@@ -1,0 +1,82 @@
+//! A watch: a cursor over a bucket's history. It holds no queue, so a slow watcher costs the writer nothing; one that
+//! is slower than the history is long is told so and starts again from a list.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::contract::Event;
+use crate::error::WatchError;
+use crate::key::{Prefix, Revision};
+use crate::memory::Memory;
+
+/// A stream of events in revision order. Dropping it ends the watch.
+pub struct Watch<O> {
+    memory: Arc<Memory<O>>,
+    prefix: Prefix,
+    cursor: Revision,
+    wake: watch::Receiver<Revision>,
+}
+
+impl<O> Watch<O> {
+    pub(crate) fn new(
+        memory: Arc<Memory<O>>,
+        prefix: Prefix,
+        from: Revision,
+    ) -> Result<Watch<O>, WatchError> {
+        let wake = memory.subscribe(prefix.bucket_name(), from)?;
+        Ok(Watch {
+            memory,
+            prefix,
+            cursor: from,
+            wake,
+        })
+    }
+
+    /// The next events, at least one. May be cancelled without losing any.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Event<O>>>, WatchError> {
+        loop {
+            // Marked as seen before reading, so an event that comes in between wakes us again.
+            self.wake.borrow_and_update();
+            let read = self.memory.read(&self.prefix, self.cursor)?;
+            self.cursor = read.cursor;
+            if !read.events.is_empty() {
+                return Ok(read.events);
+            }
+            if read.more {
+                tokio::task::yield_now().await;
+            } else if self.wake.changed().await.is_err() {
+                return self.last_events();
+            }
+        }
+    }
+
+    /// Everything up to this revision was delivered or does not match. It advances with writes to other keys too.
+    pub fn revision(&self) -> Revision {
+        self.memory.progress(self.prefix.bucket_name(), self.cursor)
+    }
+
+    /// After the store closed: what was written before but not yet delivered.
+    fn last_events(&mut self) -> Result<Vec<Arc<Event<O>>>, WatchError> {
+        loop {
+            let read = self.memory.read(&self.prefix, self.cursor)?;
+            self.cursor = read.cursor;
+            if !read.events.is_empty() {
+                return Ok(read.events);
+            }
+            if !read.more {
+                return Err(WatchError::Closed);
+            }
+        }
+    }
+}
+
+impl<O> fmt::Debug for Watch<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("prefix", &self.prefix)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! The one task that writes. It owns the revision counter, decides every condition against memory, commits what has
+//! queued as one transaction, publishes it, and only then answers.
+//!
+//! Invariant: a batch that fails changes nothing: no revision is used up, memory stays as it was, all its writers get
+//! the error. Between batches the task does the housekeeping: lazy flushes, compaction slices, vacuum, checkpoints.
+
+mod housekeeping;
+mod lazy;
+mod stage;
+mod trim;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::config::StoreConfig;
+use crate::contract::{Codec, Committed, Expect, Op};
+use crate::error::{StoreError, TxnError};
+use crate::key::{Key, Revision};
+use crate::memory::{Memory, Publication};
+use crate::sqlite::{Database, Meta, Rows};
+pub(crate) use lazy::LazyWrites;
+pub(crate) use stage::event_bytes;
+use stage::{Stage, Staged};
+pub(crate) use trim::LogTrim;
+
+/// Revisions reserved ahead on disk. After an unclean stop the store goes on above the reservation, so a revision that
+/// was handed out but not written (a lazy write) is not handed out again.
+const RESERVE: u64 = 100_000;
+
+/// A request to the writer.
+pub(crate) enum Command<O> {
+    Txn(Txn<O>),
+    Compact {
+        to: Revision,
+        reply: oneshot::Sender<Result<Revision, StoreError>>,
+    },
+    Close,
+}
+
+pub(crate) struct Txn<O> {
+    pub(crate) key: Key,
+    pub(crate) expect: Expect,
+    pub(crate) op: Op,
+    pub(crate) reply: oneshot::Sender<Result<Committed<O>, TxnError<O>>>,
+}
+
+impl<O> Txn<O> {
+    fn bytes(&self) -> usize {
+        match &self.op {
+            Op::Put { value, .. } => value.len(),
+            Op::Delete => 0,
+        }
+    }
+}
+
+/// The failure of the last batch, until one succeeds.
+pub(crate) type Health = Arc<RwLock<Option<StoreError>>>;
+
+pub(crate) struct Writer<C: Codec> {
+    pub(crate) codec: C,
+    pub(crate) config: StoreConfig,
+    pub(crate) memory: Arc<Memory<C::Object>>,
+    pub(crate) database: Database,
+    pub(crate) commands: mpsc::Receiver<Command<C::Object>>,
+    pub(crate) health: Health,
+    /// What the file says about revisions.
+    pub(crate) meta: Meta,
+    /// Rows that could not be decoded, by key: hidden, kept in the file until the key is written again.
+    pub(crate) unreadable: HashMap<Key, Revision>,
+    pub(crate) trim: LogTrim,
+    pub(crate) lazy: LazyWrites,
+    /// When history in memory is next due to expire.
+    pub(crate) expiry: Option<Instant>,
+    /// Whether the file may have pages to give back.
+    pub(crate) vacuum: bool,
+    /// No housekeeping before this: something failed.
+    pub(crate) hold: Option<Instant>,
+}
+
+impl<C: Codec> Writer<C> {
+    /// Runs until asked to close or until every handle is gone.
+    pub(crate) async fn run(mut self) {
+        let mut next = None;
+        loop {
+            let command = match next.take() {
+                Some(command) => command,
+                None => match self.wait().await {
+                    Wake::Command(command) => command,
+                    Wake::Housekeeping => {
+                        self.housekeeping().await;
+                        continue;
+                    }
+                    Wake::Gone => break,
+                },
+            };
+            match command {
+                Command::Txn(first) => {
+                    let mut batch = vec![first];
+                    next = self.fill(&mut batch);
+                    self.batch(batch).await;
+                }
+                Command::Compact { to, reply } => {
+                    // The caller may have given up; compaction does no harm.
+                    let _ = reply.send(self.compact(to).await);
+                }
+                Command::Close => break,
+            }
+        }
+        self.shut_down().await;
+    }
+
+    async fn wait(&mut self) -> Wake<C::Object> {
+        let due = self.housekeeping_due();
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => command.map_or(Wake::Gone, Wake::Command),
+            () = until(due) => Wake::Housekeeping,
+        }
+    }
+
+    /// Takes what has queued, up to the limits of a batch. Answers a command that has to wait for the next round.
+    fn fill(&mut self, batch: &mut Vec<Txn<C::Object>>) -> Option<Command<C::Object>> {
+        let mut bytes = batch.iter().map(Txn::bytes).sum::<usize>();
+        while batch.len() < self.config.max_batch && bytes < self.config.max_batch_bytes {
+            match self.commands.try_recv() {
+                Ok(Command::Txn(txn)) => {
+                    bytes += txn.bytes();
+                    batch.push(txn);
+                }
+                Ok(other) => return Some(other),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Stages, commits, publishes and answers one batch.
+    async fn batch(&mut self, batch: Vec<Txn<C::Object>>) {
+        let mut stage = Stage::new(&self.codec, &self.memory, &self.unreadable);
+        for txn in batch {
+            stage.apply(txn);
+        }
+        let staged = stage.finish();
+        if staged.events.is_empty() {
+            return staged.answer();
+        }
+        match self.commit(&staged).await {
+            Ok(written) => self.publish(staged, written),
+            Err(error) => staged.fail(&error),
+        }
+    }
+
+    /// Brings a staged batch to disk if its durability demands it. Answers whether it did.
+    async fn commit(&mut self, staged: &Staged<C::Object>) -> Result<bool, StoreError> {
+        let now = Instant::now();
+        let must_write = staged.durable
+            || self
+                .lazy
+                .since()
+                .is_some_and(|since| since + self.config.lazy_flush <= now)
+            || staged.revision > self.meta.ceiling
+            || self.meta.clean
+            || self.health.read().is_some()
+            || self.lazy.bytes() + staged.bytes() > self.config.lazy_bytes;
+        if must_write {
+            let rows = staged.rows(&self.lazy);
+            self.write(rows, staged.revision).await?;
+        }
+        Ok(must_write)
+    }
+
+    /// One transaction: the rows, a slice of compaction and, if due, the reservation of revisions.
+    async fn write(&mut self, rows: Rows, revision: Revision) -> Result<(), StoreError> {
+        let slice = self.trim.slice();
+        let mut meta = Meta {
+            clean: false,
+            ..self.meta
+        };
+        if revision.0 + RESERVE / 2 > meta.ceiling.0 {
+            meta.ceiling = Revision(revision.0 + RESERVE);
+        }
+        let logged = rows.log_bytes();
+        let result = self.database.commit(rows, slice, &meta).await;
+        self.note_health(result.as_ref().err());
+        result?;
+        if let Some(to) = slice {
+            meta.compacted = meta.compacted.max(to);
+            self.trim.done(to);
+            self.vacuum = true;
+        }
+        self.meta = meta;
+        self.trim.wrote(revision, logged, Instant::now());
+        self.database.checkpoint_if_due().await;
+        Ok(())
+    }
+
+    fn publish(&mut self, mut staged: Staged<C::Object>, written: bool) {
+        let now = Instant::now();
+        if written {
+            self.lazy.clear();
+        } else {
+            for (key, pending) in staged.drain_pending() {
+                self.lazy.insert(key, pending, now);
+            }
+        }
+        for (key, _) in &staged.recovered {
+            self.unreadable.remove(key);
+        }
+        self.memory.publish(Publication {
+            revision: staged.revision,
+            buckets: staged.take_buckets(),
+            events: std::mem::take(&mut staged.events),
+        });
+        self.expiry.get_or_insert(now + self.config.history_window);
+        staged.answer();
+    }
+
+    /// Records whether the disk works, and says so once when that changes.
+    fn note_health(&self, error: Option<&StoreError>) {
+        let mut health = self.health.write();
+        match (&*health, error) {
+            (None, Some(error)) => tracing::error!(%error, "the store is read-only"),
+            (Some(_), None) => tracing::info!("the store accepts writes again"),
+            _ => {}
+        }
+        *health = error.cloned();
+    }
+}
+
+enum Wake<O> {
+    Command(Command<O>),
+    Housekeeping,
+    Gone,
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
