@@ -1,0 +1,168 @@
+//! wasmtime as we configure it: a pooling engine, an on-demand engine behind it, and the host functions of each.
+//!
+//! Both engines compile alike, so one compiled file serves both; they differ in where instances get memory and stacks.
+
+use crate::EngineConfig;
+use crate::files;
+use crate::state::{ComponentState, P1State};
+use sha2::{Digest, Sha256};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Memories and tables of one core module that the pool has room for; others run on demand.
+const MAX_PER_MODULE: u32 = 4;
+
+/// Heaps for garbage-collected languages in the pool; further ones run on demand.
+const POOLED_GC_HEAPS: u32 = 64;
+
+/// Bytes of a used stack that are cleared by hand; the rest is given back to the kernel.
+const STACK_KEPT: usize = 16 << 10;
+
+/// Bytes of a used memory and table that are cleared by hand; the rest is given back to the kernel.
+const MEMORY_KEPT: usize = 64 << 10;
+
+/// Room on a stack for host calls, beside what the guest may use.
+const HOST_STACK: usize = 1 << 20;
+
+/// One wasmtime engine with its linkers.
+pub(crate) struct Backend {
+    pub(crate) wasm: wasmtime::Engine,
+    pub(crate) p1: wasmtime::Linker<P1State>,
+    pub(crate) components: wasmtime::component::Linker<ComponentState>,
+}
+
+impl Backend {
+    /// An engine that takes instances from a pool made now.
+    pub(crate) fn pooled(config: &EngineConfig) -> wasmtime::Result<Self> {
+        Self::new(base(config).allocation_strategy(pool(config)))
+    }
+
+    /// An engine that allocates each instance when it starts.
+    pub(crate) fn on_demand(config: &EngineConfig) -> wasmtime::Result<Self> {
+        Self::new(base(config).allocation_strategy(InstanceAllocationStrategy::OnDemand))
+    }
+
+    fn new(config: &Config) -> wasmtime::Result<Self> {
+        let wasm = wasmtime::Engine::new(config)?;
+        let mut p1 = wasmtime::Linker::new(&wasm);
+        wasmtime_wasi::p1::add_to_linker_async(&mut p1, |state: &mut P1State| &mut state.wasi)?;
+        p1.allow_shadowing(true);
+        files::p1::guard(&mut p1)?;
+        p1.func_wrap("wasi_snapshot_preview1", "proc_exit", proc_exit)?;
+        let mut components = wasmtime::component::Linker::new(&wasm);
+        wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut components)?;
+        components.allow_shadowing(true);
+        files::p2::guard(&mut components)?;
+        Ok(Backend {
+            wasm,
+            p1,
+            components,
+        })
+    }
+
+    /// A name for everything compiled code depends on: wasmtime's version, its settings, the processor.
+    pub(crate) fn compatibility(&self) -> String {
+        let mut hasher = StableHasher(Sha256::new());
+        self.wasm.precompile_compatibility_hash().hash(&mut hasher);
+        hex::encode(&hasher.0.finalize()[..16])
+    }
+}
+
+/// The engine's two backends. The second is made when it is first needed.
+pub(crate) struct Backends {
+    pub(crate) pooled: Backend,
+    on_demand: OnceLock<Arc<Backend>>,
+    config: Arc<EngineConfig>,
+}
+
+impl Backends {
+    pub(crate) fn new(config: Arc<EngineConfig>) -> wasmtime::Result<Self> {
+        let pooled = match Backend::pooled(&config) {
+            Ok(backend) => backend,
+            Err(error) => {
+                tracing::warn!(%error, "no room for a pool of instances; allocating them on demand");
+                Backend::on_demand(&config)?
+            }
+        };
+        Ok(Backends {
+            pooled,
+            on_demand: OnceLock::new(),
+            config,
+        })
+    }
+
+    pub(crate) fn on_demand(&self) -> wasmtime::Result<Arc<Backend>> {
+        if let Some(backend) = self.on_demand.get() {
+            return Ok(backend.clone());
+        }
+        let backend = Arc::new(Backend::on_demand(&self.config)?);
+        Ok(self.on_demand.get_or_init(|| backend).clone())
+    }
+
+    /// Lets every guest that has run since the last tick give way.
+    pub(crate) fn tick(&self) {
+        self.pooled.wasm.increment_epoch();
+        if let Some(backend) = self.on_demand.get() {
+            backend.wasm.increment_epoch();
+        }
+    }
+}
+
+/// wasmtime's own traps on codes from 126 up; containers use them.
+fn proc_exit(code: i32) -> wasmtime::Result<()> {
+    Err(wasmtime_wasi::I32Exit(code).into())
+}
+
+fn base(config: &EngineConfig) -> Config {
+    let mut base = Config::new();
+    base.epoch_interruption(true)
+        .max_wasm_stack(config.max_stack_bytes)
+        .async_stack_size(config.max_stack_bytes + HOST_STACK)
+        .async_stack_zeroing(true)
+        .memory_init_cow(true)
+        .memory_may_move(false)
+        .gc_heap_may_move(false)
+        // One thread per compilation: how many run is ours to say (`compile_parallelism`).
+        .parallel_compilation(false)
+        .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
+        .concurrency_support(false);
+    base
+}
+
+fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
+    let count = config.pool_instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count)
+        .total_core_instances(count.saturating_mul(4))
+        .total_memories(count)
+        .total_tables(count.saturating_mul(4))
+        .total_stacks(count)
+        .total_gc_heaps(count.min(POOLED_GC_HEAPS))
+        .max_memories_per_module(MAX_PER_MODULE)
+        .max_tables_per_module(MAX_PER_MODULE)
+        .table_elements(config.max_table_elements)
+        .async_stack_keep_resident(STACK_KEPT)
+        .linear_memory_keep_resident(MEMORY_KEPT)
+        .table_keep_resident(MEMORY_KEPT);
+    pool
+}
+
+/// A hasher whose result does not change with the version of the standard library.
+struct StableHasher(Sha256);
+
+impl Hasher for StableHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        u64::from_le_bytes(
+            digest[..8]
+                .try_into()
+                .expect("a SHA-256 digest has 32 bytes"),
+        )
+    }
+}

@@ -1,0 +1,156 @@
+//! Runs a command, a core module with `_start` or a component with `wasi:cli/run`, from its start to its end.
+
+use crate::backend::Backend;
+use crate::container::Control;
+use crate::engine::Runner;
+use crate::module::{Module, Prepared};
+use crate::output::write_line;
+use crate::schedule::Metered;
+use crate::state::{Streams, Template};
+use crate::{Exit, exit};
+use std::sync::Arc;
+use wasmtime::PoolConcurrencyLimitError;
+
+/// The command did not run: the pool is full, or what else instantiation found.
+enum Started {
+    Ended(Exit),
+    PoolFull,
+}
+
+/// Runs the command until it ends or is told to.
+pub(crate) async fn run(
+    runner: Runner,
+    module: Module,
+    template: Arc<Template>,
+    control: Control,
+) -> Exit {
+    let guest = Metered::new(
+        to_the_end(&runner, &module, &template),
+        runner.clock.clone(),
+        template.meter.clone(),
+    );
+    // Dropping the guest's future unwinds its stack and frees its instance. A busy guest pauses at the next tick.
+    tokio::select! {
+        biased;
+        () = control.kill.cancelled() => Exit::Signal(9),
+        () = control.terminate.cancelled() => Exit::Signal(15),
+        exit = guest => exit,
+    }
+}
+
+async fn to_the_end(runner: &Runner, module: &Module, template: &Template) -> Exit {
+    let loaded = module.loaded();
+    if let Some(prepared) = loaded.pooled() {
+        match once(&runner.backends.pooled, prepared, template).await {
+            Started::Ended(exit) => return exit,
+            Started::PoolFull => {}
+        }
+    }
+    let failed = |error: wasmtime::Error| Exit::Failed {
+        message: format!("{error:#}"),
+    };
+    let backend = match runner.backends.on_demand() {
+        Ok(backend) => backend,
+        Err(error) => return failed(error),
+    };
+    match loaded.on_demand(&backend) {
+        Ok(prepared) => match once(&backend, prepared, template).await {
+            Started::Ended(exit) => exit,
+            Started::PoolFull => Exit::Failed {
+                message: "no room for the instance".to_owned(),
+            },
+        },
+        Err(error) => failed(error),
+    }
+}
+
+async fn once(backend: &Backend, prepared: &Prepared, template: &Template) -> Started {
+    match prepared {
+        Prepared::P1(pre) => p1(backend, pre, template).await,
+        Prepared::Command(pre) => component(backend, pre, template).await,
+        Prepared::Http(_) => Started::Ended(Exit::Failed {
+            message: "an HTTP handler cannot be run as a command".to_owned(),
+        }),
+    }
+}
+
+async fn p1(
+    backend: &Backend,
+    pre: &wasmtime::InstancePre<crate::state::P1State>,
+    template: &Template,
+) -> Started {
+    let (mut store, streams) = template.p1_store(&backend.wasm);
+    let instance = match pre.instantiate_async(&mut store).await {
+        Ok(instance) => instance,
+        Err(error) => return unstarted(error, store.data().denied(), &streams, template).await,
+    };
+    let result = match instance.get_typed_func::<(), ()>(&mut store, "_start") {
+        Ok(start) => start.call_async(&mut store, ()).await,
+        Err(error) => {
+            return Started::Ended(Exit::Failed {
+                message: format!("{error:#}"),
+            });
+        }
+    };
+    let denied = store.data().denied();
+    // Gives the instance's memory back before the sinks are waited for.
+    drop(store);
+    Started::Ended(ended(result.map(|()| 0), denied, &streams, template).await)
+}
+
+async fn component(
+    backend: &Backend,
+    pre: &wasmtime_wasi::p2::bindings::CommandPre<crate::state::ComponentState>,
+    template: &Template,
+) -> Started {
+    let (mut store, streams) = template.component_store(&backend.wasm);
+    let command = match pre.instantiate_async(&mut store).await {
+        Ok(command) => command,
+        Err(error) => return unstarted(error, store.data().denied(), &streams, template).await,
+    };
+    let result = command.wasi_cli_run().call_run(&mut store).await;
+    let denied = store.data().denied();
+    drop(store);
+    let code = result.map(|outcome| i32::from(outcome.is_err()));
+    Started::Ended(ended(code, denied, &streams, template).await)
+}
+
+/// Reads an error of instantiation. A module's start function runs then, so it may be any end of a guest.
+async fn unstarted(
+    error: wasmtime::Error,
+    denied: bool,
+    streams: &Streams,
+    template: &Template,
+) -> Started {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Started::PoolFull;
+    }
+    let guests_own = denied || error.is::<wasmtime::Trap>() || error.is::<wasmtime_wasi::I32Exit>();
+    Started::Ended(match guests_own {
+        true => ended(Err(error), denied, streams, template).await,
+        false => Exit::Failed {
+            message: format!("{error:#}"),
+        },
+    })
+}
+
+/// Names the end of a guest, and lets its output reach the sinks first.
+async fn ended(
+    result: wasmtime::Result<i32>,
+    denied: bool,
+    streams: &Streams,
+    template: &Template,
+) -> Exit {
+    let exit = match result {
+        Ok(0) => Exit::Code(0),
+        Ok(_) if denied => Exit::OutOfMemory,
+        Ok(code) => Exit::Code(code),
+        Err(error) => exit::from_error(&error, denied),
+    };
+    streams.drained().await;
+    if let Exit::Trap { message } = &exit {
+        // A process that dies of a signal is reported by its shell; here nobody else would tell the log's reader.
+        write_line(&*template.spec.stderr, message).await;
+    }
+    exit
+}

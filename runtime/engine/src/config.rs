@@ -1,0 +1,65 @@
+//! What an engine may use of its host: sizes, counts and folders. It reads no file and no environment.
+
+use std::path::PathBuf;
+
+/// Longest a guest runs before it gives way to others. Also how long a kill of a busy guest may take.
+pub(crate) const TIME_SLICE: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// Kernel mappings left to the process beside its instances (code, heaps, threads, files).
+pub(crate) const RESERVED_MAPPINGS: u64 = 8_192;
+
+/// Mappings one instance costs at most: linear memory with its image and guard, a stack with its guard.
+pub(crate) const MAPPINGS_PER_INSTANCE: u64 = 6;
+
+/// Limits and folders of an [`crate::Engine`].
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Folder for compiled code and for the private folders of single-file mounts. Created with mode 0700.
+    pub cache_dir: PathBuf,
+    /// Bytes of compiled code kept in `cache_dir`; the least recently used goes first.
+    pub max_cache_bytes: u64,
+    /// Instances kept in the pool. Those beyond it are allocated on demand: slower to start, otherwise the same.
+    pub pool_instances: u32,
+    /// Instances alive at once, in the pool and beyond it. Lowered to what `vm.max_map_count` allows.
+    pub max_instances: u32,
+    /// Memory of a container that names no limit, in bytes.
+    pub default_memory_limit: u64,
+    /// Elements of one table.
+    pub max_table_elements: usize,
+    /// Core instances, memories and tables one component may hold (each).
+    pub max_core_instances: usize,
+    /// Size of a module file, in bytes.
+    pub max_module_bytes: u64,
+    /// Stack of a guest, in bytes.
+    pub max_stack_bytes: usize,
+    /// Modules compiled at once. Each compilation uses one thread.
+    pub compile_parallelism: usize,
+    /// Threads that run guests.
+    pub worker_threads: usize,
+    /// Threads for guests' file operations and for compilation.
+    pub max_blocking_threads: usize,
+    /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most).
+    pub guest_nice: i32,
+}
+
+impl EngineConfig {
+    /// Defaults that suit a node of any size.
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        EngineConfig {
+            cache_dir: cache_dir.into(),
+            max_cache_bytes: 4 << 30,
+            pool_instances: 1_000,
+            max_instances: 20_000,
+            default_memory_limit: 512 << 20,
+            max_table_elements: 100_000,
+            max_core_instances: 64,
+            max_module_bytes: 128 << 20,
+            max_stack_bytes: 1 << 20,
+            compile_parallelism: cores,
+            worker_threads: cores,
+            max_blocking_threads: 64,
+            guest_nice: 4,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The handle of a running container: wait, terminate, kill, stats.
+
+use crate::Exit;
+use crate::limits::Meter;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Why a container could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The module is an HTTP handler, and the specification has no address for it.
+    #[error("an HTTP handler needs at least one address to listen on")]
+    NoAddress,
+    /// A mount cannot be shown to the guest.
+    #[error("cannot mount {} at {guest}", host.display())]
+    Mount {
+        /// The path on the host.
+        host: std::path::PathBuf,
+        /// The path in the guest.
+        guest: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// As many instances run as the engine allows.
+    #[error("the engine already runs {limit} instances, which is its limit")]
+    TooManyInstances {
+        /// The limit.
+        limit: u32,
+    },
+    /// The engine is being shut down.
+    #[error("the engine is shutting down")]
+    ShuttingDown,
+}
+
+/// What a container uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Processor time its guest code used since the start.
+    pub cpu_nanos: u64,
+    /// Linear memory its instances hold now.
+    pub memory_bytes: u64,
+}
+
+/// A running container. Clones are handles of the same one; dropping the last kills it.
+#[derive(Clone)]
+pub struct Container {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    control: Control,
+    meter: Arc<Meter>,
+    addresses: Vec<SocketAddr>,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.control.kill.cancel();
+    }
+}
+
+/// The two requests a container's task listens to.
+#[derive(Clone, Default)]
+pub(crate) struct Control {
+    pub(crate) terminate: CancellationToken,
+    pub(crate) kill: CancellationToken,
+}
+
+impl Container {
+    pub(crate) fn new(
+        control: Control,
+        meter: Arc<Meter>,
+        addresses: Vec<SocketAddr>,
+        exit: watch::Receiver<Option<Exit>>,
+    ) -> Self {
+        Container {
+            shared: Arc::new(Shared {
+                control,
+                meter,
+                addresses,
+                exit,
+            }),
+        }
+    }
+
+    /// Waits until the container has ended and all its output was taken by the sinks (unless it was killed).
+    pub async fn wait(&self) -> Exit {
+        let mut exit = self.shared.exit.clone();
+        let ended = exit.wait_for(Option::is_some).await;
+        match ended.as_deref() {
+            Ok(Some(exit)) => exit.clone(),
+            _ => Exit::Failed {
+                message: "the engine was shut down".to_owned(),
+            },
+        }
+    }
+
+    /// Asks the container to end. A command ends at once with `Exit::Signal(15)`, since a guest cannot handle
+    /// signals; an HTTP handler stops accepting, finishes what it has begun, and ends with `Exit::Code(0)`.
+    /// The caller bounds the time by [`Container::kill`].
+    pub fn terminate(&self) {
+        self.shared.control.terminate.cancel();
+    }
+
+    /// Ends the container at once with `Exit::Signal(9)`.
+    pub fn kill(&self) {
+        self.shared.control.kill.cancel();
+    }
+
+    /// What the container uses.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            cpu_nanos: self.shared.meter.cpu_nanos(),
+            memory_bytes: self.shared.meter.memory(),
+        }
+    }
+
+    /// The addresses an HTTP handler answers on, with the ports the kernel chose where 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.addresses
+    }
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Container")
+            .field("addresses", &self.shared.addresses)
+            .finish_non_exhaustive()
+    }
+}

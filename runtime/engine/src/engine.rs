@@ -1,0 +1,289 @@
+//! The engine: one per process, everything else hangs on it.
+
+use crate::backend::Backends;
+use crate::config::{MAPPINGS_PER_INSTANCE, RESERVED_MAPPINGS};
+use crate::container::{Control, StartError};
+use crate::files::{FileBudget, Preopens, Scratch};
+use crate::http::outgoing::Outgoing;
+use crate::limits::Meter;
+use crate::module::{LoadError, Loader, Module, ModuleSource, Workload};
+use crate::schedule::{Clock, Ticker, guest_runtime};
+use crate::state::Template;
+use crate::{Container, ContainerSpec, EngineConfig, Exit, command, http};
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Why an engine cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime refuses the configuration or this machine.
+    #[error("cannot set up wasmtime: {message}")]
+    Wasmtime {
+        /// wasmtime's words.
+        message: String,
+    },
+    /// The cache folder cannot be used.
+    #[error("cannot use the folder {}", path.display())]
+    CacheDir {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Threads cannot be started.
+    #[error("cannot start the guests' threads")]
+    Threads {
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What an engine has done and holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Modules compiled since the start.
+    pub compiled: u64,
+    /// Modules loaded from the cache on disk since the start.
+    pub cache_hits: u64,
+    /// Modules in memory.
+    pub modules: usize,
+    /// Instances alive.
+    pub instances: usize,
+    /// The most instances that may be alive at once.
+    pub max_instances: usize,
+}
+
+/// Loads modules and runs them. Clones are handles of the same engine; with the last one, and the last task of a
+/// container that still runs, its threads end and its containers with them.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<EngineConfig>,
+    backends: Arc<Backends>,
+    loader: Loader,
+    scratch: Arc<Scratch>,
+    file_budget: Arc<FileBudget>,
+    instances: Arc<Semaphore>,
+    max_instances: usize,
+    ticker: Ticker,
+    /// `None` only while being dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime must not be waited for inside another; its tasks are dropped at their next pause.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What running containers need of the engine. It does not keep the engine's threads alive.
+#[derive(Clone)]
+pub(crate) struct Runner {
+    pub(crate) backends: Arc<Backends>,
+    pub(crate) clock: Arc<Clock>,
+    /// One permit per instance alive.
+    pub(crate) instances: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// Sets up wasmtime, the guests' threads and the cache folder.
+    pub fn new(config: EngineConfig) -> Result<Engine, EngineError> {
+        let config = Arc::new(config);
+        let backends = Backends::new(config.clone()).map_err(|error| EngineError::Wasmtime {
+            message: format!("{error:#}"),
+        })?;
+        let backends = Arc::new(backends);
+        let cache_dir = |source| EngineError::CacheDir {
+            path: config.cache_dir.clone(),
+            source,
+        };
+        let loader = Loader::open(backends.clone(), &config).map_err(cache_dir)?;
+        let scratch = Scratch::open(&config.cache_dir).map_err(cache_dir)?;
+        let threads = |source| EngineError::Threads { source };
+        let runtime = guest_runtime(&config).map_err(threads)?;
+        let ticker = Ticker::start({
+            let backends = backends.clone();
+            move || backends.tick()
+        });
+        let max_instances = max_instances(&config);
+        Ok(Engine {
+            inner: Arc::new(Inner {
+                loader,
+                scratch: Arc::new(scratch),
+                file_budget: FileBudget::of_process(),
+                instances: Arc::new(Semaphore::new(max_instances)),
+                max_instances,
+                ticker: ticker.map_err(threads)?,
+                runtime: Some(runtime),
+                config,
+                backends,
+            }),
+        })
+    }
+
+    /// Loads a module: from memory if it is in use, from the cache on disk, or compiled now. Simultaneous loads of
+    /// a digest share one.
+    pub async fn load(&self, source: &ModuleSource) -> Result<Module, LoadError> {
+        self.inner.loader.load(source, self.inner.threads()).await
+    }
+
+    /// Removes a digest's compiled code from disk, for when its image is removed. Running containers keep it.
+    pub async fn evict(&self, digest: &str) {
+        let (inner, digest) = (self.inner.clone(), digest.to_owned());
+        let removal = self
+            .inner
+            .threads()
+            .spawn_blocking(move || inner.loader.evict(&digest));
+        if let Err(error) = removal.await {
+            tracing::debug!(%error, "compiled code was not removed");
+        }
+    }
+
+    /// Starts a container. For an HTTP handler this returns once it listens; for a command, before it runs: what
+    /// goes wrong after that is told by [`Container::wait`].
+    pub async fn start(
+        &self,
+        module: &Module,
+        spec: ContainerSpec,
+    ) -> Result<Container, StartError> {
+        let inner = &self.inner;
+        // A command is one instance for as long as it lives; a handler takes instances as requests come.
+        let permit = match module.workload() {
+            Workload::Command => Some(inner.reserve()?),
+            Workload::HttpHandler if spec.listen.is_empty() => return Err(StartError::NoAddress),
+            Workload::HttpHandler => None,
+        };
+        let preopens = self.preopens(&spec).await?;
+        let meter = Arc::new(Meter::new(
+            spec.memory_limit
+                .unwrap_or(inner.config.default_memory_limit),
+        ));
+        let template = Arc::new(Template {
+            outgoing: Outgoing::new(&spec, inner.file_budget.clone()),
+            spec,
+            config: inner.config.clone(),
+            meter: meter.clone(),
+            preopens,
+            file_budget: inner.file_budget.clone(),
+        });
+        let control = Control::default();
+        let (addresses, run) = match permit {
+            Some(permit) => {
+                let run = command::run(
+                    inner.runner(),
+                    module.clone(),
+                    template.clone(),
+                    control.clone(),
+                );
+                (Vec::new(), holding(permit, run).boxed())
+            }
+            None => {
+                let server = http::Server::bind(
+                    inner.runner(),
+                    module.clone(),
+                    template.clone(),
+                    control.clone(),
+                    inner.threads(),
+                )?;
+                (server.addresses(), server.run().boxed())
+            }
+        };
+        let (ended, exit) = watch::channel(None);
+        inner.threads().spawn(async move {
+            let exit = AssertUnwindSafe(run).catch_unwind().await;
+            let exit = exit.unwrap_or_else(|_panic| Exit::Failed {
+                message: "the engine panicked while it ran the container".to_owned(),
+            });
+            template.preopens.finish().await;
+            drop(template);
+            // Nobody may be waiting any more.
+            let _unheard = ended.send(Some(exit));
+        });
+        Ok(Container::new(control, meter, addresses, exit))
+    }
+
+    /// What the engine has done and holds.
+    pub fn stats(&self) -> EngineStats {
+        let (compiled, cache_hits) = self.inner.loader.counts();
+        EngineStats {
+            compiled,
+            cache_hits,
+            modules: self.inner.loader.in_memory(),
+            instances: self.inner.max_instances - self.inner.instances.available_permits(),
+            max_instances: self.inner.max_instances,
+        }
+    }
+
+    async fn preopens(&self, spec: &ContainerSpec) -> Result<Preopens, StartError> {
+        if spec.mounts.is_empty() {
+            return Ok(Preopens::none());
+        }
+        let (scratch, mounts) = (self.inner.scratch.clone(), spec.mounts.clone());
+        let opened = self
+            .inner
+            .threads()
+            .spawn_blocking(move || Preopens::open(&scratch, &mounts))
+            .await;
+        opened.map_err(|_cancelled| StartError::ShuttingDown)?
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn threads(&self) -> &Handle {
+        self.runtime
+            .as_ref()
+            .expect("the runtime is taken only by drop")
+            .handle()
+    }
+
+    fn runner(&self) -> Runner {
+        Runner {
+            backends: self.backends.clone(),
+            clock: self.ticker.clock(),
+            instances: self.instances.clone(),
+        }
+    }
+
+    fn reserve(&self) -> Result<OwnedSemaphorePermit, StartError> {
+        let limit = self.max_instances as u32;
+        self.instances
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_none_left| StartError::TooManyInstances { limit })
+    }
+}
+
+async fn holding<T>(permit: OwnedSemaphorePermit, run: impl Future<Output = T>) -> T {
+    let result = run.await;
+    drop(permit);
+    result
+}
+
+/// How many instances the kernel has mappings for, at most what is configured. Beyond `vm.max_map_count` any
+/// allocation in the process may fail, so instances are refused before.
+fn max_instances(config: &EngineConfig) -> usize {
+    let configured = u64::from(config.max_instances);
+    let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok())
+        .unwrap_or(65_530);
+    let allowed = mappings.saturating_sub(RESERVED_MAPPINGS) / MAPPINGS_PER_INSTANCE;
+    configured.min(allowed.max(1)) as usize
+}

@@ -1,0 +1,75 @@
+//! The files a guest sees: its mounts, and nothing else of the host.
+//!
+//! wasmtime-wasi keeps paths inside a mount (no `..`, no symbolic link leads out). This module adds what it lacks for
+//! containers: mounts of single files, EROFS for writes to read-only mounts, and a limit of open files.
+
+mod mounts;
+pub(crate) mod p1;
+pub(crate) mod p2;
+mod scratch;
+
+pub(crate) use mounts::Preopens;
+pub(crate) use scratch::Scratch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Part of the process's descriptors that guests may use together; the rest is for everything else in it.
+const GUESTS_SHARE: u64 = 2;
+
+/// The descriptors that all guests together may hold.
+pub(crate) struct FileBudget {
+    used: AtomicU64,
+    limit: u64,
+}
+
+impl FileBudget {
+    /// A share of what the process may open now (`RLIMIT_NOFILE`).
+    pub(crate) fn of_process() -> Arc<Self> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        // No limit is as good as one that is never reached.
+        let limit = limit.unwrap_or(u64::from(u32::MAX)) / GUESTS_SHARE;
+        Arc::new(FileBudget {
+            used: AtomicU64::new(0),
+            limit,
+        })
+    }
+
+    /// One descriptor, unless guests hold all of theirs.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<FileSlot> {
+        let taken = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                (used < self.limit).then_some(used + 1)
+            })
+            .is_ok();
+        taken.then(|| FileSlot(self.clone()))
+    }
+}
+
+/// One descriptor out of the budget, given back when dropped.
+pub(crate) struct FileSlot(Arc<FileBudget>);
+
+impl Drop for FileSlot {
+    fn drop(&mut self) {
+        self.0.used.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_return_to_the_budget() {
+        let budget = Arc::new(FileBudget {
+            used: AtomicU64::new(0),
+            limit: 1,
+        });
+        let slot = budget.take();
+        assert!(slot.is_some());
+        assert!(budget.take().is_none());
+        drop(slot);
+        assert!(budget.take().is_some());
+    }
+}

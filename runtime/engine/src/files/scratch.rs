@@ -1,0 +1,218 @@
+//! Private folders that show single files to guests.
+//!
+//! A preopen is a folder, so a file mount becomes a folder of the engine's own that holds a hard link of the file:
+//! same inode, so both sides see every write, and the guest sees no sibling. Where no hard link is possible (another
+//! filesystem) the file is copied, and brought back when the container has ended if it may be written. Renaming or
+//! removing the file affects only the guest's view.
+
+use crate::module::private_dir;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Largest file that is copied for a mount. Larger ones need a hard link, or a mounted folder.
+const MAX_COPY: u64 = 64 << 20;
+
+/// Names tried for an engine's folder before giving up.
+const MAX_ATTEMPTS: u32 = 1_000;
+
+/// The folder of one engine's private folders. A lock tells other engines that it is in use.
+pub(crate) struct Scratch {
+    dir: PathBuf,
+    _lock: fs::File,
+    next: AtomicU64,
+}
+
+impl Scratch {
+    /// Makes this engine's folder below `root`, and removes what engines that are gone left behind.
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        let root = root.join("mounts");
+        private_dir(&root)?;
+        remove_abandoned(&root)?;
+        for attempt in 0..MAX_ATTEMPTS {
+            let dir = root.join(format!("{}-{attempt}", std::process::id()));
+            match fs::create_dir(&dir) {
+                Ok(()) => {
+                    let lock = fs::File::create(dir.join("lock"))?;
+                    lock.lock()?;
+                    return Ok(Scratch {
+                        dir,
+                        _lock: lock,
+                        next: AtomicU64::new(0),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::AlreadyExists))
+    }
+
+    /// A new, empty folder, removed when dropped.
+    pub(crate) fn folder(&self) -> io::Result<PrivateFolder> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(number.to_string());
+        fs::create_dir(&path)?;
+        Ok(PrivateFolder {
+            path,
+            read_only: false,
+            owned: true,
+            shown: Vec::new(),
+            copies: Vec::new(),
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove_tree(&self.dir);
+    }
+}
+
+/// Removes folders whose lock nobody holds.
+fn remove_abandoned(root: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(root)? {
+        let dir = entry?.path();
+        let Ok(lock) = fs::File::open(dir.join("lock")) else {
+            continue;
+        };
+        if lock.try_lock().is_ok() {
+            remove_tree(&dir);
+        }
+    }
+    Ok(())
+}
+
+fn remove_tree(dir: &Path) {
+    if let Err(error) = fs::remove_dir_all(dir) {
+        tracing::debug!(%error, dir = %dir.display(), "cannot remove a private folder");
+    }
+}
+
+/// A folder that shows files which are elsewhere.
+pub(crate) struct PrivateFolder {
+    path: PathBuf,
+    read_only: bool,
+    /// Whether the folder itself is ours, or a mounted one that the files were put into.
+    owned: bool,
+    shown: Vec<PathBuf>,
+    copies: Vec<(PathBuf, PathBuf)>,
+}
+
+impl PrivateFolder {
+    /// A mounted folder that is to show files as well. They are removed from it at the end.
+    pub(crate) fn inside(path: &Path, read_only: bool) -> Self {
+        let path = path.to_owned();
+        PrivateFolder {
+            path,
+            read_only,
+            owned: false,
+            shown: Vec::new(),
+            copies: Vec::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Shows a file under a name. With `copy` the original is out of reach of writes.
+    pub(crate) fn show(
+        &mut self,
+        name: &str,
+        file: &Path,
+        read_only: bool,
+        copy: bool,
+    ) -> io::Result<()> {
+        if self.read_only {
+            return Err(io::Error::other("the folder it is in is mounted read-only"));
+        }
+        let shown = self.path.join(name);
+        // The file itself rather than a link to it, as volumes made of links have them.
+        let file = fs::canonicalize(file)?;
+        if !fs::metadata(&file)?.is_file() {
+            return Err(io::Error::other("only files and folders can be mounted"));
+        }
+        if shown.symlink_metadata().is_ok() {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
+        if !copy && fs::hard_link(&file, &shown).is_ok() {
+            self.shown.push(shown);
+            return Ok(());
+        }
+        let target = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&shown)?;
+        transfer(fs::File::open(&file)?, target)?;
+        if read_only {
+            fs::set_permissions(&shown, fs::Permissions::from_mode(0o444))?;
+        } else {
+            self.copies.push((shown.clone(), file));
+        }
+        self.shown.push(shown);
+        Ok(())
+    }
+
+    /// The copies that the guest may have written.
+    pub(crate) fn copies_to_bring_back(&self) -> Option<Copies> {
+        (!self.copies.is_empty()).then(|| Copies(self.copies.clone()))
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        if self.owned {
+            remove_tree(&self.path);
+        } else {
+            for shown in &self.shown {
+                if let Err(error) = fs::remove_file(shown) {
+                    tracing::debug!(%error, "a file mounted into a folder is already gone from it");
+                }
+            }
+        }
+    }
+}
+
+/// Copies and the files they were made of.
+pub(crate) struct Copies(Vec<(PathBuf, PathBuf)>);
+
+impl Copies {
+    /// Writes the copies' content to the originals. Blocks.
+    pub(crate) fn bring_back(self) {
+        for (copy, original) in self.0 {
+            if let Err(error) = bring_back(&copy, &original) {
+                tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
+            }
+        }
+    }
+}
+
+fn bring_back(copy: &Path, original: &Path) -> io::Result<()> {
+    // What the guest left there may be no file any more, or a link to somewhere else.
+    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    let copy = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nofollow)
+        .open(copy)?;
+    let original = fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(original)?;
+    transfer(copy, original)
+}
+
+fn transfer(mut from: fs::File, mut to: fs::File) -> io::Result<()> {
+    let metadata = from.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    if metadata.len() > MAX_COPY {
+        let message = format!("it has {} bytes, too many to be copied", metadata.len());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    io::copy(&mut from, &mut to)?;
+    Ok(())
+}

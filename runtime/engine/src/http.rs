@@ -1,0 +1,220 @@
+//! Runs an HTTP handler: listens on the container's addresses and gives each request an instance of its own.
+//!
+//! Between requests a handler is a socket and a few kilobytes; it has no instance and takes no processor time. One
+//! request's failure is its own: the client gets an error, the log a line, and the container stays up.
+
+pub(crate) mod outgoing;
+mod request;
+mod response;
+
+use crate::Exit;
+use crate::container::{Control, StartError};
+use crate::engine::Runner;
+use crate::module::Module;
+use crate::state::Template;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use request::Handler;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+
+/// Connections the kernel queues while all permitted ones are taken.
+const BACKLOG: u32 = 1_024;
+
+/// Pause after `accept` fails, for instance because the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Requests one HTTP/2 connection may have under way.
+const MAX_STREAMS: u32 = 128;
+
+/// Smallest buffer hyper accepts for the head of a request.
+const MIN_HEADER_BYTES: usize = 8 << 10;
+
+/// A handler that listens already.
+pub(crate) struct Server {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    handler: Arc<Handler>,
+    control: Control,
+}
+
+impl Server {
+    /// Listens on all addresses of the container, or on none.
+    pub(crate) fn bind(
+        runner: Runner,
+        module: Module,
+        template: Arc<Template>,
+        control: Control,
+        threads: &Handle,
+    ) -> Result<Self, StartError> {
+        // Sockets belong to the runtime they are made in.
+        let _guests = threads.enter();
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for &addr in &template.spec.listen {
+            let failed = |source| StartError::Listen { addr, source };
+            let listener = listen(addr).map_err(failed)?;
+            addresses.push(listener.local_addr().map_err(failed)?);
+            listeners.push(listener);
+        }
+        let handler = Arc::new(Handler::new(runner, module, template, control.clone()));
+        Ok(Server {
+            listeners,
+            addresses,
+            handler,
+            control,
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    /// Serves until told to end. After `terminate` it finishes the requests it has; `kill` ends everything.
+    pub(crate) async fn run(self) -> Exit {
+        let connections = TaskTracker::new();
+        let limit = Arc::new(Semaphore::new(self.handler.limits().max_connections));
+        let accepting = self.listeners.into_iter().map(|listener| {
+            accept(
+                listener,
+                self.handler.clone(),
+                self.control.clone(),
+                connections.clone(),
+                limit.clone(),
+            )
+        });
+        tokio::select! {
+            biased;
+            () = self.control.kill.cancelled() => return Exit::Signal(9),
+            () = self.control.terminate.cancelled() => {}
+            // Ends only by cancellation, which the other branches see.
+            _ = futures::future::join_all(accepting) => {}
+        }
+        connections.close();
+        let finished = async {
+            connections.wait().await;
+            // Instances may live on after their responses.
+            self.handler.idle().await;
+        };
+        tokio::select! {
+            biased;
+            () = self.control.kill.cancelled() => Exit::Signal(9),
+            () = finished => Exit::Code(0),
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restarted container takes over the address at once, connections of the old one notwithstanding.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+async fn accept(
+    listener: TcpListener,
+    handler: Arc<Handler>,
+    control: Control,
+    connections: TaskTracker,
+    limit: Arc<Semaphore>,
+) {
+    // The semaphore is never closed.
+    while let Ok(permit) = limit.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _client)) => {
+                let (handler, control) = (handler.clone(), control.clone());
+                connections.spawn(async move {
+                    serve(stream, handler, control).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection, HTTP/1.1 or HTTP/2 with prior knowledge.
+async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+    }
+    let header_timeout = handler.limits().header_timeout;
+    let builder = builder(&handler);
+    let seen_request = Arc::new(AtomicBool::new(false));
+    let service = service_fn({
+        let seen_request = seen_request.clone();
+        move |request| {
+            seen_request.store(true, Ordering::Relaxed);
+            let handler = handler.clone();
+            async move { Ok::<_, std::convert::Infallible>(handler.handle(request).await) }
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // hyper bounds the time for a head only once it knows the protocol, so the first head is bounded here.
+    let mut first_head = pin!(sleep(header_timeout));
+    let mut waiting_for_first = true;
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = control.kill.cancelled() => return,
+            () = control.terminate.cancelled(), if !draining => {
+                draining = true;
+                if !seen_request.load(Ordering::Relaxed) {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a connection ended with an error");
+                }
+                return;
+            }
+            () = first_head.as_mut(), if waiting_for_first => {
+                waiting_for_first = false;
+                if !seen_request.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn builder(handler: &Handler) -> auto::Builder<TokioExecutor> {
+    let limits = handler.limits();
+    let header_bytes = limits.max_header_bytes.max(MIN_HEADER_BYTES);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(header_bytes)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.header_timeout)
+        .keep_alive_timeout(limits.header_timeout);
+    builder
+}

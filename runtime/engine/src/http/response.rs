@@ -1,0 +1,98 @@
+//! Responses: the guest's, which must not look complete when the guest failed halfway, and our own short ones.
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+/// What became of the instance behind a response.
+#[derive(Default)]
+pub(super) struct Outcome(Mutex<Option<StatusCode>>);
+
+impl Outcome {
+    /// The instance failed; `status` is for a client that has no response yet. The first failure counts.
+    pub(super) fn fail(&self, status: StatusCode) {
+        self.0.lock().get_or_insert(status);
+    }
+
+    fn failed(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
+    /// The status for a client that got no response.
+    pub(super) fn status(&self) -> StatusCode {
+        (*self.0.lock()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// The body of a response.
+pub(super) enum Body {
+    /// Written by an instance.
+    Guest {
+        body: HyperOutgoingBody,
+        outcome: Arc<Outcome>,
+    },
+    /// A few words of our own.
+    Plain(Option<Bytes>),
+}
+
+/// The response's body ended because its instance failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the handler failed before its response was complete")]
+    Incomplete,
+    #[error(transparent)]
+    Guest(#[from] wasmtime_wasi_http::Error),
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Body::Plain(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Body::Guest { body, outcome } => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(match frame {
+                    Some(frame) => Some(frame.map_err(BodyError::Guest)),
+                    // To the guest's host a dropped body is a finished one; the client must not believe that.
+                    None if outcome.failed() => Some(Err(BodyError::Incomplete)),
+                    None => None,
+                })
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Plain(text) => text.is_none(),
+            Body::Guest { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Plain(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Body::Guest { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+/// A response of a few words.
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::Plain(Some(Bytes::from_static(text.as_bytes()))));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/plain"),
+    );
+    response
+}

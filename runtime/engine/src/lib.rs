@@ -1,0 +1,30 @@
+//! The Wasm runtime: loads modules, runs them as containers, and bounds what they can use.
+//!
+//! One [`Engine`] per process. [`Engine::load`] turns a file into a [`Module`] (compiled once per digest, cached on
+//! disk, shared by every container that uses it); [`Engine::start`] turns a module and a [`ContainerSpec`] into a
+//! [`Container`] that can be waited for, terminated and killed.
+//!
+//! The crate knows no Kubernetes type and no CRI. See README.md for the security model and the decisions.
+
+mod backend;
+mod command;
+mod config;
+mod container;
+mod engine;
+mod exit;
+mod files;
+mod http;
+mod limits;
+mod module;
+mod output;
+mod schedule;
+mod spec;
+mod state;
+
+pub use config::EngineConfig;
+pub use container::{Container, StartError, Stats};
+pub use engine::{Engine, EngineError, EngineStats};
+pub use exit::Exit;
+pub use module::{LoadError, Module, ModuleSource, Workload};
+pub use output::OutputSink;
+pub use spec::{ContainerSpec, HttpLimits, Mount};

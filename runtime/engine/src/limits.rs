@@ -1,0 +1,177 @@
+//! What one container uses and may use: memory shared by all its instances, and processor time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmtime::ResourceLimiter;
+
+/// The counters of one container.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    cpu_nanos: AtomicU64,
+    memory: AtomicU64,
+    memory_limit: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(memory_limit: u64) -> Self {
+        Meter {
+            cpu_nanos: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
+            memory_limit,
+        }
+    }
+
+    pub(crate) fn cpu_nanos(&self) -> u64 {
+        self.cpu_nanos.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_cpu(&self, nanos: u64) {
+        self.cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Takes memory out of the container's budget, or nothing at all.
+    fn take(&self, bytes: u64) -> bool {
+        self.memory
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes)
+                    .filter(|sum| *sum <= self.memory_limit)
+            })
+            .is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Decides every growth of one instance's memories and tables.
+#[derive(Debug)]
+pub(crate) struct GuestLimits {
+    meter: Arc<Meter>,
+    denied: bool,
+    held: u64,
+    /// The last growth allowed, to be undone when wasmtime could not do it after all.
+    last: u64,
+    max_table_elements: usize,
+    max_core_instances: usize,
+}
+
+impl GuestLimits {
+    pub(crate) fn new(meter: Arc<Meter>, config: &crate::EngineConfig) -> Self {
+        GuestLimits {
+            meter,
+            denied: false,
+            held: 0,
+            last: 0,
+            max_table_elements: config.max_table_elements,
+            max_core_instances: config.max_core_instances,
+        }
+    }
+
+    /// Whether the instance was ever refused memory.
+    pub(crate) fn denied(&self) -> bool {
+        self.denied
+    }
+}
+
+impl Drop for GuestLimits {
+    fn drop(&mut self) {
+        self.meter.give_back(self.held);
+    }
+}
+
+impl ResourceLimiter for GuestLimits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.last = 0;
+        // Beyond its own maximum the growth fails anyway; that is the module's limit, not the container's.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let growth = desired.saturating_sub(current) as u64;
+        if !self.meter.take(growth) {
+            self.denied = true;
+            return Ok(false);
+        }
+        self.held += growth;
+        self.last = growth;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        let growth = std::mem::take(&mut self.last);
+        self.held -= growth;
+        self.meter.give_back(growth);
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= self.max_table_elements)
+    }
+
+    fn instances(&self) -> usize {
+        self.max_core_instances
+    }
+
+    fn tables(&self) -> usize {
+        self.max_core_instances
+    }
+
+    fn memories(&self) -> usize {
+        self.max_core_instances
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(memory: u64) -> GuestLimits {
+        GuestLimits::new(
+            Arc::new(Meter::new(memory)),
+            &crate::EngineConfig::new("unused"),
+        )
+    }
+
+    #[test]
+    fn memory_is_shared_between_the_instances_of_a_container() {
+        let mut first = limits(100);
+        let mut second = GuestLimits::new(first.meter.clone(), &crate::EngineConfig::new("unused"));
+        assert!(first.memory_growing(0, 60, None).expect("decided"));
+        assert!(!second.memory_growing(0, 60, None).expect("decided"));
+        assert!(second.denied());
+        drop(first);
+        assert!(second.memory_growing(0, 60, None).expect("decided"));
+        assert_eq!(second.meter.memory(), 60);
+    }
+
+    #[test]
+    fn a_growth_that_failed_is_given_back() {
+        let mut limits = limits(100);
+        assert!(limits.memory_growing(0, 60, None).expect("decided"));
+        limits
+            .memory_grow_failed(wasmtime::Error::msg("no"))
+            .expect("decided");
+        assert_eq!(limits.meter.memory(), 0);
+    }
+
+    #[test]
+    fn the_modules_own_maximum_is_no_denial() {
+        let mut limits = limits(100);
+        assert!(!limits.memory_growing(0, 60, Some(50)).expect("decided"));
+        assert!(!limits.denied());
+    }
+}

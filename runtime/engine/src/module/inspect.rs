@@ -1,0 +1,303 @@
+//! Reads a module's imports and exports before anything is compiled: what is it, and can it run here?
+//!
+//! Pure: bytes in, facts or a [`LoadError`] out. Whether functions have the types expected is left to the linker.
+
+use crate::{LoadError, Workload};
+use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
+
+/// The module name of WASI p1's functions.
+const P1: &str = "wasi_snapshot_preview1";
+
+/// The functions of WASI p1.
+pub(crate) const P1_FUNCTIONS: [&str; 46] = [
+    "args_get",
+    "args_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_close",
+    "fd_datasync",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_pwrite",
+    "fd_read",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_seek",
+    "fd_sync",
+    "fd_tell",
+    "fd_write",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "poll_oneoff",
+    "proc_exit",
+    "proc_raise",
+    "random_get",
+    "sched_yield",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+];
+
+/// The interfaces of WASI 0.2 that components may import, of any 0.2 version.
+const P2_INTERFACES: [&str; 32] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+    // Names that older toolchains leave behind and that need no host function.
+    "wasi:cli/run",
+    "wasi:http/incoming-handler",
+    "wasi:clocks/timezone",
+];
+
+/// What a module is and needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inspected {
+    pub(crate) component: bool,
+    pub(crate) workload: Workload,
+    pub(crate) imports: Vec<String>,
+}
+
+/// Reads the outermost module or component of a file.
+pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
+    let Surface {
+        component,
+        imports,
+        exports,
+    } = surface(bytes)?;
+    let unsupported: Vec<String> = imports
+        .iter()
+        .filter(|name| {
+            !if component {
+                offered_interface(name)
+            } else {
+                offered_function(name)
+            }
+        })
+        .cloned()
+        .collect();
+    if !unsupported.is_empty() {
+        return Err(LoadError::UnsupportedImport { names: unsupported });
+    }
+    let exported = |name: &str| {
+        exports.iter().any(|export| {
+            export
+                .split_once("@0.2.")
+                .is_some_and(|(base, _)| base == name)
+        })
+    };
+    let workload = match component {
+        true if exported("wasi:http/incoming-handler") => Workload::HttpHandler,
+        true if exported("wasi:cli/run") => Workload::Command,
+        false if exports.iter().any(|export| export == "_start") => Workload::Command,
+        _ => return Err(LoadError::NoEntryPoint { exports }),
+    };
+    Ok(Inspected {
+        component,
+        workload,
+        imports,
+    })
+}
+
+/// The names at the outermost level of a file.
+#[derive(Default)]
+struct Surface {
+    component: bool,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
+    if !bytes.starts_with(b"\0asm") {
+        let reason = match bytes.len() {
+            0 => "the file is empty".to_owned(),
+            _ => "it does not begin with the magic number \\0asm".to_owned(),
+        };
+        return Err(LoadError::NotWasm { reason });
+    }
+    let malformed = |error: BinaryReaderError| LoadError::NotWasm {
+        reason: error.to_string(),
+    };
+    let mut surface = Surface::default();
+    // Components nest modules and components; only what the outermost says counts.
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(malformed)? {
+            Payload::Version { encoding, .. } => {
+                depth += 1;
+                if depth == 1 {
+                    surface.component = encoding == Encoding::Component;
+                }
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ImportSection(reader) if depth == 1 => {
+                for import in reader.into_imports() {
+                    let import = import.map_err(malformed)?;
+                    surface
+                        .imports
+                        .push(format!("{}.{}", import.module, import.name));
+                }
+            }
+            Payload::ExportSection(reader) if depth == 1 => {
+                for export in reader {
+                    surface
+                        .exports
+                        .push(export.map_err(malformed)?.name.to_owned());
+                }
+            }
+            Payload::ComponentImportSection(reader) if depth == 1 => {
+                for import in reader {
+                    surface
+                        .imports
+                        .push(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(reader) if depth == 1 => {
+                for export in reader {
+                    surface
+                        .exports
+                        .push(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(surface)
+}
+
+fn offered_function(import: &str) -> bool {
+    import
+        .split_once('.')
+        .is_some_and(|(module, name)| module == P1 && P1_FUNCTIONS.contains(&name))
+}
+
+fn offered_interface(import: &str) -> bool {
+    import
+        .split_once("@0.2.")
+        .is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(wat: &str) -> Result<Inspected, LoadError> {
+        inspect(&wat::parse_str(wat).expect("the test's own text is valid"))
+    }
+
+    #[test]
+    fn kinds_are_told_by_exports() {
+        let command = check(r#"(module (func (export "_start")))"#).expect("runs");
+        assert_eq!(
+            (command.component, command.workload),
+            (false, Workload::Command)
+        );
+        let http = check(
+            r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.3" (instance $i)))"#,
+        );
+        assert_eq!(http.expect("runs").workload, Workload::HttpHandler);
+        let run = check(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
+        assert_eq!(run.expect("runs").workload, Workload::Command);
+    }
+
+    #[test]
+    fn every_import_that_is_not_offered_is_named() {
+        let error = check(
+            r#"(module
+                (import "env" "a" (func)) (import "wasi_snapshot_preview1" "fd_write" (func))
+                (import "wasi_snapshot_preview1" "b" (func)) (func (export "_start")))"#,
+        );
+        let Err(LoadError::UnsupportedImport { names }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(names, ["env.a", "wasi_snapshot_preview1.b"]);
+        let error = check(r#"(component (import "acme:db/sql@1.0.0" (instance)))"#);
+        let Err(LoadError::UnsupportedImport { names }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(names, ["acme:db/sql@1.0.0"]);
+    }
+
+    #[test]
+    fn a_library_has_no_entry_point() {
+        let error = check(r#"(module (func (export "add")))"#);
+        let Err(LoadError::NoEntryPoint { exports }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(exports, ["add"]);
+    }
+
+    #[test]
+    fn what_is_not_wasm_says_why() {
+        let whole = wat::parse_str(r#"(module (func (export "_start")))"#).expect("valid");
+        let cases: [&[u8]; 5] = [
+            b"",
+            b"#!/bin/sh\n",
+            b"\x7fELF",
+            b"\0asm",
+            &whole[..whole.len() - 3],
+        ];
+        for bytes in cases {
+            assert!(
+                matches!(inspect(bytes), Err(LoadError::NotWasm { .. })),
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nested_modules_do_not_count() {
+        let error = check(
+            r#"(component (core module (import "env" "x" (func)) (func (export "_start"))))"#,
+        );
+        assert!(
+            matches!(error, Err(LoadError::NoEntryPoint { .. })),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! From a file to a [`Module`]: at most one load per digest at a time, shared by all who ask.
+
+use super::cache::{Artifact, Cache};
+use super::inspect::inspect;
+use super::{LoadError, Loaded, Module, ModuleSource};
+use crate::backend::Backends;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+type Load = Shared<BoxFuture<'static, Result<Arc<Loaded>, LoadError>>>;
+
+/// Loads modules and remembers those in use.
+pub(crate) struct Loader {
+    modules: Mutex<HashMap<String, Weak<Loaded>>>,
+    loading: Mutex<HashMap<String, Load>>,
+    work: Arc<Work>,
+}
+
+/// What one load needs; shared with the threads that do it.
+struct Work {
+    cache: Cache,
+    backends: Arc<Backends>,
+    compiling: Semaphore,
+    max_module_bytes: u64,
+    compiled: AtomicU64,
+    mapped: AtomicU64,
+}
+
+impl Loader {
+    /// Opens the cache of these backends.
+    pub(crate) fn open(backends: Arc<Backends>, config: &crate::EngineConfig) -> io::Result<Self> {
+        let compatibility = backends.pooled.compatibility();
+        let cache = Cache::open(&config.cache_dir, &compatibility, config.max_cache_bytes)?;
+        Ok(Loader {
+            modules: Mutex::default(),
+            loading: Mutex::default(),
+            work: Arc::new(Work {
+                cache,
+                backends,
+                compiling: Semaphore::new(config.compile_parallelism.max(1)),
+                max_module_bytes: config.max_module_bytes,
+                compiled: AtomicU64::new(0),
+                mapped: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// The module of a source, from memory, from the cache, or compiled.
+    pub(crate) async fn load(
+        &self,
+        source: &ModuleSource,
+        threads: &Handle,
+    ) -> Result<Module, LoadError> {
+        check_digest(&source.digest)?;
+        if let Some(loaded) = self
+            .modules
+            .lock()
+            .get(&source.digest)
+            .and_then(Weak::upgrade)
+        {
+            return Ok(Module::new(loaded));
+        }
+        let load = self.join(source, threads);
+        let result = load.clone().await;
+        if let Ok(loaded) = &result {
+            let mut modules = self.modules.lock();
+            modules.retain(|_, module| module.strong_count() > 0);
+            modules.insert(source.digest.clone(), Arc::downgrade(loaded));
+        }
+        let mut loading = self.loading.lock();
+        if loading
+            .get(&source.digest)
+            .is_some_and(|current| current.ptr_eq(&load))
+        {
+            loading.remove(&source.digest);
+        }
+        result.map(Module::new)
+    }
+
+    /// The load of a digest that is under way, or a new one.
+    fn join(&self, source: &ModuleSource, threads: &Handle) -> Load {
+        let mut loading = self.loading.lock();
+        let load = loading.entry(source.digest.clone()).or_insert_with(|| {
+            let (work, source, threads) = (self.work.clone(), source.clone(), threads.clone());
+            async move { work.load(source, threads).await }
+                .boxed()
+                .shared()
+        });
+        load.clone()
+    }
+
+    /// Forgets the compiled code of a digest. Modules in use stay usable.
+    pub(crate) fn evict(&self, digest: &str) {
+        if check_digest(digest).is_ok() {
+            self.work.cache.remove(digest);
+        }
+    }
+
+    /// How many modules were compiled, and how many came from the cache on disk.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (
+            self.work.compiled.load(Ordering::Relaxed),
+            self.work.mapped.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Modules in memory.
+    pub(crate) fn in_memory(&self) -> usize {
+        self.modules
+            .lock()
+            .values()
+            .filter(|module| module.strong_count() > 0)
+            .count()
+    }
+}
+
+impl Work {
+    async fn load(
+        self: Arc<Self>,
+        source: ModuleSource,
+        threads: Handle,
+    ) -> Result<Arc<Loaded>, LoadError> {
+        let cached = blocking(&threads, {
+            let (work, digest) = (self.clone(), source.digest.clone());
+            move || work.load_cached(&digest)
+        });
+        if let Some(loaded) = cached.await? {
+            return Ok(loaded);
+        }
+        let permit = self.compiling.acquire().await;
+        let _permit = permit.map_err(|_closed| LoadError::ShuttingDown)?;
+        let work = self.clone();
+        blocking(&threads, move || work.compile(&source)).await?
+    }
+
+    fn load_cached(&self, digest: &str) -> Option<Arc<Loaded>> {
+        let artifact = match self.cache.find(digest) {
+            Ok(artifact) => artifact,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(%error, digest, "compiled code is not usable; compiling again");
+                self.cache.remove(digest);
+                return None;
+            }
+        };
+        match self.link(digest, artifact) {
+            Ok(loaded) => {
+                self.mapped.fetch_add(1, Ordering::Relaxed);
+                Some(loaded)
+            }
+            Err(error) => {
+                tracing::warn!(%error, digest, "compiled code does not load; compiling again");
+                self.cache.remove(digest);
+                None
+            }
+        }
+    }
+
+    fn compile(&self, source: &ModuleSource) -> Result<Arc<Loaded>, LoadError> {
+        let bytes = self.read(source)?;
+        let inspected = inspect(&bytes)?;
+        let engine = &self.backends.pooled.wasm;
+        let code = match inspected.component {
+            true => engine.precompile_component(&bytes),
+            false => engine.precompile_module(&bytes),
+        };
+        let code = code.map_err(|error| compile_error(&error))?;
+        drop(bytes);
+        self.compiled.fetch_add(1, Ordering::Relaxed);
+        let artifact = self
+            .cache
+            .store(&source.digest, inspected, &code)
+            .map_err(|error| LoadError::Cache {
+                source: Arc::new(error),
+            })?;
+        self.link(&source.digest, artifact)
+            .map_err(|error| compile_error(&error))
+    }
+
+    fn read(&self, source: &ModuleSource) -> Result<Vec<u8>, LoadError> {
+        let io = |error| LoadError::Io {
+            path: source.path.clone(),
+            source: Arc::new(error),
+        };
+        let file = std::fs::File::open(&source.path).map_err(io)?;
+        let limit = self.max_module_bytes;
+        let size = file.metadata().map_err(io)?.len();
+        if size > limit {
+            return Err(LoadError::TooLarge { size, limit });
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        // One byte more than allowed tells a file that grew meanwhile.
+        io::Read::read_to_end(&mut io::Read::take(file, limit + 1), &mut bytes).map_err(io)?;
+        if bytes.len() as u64 > limit {
+            return Err(LoadError::TooLarge {
+                size: bytes.len() as u64,
+                limit,
+            });
+        }
+        let actual = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
+        if actual != source.digest {
+            return Err(LoadError::Digest {
+                expected: source.digest.clone(),
+                actual,
+            });
+        }
+        Ok(bytes)
+    }
+
+    fn link(&self, digest: &str, artifact: Artifact) -> wasmtime::Result<Arc<Loaded>> {
+        Loaded::new(digest.to_owned(), artifact, &self.backends).map(Arc::new)
+    }
+}
+
+/// Runs blocking work on the guests' threads. A panic in it becomes an error of this load alone.
+async fn blocking<T: Send + 'static>(
+    threads: &Handle,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
+    threads
+        .spawn_blocking(work)
+        .await
+        .map_err(|error| match error.is_panic() {
+            true => LoadError::Compile {
+                message: "the compiler panicked".to_owned(),
+            },
+            false => LoadError::ShuttingDown,
+        })
+}
+
+fn compile_error(error: &wasmtime::Error) -> LoadError {
+    let mut message = format!("{error:#}");
+    crate::exit::truncate(&mut message, 2_048);
+    LoadError::Compile { message }
+}
+
+/// A digest names files, so it must be exactly what it should be.
+fn check_digest(digest: &str) -> Result<(), LoadError> {
+    let valid = digest.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    });
+    match valid {
+        true => Ok(()),
+        false => Err(LoadError::Digest {
+            expected: "sha256: and 64 hexadecimal digits".to_owned(),
+            actual: digest.to_owned(),
+        }),
+    }
+}

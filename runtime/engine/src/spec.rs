@@ -1,0 +1,107 @@
+//! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
+
+use crate::OutputSink;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Descriptors a container may hold open when its specification does not say.
+const DEFAULT_MAX_OPEN_FILES: u32 = 1_024;
+
+/// One container to run.
+#[derive(Clone)]
+pub struct ContainerSpec {
+    /// For messages and logs; need not be unique.
+    pub name: String,
+    /// Arguments, the program's name first.
+    pub args: Vec<String>,
+    /// Environment. Nothing is inherited from the process.
+    pub env: Vec<(String, String)>,
+    /// Folders and files the guest can see. It sees no other.
+    pub mounts: Vec<Mount>,
+    /// Linear memory of all the container's instances together, in bytes; `None` takes the engine's default.
+    pub memory_limit: Option<u64>,
+    /// Files and folders the guest may hold open.
+    pub max_open_files: u32,
+    /// Takes what the guest writes to standard output.
+    pub stdout: Arc<dyn OutputSink>,
+    /// Takes what the guest writes to standard error, and a line for each trap.
+    pub stderr: Arc<dyn OutputSink>,
+    /// Addresses an HTTP handler answers on. A command's are only used as the guest's idea of `localhost`.
+    pub listen: Vec<SocketAddr>,
+    /// Limits of HTTP, incoming and outgoing.
+    pub http: HttpLimits,
+}
+
+impl ContainerSpec {
+    /// A container without arguments, environment, mounts or addresses.
+    pub fn new(
+        name: impl Into<String>,
+        stdout: Arc<dyn OutputSink>,
+        stderr: Arc<dyn OutputSink>,
+    ) -> Self {
+        ContainerSpec {
+            name: name.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            mounts: Vec::new(),
+            memory_limit: None,
+            max_open_files: DEFAULT_MAX_OPEN_FILES,
+            stdout,
+            stderr,
+            listen: Vec::new(),
+            http: HttpLimits::default(),
+        }
+    }
+}
+
+/// A folder or a single file of the host, shown to the guest at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The folder or file on the host.
+    pub host: PathBuf,
+    /// The absolute path the guest sees.
+    pub guest: String,
+    /// Whether writes are refused (EROFS).
+    pub read_only: bool,
+}
+
+/// Limits of HTTP, incoming and outgoing.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// Connections open at once; further ones wait in the kernel's queue.
+    pub max_connections: usize,
+    /// Requests handled at once, each by an instance of its own; further ones wait, then get 503.
+    pub max_requests: usize,
+    /// Bytes of a request's header section.
+    pub max_header_bytes: usize,
+    /// Bytes of a request's body.
+    pub max_body_bytes: u64,
+    /// Time for a client to send a header section, and to leave a connection idle.
+    pub header_timeout: Duration,
+    /// Time from the arrival of a request to the head of its response; then 504.
+    pub response_timeout: Duration,
+    /// Time from the arrival of a request to the end of its instance.
+    pub request_timeout: Duration,
+    /// Whether the guest may send HTTP requests of its own.
+    pub allow_outgoing: bool,
+    /// Time for an outgoing request to connect, and the default between bytes.
+    pub outgoing_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        HttpLimits {
+            max_connections: 1_024,
+            max_requests: 256,
+            max_header_bytes: 64 << 10,
+            max_body_bytes: 64 << 20,
+            header_timeout: Duration::from_secs(15),
+            response_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(600),
+            allow_outgoing: true,
+            outgoing_timeout: Duration::from_secs(30),
+        }
+    }
+}

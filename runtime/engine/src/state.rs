@@ -1,0 +1,178 @@
+//! What a store holds for its guest: WASI contexts, open files, limits. Made from a [`Template`], once per instance.
+
+use crate::files::{self, FileBudget, Preopens};
+use crate::http::outgoing::Outgoing;
+use crate::limits::{GuestLimits, Meter};
+use crate::output::Output;
+use crate::{ContainerSpec, EngineConfig};
+use std::sync::Arc;
+use wasmtime::Store;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Resources other than files (streams, pollables, errors, HTTP bodies) one instance may hold.
+const MAX_RESOURCES: usize = 16_384;
+
+/// State of a WASI p1 module.
+pub(crate) struct P1State {
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) files: files::p1::Account,
+    limits: GuestLimits,
+}
+
+impl P1State {
+    /// Whether the guest was ever refused memory.
+    pub(crate) fn denied(&self) -> bool {
+        self.limits.denied()
+    }
+}
+
+/// State of a component.
+pub(crate) struct ComponentState {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+    files: files::p2::Account,
+    limits: GuestLimits,
+}
+
+impl ComponentState {
+    /// Whether the guest was ever refused memory.
+    pub(crate) fn denied(&self) -> bool {
+        self.limits.denied()
+    }
+
+    pub(crate) fn files(&mut self) -> (WasiCtxView<'_>, &mut files::p2::Account) {
+        (
+            WasiCtxView {
+                ctx: &mut self.wasi,
+                table: &mut self.table,
+            },
+            &mut self.files,
+        )
+    }
+}
+
+impl WasiView for ComponentState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for ComponentState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outgoing,
+        }
+    }
+}
+
+/// Everything of a container that its instances share.
+pub(crate) struct Template {
+    pub(crate) spec: ContainerSpec,
+    pub(crate) config: Arc<EngineConfig>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) preopens: Preopens,
+    pub(crate) file_budget: Arc<FileBudget>,
+    pub(crate) outgoing: Outgoing,
+}
+
+/// The standard streams of one instance, to be drained at its end.
+pub(crate) struct Streams {
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Streams {
+    pub(crate) async fn drained(&self) {
+        self.stdout.drained().await;
+        self.stderr.drained().await;
+    }
+}
+
+impl Template {
+    /// A fresh store for a WASI p1 module.
+    pub(crate) fn p1_store(&self, engine: &wasmtime::Engine) -> (Store<P1State>, Streams) {
+        let (mut builder, streams) = self.builder();
+        let mut wasi = builder.build_p1();
+        let view = wasi.ctx();
+        *view.ctx.filesystem() = self.preopens.context().clone();
+        view.table
+            .set_max_capacity(MAX_RESOURCES + self.spec.max_open_files as usize);
+        let limits = self.limits();
+        let files = files::p1::Account::new(
+            self.file_budget.clone(),
+            self.spec.max_open_files,
+            self.preopens.read_only(),
+        );
+        let mut store = Store::new(
+            engine,
+            P1State {
+                wasi,
+                files,
+                limits,
+            },
+        );
+        store.limiter(|state| &mut state.limits);
+        prepare(&mut store);
+        (store, streams)
+    }
+
+    /// A fresh store for a component.
+    pub(crate) fn component_store(
+        &self,
+        engine: &wasmtime::Engine,
+    ) -> (Store<ComponentState>, Streams) {
+        let (mut builder, streams) = self.builder();
+        let mut wasi = builder.build();
+        *wasi.filesystem() = self.preopens.context().clone();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES + self.spec.max_open_files as usize);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(self.spec.http.max_header_bytes.saturating_mul(2));
+        let state = ComponentState {
+            wasi,
+            table,
+            http,
+            outgoing: self.outgoing.clone(),
+            files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files),
+            limits: self.limits(),
+        };
+        let mut store = Store::new(engine, state);
+        store.limiter(|state| &mut state.limits);
+        prepare(&mut store);
+        (store, streams)
+    }
+
+    fn builder(&self) -> (WasiCtxBuilder, Streams) {
+        let streams = Streams {
+            stdout: Output::new(self.spec.stdout.clone()),
+            stderr: Output::new(self.spec.stderr.clone()),
+        };
+        let mut builder = WasiCtx::builder();
+        builder
+            .args(&self.spec.args)
+            .envs(&self.spec.env)
+            .stdout(streams.stdout.clone())
+            .stderr(streams.stderr.clone());
+        (builder, streams)
+    }
+
+    fn limits(&self) -> GuestLimits {
+        GuestLimits::new(self.meter.clone(), &self.config)
+    }
+}
+
+/// Every tick a running guest gives way to the others, and sees whether it was cancelled.
+fn prepare<T>(store: &mut Store<T>) {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+}
