@@ -1,6 +1,35 @@
 //! Request bodies in JSON and YAML.
+//!
+//! One pass over the bytes, guided by the schema registry, builds the [`Value`]: fields the type
+//! does not have and fields given twice are reported and dropped, scalars are checked and put in
+//! canonical form, explicit nulls are dropped. What comes out has the shape its type promises, so
+//! later code need not check it again.
+//!
+//! Not here: whether required fields are present and values make sense (`validate`), and whether
+//! a report is a warning, an error or nothing: the caller knows `fieldValidation`.
 
-use serde_json::Value;
+mod any;
+mod context;
+mod object;
+pub(crate) mod scalar;
+
+use serde::de::{DeserializeSeed, Deserializer};
+use serde_json::{Map, Value};
+use serde_saphyr::options::DuplicateKeyPolicy;
+
+use crate::schema::{Schemas, Shape, TypeId, schemas};
+
+use context::Context;
+
+/// How deep objects and lists may nest. A CustomResourceDefinition needs two or three levels for
+/// each level of the objects it describes; nothing else comes near.
+pub(crate) const MAX_DEPTH: usize = 100;
+
+/// How many reports a body may cause; more help nobody.
+const MAX_WARNINGS: usize = 100;
+
+/// How much of a YAML document aliases may repeat, in nodes.
+const MAX_ALIAS_NODES: usize = 100_000;
 
 /// A body as an object of its type.
 #[derive(Debug)]
@@ -18,3 +47,116 @@ pub struct DecodeError {
     /// For the client; answered with 400.
     pub message: String,
 }
+
+impl DecodeError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// Decodes a JSON body.
+pub fn json(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut walk = Walk::new(type_name)?;
+    let outcome = walk.run(&mut deserializer).and_then(|object| {
+        deserializer.end()?;
+        Ok(object)
+    });
+    walk.finish(outcome.map_err(|error| error.to_string()))
+}
+
+/// Decodes a YAML body. JSON is YAML and parses much faster as JSON, so that is tried first.
+pub fn yaml(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
+    if bytes.trim_ascii_start().starts_with(b"{") && is_json(bytes) {
+        return json(bytes, type_name);
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| DecodeError::new(format!("error converting YAML to JSON: {error}")))?;
+    let mut walk = Walk::new(type_name)?;
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
+        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
+    };
+    let outcome =
+        serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| walk.run(yaml));
+    walk.finish(
+        outcome
+            .map_err(|error| format!("error converting YAML to JSON: {}", error.without_snippet())),
+    )
+}
+
+/// Brings an existing value into the same form: what a patch left behind.
+pub fn value(value: Value, type_name: &str) -> Result<Decoded, DecodeError> {
+    let mut walk = Walk::new(type_name)?;
+    let outcome = walk.run(value);
+    walk.finish(outcome.map_err(|error| error.to_string()))
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// One decoding: the type at the root and what was found so far.
+struct Walk {
+    schemas: &'static Schemas,
+    shape: Shape,
+    context: Context,
+}
+
+impl Walk {
+    fn new(type_name: &str) -> Result<Self, DecodeError> {
+        let schemas = schemas();
+        let root: TypeId = schemas
+            .by_name(type_name)
+            .ok_or_else(|| DecodeError::new(format!("no type {type_name} is registered")))?;
+        let context = Context::new(schemas, root);
+        Ok(Self {
+            schemas,
+            shape: Shape::Object(root),
+            context,
+        })
+    }
+
+    fn run<'de, D: Deserializer<'de>>(&mut self, input: D) -> Result<Option<Value>, D::Error> {
+        let seed = object::Seed {
+            schemas: self.schemas,
+            shape: &self.shape,
+            context: &mut self.context,
+        };
+        seed.deserialize(input)
+    }
+
+    fn finish(self, outcome: Result<Option<Value>, String>) -> Result<Decoded, DecodeError> {
+        let Context {
+            warnings, problem, ..
+        } = self.context;
+        match (outcome, problem) {
+            // Our own words are better than the parser's around them.
+            (Err(_), Some(problem)) => Err(DecodeError::new(problem)),
+            (Err(error), None) => Err(DecodeError::new(error)),
+            (Ok(Some(Value::Object(fields))), _) => Ok(Decoded {
+                value: Value::Object(type_first(fields)),
+                warnings,
+            }),
+            (Ok(_), _) => Err(DecodeError::new("the body is null, want an object")),
+        }
+    }
+}
+
+/// Puts `apiVersion` and `kind` in front.
+pub(crate) fn type_first(mut fields: Map<String, Value>) -> Map<String, Value> {
+    for (at, name) in ["apiVersion", "kind"].into_iter().enumerate() {
+        let placed = fields.keys().nth(at).is_some_and(|key| key == name);
+        if !placed && let Some(value) = fields.shift_remove(name) {
+            let at = at.min(fields.len());
+            fields.shift_insert(at, name.to_owned(), value);
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -130,11 +130,14 @@ pub struct Type {
 impl Type {
     /// The field of that JSON name.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        let at = self
-            .fields
+        self.position(name).map(|at| &self.fields[at])
+    }
+
+    /// Where the field of that JSON name stands among the fields.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.fields
             .binary_search_by(|field| field.name.as_ref().cmp(name))
-            .ok()?;
-        Some(&self.fields[at])
+            .ok()
     }
 
     /// All fields, sorted by name.
