@@ -87,12 +87,16 @@ async fn reads(folder: &Path, duration: Duration) -> Result<(), Box<dyn std::err
     let fill = (0..25_000).map(|n| create(store.clone(), n, Durability::Durable));
     futures::future::join_all(fill).await;
     measure("gets, 64 readers", &store, 64, duration, get).await;
-    measure("lists of 25,000 x 1 KiB, 1 reader", 1, duration, |_| {
-        list(store.clone(), None)
-    })
+    measure(
+        "lists of 25,000 x 1 KiB, 1 reader",
+        &store,
+        1,
+        duration,
+        |s, _| list(s, None),
+    )
     .await;
-    measure("pages of 500, 16 readers", 16, duration, |_| {
-        list(store.clone(), Some(500))
+    measure("pages of 500, 16 readers", &store, 16, duration, |s, _| {
+        list(s, Some(500))
     })
     .await;
     store.close().await;

@@ -8,22 +8,31 @@ use crate::contract::{Entry, Event, Page, RangeRequest};
 use crate::error::RangeError;
 use crate::key::{Key, Prefix, Revision};
 
+/// What a list is served from.
+struct Snapshot<O> {
+    /// The revision the list shows.
+    revision: Revision,
+    /// The map as it is now.
+    entries: Entries<O>,
+    /// The matching events in between, oldest first.
+    since: Vec<Arc<Event<O>>>,
+}
+
 impl<O> Memory<O> {
     /// Serves a list. The lock is held to take the map (and, for an older revision, the events since), not to walk it.
     pub(crate) fn range(&self, request: &RangeRequest) -> Result<Page<O>, RangeError> {
-        let (revision, mut entries, since) = self.snapshot(&request.prefix, request.at)?;
+        let Snapshot {
+            revision,
+            mut entries,
+            since,
+        } = self.snapshot(&request.prefix, request.at)?;
         for event in since.iter().rev() {
             undo(&mut entries, event);
         }
         Ok(page(revision, &entries, request))
     }
 
-    /// The map now, the revision asked for, and the matching events in between.
-    fn snapshot(
-        &self,
-        prefix: &Prefix,
-        at: Option<Revision>,
-    ) -> Result<(Revision, Entries<O>, Vec<Arc<Event<O>>>), RangeError> {
+    fn snapshot(&self, prefix: &Prefix, at: Option<Revision>) -> Result<Snapshot<O>, RangeError> {
         let inner = self.inner.read();
         let revision = at.unwrap_or(inner.revision);
         if revision > inner.revision {
@@ -37,7 +46,11 @@ impl<O> Memory<O> {
             });
         }
         let Some(bucket) = inner.buckets.get(prefix.bucket_name()) else {
-            return Ok((revision, Entries::new(), Vec::new()));
+            return Ok(Snapshot {
+                revision,
+                entries: Entries::new(),
+                since: Vec::new(),
+            });
         };
         if revision < bucket.ring.floor() {
             return Err(RangeError::Compacted {
@@ -49,7 +62,11 @@ impl<O> Memory<O> {
             .filter(|event| prefix.matches(&event.entry.key))
             .cloned()
             .collect();
-        Ok((revision, bucket.entries.clone(), since))
+        Ok(Snapshot {
+            revision,
+            entries: bucket.entries.clone(),
+            since,
+        })
     }
 }
 

@@ -21,40 +21,43 @@ const VACUUM_PAGES: i64 = 256;
 ///
 /// `current` is keyed by create revision: unique, and it makes creates appends. That a key is there once is the
 /// writer's invariant, which needs no index and is checked when the file is loaded.
+///
+/// Parameters are spelled `$1`, which SQLite takes for a name and sqlx for a place: with `?2`, a statement that leaves
+/// out `?1` would still have one to bind.
 const COMMIT: &str = "
 BEGIN IMMEDIATE;
 WITH RECURSIVE at(i) AS (
-  SELECT 1 WHERE length(?2) > 0 UNION ALL SELECT i + 101 FROM at WHERE i + 101 < length(?2)
+  SELECT 1 WHERE length($2) > 0 UNION ALL SELECT i + 101 FROM at WHERE i + 101 < length($2)
 )
 INSERT INTO log (revision, key, deleted, previous_revision, previous_create_revision, previous)
 SELECT
-  CAST(substr(?2, i, 20) AS INTEGER),
-  CAST(substr(?1, CAST(substr(?2, i + 21, 10) AS INTEGER), CAST(substr(?2, i + 31, 10) AS INTEGER)) AS TEXT),
-  CAST(substr(?2, i + 20, 1) AS INTEGER),
-  nullif(CAST(substr(?2, i + 41, 20) AS INTEGER), 0),
-  nullif(CAST(substr(?2, i + 61, 20) AS INTEGER), 0),
-  CASE WHEN CAST(substr(?2, i + 81, 10) AS INTEGER) > 0
-    THEN substr(?1, CAST(substr(?2, i + 81, 10) AS INTEGER), CAST(substr(?2, i + 91, 10) AS INTEGER))
-    ELSE (SELECT value FROM current WHERE create_revision = CAST(substr(?2, i + 61, 20) AS INTEGER))
+  CAST(substr($2, i, 20) AS INTEGER),
+  CAST(substr($1, CAST(substr($2, i + 21, 10) AS INTEGER), CAST(substr($2, i + 31, 10) AS INTEGER)) AS TEXT),
+  CAST(substr($2, i + 20, 1) AS INTEGER),
+  nullif(CAST(substr($2, i + 41, 20) AS INTEGER), 0),
+  nullif(CAST(substr($2, i + 61, 20) AS INTEGER), 0),
+  CASE WHEN CAST(substr($2, i + 81, 10) AS INTEGER) > 0
+    THEN substr($1, CAST(substr($2, i + 81, 10) AS INTEGER), CAST(substr($2, i + 91, 10) AS INTEGER))
+    ELSE (SELECT value FROM current WHERE create_revision = CAST(substr($2, i + 61, 20) AS INTEGER))
   END
 FROM at;
 WITH RECURSIVE at(i) AS (
-  SELECT 1 WHERE length(?3) > 0 UNION ALL SELECT i + 80 FROM at WHERE i + 80 < length(?3)
+  SELECT 1 WHERE length($3) > 0 UNION ALL SELECT i + 80 FROM at WHERE i + 80 < length($3)
 )
 INSERT OR REPLACE INTO current (create_revision, revision, key, value)
 SELECT
-  CAST(substr(?3, i, 20) AS INTEGER),
-  CAST(substr(?3, i + 20, 20) AS INTEGER),
-  CAST(substr(?1, CAST(substr(?3, i + 40, 10) AS INTEGER), CAST(substr(?3, i + 50, 10) AS INTEGER)) AS TEXT),
-  substr(?1, CAST(substr(?3, i + 60, 10) AS INTEGER), CAST(substr(?3, i + 70, 10) AS INTEGER))
+  CAST(substr($3, i, 20) AS INTEGER),
+  CAST(substr($3, i + 20, 20) AS INTEGER),
+  CAST(substr($1, CAST(substr($3, i + 40, 10) AS INTEGER), CAST(substr($3, i + 50, 10) AS INTEGER)) AS TEXT),
+  substr($1, CAST(substr($3, i + 60, 10) AS INTEGER), CAST(substr($3, i + 70, 10) AS INTEGER))
 FROM at;
 WITH RECURSIVE at(i) AS (
-  SELECT 1 WHERE length(?4) > 0 UNION ALL SELECT i + 20 FROM at WHERE i + 20 < length(?4)
+  SELECT 1 WHERE length($4) > 0 UNION ALL SELECT i + 20 FROM at WHERE i + 20 < length($4)
 )
-DELETE FROM current WHERE create_revision IN (SELECT CAST(substr(?4, i, 20) AS INTEGER) FROM at);
-DELETE FROM log WHERE revision <= ?5;
-UPDATE meta SET ceiling = ?6, compacted = ?7, clean = 0
-WHERE ceiling <> ?6 OR compacted <> ?7 OR clean <> 0;
+DELETE FROM current WHERE create_revision IN (SELECT CAST(substr($4, i, 20) AS INTEGER) FROM at);
+DELETE FROM log WHERE revision <= $5;
+UPDATE meta SET ceiling = $6, compacted = $7, clean = 0
+WHERE ceiling <> $6 OR compacted <> $7 OR clean <> 0;
 COMMIT;
 ";
 

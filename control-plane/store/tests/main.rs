@@ -1,0 +1,20 @@
+//! Everything a caller may rely on, through the public interface only.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "suite/contract.rs"]
+mod contract;
+#[path = "suite/crash.rs"]
+mod crash;
+#[path = "suite/damage.rs"]
+mod damage;
+#[path = "suite/disk.rs"]
+mod disk;
+#[path = "suite/history.rs"]
+mod history;
+#[path = "suite/model.rs"]
+mod model;
+#[path = "suite/restart.rs"]
+mod restart;
+#[path = "suite/support.rs"]
+mod support;

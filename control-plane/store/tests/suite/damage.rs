@@ -1,0 +1,183 @@
+//! Files that are not what they should be: refused with the name of the file and a way out, and left alone.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use sampan_store::{OpenError, SqliteStore, Store};
+
+use crate::support::*;
+
+/// Opens a file that must be refused, checks that it was left alone, and answers the error.
+async fn refused(folder: &Path) -> OpenError {
+    let path = folder.join("state.db");
+    let before = fs::read(&path).ok();
+    let error = SqliteStore::open(config(folder), TextCodec)
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("state.db"),
+        "the message names the file: {error}"
+    );
+    assert!(fs::read(&path).ok() == before, "the file was changed");
+    error
+}
+
+/// A file with some content, after a clean stop.
+async fn filled() -> tempfile::TempDir {
+    let folder = folder();
+    let store = open(folder.path()).await;
+    for n in 0..200 {
+        write(
+            &*store,
+            pod(&format!("default/{n}")),
+            put(&"x".repeat(1000)),
+        )
+        .await;
+    }
+    store.close().await;
+    folder
+}
+
+#[tokio::test]
+async fn text_instead_of_a_database() {
+    let folder = folder();
+    fs::write(folder.path().join("state.db"), "hello ".repeat(1000)).unwrap();
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error:?}");
+    assert!(error.to_string().contains("move it away"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_or_tiny_file() {
+    for content in ["", "SQLite format 3\0"] {
+        let folder = folder();
+        fs::write(folder.path().join("state.db"), content).unwrap();
+        let error = refused(folder.path()).await;
+        assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains("restore it from a backup"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_file() {
+    let folder = filled().await;
+    let path = folder.path().join("state.db");
+    let length = fs::metadata(&path).unwrap().len();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(length / 2)
+        .unwrap();
+    let error = refused(folder.path()).await;
+    assert!(error.to_string().contains("cut off"), "{error}");
+}
+
+#[tokio::test]
+async fn overwritten_pages() {
+    let folder = filled().await;
+    let path = folder.path().join("state.db");
+    let pages = fs::metadata(&path).unwrap().len() / 4096;
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    for page in 2..pages {
+        file.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
+    }
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn damage_found_after_an_unclean_stop() {
+    let folder = filled().await;
+    let store = open(folder.path()).await;
+    write(&*store, pod("default/one-more"), put("x")).await;
+    // The files as a power cut would leave them, with a page in the middle of the database overwritten.
+    let copy = crate::support::folder();
+    for name in ["state.db", "state.db-wal"] {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    store.close().await;
+    let path = copy.path().join("state.db");
+    let pages = fs::metadata(&path).unwrap().len() / 4096;
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xa5; 4096], pages / 2 * 4096).unwrap();
+    let error = refused(copy.path()).await;
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_and_a_foreign_database() {
+    use sqlx::{ConnectOptions, Connection};
+    let folder = filled().await;
+    let path = folder.path().join("state.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("UPDATE meta SET schema = 99")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let error = refused(folder.path()).await;
+    assert!(
+        matches!(
+            error,
+            OpenError::NewerSchema {
+                found: 99,
+                supported: 1,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("run the newer release"),
+        "{error}"
+    );
+
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("PRAGMA application_id = 7")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_log_without_its_database() {
+    let folder = folder();
+    fs::write(folder.path().join("state.db-wal"), [0; 5000]).unwrap();
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_folder() {
+    let folder = folder();
+    let missing = folder.path().join("nowhere");
+    let error = SqliteStore::open(config(&missing), TextCodec)
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("check that the folder exists"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_creation_that_was_cut_short() {
+    let folder = folder();
+    fs::write(folder.path().join("state.db-new"), "half a file").unwrap();
+    let store = open(folder.path()).await;
+    write(&*store, pod("default/a"), put("1")).await;
+    store.close().await;
+    assert!(!folder.path().join("state.db-new").exists());
+}
