@@ -1,11 +1,26 @@
 //! The agent as a whole: what it is made of and how its loops live and end together.
 
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
-use sampan_proto::{ImageService, RuntimeService};
+use sampan_proto::{CriError, ImageService, RuntimeService, v1};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AgentConfig;
+use crate::content::{NodeFacts, Objects};
+use crate::cri::inventory;
+use crate::events::recorder;
+use crate::images::Puller;
+use crate::kubelet_api::{BindError, KubeletApi};
+use crate::limits::CONCURRENT_STARTS;
+use crate::logs::{FolderWatch, rotate_loop};
+use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
+use crate::registry::Registry;
+use crate::worker::Shared;
+use crate::{pods, quantity};
 
 /// Why the agent could not start. Once it runs it does not give up.
 #[derive(Debug, thiserror::Error)]
@@ -18,14 +33,14 @@ pub enum AgentError {
     },
     #[error("the kubelet API cannot listen on {address}")]
     Listen {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         #[source]
         source: std::io::Error,
     },
     #[error("the kubelet API's certificates cannot be used: {reason}")]
     Certificates { reason: String },
     #[error("the container runtime does not answer")]
-    Runtime(#[source] sampan_proto::CriError),
+    Runtime(#[source] CriError),
 }
 
 /// One node's agent.
@@ -53,8 +68,168 @@ impl Agent {
 
     /// Runs until `shutdown`. Containers are left as they are: they belong to the runtime.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AgentError> {
-        let _ = (&self.client, &self.runtime, &self.images, &self.config);
-        shutdown.cancelled().await;
+        let Agent {
+            client,
+            runtime,
+            images,
+            config,
+        } = self;
+        let pods_dir = config.data_dir.join("pods");
+        for folder in [&pods_dir, &config.log_dir] {
+            make_folder(folder).await?;
+        }
+        let api = bind(&config).await?;
+        let identity = identity(&config, &api, runtime.as_ref()).await?;
+        let host = HostSource {
+            folder: config.data_dir.clone(),
+        };
+        let facts = facts(&identity, &host).await;
+        let found = inventory(runtime.as_ref())
+            .await
+            .map_err(AgentError::Runtime)?;
+        let (recorder, sender) = recorder(client.clone(), &config.node_name);
+        let objects = Objects::new(client.clone());
+        let shared = Arc::new(Shared {
+            client: client.clone(),
+            runtime: runtime.clone(),
+            puller: Puller::new(images, objects.clone()),
+            objects,
+            recorder,
+            registry: Registry::default(),
+            facts,
+            pods_dir,
+            log_dir: config.log_dir.clone(),
+            starts: Semaphore::new(CONCURRENT_STARTS),
+        });
+        // Followers of logs fall back to looking every second where there are no file events.
+        let watch = FolderWatch::new()
+            .inspect_err(|error| tracing::warn!(%error, "no file events on this system"))
+            .ok();
+        let (registered, on_registered) = tokio::sync::watch::channel(None);
+        let node = NodeLoop {
+            client: client.clone(),
+            runtime,
+            identity,
+            host,
+        };
+
+        let stop = shutdown.child_token();
+        let mut loops = JoinSet::new();
+        loops.spawn(node.run(registered, stop.clone()));
+        loops.spawn(renew_loop(
+            client,
+            config.node_name,
+            on_registered,
+            stop.clone(),
+        ));
+        loops.spawn(pods::run(shared.clone(), found, stop.clone()));
+        loops.spawn(sender.run(stop.clone()));
+        loops.spawn(rotate_loop(shared.clone(), stop.clone()));
+        if let Some(watch) = &watch {
+            loops.spawn(watch.clone().run(stop.clone()));
+        }
+        loops.spawn(api.run(shared, config.serving, watch, stop.clone()));
+        while let Some(ended) = loops.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a loop of the agent panicked");
+            }
+        }
         Ok(())
     }
+}
+
+async fn make_folder(path: &Path) -> Result<(), AgentError> {
+    tokio::fs::create_dir_all(path)
+        .await
+        .map_err(|source| AgentError::Folder {
+            path: path.display().to_string(),
+            source,
+        })
+}
+
+async fn bind(config: &AgentConfig) -> Result<KubeletApi, AgentError> {
+    let address = config.listen;
+    KubeletApi::bind(address, &config.serving)
+        .await
+        .map_err(|error| match error {
+            BindError::Listen(source) => AgentError::Listen { address, source },
+            BindError::Tls(error) => AgentError::Certificates {
+                reason: with_causes(&error),
+            },
+        })
+}
+
+async fn identity(
+    config: &AgentConfig,
+    api: &KubeletApi,
+    runtime: &dyn RuntimeService,
+) -> Result<Identity, AgentError> {
+    let address = config.listen;
+    let bound = api
+        .address()
+        .map_err(|source| AgentError::Listen { address, source })?;
+    let version = runtime
+        .version(v1::VersionRequest {
+            version: "0.1.0".into(),
+        })
+        .await
+        .map_err(AgentError::Runtime)?;
+    let status = runtime.status(v1::StatusRequest { verbose: false }).await;
+    let handlers = status
+        .map(|status| status.runtime_handlers)
+        .unwrap_or_default();
+    let ip = config.node_ip.unwrap_or_else(|| match bound.ip() {
+        // Bound to everything: loopback is the one address that is certain to work here.
+        ip if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        ip => ip,
+    });
+    Ok(Identity {
+        name: config.node_name.clone(),
+        ip: ip.to_string(),
+        port: bound.port(),
+        pod_cidr: config.pod_cidr.clone(),
+        labels: config.labels.clone(),
+        capacity: config.capacity.clone(),
+        extended_resources: config.extended_resources.clone(),
+        runtime_version: format!("{}://{}", version.runtime_name, version.runtime_version),
+        runtime_handlers: handlers.into_iter().map(|handler| handler.name).collect(),
+    })
+}
+
+async fn facts(identity: &Identity, host: &HostSource) -> NodeFacts {
+    let capacity = capacity(identity, &host.read().await);
+    let amount = |name: &str| capacity.get(name);
+    NodeFacts {
+        name: identity.name.clone(),
+        host_ip: identity.ip.clone(),
+        cpu_milli: amount("cpu").and_then(quantity::milli).unwrap_or(0),
+        memory: amount("memory").and_then(quantity::whole).unwrap_or(0),
+        ephemeral_storage: amount("ephemeral-storage")
+            .and_then(quantity::whole)
+            .unwrap_or(0),
+    }
+}
+
+/// What an API error says, without its Debug text.
+pub(crate) fn api_message(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => with_causes(other),
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some errors repeat their cause in their own text.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
 }

@@ -1,7 +1,29 @@
 //! The node agent: the kubelet's role.
+//!
+//! It makes the pods that are bound to its node run, by calls on the container runtime (CRI), and
+//! reports what became of them to the API server, by a [`kube::Client`]. It knows neither the
+//! engine nor the server.
+//!
+//! Shape: [`plan`] is pure (pod + what is known of the runtime + clock -> actions + status); one
+//! worker task per pod runs its actions and folds the outcomes back in. Nothing polls: workers
+//! wake on pod changes, container events, finished actions and planned moments.
+
 mod agent;
 mod config;
+mod content;
+mod cri;
+mod events;
+mod housekeeping;
+mod images;
+mod kubelet_api;
 pub mod limits;
+mod logs;
+mod node;
+mod plan;
+mod pods;
+mod quantity;
+mod registry;
+mod worker;
 
 pub use agent::{Agent, AgentError};
 pub use config::{AgentConfig, ServingIdentity};

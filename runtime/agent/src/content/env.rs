@@ -1,0 +1,227 @@
+//! A container's environment.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
+
+use super::objects::{Content, ObjectError, ObjectKind, Objects};
+use super::{NodeFacts, expand, fields};
+use crate::limits::ENV_BYTES_MAX;
+
+/// The environment and what is to be told about it.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// In order of definition, names unique.
+    pub(crate) variables: Vec<(String, String)>,
+    /// Keys of `envFrom` objects that no environment variable can be named by.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Why a container's environment cannot be made. The text is the waiting state's message.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnvError {
+    #[error("{kind} \"{name}\" not found")]
+    Missing { kind: &'static str, name: String },
+    #[error("couldn't find key {key} in {kind} {namespace}/{name}")]
+    NoKey {
+        kind: &'static str,
+        namespace: String,
+        name: String,
+        key: String,
+    },
+    #[error("{0}")]
+    Field(String),
+    #[error("env {0} takes its value from a source this node does not know")]
+    Source(String),
+    #[error("the environment is larger than {ENV_BYTES_MAX} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+}
+
+impl EnvError {
+    /// Whether somebody may be about to create what is missing.
+    pub(crate) fn is_quick(&self) -> bool {
+        matches!(
+            self,
+            EnvError::Missing { .. } | EnvError::NoKey { .. } | EnvError::Object(_)
+        )
+    }
+}
+
+/// Makes the environment: `envFrom` first, then `env`, later ones winning.
+pub(crate) async fn environment(
+    pod: &Pod,
+    container: &Container,
+    ips: &[String],
+    node: &NodeFacts,
+    objects: &Objects,
+) -> Result<Environment, EnvError> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let mut maker = Maker {
+        pod,
+        container,
+        ips,
+        node,
+        objects,
+        namespace,
+        cache: Vec::new(),
+    };
+    let mut order: Vec<String> = Vec::new();
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    let mut skipped = Vec::new();
+    let mut put = |values: &mut BTreeMap<String, String>, name: String, value: String| {
+        if values.insert(name.clone(), value).is_none() {
+            order.push(name);
+        }
+    };
+    for source in container.env_from.iter().flatten() {
+        let (kind, name, optional) = if let Some(map) = &source.config_map_ref {
+            (ObjectKind::ConfigMap, &map.name, map.optional)
+        } else if let Some(secret) = &source.secret_ref {
+            (ObjectKind::Secret, &secret.name, secret.optional)
+        } else {
+            continue;
+        };
+        let Some(content) = maker.object(kind, name, optional).await? else {
+            continue;
+        };
+        let prefix = source.prefix.as_deref().unwrap_or_default();
+        for (key, value) in content {
+            let variable = format!("{prefix}{key}");
+            match String::from_utf8(value) {
+                Ok(value) if is_variable_name(&variable) => put(&mut values, variable, value),
+                _ => skipped.push(key),
+            }
+        }
+    }
+    for variable in container.env.iter().flatten() {
+        if let Some(value) = maker.value(variable, &values).await? {
+            put(&mut values, variable.name.clone(), value);
+        }
+    }
+    if values
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum::<usize>()
+        > ENV_BYTES_MAX
+    {
+        return Err(EnvError::TooLarge);
+    }
+    let variables = order
+        .into_iter()
+        .map(|name| {
+            let value = values.remove(&name).unwrap_or_default();
+            (name, value)
+        })
+        .collect();
+    Ok(Environment { variables, skipped })
+}
+
+/// Anything printable but `=`, as the API server accepts since 1.34.
+fn is_variable_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| (' '..='~').contains(&c) && c != '=')
+}
+
+struct Maker<'a> {
+    pod: &'a Pod,
+    container: &'a Container,
+    ips: &'a [String],
+    node: &'a NodeFacts,
+    objects: &'a Objects,
+    namespace: &'a str,
+    /// Objects read so far: a container often takes many keys of one.
+    cache: Vec<(ObjectKind, String, Option<Content>)>,
+}
+
+impl Maker<'_> {
+    async fn object(
+        &mut self,
+        kind: ObjectKind,
+        name: &str,
+        optional: Option<bool>,
+    ) -> Result<Option<Content>, EnvError> {
+        let cached = self
+            .cache
+            .iter()
+            .position(|(k, n, _)| *k == kind && n == name);
+        let at = match cached {
+            Some(at) => at,
+            None => {
+                let content = self.objects.content(kind, self.namespace, name).await?;
+                self.cache.push((kind, name.to_owned(), content));
+                self.cache.len() - 1
+            }
+        };
+        match &self.cache[at].2 {
+            None if optional != Some(true) => Err(EnvError::Missing {
+                kind: kind.word(),
+                name: name.to_owned(),
+            }),
+            content => Ok(content.clone()),
+        }
+    }
+
+    async fn key(
+        &mut self,
+        kind: ObjectKind,
+        name: &str,
+        key: &str,
+        optional: Option<bool>,
+    ) -> Result<Option<String>, EnvError> {
+        let Some(content) = self.object(kind, name, optional).await? else {
+            return Ok(None);
+        };
+        match content.get(key) {
+            Some(value) => Ok(Some(String::from_utf8_lossy(value).into_owned())),
+            None if optional == Some(true) => Ok(None),
+            None => Err(EnvError::NoKey {
+                kind: if kind == ObjectKind::ConfigMap {
+                    "ConfigMap"
+                } else {
+                    "Secret"
+                },
+                namespace: self.namespace.to_owned(),
+                name: name.to_owned(),
+                key: key.to_owned(),
+            }),
+        }
+    }
+
+    async fn value(
+        &mut self,
+        variable: &EnvVar,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Option<String>, EnvError> {
+        let Some(from) = &variable.value_from else {
+            return Ok(Some(expand(
+                variable.value.as_deref().unwrap_or_default(),
+                values,
+            )));
+        };
+        if let Some(map) = &from.config_map_key_ref {
+            return self
+                .key(ObjectKind::ConfigMap, &map.name, &map.key, map.optional)
+                .await;
+        }
+        if let Some(secret) = &from.secret_key_ref {
+            return self
+                .key(
+                    ObjectKind::Secret,
+                    &secret.name,
+                    &secret.key,
+                    secret.optional,
+                )
+                .await;
+        }
+        if let Some(field) = &from.field_ref {
+            let value = fields::field(self.pod, self.ips, self.node, &field.field_path);
+            return value.map(Some).map_err(EnvError::Field);
+        }
+        if let Some(selector) = &from.resource_field_ref {
+            let value = fields::resource(self.pod, Some(self.container), self.node, selector);
+            return value.map(Some).map_err(EnvError::Field);
+        }
+        Err(EnvError::Source(variable.name.clone()))
+    }
+}

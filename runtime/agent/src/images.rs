@@ -1,0 +1,215 @@
+//! Makes sure a container's image is on the node: policy, credentials, pull.
+
+mod credentials;
+mod reference;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use sampan_proto::{ImageService, v1};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::content::Objects;
+use crate::events::{PodRecorder, Severity};
+use crate::limits::CONCURRENT_PULLS;
+use crate::plan::StartFailure;
+
+/// Looks images up and pulls them.
+pub(crate) struct Puller {
+    images: Arc<dyn ImageService>,
+    objects: Objects,
+    pulls: Semaphore,
+}
+
+/// When to ask the registry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Policy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+impl Puller {
+    pub(crate) fn new(images: Arc<dyn ImageService>, objects: Objects) -> Puller {
+        Puller {
+            images,
+            objects,
+            pulls: Semaphore::new(CONCURRENT_PULLS),
+        }
+    }
+
+    /// The image's id, once it is here.
+    pub(crate) async fn ensure(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        recorder: &PodRecorder,
+        cancel: &CancellationToken,
+    ) -> Result<String, StartFailure> {
+        let image = container.image.as_deref().unwrap_or_default();
+        if let Err(problem) = reference::check(image) {
+            let message = format!("Failed to apply default image tag \"{image}\": {problem}");
+            recorder.container(
+                &container.name,
+                Severity::Warning,
+                "InspectFailed",
+                &message,
+            );
+            return Err(self.refuse(recorder, container, "InvalidImageName", message));
+        }
+        let policy = policy(container, image);
+        let present = match policy {
+            Policy::Always => None,
+            Policy::IfNotPresent | Policy::Never => self.look_up(image).await.map_err(|error| {
+                let message = format!("Failed to inspect image \"{image}\": {error}");
+                self.refuse(recorder, container, "ImageInspectError", message)
+            })?,
+        };
+        if let Some(found) = present {
+            let message = format!(
+                "Container image \"{image}\" already present on machine and can be accessed by the pod"
+            );
+            recorder.container(&container.name, Severity::Normal, "Pulled", &message);
+            return Ok(found.id);
+        }
+        if policy == Policy::Never {
+            let message =
+                format!("Container image \"{image}\" is not present with pull policy of Never");
+            recorder.container(
+                &container.name,
+                Severity::Warning,
+                "ErrImageNeverPull",
+                &message,
+            );
+            return Err(self.refuse(recorder, container, "ErrImageNeverPull", message));
+        }
+        tokio::select! {
+            pulled = self.pull(pod, container, image, recorder) => pulled,
+            () = cancel.cancelled() => Err(StartFailure { cancelled: true, ..Default::default() }),
+        }
+    }
+
+    fn refuse(
+        &self,
+        recorder: &PodRecorder,
+        container: &Container,
+        reason: &str,
+        message: String,
+    ) -> StartFailure {
+        let error = format!("Error: {reason}");
+        recorder.container(&container.name, Severity::Warning, "Failed", &error);
+        StartFailure {
+            reason: reason.to_owned(),
+            message,
+            ..Default::default()
+        }
+    }
+
+    async fn look_up(&self, image: &str) -> Result<Option<v1::Image>, sampan_proto::CriError> {
+        let request = v1::ImageStatusRequest {
+            image: Some(v1::ImageSpec {
+                image: image.to_owned(),
+                ..Default::default()
+            }),
+            verbose: false,
+        };
+        Ok(self.images.image_status(request).await?.image)
+    }
+
+    async fn pull(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        image: &str,
+        recorder: &PodRecorder,
+    ) -> Result<String, StartFailure> {
+        let asked = Instant::now();
+        let pulling = format!("Pulling image \"{image}\"");
+        recorder.container(&container.name, Severity::Normal, "Pulling", &pulling);
+        // The semaphore is never closed; without a permit the pull just goes on.
+        let _permit = self.pulls.acquire().await;
+        let started = Instant::now();
+        let auths = credentials::of_pod(&self.objects, pod, image).await;
+        let result = self.pull_with_any(image, auths).await;
+        match result {
+            Ok(id) => {
+                let size = self
+                    .look_up(&id)
+                    .await
+                    .ok()
+                    .flatten()
+                    .map_or(0, |found| found.size);
+                let message = format!(
+                    "Successfully pulled image \"{image}\" in {} ({} including waiting). \
+                     Image size: {size} bytes.",
+                    short(started.elapsed()),
+                    short(asked.elapsed()),
+                );
+                recorder.container(&container.name, Severity::Normal, "Pulled", &message);
+                Ok(id)
+            }
+            Err(error) => {
+                let message = format!("Failed to pull image \"{image}\": {}", error.message);
+                recorder.container(&container.name, Severity::Warning, "Failed", &message);
+                let reason = error
+                    .pull_reason()
+                    .map_or("ErrImagePull", |reason| reason.as_str());
+                Err(self.refuse(recorder, container, reason, error.message))
+            }
+        }
+    }
+
+    /// Tries the credentials in turn, as one pod may carry several for one registry.
+    async fn pull_with_any(
+        &self,
+        image: &str,
+        auths: Vec<v1::AuthConfig>,
+    ) -> Result<String, sampan_proto::CriError> {
+        let mut attempts: Vec<Option<v1::AuthConfig>> = auths.into_iter().map(Some).collect();
+        if attempts.is_empty() {
+            attempts.push(None);
+        }
+        let mut result = Err(sampan_proto::CriError::internal("no pull was tried"));
+        for auth in attempts {
+            let request = v1::PullImageRequest {
+                image: Some(v1::ImageSpec {
+                    image: image.to_owned(),
+                    ..Default::default()
+                }),
+                auth,
+                sandbox_config: None,
+            };
+            result = self
+                .images
+                .pull_image(request)
+                .await
+                .map(|response| response.image_ref);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+}
+
+fn policy(container: &Container, image: &str) -> Policy {
+    match container.image_pull_policy.as_deref() {
+        Some("Always") => Policy::Always,
+        Some("Never") => Policy::Never,
+        Some("IfNotPresent") => Policy::IfNotPresent,
+        // The API server's default, for pods that did not pass its defaulting.
+        _ if reference::is_latest(image) => Policy::Always,
+        _ => Policy::IfNotPresent,
+    }
+}
+
+/// A duration for people: `1.234s`, `56ms`.
+fn short(duration: std::time::Duration) -> String {
+    if duration.as_secs() > 0 {
+        format!("{:.3}s", duration.as_secs_f64())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
+}

@@ -1,0 +1,144 @@
+//! Just enough of image references: are they well formed, and which registry do they name.
+
+/// Schemes of images that are files of the node; the runtime decides which it allows.
+const FILE_SCHEMES: [&str; 2] = ["file://", "oci://"];
+
+/// Why `image` is no image reference; nothing for one that is.
+pub(super) fn check(image: &str) -> Result<(), String> {
+    if FILE_SCHEMES.iter().any(|scheme| image.starts_with(scheme)) {
+        return Ok(());
+    }
+    let bad = |why: &str| Err(format!("couldn't parse image name \"{image}\": {why}"));
+    if image.is_empty() {
+        return bad("invalid reference format");
+    }
+    let (name, digest) = match image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (image, None),
+    };
+    if let Some(digest) = digest {
+        let hex = digest.strip_prefix("sha256:");
+        if !hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())) {
+            return bad("invalid digest format");
+        }
+    }
+    let (host, path, tag) = parts(name);
+    if host.is_some_and(|host| {
+        !host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+    }) {
+        return bad("invalid reference format");
+    }
+    let word = |part: &str| {
+        let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        edge(part.bytes().next())
+            && edge(part.bytes().last())
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+    };
+    if path.bytes().any(|b| b.is_ascii_uppercase()) {
+        return bad("repository name must be lowercase");
+    }
+    if !path.split('/').all(word) {
+        return bad("invalid reference format");
+    }
+    let tag_ok = |tag: &str| {
+        !tag.is_empty()
+            && tag.len() <= 128
+            && !tag.starts_with(['.', '-'])
+            && tag
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    if tag.is_some_and(|tag| !tag_ok(tag)) {
+        return bad("invalid reference format");
+    }
+    Ok(())
+}
+
+/// Whether the reference floats: tag `latest`, or neither tag nor digest.
+pub(super) fn is_latest(image: &str) -> bool {
+    if image.contains('@') || FILE_SCHEMES.iter().any(|scheme| image.starts_with(scheme)) {
+        return false;
+    }
+    matches!(parts(image).2, None | Some("latest"))
+}
+
+/// Registry and repository, with Docker Hub for names that give none.
+pub(super) fn registry_and_path(image: &str) -> (String, String) {
+    let name = image.split('@').next().unwrap_or(image);
+    let (host, path, _) = parts(name);
+    match host {
+        Some(host) => (host.to_owned(), path.to_owned()),
+        None if path.contains('/') => ("docker.io".to_owned(), path.to_owned()),
+        None => ("docker.io".to_owned(), format!("library/{path}")),
+    }
+}
+
+/// `HOST/PATH:TAG` -> its parts. The first part is a host when it looks like one.
+fn parts(name: &str) -> (Option<&str>, &str, Option<&str>) {
+    let (host, rest) = match name.split_once('/') {
+        Some((first, rest))
+            if first.contains(['.', ':']) || first == "localhost" || first.starts_with('[') =>
+        {
+            (Some(first), rest)
+        }
+        _ => (None, name),
+    };
+    match rest.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (host, path, Some(tag)),
+        _ => (host, rest, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references() {
+        let digest = format!("x@sha256:{}", "a".repeat(64));
+        for good in [
+            "app",
+            "app:v1",
+            "a/b/c:1",
+            "reg:5000/x",
+            "reg:5000/x:1",
+            "localhost/x",
+            "[::1]:5000/x",
+            digest.as_str(),
+            "file:///a/b.wasm",
+            "oci:///a:tag",
+            "a__b",
+            "a.b-c",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "App",
+            "app:",
+            "app:-x",
+            "a//b",
+            "/a",
+            "a/",
+            "app v1",
+            "x@sha256:12",
+            "INVALID!",
+            "a:b:c",
+            "x@",
+            "reg:5000/",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+        assert!(is_latest("app") && is_latest("r:5000/app") && is_latest("app:latest"));
+        assert!(!is_latest("app:v1") && !is_latest(&digest));
+        let at = |image| registry_and_path(image);
+        assert_eq!(at("app:1"), ("docker.io".into(), "library/app".into()));
+        assert_eq!(at("u/app"), ("docker.io".into(), "u/app".into()));
+        assert_eq!(at("r.io:5/u/app:1"), ("r.io:5".into(), "u/app".into()));
+    }
+}

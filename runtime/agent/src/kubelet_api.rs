@@ -1,0 +1,175 @@
+//! The kubelet API: what the API server (and nobody else) asks a node directly, over HTTPS.
+//!
+//! Served: `/containerLogs/NAMESPACE/POD/CONTAINER`, `/pods`, `/healthz`. Exec, attach, port-forward
+//! and metrics are not here yet.
+
+mod logs;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use k8s_openapi::List;
+use k8s_openapi::api::core::v1::Pod;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ServingIdentity;
+use crate::limits::{API_CONNECTIONS, API_HANDSHAKE, LOG_STREAMS};
+use crate::logs::FolderWatch;
+use crate::worker::Shared;
+pub(crate) use tls::TlsError;
+use tls::{Caller, Tls};
+
+/// A bound socket with its certificates, not serving yet.
+pub(crate) struct KubeletApi {
+    listener: TcpListener,
+    tls: Tls,
+}
+
+#[derive(Clone)]
+struct Api {
+    shared: Arc<Shared>,
+    watch: Option<Arc<FolderWatch>>,
+    streams: Arc<Semaphore>,
+    allowed: Arc<ServingIdentity>,
+}
+
+impl KubeletApi {
+    pub(crate) async fn bind(
+        listen: SocketAddr,
+        identity: &ServingIdentity,
+    ) -> Result<KubeletApi, BindError> {
+        let tls = Tls::new(identity)?;
+        let listener = TcpListener::bind(listen).await?;
+        Ok(KubeletApi { listener, tls })
+    }
+
+    pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until shutdown; connections end with it.
+    pub(crate) async fn run(
+        self,
+        shared: Arc<Shared>,
+        identity: ServingIdentity,
+        watch: Option<Arc<FolderWatch>>,
+        shutdown: CancellationToken,
+    ) {
+        let api = Api {
+            shared,
+            watch,
+            streams: Arc::new(Semaphore::new(LOG_STREAMS)),
+            allowed: Arc::new(identity),
+        };
+        let router = router(api);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept(), if connections.len() < API_CONNECTIONS => accepted,
+                Some(_) = connections.join_next() => continue,
+                () = shutdown.cancelled() => return,
+            };
+            match accepted {
+                Ok((socket, _)) => {
+                    connections.spawn(connection(socket, self.tls.clone(), router.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: give others time to end.
+                    tracing::warn!(%error, "kubelet API: connection not accepted");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Why the kubelet API cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Listen(#[from] std::io::Error),
+}
+
+async fn connection(socket: TcpStream, tls: Tls, router: Router) {
+    let handshake = tokio::time::timeout(API_HANDSHAKE, tls.accept(socket)).await;
+    let (stream, caller) = match handshake {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "kubelet API: handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let service = TowerToHyperService::new(router.layer(axum::Extension(caller)));
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(API_HANDSHAKE);
+    builder.http2().timer(TokioTimer::new());
+    if let Err(error) = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+    {
+        tracing::debug!(error, "kubelet API: connection ended");
+    }
+}
+
+fn router(api: Api) -> Router {
+    Router::new()
+        .route(
+            "/containerLogs/{namespace}/{pod}/{container}",
+            get(logs::container_logs),
+        )
+        .route("/pods", get(pods))
+        .route("/healthz", get(|| async { "ok" }))
+        .layer(middleware::from_fn_with_state(api.clone(), authorize))
+        .with_state(api)
+}
+
+/// Only the API server gets through: 401 without a certificate of the cluster's CA, 403 for one
+/// of somebody else.
+async fn authorize(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let caller = request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .unwrap_or(Caller::Anonymous);
+    match caller {
+        Caller::Anonymous => (StatusCode::UNAUTHORIZED, "Unauthorized").into_response(),
+        Caller::Known { user, groups } => {
+            let allowed = api.allowed.allowed_users.contains(&user)
+                || groups
+                    .iter()
+                    .any(|group| api.allowed.allowed_groups.contains(group));
+            if allowed {
+                next.run(request).await
+            } else {
+                let text = format!("Forbidden (user={user})");
+                (StatusCode::FORBIDDEN, text).into_response()
+            }
+        }
+    }
+}
+
+async fn pods(State(api): State<Api>) -> axum::Json<List<Pod>> {
+    axum::Json(List {
+        items: api.shared.registry.pods(),
+        ..List::default()
+    })
+}

@@ -1,0 +1,60 @@
+//! Container logs: files in CRI's format, read, followed and rotated here, written by the runtime.
+
+mod line;
+mod options;
+mod rotate;
+mod stream;
+mod tail;
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use options::{LogOptions, parse as parse_options};
+pub(crate) use rotate::rotate_loop;
+pub(crate) use stream::{Following, LogStream};
+pub(crate) use tail::tail;
+pub(crate) use watch::FolderWatch;
+
+/// The files of one log, oldest first: rotated ones (`0.log.20260102-150405`), then the present.
+fn files(log: &Path) -> Vec<PathBuf> {
+    let mut files = rotated(log);
+    files.push(log.to_owned());
+    files
+}
+
+/// Rotated files of a log, oldest first: their names sort by time.
+fn rotated(log: &Path) -> Vec<PathBuf> {
+    let (Some(dir), Some(name)) = (log.parent(), log.file_name().and_then(|name| name.to_str()))
+    else {
+        return Vec::new();
+    };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| {
+            let file = entry.file_name();
+            let stamp = file
+                .to_str()
+                .and_then(|f| f.strip_prefix(name)?.strip_prefix('.'));
+            stamp.is_some_and(rotate::is_stamp)
+        })
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    files
+}
+
+/// Removes a log with its rotated files.
+pub(crate) async fn remove(log: PathBuf) {
+    let removed = tokio::task::spawn_blocking(move || {
+        for file in files(&log) {
+            // A container that never wrote has no file.
+            std::fs::remove_file(file).ok();
+        }
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, "old logs not removed");
+    }
+}

@@ -1,0 +1,240 @@
+//! A log as a stream of bytes: selected, unwrapped from its format, and followed if asked for.
+
+use std::collections::VecDeque;
+use std::io::{self, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::Stream;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+
+use super::line::parse;
+use super::options::LogOptions;
+use super::tail::start_of_tail;
+use super::watch::{Changes, FolderWatch};
+use crate::limits::LOG_LINE_MAX;
+
+/// Bytes read at once.
+const READ: usize = 64 << 10;
+/// How often a followed log is looked at where the kernel offers no file events.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Tells a follower when to stop.
+#[async_trait::async_trait]
+pub(crate) trait Following: Send + Sync + 'static {
+    /// Whether the container that writes this log still runs.
+    fn is_running(&mut self) -> bool;
+    /// Waits until that may have changed.
+    async fn changed(&mut self);
+}
+
+pub(crate) struct LogStream {
+    log: PathBuf,
+    /// Files to read after the present one, oldest first.
+    next_files: VecDeque<PathBuf>,
+    file: Option<File>,
+    /// Read and not yet taken apart.
+    rest: Vec<u8>,
+    options: LogOptions,
+    left: u64,
+    /// The line that goes on is one that is selected, or left out.
+    inside: Option<bool>,
+    follow: Option<Follow>,
+}
+
+struct Follow {
+    container: Box<dyn Following>,
+    changes: Option<Changes>,
+    /// The container has ended: read what is left, then stop.
+    last_round: bool,
+}
+
+impl LogStream {
+    /// Opens a log. A missing file is an empty log: the container has not written yet.
+    pub(crate) async fn open(
+        log: &Path,
+        options: LogOptions,
+        following: Option<(Box<dyn Following>, Option<Arc<FolderWatch>>)>,
+    ) -> io::Result<LogStream> {
+        // Listening begins before reading, so that nothing written between is missed.
+        let follow = following.map(|(container, watch)| Follow {
+            container,
+            changes: watch
+                .zip(log.parent())
+                .and_then(|(watch, dir)| watch.listen(dir).ok()),
+            last_round: false,
+        });
+        let (path, tail) = (log.to_owned(), options.tail_lines);
+        let start = move || -> io::Result<_> {
+            let files = super::files(&path);
+            let start = tail.map(|count| start_of_tail(&files, count)).transpose()?;
+            Ok((files, start.unwrap_or((0, 0))))
+        };
+        let (files, (first, offset)) = tokio::task::spawn_blocking(start)
+            .await
+            .map_err(io::Error::other)??;
+        let mut next_files: VecDeque<PathBuf> = files.into_iter().skip(first).collect();
+        let mut file = None;
+        if offset > 0
+            && let Some(path) = next_files.pop_front()
+        {
+            let mut opened = File::open(path).await?;
+            opened.seek(SeekFrom::Start(offset)).await?;
+            file = Some(opened);
+        }
+        Ok(LogStream {
+            log: log.to_owned(),
+            next_files,
+            file,
+            rest: Vec::new(),
+            left: options.limit_bytes.unwrap_or(u64::MAX),
+            options,
+            inside: None,
+            follow,
+        })
+    }
+
+    /// The log's bytes. Ends with the log, or with the container when it is followed.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        futures::stream::unfold(Some(self), |log| async move {
+            let mut log = log?;
+            match log.next().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(log))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// The next piece; nothing at the end.
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        while self.left > 0 {
+            let read = self.read().await?;
+            if read > 0 {
+                let out = self.take_apart();
+                if !out.is_empty() {
+                    return Ok(Some(out.into()));
+                }
+                continue;
+            }
+            if self.next_file().await? {
+                continue;
+            }
+            if !self.wait().await {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        let Some(file) = &mut self.file else {
+            return Ok(0);
+        };
+        if self.rest.len() > LOG_LINE_MAX {
+            // Longer than any line of this format: passed over, as other malformed lines.
+            self.rest.clear();
+        }
+        let before = self.rest.len();
+        self.rest.resize(before + READ, 0);
+        let read = file.read(&mut self.rest[before..]).await;
+        self.rest
+            .truncate(before + read.as_ref().copied().unwrap_or(0));
+        read
+    }
+
+    /// Goes on with the next file, if there is one.
+    async fn next_file(&mut self) -> io::Result<bool> {
+        while let Some(path) = self.next_files.pop_front() {
+            match File::open(&path).await {
+                Ok(file) => {
+                    self.file = Some(file);
+                    return Ok(true);
+                }
+                // Rotated away between listing and opening: what it held is in the next one.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.follow.is_some() && self.is_rotated().await {
+            self.next_files.push_back(self.log.clone());
+            return Box::pin(self.next_file()).await;
+        }
+        Ok(false)
+    }
+
+    /// Whether the log's name belongs to another file than the one being read.
+    async fn is_rotated(&self) -> bool {
+        let Ok(named) = tokio::fs::metadata(&self.log).await else {
+            return false;
+        };
+        match &self.file {
+            Some(file) => file
+                .metadata()
+                .await
+                .is_ok_and(|open| open.ino() != named.ino()),
+            None => true,
+        }
+    }
+
+    /// Waits for more. False when there will be none.
+    async fn wait(&mut self) -> bool {
+        let Some(follow) = &mut self.follow else {
+            return false;
+        };
+        if follow.last_round {
+            return false;
+        }
+        if !follow.container.is_running() {
+            // Everything was written before the container was reported as ended.
+            follow.last_round = true;
+            return true;
+        }
+        let changed = async {
+            match &mut follow.changes {
+                Some(changes) => changes.next().await,
+                None => tokio::time::sleep(POLL).await,
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = follow.container.changed() => {}
+        }
+        true
+    }
+
+    /// Turns complete raw lines into output.
+    fn take_apart(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut from = 0;
+        while let Some(length) = self.rest[from..].iter().position(|byte| *byte == b'\n') {
+            let raw = &self.rest[from..from + length];
+            from += length + 1;
+            let Some(line) = parse(raw) else { continue };
+            let selected = self.inside.unwrap_or_else(|| match self.options.since {
+                Some(since) => line.timestamp().is_some_and(|time| time >= since),
+                None => true,
+            });
+            if selected {
+                if self.options.timestamps && self.inside.is_none() {
+                    out.extend_from_slice(line.time.as_bytes());
+                    out.push(b' ');
+                }
+                out.extend_from_slice(line.content);
+                if !line.partial {
+                    out.push(b'\n');
+                }
+            }
+            self.inside = line.partial.then_some(selected);
+        }
+        self.rest.drain(..from);
+        let limit = usize::try_from(self.left).unwrap_or(usize::MAX);
+        out.truncate(limit);
+        self.left -= out.len() as u64;
+        out
+    }
+}

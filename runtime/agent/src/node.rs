@@ -1,0 +1,183 @@
+//! The Node object and its heartbeats.
+//!
+//! One loop registers the node, writes its status when it changed (or every five minutes), and
+//! makes it again when somebody deleted it; another renews the Lease. Both outlive any failure of
+//! the API server.
+
+mod host;
+mod lease;
+mod object;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use sampan_proto::RuntimeService;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::api_message;
+use crate::limits::{API_RETRY, NODE_FACTS_PERIOD, NODE_STATUS_PERIOD};
+use crate::plan::Backoff;
+pub(crate) use host::{Host, HostSource};
+pub(crate) use lease::renew_loop;
+pub(crate) use object::{Identity, capacity};
+
+/// What the node's loops share.
+pub(crate) struct NodeLoop {
+    pub(crate) client: kube::Client,
+    pub(crate) runtime: Arc<dyn RuntimeService>,
+    pub(crate) identity: Identity,
+    pub(crate) host: HostSource,
+}
+
+/// Why the loop woke up.
+enum Woken {
+    /// The node is there, and differs from what was written.
+    Seen(Box<Node>),
+    Deleted,
+    Time,
+}
+
+impl NodeLoop {
+    /// Keeps the Node object true until shutdown. `registered` tells the Node's UID.
+    pub(crate) async fn run(
+        self,
+        registered: tokio::sync::watch::Sender<Option<String>>,
+        shutdown: CancellationToken,
+    ) {
+        let work = async {
+            let nodes: Api<Node> = Api::all(self.client.clone());
+            let config =
+                watcher::Config::default().fields(&format!("metadata.name={}", self.identity.name));
+            let mut own = std::pin::pin!(watcher::watcher(nodes.clone(), config).default_backoff());
+            let mut present = self.register(&nodes).await;
+            loop {
+                registered.send_replace(present.metadata.uid.clone());
+                present = self.write_status(&nodes, present).await;
+                let woken = tokio::select! {
+                    event = own.next() => match event {
+                        Some(Ok(Event::Apply(node) | Event::InitApply(node))) => {
+                            Woken::Seen(Box::new(node))
+                        }
+                        Some(Ok(Event::Delete(_))) => Woken::Deleted,
+                        _ => continue,
+                    },
+                    () = tokio::time::sleep(NODE_FACTS_PERIOD) => Woken::Time,
+                };
+                match woken {
+                    Woken::Seen(node) => present = *node,
+                    Woken::Deleted => present = self.register(&nodes).await,
+                    Woken::Time => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// Makes the Node, or brings the labels of the one that is there up to date. Tries until it
+    /// works.
+    async fn register(&self, nodes: &Api<Node>) -> Node {
+        let mut retry = Backoff::default();
+        loop {
+            match self.register_once(nodes).await {
+                Ok(node) => return node,
+                Err(error) => {
+                    tracing::warn!(
+                        reason = api_message(&error),
+                        "node not registered; trying again"
+                    );
+                }
+            }
+            retry.fail(Timestamp::now(), API_RETRY);
+            tokio::time::sleep(retry.delay()).await;
+        }
+    }
+
+    async fn register_once(&self, nodes: &Api<Node>) -> Result<Node, kube::Error> {
+        let (host, conditions) = self.observe().await;
+        let wanted = object::node(&self.identity, &host, &conditions, Timestamp::now());
+        match nodes.create(&PostParams::default(), &wanted).await {
+            Ok(node) => {
+                tracing::info!(node = self.identity.name, "node registered");
+                return Ok(node);
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(error),
+        }
+        let present = nodes.get(&self.identity.name).await?;
+        let Some(patch) = object::metadata_patch(&present, &wanted) else {
+            return Ok(present);
+        };
+        let params = PatchParams::default();
+        nodes
+            .patch(&self.identity.name, &params, &Patch::Strategic(patch))
+            .await
+    }
+
+    /// Writes the status if it changed or its heartbeat is due. Returns the Node as it is then.
+    async fn write_status(&self, nodes: &Api<Node>, present: Node) -> Node {
+        let now = Timestamp::now();
+        let known = present.status.clone().unwrap_or_default();
+        let (host, conditions) = self.observe().await;
+        let next = object::status(&self.identity, &host, &conditions, &known, now);
+        if !is_due(&known, now) && !object::differs(&known, &next) {
+            return present;
+        }
+        let Some(patch) = status_patch(&known, &next) else {
+            return present;
+        };
+        let params = PatchParams::default();
+        let body = Patch::Strategic(json!({ "status": patch }));
+        match nodes
+            .patch_status(&self.identity.name, &params, &body)
+            .await
+        {
+            Ok(node) => node,
+            Err(kube::Error::Api(status)) if status.code == 404 => self.register(nodes).await,
+            Err(error) => {
+                // The next wake-up writes it; until then this keeps the loop from spinning.
+                tracing::warn!(reason = api_message(&error), "node status not written");
+                tokio::time::sleep(API_RETRY.1.min(Duration::from_secs(5))).await;
+                present
+            }
+        }
+    }
+
+    async fn observe(&self) -> (Host, object::Health) {
+        let host = self.host.read().await;
+        let health = object::health(self.runtime.as_ref(), &host).await;
+        (host, health)
+    }
+}
+
+/// Whether the heartbeat times in the conditions are older than the status period.
+fn is_due(known: &NodeStatus, now: Timestamp) -> bool {
+    let ready = known
+        .conditions
+        .iter()
+        .flatten()
+        .find(|c| c.type_ == "Ready");
+    let written = ready.and_then(|ready| ready.last_heartbeat_time.as_ref());
+    written.is_none_or(|time| {
+        Duration::try_from(now.duration_since(time.0)).unwrap_or_default() >= NODE_STATUS_PERIOD
+    })
+}
+
+/// Top-level fields that differ. Conditions and addresses merge by type on the server.
+fn status_patch(known: &NodeStatus, next: &NodeStatus) -> Option<Value> {
+    let known = serde_json::to_value(known).ok()?;
+    let mut next = serde_json::to_value(next).ok()?;
+    let fields = next.as_object_mut()?;
+    fields.retain(|field, value| known.get(field) != Some(value));
+    (!fields.is_empty()).then_some(next)
+}

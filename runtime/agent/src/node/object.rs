@@ -1,0 +1,432 @@
+//! The Node object as a function of facts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeRuntimeHandler,
+    NodeSpec, NodeStatus, NodeSystemInfo,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use sampan_proto::{RuntimeService, v1};
+use serde_json::{Map, Value, json};
+
+use super::host::Host;
+use crate::limits::{DEFAULT_PODS, DISK_PRESSURE_PERCENT, MEMORY_PRESSURE_BYTES};
+
+/// The Kubernetes version this agent behaves like.
+const KUBELET_VERSION: &str = "v1.36.2+sampan";
+/// Tells Wasm nodes from others in a mixed cluster.
+const RUNTIME_LABEL: (&str, &str) = ("runtime", "sampan");
+
+/// What does not change while the agent runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) ip: String,
+    pub(crate) port: u16,
+    pub(crate) pod_cidr: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) capacity: BTreeMap<String, String>,
+    pub(crate) extended_resources: BTreeMap<String, String>,
+    /// `NAME://VERSION` of the runtime.
+    pub(crate) runtime_version: String,
+    pub(crate) runtime_handlers: Vec<String>,
+}
+
+/// One condition's verdict: type, whether it holds, reason, message.
+type Verdict = (&'static str, bool, String, String);
+
+/// The conditions as they are now.
+#[derive(Clone, Debug)]
+pub(crate) struct Health {
+    verdicts: Vec<Verdict>,
+}
+
+/// Asks the runtime, and judges the host.
+pub(crate) async fn health(runtime: &dyn RuntimeService, host: &Host) -> Health {
+    let problem = match runtime.status(v1::StatusRequest { verbose: false }).await {
+        Ok(response) => response
+            .status
+            .unwrap_or_default()
+            .conditions
+            .into_iter()
+            .find(|condition| !condition.status)
+            .map(|condition| format!("{}: {}", condition.r#type, condition.message)),
+        Err(error) => Some(format!("container runtime is down: {error}")),
+    };
+    judge(host, problem)
+}
+
+fn judge(host: &Host, runtime_problem: Option<String>) -> Health {
+    let low_memory = host.memory_bytes > 0 && host.memory_available_bytes < MEMORY_PRESSURE_BYTES;
+    let low_disk =
+        host.disk_bytes > 0 && host.disk_free_bytes < host.disk_bytes / 100 * DISK_PRESSURE_PERCENT;
+    let pressure = |kind, holds: bool, word: &str, lack: &str, fine: &str| -> Verdict {
+        let (reason, text) = if holds {
+            (format!("KubeletHas{word}"), format!("kubelet has {lack}"))
+        } else {
+            (
+                format!("KubeletHas{fine}"),
+                format!("kubelet has {}", spaced(fine)),
+            )
+        };
+        (kind, holds, reason, text)
+    };
+    let ready: Verdict = match runtime_problem {
+        Some(problem) => ("Ready", false, "KubeletNotReady".into(), problem),
+        None => (
+            "Ready",
+            true,
+            "KubeletReady".into(),
+            "kubelet is posting ready status".into(),
+        ),
+    };
+    Health {
+        verdicts: vec![
+            pressure(
+                "MemoryPressure",
+                low_memory,
+                "InsufficientMemory",
+                "insufficient memory available",
+                "SufficientMemory",
+            ),
+            pressure(
+                "DiskPressure",
+                low_disk,
+                "DiskPressure",
+                "disk pressure",
+                "NoDiskPressure",
+            ),
+            // Guests are no processes: they cannot use up process ids.
+            pressure("PIDPressure", false, "", "", "SufficientPID"),
+            ready,
+        ],
+    }
+}
+
+/// The end of upstream's messages for conditions that do not hold.
+fn spaced(word: &str) -> &'static str {
+    match word {
+        "SufficientMemory" => "sufficient memory available",
+        "NoDiskPressure" => "no disk pressure",
+        _ => "sufficient PID available",
+    }
+}
+
+/// The whole object, for the first registration.
+pub(super) fn node(identity: &Identity, host: &Host, health: &Health, now: Timestamp) -> Node {
+    Node {
+        metadata: ObjectMeta {
+            name: Some(identity.name.clone()),
+            labels: Some(labels(identity)),
+            ..ObjectMeta::default()
+        },
+        spec: identity.pod_cidr.as_ref().map(|cidr| NodeSpec {
+            pod_cidr: Some(cidr.clone()),
+            pod_cidrs: Some(vec![cidr.clone()]),
+            ..NodeSpec::default()
+        }),
+        status: Some(status(identity, host, health, &NodeStatus::default(), now)),
+    }
+}
+
+fn labels(identity: &Identity) -> BTreeMap<String, String> {
+    let fixed = [
+        ("kubernetes.io/hostname", identity.name.as_str()),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", arch()),
+        RUNTIME_LABEL,
+    ];
+    let mut labels = identity.labels.clone();
+    labels.extend(fixed.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    labels
+}
+
+/// Go's name of this machine's architecture.
+fn arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
+}
+
+/// What a Node that exists already lacks of our labels and range. Labels of others stay.
+pub(super) fn metadata_patch(present: &Node, wanted: &Node) -> Option<Value> {
+    let mut patch = Map::new();
+    let has = present.metadata.labels.clone().unwrap_or_default();
+    let missing: BTreeMap<&String, &String> = wanted
+        .metadata
+        .labels
+        .iter()
+        .flatten()
+        .filter(|(key, value)| has.get(*key) != Some(*value))
+        .collect();
+    if !missing.is_empty() {
+        patch.insert("metadata".into(), json!({ "labels": missing }));
+    }
+    let range = |node: &Node| node.spec.as_ref().and_then(|spec| spec.pod_cidr.clone());
+    // A range once given is immutable to the API server: only an empty one is filled.
+    if range(present).is_none()
+        && let Some(cidr) = range(wanted)
+    {
+        patch.insert(
+            "spec".into(),
+            json!({ "podCIDR": cidr, "podCIDRs": [cidr] }),
+        );
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// The status. Transition times are kept from `known` where a condition did not change.
+pub(super) fn status(
+    identity: &Identity,
+    host: &Host,
+    health: &Health,
+    known: &NodeStatus,
+    now: Timestamp,
+) -> NodeStatus {
+    let capacity = capacity(identity, host);
+    let address = |kind: &str, address: &str| NodeAddress {
+        type_: kind.to_owned(),
+        address: address.to_owned(),
+    };
+    NodeStatus {
+        addresses: Some(vec![
+            address("InternalIP", &identity.ip),
+            address("Hostname", &identity.name),
+        ]),
+        allocatable: Some(capacity.clone()),
+        capacity: Some(capacity),
+        conditions: Some(conditions(health, known, now)),
+        daemon_endpoints: Some(NodeDaemonEndpoints {
+            kubelet_endpoint: Some(DaemonEndpoint {
+                port: i32::from(identity.port),
+            }),
+        }),
+        node_info: Some(NodeSystemInfo {
+            architecture: arch().to_owned(),
+            boot_id: host.boot_id.clone(),
+            container_runtime_version: identity.runtime_version.clone(),
+            kernel_version: host.kernel.clone(),
+            kubelet_version: KUBELET_VERSION.to_owned(),
+            machine_id: host.machine_id.clone(),
+            operating_system: "linux".to_owned(),
+            os_image: host.os_image.clone(),
+            system_uuid: host.machine_id.clone(),
+            ..NodeSystemInfo::default()
+        }),
+        runtime_handlers: (!identity.runtime_handlers.is_empty()).then(|| {
+            let handlers = identity.runtime_handlers.iter();
+            handlers
+                .map(|name| NodeRuntimeHandler {
+                    name: Some(name.clone()),
+                    ..Default::default()
+                })
+                .collect()
+        }),
+        ..NodeStatus::default()
+    }
+}
+
+/// What the node offers: measured, then overridden.
+pub(crate) fn capacity(identity: &Identity, host: &Host) -> BTreeMap<String, Quantity> {
+    let measured = [
+        ("cpu", host.cpus.to_string()),
+        ("memory", format!("{}Ki", host.memory_bytes / 1024)),
+        ("ephemeral-storage", format!("{}Ki", host.disk_bytes / 1024)),
+        ("pods", DEFAULT_PODS.to_string()),
+    ];
+    let given = identity.capacity.iter().chain(&identity.extended_resources);
+    measured
+        .into_iter()
+        .map(|(name, amount)| (name.to_owned(), amount))
+        .chain(given.map(|(name, amount)| (name.clone(), amount.clone())))
+        .map(|(name, amount)| (name, Quantity(amount)))
+        .collect()
+}
+
+fn conditions(health: &Health, known: &NodeStatus, now: Timestamp) -> Vec<NodeCondition> {
+    let before = known.conditions.as_deref().unwrap_or_default();
+    let own = health
+        .verdicts
+        .iter()
+        .map(|(kind, holds, reason, message)| {
+            let status = if *holds { "True" } else { "False" };
+            let same = before
+                .iter()
+                .find(|c| c.type_ == *kind && c.status == status);
+            NodeCondition {
+                type_: (*kind).to_owned(),
+                status: status.to_owned(),
+                reason: Some(reason.clone()),
+                message: Some(message.clone()),
+                last_heartbeat_time: Some(Time(now)),
+                last_transition_time: same
+                    .and_then(|condition| condition.last_transition_time.clone())
+                    .or(Some(Time(now))),
+            }
+        });
+    own.collect()
+}
+
+/// Whether two statuses differ in more than heartbeat times.
+pub(super) fn differs(known: &NodeStatus, next: &NodeStatus) -> bool {
+    let own = |status: &NodeStatus| -> Vec<NodeCondition> {
+        let mut conditions = status.conditions.clone().unwrap_or_default();
+        // Others may add conditions of their own; those are not ours to compare.
+        conditions.retain(|c| {
+            next.conditions
+                .iter()
+                .flatten()
+                .any(|ours| ours.type_ == c.type_)
+        });
+        for condition in &mut conditions {
+            condition.last_heartbeat_time = None;
+            condition.last_transition_time = None;
+        }
+        conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+        conditions
+    };
+    own(known) != own(next)
+        || known.addresses != next.addresses
+        || known.capacity != next.capacity
+        || known.allocatable != next.allocatable
+        || known.node_info != next.node_info
+        || known.daemon_endpoints != next.daemon_endpoints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            name: "n1".into(),
+            ip: "127.0.0.1".into(),
+            port: 10250,
+            pod_cidr: Some("127.64.0.0/18".into()),
+            capacity: [("pods".to_owned(), "7".to_owned())].into(),
+            extended_resources: [("example.com/gpu".to_owned(), "2".to_owned())].into(),
+            ..Identity::default()
+        }
+    }
+
+    fn host() -> Host {
+        Host {
+            cpus: 2,
+            memory_bytes: 8 << 30,
+            memory_available_bytes: 4 << 30,
+            disk_bytes: 100 << 30,
+            disk_free_bytes: 50 << 30,
+            ..Host::default()
+        }
+    }
+
+    #[test]
+    fn node_tells_what_it_offers() {
+        let now = Timestamp::UNIX_EPOCH;
+        let node = node(&identity(), &host(), &judge(&host(), None), now);
+        let status = node.status.clone().unwrap();
+        let capacity = status.capacity.clone().unwrap();
+        let amounts: Vec<(&str, &str)> = capacity
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.0.as_str()))
+            .collect();
+        assert_eq!(
+            amounts,
+            [
+                ("cpu", "2"),
+                ("ephemeral-storage", "104857600Ki"),
+                ("example.com/gpu", "2"),
+                ("memory", "8388608Ki"),
+                ("pods", "7"),
+            ]
+        );
+        assert_eq!(
+            node.metadata.labels.unwrap()["kubernetes.io/hostname"],
+            "n1"
+        );
+        assert_eq!(
+            node.spec.unwrap().pod_cidr.as_deref(),
+            Some("127.64.0.0/18")
+        );
+        let ready = status
+            .conditions
+            .unwrap()
+            .into_iter()
+            .find(|c| c.type_ == "Ready")
+            .unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_deref()),
+            ("True", Some("KubeletReady"))
+        );
+    }
+
+    #[test]
+    fn conditions_follow_the_host() {
+        let check = |host: &Host, problem: Option<&str>, expect: [&str; 4]| {
+            let health = judge(host, problem.map(str::to_owned));
+            let got: Vec<&str> = health.verdicts.iter().map(|v| v.2.as_str()).collect();
+            assert_eq!(got, expect);
+        };
+        let fine = [
+            "KubeletHasSufficientMemory",
+            "KubeletHasNoDiskPressure",
+            "KubeletHasSufficientPID",
+        ];
+        check(&host(), None, [fine[0], fine[1], fine[2], "KubeletReady"]);
+        check(
+            &host(),
+            Some("x"),
+            [fine[0], fine[1], fine[2], "KubeletNotReady"],
+        );
+        let full = Host {
+            disk_free_bytes: 1,
+            memory_available_bytes: 1,
+            ..host()
+        };
+        let low = ["KubeletHasInsufficientMemory", "KubeletHasDiskPressure"];
+        check(&full, None, [low[0], low[1], fine[2], "KubeletReady"]);
+    }
+
+    #[test]
+    fn heartbeats_alone_are_no_difference() {
+        let now = Timestamp::UNIX_EPOCH;
+        let later = now + jiff::SignedDuration::from_secs(60);
+        let health = judge(&host(), None);
+        let first = status(&identity(), &host(), &health, &NodeStatus::default(), now);
+        let second = status(&identity(), &host(), &health, &first, later);
+        assert!(!differs(&first, &second));
+        let transition = &second.conditions.as_ref().unwrap()[0].last_transition_time;
+        assert_eq!(transition.as_ref().unwrap().0, now);
+        let down = status(
+            &identity(),
+            &host(),
+            &judge(&host(), Some("x".into())),
+            &first,
+            later,
+        );
+        assert!(differs(&first, &down));
+    }
+
+    #[test]
+    fn labels_of_others_stay() {
+        let now = Timestamp::UNIX_EPOCH;
+        let wanted = node(&identity(), &host(), &judge(&host(), None), now);
+        assert_eq!(metadata_patch(&wanted, &wanted), None);
+        let mut present = wanted.clone();
+        let labels = present.metadata.labels.as_mut().unwrap();
+        labels.insert("mine".into(), "x".into());
+        labels.remove("kubernetes.io/os");
+        let patch = metadata_patch(&present, &wanted).unwrap();
+        assert_eq!(
+            patch,
+            json!({"metadata": {"labels": {"kubernetes.io/os": "linux"}}})
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! What actions come to.
+
+use super::state::{Exit, Instance};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    SandboxReady {
+        id: String,
+        ips: Vec<String>,
+        attempt: u32,
+    },
+    SandboxFailed {
+        attempt: u32,
+    },
+    /// The sandbox is removed, on purpose or by a failure of the runtime.
+    SandboxGone,
+    /// The container was started; it may have ended already.
+    Started {
+        container: String,
+        instance: Instance,
+    },
+    StartFailed {
+        container: String,
+        failure: StartFailure,
+    },
+    Exited {
+        container: String,
+        id: String,
+        exit: Exit,
+    },
+}
+
+/// Why a container could not be started, in the words of its waiting state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct StartFailure {
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    /// Something the user is about to create is missing: look again soon.
+    pub(crate) quick_retry: bool,
+    /// Given up because the pod is to stop; not a failure.
+    pub(crate) cancelled: bool,
+}

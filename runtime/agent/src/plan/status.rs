@@ -1,0 +1,251 @@
+//! The status of a pod, from its tracks.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
+    ContainerStateWaiting, ContainerStatus, HostIP, PodIP, PodStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::backoff::go_duration;
+use super::state::{Exit, Run, Track};
+use super::{Input, Intent, Wake, after, conditions, init_containers, is_sidecar, main_containers};
+use super::{phase, start};
+use crate::limits::PULL_ERROR_SHOWN;
+
+/// The scheme of container ids in a status, as the runtime's name is in the Node.
+const SCHEME: &str = "sampan";
+/// Reasons of a failed pull: shown for a moment, then ImagePullBackOff.
+const PULL_REASONS: [&str; 3] = [
+    "ErrImagePull",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+
+/// The status to report.
+pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
+    if let Some(ended) = &input.state.ended {
+        return (**ended).clone();
+    }
+    phase::wake_at_deadline(input, wake);
+    let phase = phase::phase(input);
+    let over = matches!(phase, "Succeeded" | "Failed");
+    let mut of = |containers: &[Container], init: bool| -> Vec<ContainerStatus> {
+        containers
+            .iter()
+            .map(|c| container_status(input, c, init, over, wake))
+            .collect()
+    };
+    let init = of(init_containers(input.pod), true);
+    let main = of(main_containers(input.pod), false);
+    let conditions = conditions::conditions(input, phase, &init, &main);
+    let deadline =
+        phase::deadline_exceeded(input) && phase::is_ending(input) && phase != "Succeeded";
+    let ips = &input.state.ips;
+    PodStatus {
+        observed_generation: input.pod.metadata.generation,
+        phase: Some(phase.to_owned()),
+        conditions: Some(conditions),
+        reason: deadline.then(|| phase::DEADLINE_REASON.to_owned()),
+        message: deadline.then(|| phase::DEADLINE_MESSAGE.to_owned()),
+        host_ip: Some(input.host_ip.to_owned()),
+        host_ips: Some(vec![HostIP {
+            ip: input.host_ip.to_owned(),
+        }]),
+        pod_ip: ips.first().cloned(),
+        pod_ips: (!ips.is_empty()).then(|| ips.iter().map(|ip| PodIP { ip: ip.clone() }).collect()),
+        start_time: input.state.start_time.map(Time),
+        init_container_statuses: (!init.is_empty()).then_some(init),
+        container_statuses: Some(main),
+        qos_class: input.known.qos_class.clone(),
+        nominated_node_name: input.known.nominated_node_name.clone(),
+        resource_claim_statuses: input.known.resource_claim_statuses.clone(),
+        ..PodStatus::default()
+    }
+}
+
+fn container_status(
+    input: &Input<'_>,
+    container: &Container,
+    init: bool,
+    over: bool,
+    wake: &mut Wake,
+) -> ContainerStatus {
+    let none = Track::default();
+    let track = input.state.containers.get(&container.name).unwrap_or(&none);
+    let instance = track.instance.as_ref();
+    let running = track.running().is_some();
+    let (state, last_state) = states(input, container, track, init, over, wake);
+    ContainerStatus {
+        name: container.name.clone(),
+        image: instance
+            .map(|instance| instance.image.clone())
+            .filter(|image| !image.is_empty())
+            .unwrap_or_else(|| container.image.clone().unwrap_or_default()),
+        image_id: instance
+            .map(|instance| instance.image_id.clone())
+            .unwrap_or_default(),
+        container_id: instance.and_then(|instance| container_id(&instance.id)),
+        restart_count: instance.map_or(0, |instance| {
+            i32::try_from(instance.attempt).unwrap_or(i32::MAX)
+        }),
+        ready: if init && !is_sidecar(container) {
+            track.exit().is_some_and(|exit| exit.code == 0)
+        } else {
+            running && !over
+        },
+        started: Some(running),
+        state: Some(state),
+        last_state,
+        ..ContainerStatus::default()
+    }
+}
+
+/// The present and the last state of a container.
+fn states(
+    input: &Input<'_>,
+    container: &Container,
+    track: &Track,
+    init: bool,
+    over: bool,
+    wake: &mut Wake,
+) -> (ContainerState, Option<ContainerState>) {
+    let last = track.last.as_ref().map(|exit| terminated(exit));
+    let run = track.instance.as_ref().map(|instance| &instance.run);
+    if let Some(Run::Running { started_at }) = run {
+        let state = ContainerState {
+            running: Some(ContainerStateRunning {
+                started_at: Some(Time(*started_at)),
+            }),
+            ..ContainerState::default()
+        };
+        return (state, last);
+    }
+    let ending = over || phase::is_ending(input) || input.intent != Intent::Run;
+    if let Some(Run::Exited(exit)) = run {
+        let restarts = !ending && will_restart(input, container, track, init);
+        let waiting = restarts
+            .then(|| waiting_after_exit(input, container, track, wake))
+            .flatten();
+        return match waiting {
+            Some(waiting) => (waiting, Some(terminated(exit))),
+            None => (terminated(exit), last),
+        };
+    }
+    if ending && over && (input.state.initialized || input.state.lost) && !init {
+        return (never_located(), last);
+    }
+    let state = match &track.failure {
+        Some(_) => failure_state(input, container, track, wake),
+        None if init_containers(input.pod).is_empty() => waiting("ContainerCreating", None),
+        None => waiting("PodInitializing", None),
+    };
+    (state, last)
+}
+
+fn will_restart(input: &Input<'_>, container: &Container, track: &Track, init: bool) -> bool {
+    if !init {
+        return start::wants_restart(input.pod, container, track);
+    }
+    if is_sidecar(container) {
+        return true;
+    }
+    let failed = track.exit().is_some_and(|exit| exit.code != 0);
+    failed && !start::init_failed(input.pod, input.state)
+}
+
+/// The waiting state of a container between two instances; none when it restarts at once.
+fn waiting_after_exit(
+    input: &Input<'_>,
+    container: &Container,
+    track: &Track,
+    wake: &mut Wake,
+) -> Option<ContainerState> {
+    if track.failure.is_some() {
+        return Some(failure_state(input, container, track, wake));
+    }
+    let until = start::crash_wait(track)?;
+    if until <= input.now {
+        return None;
+    }
+    let message = format!(
+        "back-off {} restarting failed container={} pod={}",
+        go_duration(track.crash.delay()),
+        container.name,
+        pod_text(input),
+    );
+    Some(waiting("CrashLoopBackOff", Some(message)))
+}
+
+fn failure_state(
+    input: &Input<'_>,
+    container: &Container,
+    track: &Track,
+    wake: &mut Wake,
+) -> ContainerState {
+    let Some(failure) = &track.failure else {
+        return waiting("ContainerCreating", None);
+    };
+    if !PULL_REASONS.contains(&failure.reason.as_str()) {
+        return waiting(&failure.reason, Some(failure.message.clone()));
+    }
+    let turns = after(failure.since, PULL_ERROR_SHOWN);
+    if input.now < turns {
+        wake.at(turns);
+        return waiting(&failure.reason, Some(failure.message.clone()));
+    }
+    let image = container.image.as_deref().unwrap_or_default();
+    let message = format!(
+        "Back-off pulling image \"{image}\": {}: {}",
+        failure.reason, failure.message
+    );
+    waiting("ImagePullBackOff", Some(message))
+}
+
+fn waiting(reason: &str, message: Option<String>) -> ContainerState {
+    ContainerState {
+        waiting: Some(ContainerStateWaiting {
+            reason: Some(reason.to_owned()),
+            message: message.filter(|message| !message.is_empty()),
+        }),
+        ..ContainerState::default()
+    }
+}
+
+fn terminated(exit: &Exit) -> ContainerState {
+    let time = |at: Option<Timestamp>| at.map(Time);
+    ContainerState {
+        terminated: Some(ContainerStateTerminated {
+            container_id: container_id(&exit.id),
+            exit_code: exit.code,
+            reason: (!exit.reason.is_empty()).then(|| exit.reason.clone()),
+            message: (!exit.message.is_empty()).then(|| exit.message.clone()),
+            signal: None,
+            started_at: time(exit.started_at),
+            finished_at: time(exit.finished_at),
+        }),
+        ..ContainerState::default()
+    }
+}
+
+/// A container of an ended pod that never started.
+fn never_located() -> ContainerState {
+    ContainerState {
+        terminated: Some(ContainerStateTerminated {
+            exit_code: 137,
+            reason: Some("ContainerStatusUnknown".into()),
+            message: Some("The container could not be located when the pod was terminated".into()),
+            ..ContainerStateTerminated::default()
+        }),
+        ..ContainerState::default()
+    }
+}
+
+fn container_id(id: &str) -> Option<String> {
+    (!id.is_empty()).then(|| format!("{SCHEME}://{id}"))
+}
+
+/// `NAME_NAMESPACE(UID)`, as upstream names pods in messages.
+fn pod_text(input: &Input<'_>) -> String {
+    super::transition::pod_text(input.pod)
+}

@@ -1,0 +1,156 @@
+//! Ends of containers, restart policies and back-off.
+
+use super::*;
+
+#[test]
+fn restart_policies() {
+    let check = |policy: &str, code: i32, phase: &str, actions: &[&str]| {
+        let mut world = World::new(json!({"restartPolicy": policy}));
+        world.sandbox();
+        world.started("c");
+        world.exited("c", code);
+        assert_eq!(world.phase(), phase, "{policy} {code}");
+        assert_eq!(world.actions(), actions, "{policy} {code}");
+    };
+    check("Always", 0, "Running", &["start c 1"]);
+    check("Always", 1, "Running", &["start c 1"]);
+    check("OnFailure", 0, "Succeeded", &["remove"]);
+    check("OnFailure", 1, "Running", &["start c 1"]);
+    check("Never", 0, "Succeeded", &["remove"]);
+    check("Never", 1, "Failed", &["remove"]);
+}
+
+#[test]
+fn phases_of_two_containers() {
+    // What each of two containers did (none: runs) -> the phase.
+    let check = |policy: &str, a: Option<i32>, b: Option<i32>, phase: &str| {
+        let spec = json!({"restartPolicy": policy, "containers": [{"name": "a"}, {"name": "b"}]});
+        let mut world = World::new(spec);
+        world.sandbox();
+        for (name, end) in [("a", a), ("b", b)] {
+            world.started(name);
+            if let Some(code) = end {
+                world.exited(name, code);
+            }
+        }
+        assert_eq!(world.phase(), phase, "{policy} {a:?} {b:?}");
+    };
+    check("Never", None, None, "Running");
+    check("Never", Some(0), None, "Running");
+    check("Never", Some(1), None, "Running");
+    check("Never", Some(0), Some(0), "Succeeded");
+    check("Never", Some(0), Some(1), "Failed");
+    check("OnFailure", Some(0), Some(0), "Succeeded");
+    check("OnFailure", Some(0), Some(1), "Running");
+    check("Always", Some(0), Some(0), "Running");
+}
+
+#[test]
+fn crashes_back_off() {
+    let mut world = World::new(json!({}));
+    world.sandbox();
+    world.started("c");
+    world.exited("c", 1);
+    assert_eq!(
+        world.shown("c"),
+        "Terminated:Error:1",
+        "the first restart is immediate"
+    );
+    for delay in [10, 20, 40, 80, 160, 300, 300] {
+        world.started("c");
+        world.exited("c", 1);
+        assert!(world.actions().is_empty());
+        assert_eq!(world.wake_in(), Some(delay));
+        assert_eq!(world.shown("c"), "Waiting:CrashLoopBackOff");
+        assert_eq!(world.phase(), "Running");
+        let before = world.plan().status.container_statuses.unwrap().remove(0);
+        let last = before.last_state.unwrap().terminated.unwrap();
+        assert_eq!((last.exit_code, last.reason.as_deref()), (1, Some("Error")));
+        world.pass(delay as u64);
+    }
+    assert_eq!(world.actions(), ["start c 8"]);
+    world.started("c");
+    world.exited("c", 1);
+    assert_eq!(
+        world.message("c"),
+        "back-off 5m0s restarting failed container=c pod=p_n(u)"
+    );
+}
+
+#[test]
+fn a_long_run_starts_the_back_off_over() {
+    let mut world = World::new(json!({}));
+    world.sandbox();
+    world.started("c");
+    for _ in 0..3 {
+        world.exited("c", 1);
+        world.started("c");
+    }
+    world.pass(601);
+    world.exited("c", 1);
+    assert_eq!(world.actions(), ["start c 4"]);
+    world.started("c");
+    world.exited("c", 1);
+    assert_eq!(world.wake_in(), Some(10));
+}
+
+#[test]
+fn restart_counts_and_last_states() {
+    let mut world = World::new(json!({}));
+    world.sandbox();
+    world.started("c");
+    world.exited("c", 3);
+    world.pass(10);
+    world.started("c");
+    let status = world.plan().status.container_statuses.unwrap().remove(0);
+    assert_eq!(status.restart_count, 1);
+    assert_eq!(status.container_id.as_deref(), Some("sampan://c1"));
+    let last = status.last_state.unwrap().terminated.unwrap();
+    assert_eq!(
+        (last.exit_code, last.container_id.as_deref()),
+        (3, Some("sampan://c0"))
+    );
+    assert_eq!((status.ready, status.started), (true, Some(true)));
+}
+
+#[test]
+fn a_changed_image_replaces_the_container() {
+    let mut world = World::new(json!({"restartPolicy": "Never"}));
+    world.sandbox();
+    world.started("c");
+    world.pod.spec.as_mut().unwrap().containers[0].image = Some("app:v2".into());
+    assert_eq!(world.actions(), ["kill c 30 replace"]);
+    world.mark_kill("c", 30, true);
+    assert!(world.actions().is_empty());
+    world.exited("c", 143);
+    assert_eq!(
+        world.actions(),
+        ["start c 1"],
+        "at once, whatever the policy"
+    );
+    world.started("c");
+    assert_eq!(world.phase(), "Running");
+    world.exited("c", 0);
+    assert_eq!(world.phase(), "Succeeded");
+}
+
+#[test]
+fn a_lost_sandbox_starts_over() {
+    let mut world = World::new(json!({"initContainers": [{"name": "i"}]}));
+    world.sandbox();
+    world.started("i");
+    world.exited("i", 0);
+    world.started("c");
+    world.apply(Outcome::SandboxGone);
+    assert_eq!(world.shown("c"), "Terminated:ContainerStatusUnknown:137");
+    assert_eq!(world.actions(), ["sandbox 1"]);
+    world.sandbox();
+    assert_eq!(
+        world.actions(),
+        ["start i 1"],
+        "init containers run again in a new sandbox"
+    );
+    world.started("i");
+    world.exited("i", 0);
+    assert_eq!(world.actions(), ["start c 1"]);
+}

@@ -1,0 +1,314 @@
+//! One task per pod: plans, runs what the plan asks for, folds the outcomes back in.
+//!
+//! It sleeps until its pod changes, one of its containers does, an action ends, or a moment the
+//! plan named comes. Everything it decides is decided by [`crate::plan`].
+
+mod inbox;
+mod report;
+mod sandbox;
+mod start;
+mod stop;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use sampan_proto::RuntimeService;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::content::{NodeFacts, Objects};
+use crate::events::{PodRecorder, Recorder};
+use crate::images::Puller;
+use crate::plan::{
+    Action, Found, Input, Instance, Intent, Kill, Outcome, PodState, Run, Sandbox, after, notes,
+    plan, seed,
+};
+use crate::registry::{ContainerView, PodView, Registry};
+pub(crate) use inbox::{Inbox, News};
+use report::{Report, Written};
+
+/// What all workers of a node use.
+pub(crate) struct Shared {
+    pub(crate) client: kube::Client,
+    pub(crate) runtime: Arc<dyn RuntimeService>,
+    pub(crate) puller: Puller,
+    pub(crate) objects: Objects,
+    pub(crate) recorder: Recorder,
+    pub(crate) registry: Registry,
+    pub(crate) facts: NodeFacts,
+    pub(crate) pods_dir: PathBuf,
+    pub(crate) log_dir: PathBuf,
+    /// Bounds the starts under way on this node.
+    pub(crate) starts: Semaphore,
+}
+
+/// What a finished piece of work says.
+enum Done {
+    Outcome(Outcome),
+    Outcomes(Vec<Outcome>),
+    Written(Written),
+    /// The object is deleted, or was gone already.
+    Deleted,
+    /// Everything of the pod is removed from this node.
+    CleanedUp,
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    uid: String,
+    pod: Arc<Pod>,
+    gone: bool,
+    state: PodState,
+    status: Arc<PodStatus>,
+    report: Report,
+    recorder: PodRecorder,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Cancels the start under way.
+    cancel: CancellationToken,
+    /// Containers that changed before their start told their id.
+    unknown: BTreeSet<String>,
+    deleting: bool,
+    ended: bool,
+}
+
+/// Runs one pod until nothing of it is left here. The inbox must hold the pod.
+pub(crate) async fn run(shared: Arc<Shared>, pod: Arc<Pod>, found: Found, inbox: Arc<Inbox>) {
+    let mut worker = Worker::new(shared, pod, found);
+    while !worker.ended {
+        let wake_at = worker.step();
+        let timer = async {
+            match wake_at {
+                Some(at) => tokio::time::sleep(until(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(done) = worker.work.next() => worker.fold(done),
+            news = inbox.next() => worker.hear(news),
+            () = timer => {}
+        }
+    }
+}
+
+fn until(at: Timestamp) -> Duration {
+    // A hair later, so that the moment has come when the plan looks at the clock.
+    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
+        + Duration::from_millis(1)
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, pod: Arc<Pod>, found: Found) -> Worker {
+        let now = Timestamp::now();
+        Worker {
+            uid: pod.metadata.uid.clone().unwrap_or_default(),
+            state: seed(&pod, found, now),
+            status: Arc::new(pod.status.clone().unwrap_or_default()),
+            report: Report::new(&pod),
+            recorder: shared.recorder.of(pod.clone()),
+            pod,
+            gone: false,
+            shared,
+            work: FuturesUnordered::new(),
+            cancel: CancellationToken::new(),
+            unknown: BTreeSet::new(),
+            deleting: false,
+            ended: false,
+        }
+    }
+
+    /// Plans and starts what is to be done. Returns when to plan again at the latest.
+    fn step(&mut self) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        let intent = Intent::of(&self.pod, self.gone);
+        let plan = plan(&Input {
+            pod: &self.pod,
+            state: &self.state,
+            known: self.report.known(),
+            intent,
+            now,
+            host_ip: &self.shared.facts.host_ip,
+        });
+        for note in notes(&self.pod, &self.status, &plan.status) {
+            self.recorder.note(&note);
+        }
+        self.status = Arc::new(plan.status);
+        self.publish();
+        let mut wake_at = plan.wake_at;
+        if !self.gone
+            && let Some(at) = self.write_status(now)
+        {
+            wake_at = Some(wake_at.map_or(at, |wake| wake.min(at)));
+        }
+        for action in plan.actions {
+            self.act(action, now);
+        }
+        wake_at
+    }
+
+    fn publish(&self) {
+        let containers = self.state.containers.iter().filter_map(|(name, track)| {
+            let instance = track.instance.as_ref()?;
+            let view = ContainerView {
+                id: instance.id.clone(),
+                attempt: instance.attempt,
+                running: track.running().is_some(),
+            };
+            Some((name.clone(), view))
+        });
+        let view = PodView {
+            pod: self.pod.clone(),
+            status: self.status.clone(),
+            log_dir: crate::cri::log_directory(&self.shared.log_dir, &self.pod),
+            containers: containers.collect(),
+        };
+        self.shared.registry.publish(&self.uid, view);
+    }
+
+    /// Starts an action and notes that it is under way, so that the next plan does not ask again.
+    fn act(&mut self, action: Action, now: Timestamp) {
+        match action {
+            Action::CreateSandbox { attempt } => {
+                self.state.sandbox = Sandbox::Creating { attempt };
+                self.work.push(self.create_sandbox(attempt));
+            }
+            Action::Start { container, attempt } => {
+                self.cancel = CancellationToken::new();
+                if let Some(start) = self.start_container(&container, attempt) {
+                    self.state.starting = Some(container);
+                    self.work.push(start);
+                }
+            }
+            Action::CancelStart => self.cancel.cancel(),
+            Action::Kill {
+                container,
+                id,
+                grace,
+                replace,
+            } => {
+                let why = if replace {
+                    format!("Container {container} definition changed, will be restarted")
+                } else {
+                    format!("Stopping container {container}")
+                };
+                let severity = crate::events::Severity::Normal;
+                self.recorder
+                    .container(&container, severity, "Killing", &why);
+                let seconds = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+                if let Some(instance) = self.instance(&container, &id) {
+                    instance.kill = Some(Kill {
+                        deadline: after(now, seconds),
+                        replace,
+                    });
+                }
+                self.work.push(self.stop_container(container, id, grace));
+            }
+            Action::RemoveSandbox { id } => {
+                self.state.sandbox = Sandbox::Removing {
+                    attempt: self.state.sandbox.attempt(),
+                };
+                self.work.push(self.remove_sandbox(id));
+            }
+            Action::Delete if self.report.is_settled() && !self.deleting => {
+                self.deleting = true;
+                self.work.push(self.delete_object());
+            }
+            Action::Delete => {}
+            Action::Finish if !self.deleting => {
+                self.deleting = true;
+                self.work.push(self.clean_up());
+            }
+            Action::Finish => {}
+        }
+    }
+
+    fn instance(&mut self, container: &str, id: &str) -> Option<&mut Instance> {
+        let track = self.state.containers.get_mut(container)?;
+        track.instance.as_mut().filter(|instance| instance.id == id)
+    }
+
+    fn fold(&mut self, done: Done) {
+        let now = Timestamp::now();
+        match done {
+            Done::Outcome(outcome) => self.apply(outcome, now),
+            Done::Outcomes(outcomes) => {
+                for outcome in outcomes {
+                    self.apply(outcome, now);
+                }
+            }
+            Done::Written(written) => {
+                if self.report.written(written, &self.pod, now) {
+                    self.gone = true;
+                }
+            }
+            Done::Deleted => {
+                self.gone = true;
+                self.deleting = false;
+            }
+            Done::CleanedUp => {
+                self.shared.registry.remove(&self.uid);
+                self.ended = true;
+            }
+        }
+    }
+
+    fn apply(&mut self, outcome: Outcome, now: Timestamp) {
+        let started = match &outcome {
+            Outcome::Started { instance, .. } => Some(instance.id.clone()),
+            _ => None,
+        };
+        self.state.apply(&self.pod, outcome, now);
+        if let Some(id) = started
+            && self.unknown.remove(&id)
+        {
+            self.work.push(self.look_at(vec![id]));
+        }
+        if self.state.starting.is_none() {
+            self.unknown.clear();
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        if let Some(pod) = news.pod {
+            self.report.heard(&pod);
+            self.recorder = self.shared.recorder.of(pod.clone());
+            self.pod = pod;
+        }
+        if news.gone && !self.gone {
+            self.gone = true;
+            self.deleting = false;
+        }
+        let mut look = Vec::new();
+        for id in news.touched {
+            if self.state.container_of(&id).is_some() {
+                look.push(id);
+            } else if self.state.starting.is_some() {
+                self.unknown.insert(id);
+            }
+        }
+        if news.look_at_all {
+            look.extend(self.running_ids());
+        }
+        if !look.is_empty() {
+            self.work.push(self.look_at(look));
+        }
+    }
+
+    fn running_ids(&self) -> Vec<String> {
+        let instances = self
+            .state
+            .containers
+            .values()
+            .filter_map(|track| track.running());
+        instances
+            .filter(|instance| matches!(instance.run, Run::Running { .. }))
+            .map(|instance| instance.id.clone())
+            .collect()
+    }
+}

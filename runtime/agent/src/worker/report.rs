@@ -1,0 +1,203 @@
+//! Writing a pod's status: only when it changed, one write at a time, the newest wins.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use serde_json::{Value, json};
+
+use super::{Done, Worker};
+use crate::limits::{API_RETRY, STATUS_DEFER};
+use crate::plan::{Backoff, after, is_only_creating, status_patch};
+
+/// How long one write may take before it counts as failed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a write came to.
+pub(super) enum Written {
+    Accepted {
+        status: Box<PodStatus>,
+        version: u64,
+    },
+    /// There is no such pod any more.
+    NoPod,
+    Failed(String),
+}
+
+/// What the API server knows, and the write under way.
+pub(super) struct Report {
+    known: PodStatus,
+    /// resourceVersion `known` belongs to; zero when it cannot be told.
+    version: u64,
+    writing: bool,
+    settled: bool,
+    deferred_since: Option<Timestamp>,
+    retry: Backoff,
+}
+
+impl Report {
+    pub(super) fn new(pod: &Pod) -> Report {
+        Report {
+            known: pod.status.clone().unwrap_or_default(),
+            version: version(pod),
+            writing: false,
+            settled: false,
+            deferred_since: None,
+            retry: Backoff::default(),
+        }
+    }
+
+    pub(super) fn known(&self) -> &PodStatus {
+        &self.known
+    }
+
+    /// Whether the API server has the newest status.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Takes over what the API server has, unless it is older than the last write.
+    pub(super) fn heard(&mut self, pod: &Pod) {
+        if !self.writing && version(pod) >= self.version {
+            self.known = pod.status.clone().unwrap_or_default();
+            self.version = version(pod);
+        }
+    }
+
+    /// Folds in the end of a write. True when the pod turned out to be gone.
+    pub(super) fn written(&mut self, written: Written, newest: &Pod, now: Timestamp) -> bool {
+        self.writing = false;
+        match written {
+            Written::Accepted { status, version } => {
+                self.known = *status;
+                self.version = version;
+                self.retry.reset();
+                self.heard(newest);
+                false
+            }
+            Written::NoPod => true,
+            Written::Failed(reason) => {
+                self.retry.fail(now, API_RETRY);
+                tracing::warn!(reason, "pod status not written; trying again");
+                self.heard(newest);
+                false
+            }
+        }
+    }
+
+    /// The patch to send now, or when to look again.
+    fn next(&mut self, status: &PodStatus, now: Timestamp) -> Next {
+        if self.writing {
+            self.settled = false;
+            return Next::Nothing;
+        }
+        let Some(patch) = status_patch(&self.known, status) else {
+            self.settled = true;
+            self.deferred_since = None;
+            return Next::Nothing;
+        };
+        self.settled = false;
+        if let Some(until) = self.retry.until().filter(|until| *until > now) {
+            return Next::At(until);
+        }
+        if is_only_creating(status) {
+            let since = *self.deferred_since.get_or_insert(now);
+            let until = after(since, STATUS_DEFER);
+            if until > now {
+                return Next::At(until);
+            }
+        }
+        self.deferred_since = None;
+        self.writing = true;
+        Next::Send(patch)
+    }
+}
+
+enum Next {
+    Nothing,
+    At(Timestamp),
+    Send(Value),
+}
+
+/// The resourceVersion as a number; they are comparable since 1.35.
+fn version(pod: &Pod) -> u64 {
+    let text = pod.metadata.resource_version.as_deref();
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+impl Worker {
+    /// Starts writing the status if it changed. Returns when to look again.
+    pub(super) fn write_status(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let patch = match self.report.next(&self.status, now) {
+            Next::Nothing => return None,
+            Next::At(at) => return Some(at),
+            Next::Send(patch) => patch,
+        };
+        let (pods, name) = self.api();
+        // The uid is a precondition: a new pod of this name must not get the old one's status.
+        let body = json!({ "metadata": { "uid": self.uid }, "status": patch });
+        self.work.push(Box::pin(async move {
+            let params = PatchParams::default();
+            let body = Patch::Strategic(body);
+            let call = pods.patch_status(&name, &params, &body);
+            Done::Written(match tokio::time::timeout(WRITE_TIMEOUT, call).await {
+                Ok(Ok(pod)) => Written::Accepted {
+                    version: version(&pod),
+                    status: Box::new(pod.status.unwrap_or_default()),
+                },
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => Written::NoPod,
+                // The uid differs: another pod has this name now.
+                Ok(Err(kube::Error::Api(status)))
+                    if status.code == 409 && status.message.to_lowercase().contains("uid") =>
+                {
+                    Written::NoPod
+                }
+                Ok(Err(error)) => Written::Failed(crate::agent::api_message(&error)),
+                Err(_) => Written::Failed("the API server did not answer in time".into()),
+            })
+        }));
+        None
+    }
+
+    /// Removes the API object of a pod that has stopped.
+    pub(super) fn delete_object(&self) -> futures::future::BoxFuture<'static, Done> {
+        let (pods, name) = self.api();
+        let params = DeleteParams {
+            grace_period_seconds: Some(0),
+            preconditions: Some(Preconditions {
+                uid: Some(self.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        Box::pin(async move {
+            let mut retry = Backoff::default();
+            loop {
+                let call = pods.delete(&name, &params);
+                match tokio::time::timeout(WRITE_TIMEOUT, call).await {
+                    Ok(Ok(_)) => return Done::Deleted,
+                    // Gone already, or another pod has this name now.
+                    Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
+                        return Done::Deleted;
+                    }
+                    Ok(Err(error)) => {
+                        let reason = crate::agent::api_message(&error);
+                        tracing::warn!(pod = name, reason, "pod not deleted; trying again");
+                    }
+                    Err(_) => tracing::warn!(pod = name, "pod not deleted in time; trying again"),
+                }
+                retry.fail(Timestamp::now(), API_RETRY);
+                tokio::time::sleep(retry.delay()).await;
+            }
+        })
+    }
+
+    fn api(&self) -> (Api<Pod>, String) {
+        let metadata = &self.pod.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let pods = Api::namespaced(self.shared.client.clone(), namespace);
+        (pods, metadata.name.clone().unwrap_or_default())
+    }
+}

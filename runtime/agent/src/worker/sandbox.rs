@@ -1,0 +1,176 @@
+//! Volumes and sandbox of a pod: made before its first container, removed after its last.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Pod;
+use sampan_proto::v1;
+
+use super::{Done, Shared, Worker};
+use crate::agent::with_causes;
+use crate::content;
+use crate::cri::{self, sandbox_ips};
+use crate::events::{PodRecorder, Severity};
+use crate::plan::Outcome;
+
+/// The longest a sandbox may take to come up (kubelet's bound).
+const RUN_TIMEOUT: Duration = Duration::from_secs(240);
+/// First and longest pause between attempts to remove a sandbox.
+const REMOVE_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Worker {
+    pub(super) fn create_sandbox(&self, attempt: u32) -> BoxFuture<'static, Done> {
+        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        let recorder = self.recorder.clone();
+        let pod_dir = self.pod_dir();
+        Box::pin(async move {
+            let made = create(&shared, &pod, &pod_dir, attempt, &recorder).await;
+            Done::Outcome(match made {
+                Some((id, ips)) => Outcome::SandboxReady { id, ips, attempt },
+                None => Outcome::SandboxFailed { attempt },
+            })
+        })
+    }
+
+    pub(super) fn remove_sandbox(&self, id: String) -> BoxFuture<'static, Done> {
+        let shared = self.shared.clone();
+        let pod_dir = self.pod_dir();
+        Box::pin(async move {
+            remove(&shared, &id).await;
+            // Logs stay, the rest of an ended pod's files go.
+            remove_dir(pod_dir).await;
+            Done::Outcome(Outcome::SandboxGone)
+        })
+    }
+
+    /// Removes what is left of a pod that is gone: its files and its logs.
+    pub(super) fn clean_up(&self) -> BoxFuture<'static, Done> {
+        let pod_dir = self.pod_dir();
+        let logs = cri::log_directory(&self.shared.log_dir, &self.pod);
+        Box::pin(async move {
+            remove_dir(pod_dir).await;
+            remove_dir(logs).await;
+            Done::CleanedUp
+        })
+    }
+
+    pub(super) fn pod_dir(&self) -> PathBuf {
+        self.shared.pods_dir.join(&self.uid)
+    }
+}
+
+/// The sandbox's id and IPs; nothing after a failure, which the events tell.
+async fn create(
+    shared: &Arc<Shared>,
+    pod: &Pod,
+    pod_dir: &Path,
+    attempt: u32,
+    recorder: &PodRecorder,
+) -> Option<(String, Vec<String>)> {
+    if let Err((volume, error)) =
+        content::prepare(pod, pod_dir, &shared.facts, &shared.objects).await
+    {
+        let message = format!(
+            "MountVolume.SetUp failed for volume \"{volume}\" : {}",
+            with_causes(&error)
+        );
+        recorder.pod(Severity::Warning, "FailedMount", &message);
+        return None;
+    }
+    let failed = |message: &str| {
+        let message = format!("Failed to create pod sandbox: {message}");
+        recorder.pod(Severity::Warning, "FailedCreatePodSandBox", &message);
+    };
+    let logs = cri::log_directory(&shared.log_dir, pod);
+    let runtime_class = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.runtime_class_name.as_deref());
+    let handler = match handler(shared, runtime_class).await {
+        Ok(handler) => handler,
+        Err(message) => {
+            failed(&message);
+            return None;
+        }
+    };
+    if let Err(error) = tokio::fs::create_dir_all(&logs).await {
+        failed(&format!("cannot make the log folder: {error}"));
+        return None;
+    }
+    let request = v1::RunPodSandboxRequest {
+        config: Some(cri::sandbox_config(pod, &shared.log_dir, attempt)),
+        runtime_handler: handler,
+    };
+    let run = tokio::time::timeout(RUN_TIMEOUT, shared.runtime.run_pod_sandbox(request)).await;
+    let id = match run {
+        Ok(Ok(response)) => response.pod_sandbox_id,
+        Ok(Err(error)) => {
+            failed(&error.message);
+            return None;
+        }
+        Err(_) => {
+            failed("the runtime did not answer in time");
+            return None;
+        }
+    };
+    match sandbox_ips(shared.runtime.as_ref(), &id).await {
+        Ok(ips) => Some((id, ips)),
+        Err(error) => {
+            failed(&error.message);
+            remove(shared, &id).await;
+            None
+        }
+    }
+}
+
+/// The runtime handler of a RuntimeClass. No class is the runtime's default handler.
+async fn handler(shared: &Shared, class: Option<&str>) -> Result<String, String> {
+    use k8s_openapi::api::node::v1::RuntimeClass;
+    let Some(class) = class.filter(|class| !class.is_empty()) else {
+        return Ok(String::new());
+    };
+    let classes = kube::Api::<RuntimeClass>::all(shared.client.clone());
+    match classes.get_opt(class).await {
+        Ok(Some(found)) => Ok(found.handler),
+        Ok(None) => Err(format!("RuntimeClass \"{class}\" not found")),
+        Err(error) => Err(crate::agent::api_message(&error)),
+    }
+}
+
+/// Stops and removes a sandbox; unknown ones count as removed.
+async fn remove(shared: &Shared, id: &str) {
+    let mut retry = crate::plan::Backoff::default();
+    loop {
+        let stop = v1::StopPodSandboxRequest {
+            pod_sandbox_id: id.to_owned(),
+        };
+        let remove = v1::RemovePodSandboxRequest {
+            pod_sandbox_id: id.to_owned(),
+        };
+        let result = match shared.runtime.stop_pod_sandbox(stop).await {
+            Ok(_) => shared.runtime.remove_pod_sandbox(remove).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => return,
+            Err(error) if error.is_not_found() => return,
+            Err(error) => {
+                tracing::warn!(sandbox = id, %error, "sandbox not removed; trying again");
+                retry.fail(jiff::Timestamp::now(), REMOVE_RETRY);
+                tokio::time::sleep(retry.delay()).await;
+            }
+        }
+    }
+}
+
+async fn remove_dir(dir: PathBuf) {
+    match tokio::fs::remove_dir_all(&dir).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(dir = %dir.display(), %error, "folder not removed");
+        }
+        _ => {}
+    }
+}

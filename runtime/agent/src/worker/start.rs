@@ -1,0 +1,317 @@
+//! Starting one container: image, environment, mounts, create, start.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use sampan_proto::v1;
+use tokio_util::sync::CancellationToken;
+
+use super::{Done, Shared, Worker};
+use crate::agent::with_causes;
+use crate::content::{self, Environment, expand};
+use crate::cri::{self, ContainerParts, observe};
+use crate::events::{PodRecorder, Severity, cut};
+use crate::limits::STATUS_MESSAGE_MAX;
+use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers};
+
+/// Where a container finds its termination message file unless told otherwise.
+const DEFAULT_MESSAGE_PATH: &str = "/dev/termination-log";
+
+/// All that one start needs, taken from the worker at its beginning.
+struct Start {
+    shared: Arc<Shared>,
+    pod: Arc<Pod>,
+    container: Container,
+    attempt: u32,
+    sandbox_id: String,
+    sandbox_attempt: u32,
+    ips: Vec<String>,
+    pod_dir: PathBuf,
+    /// The instance before the last: its log has served its time.
+    outdated: Option<(String, u32)>,
+    recorder: PodRecorder,
+    cancel: CancellationToken,
+}
+
+impl Worker {
+    pub(super) fn start_container(
+        &self,
+        name: &str,
+        attempt: u32,
+    ) -> Option<BoxFuture<'static, Done>> {
+        let Sandbox::Ready {
+            id,
+            attempt: sandbox_attempt,
+        } = &self.state.sandbox
+        else {
+            return None;
+        };
+        let (container, _) = all_containers(&self.pod).find(|(c, _)| c.name == name)?;
+        let track = self.state.containers.get(name);
+        let outdated = track
+            .and_then(|track| track.last.as_ref())
+            .map(|exit| exit.id.clone());
+        let start = Start {
+            shared: self.shared.clone(),
+            pod: self.pod.clone(),
+            container: container.clone(),
+            attempt,
+            sandbox_id: id.clone(),
+            sandbox_attempt: *sandbox_attempt,
+            ips: self.state.ips.clone(),
+            pod_dir: self.pod_dir(),
+            outdated: outdated.zip(attempt.checked_sub(2)),
+            recorder: self.recorder.clone(),
+            cancel: self.cancel.clone(),
+        };
+        Some(Box::pin(async move {
+            let container = start.container.name.clone();
+            Done::Outcome(match start.run().await {
+                Ok(instance) => Outcome::Started {
+                    container,
+                    instance,
+                },
+                Err(mut failure) => {
+                    failure.message = cut(&failure.message, STATUS_MESSAGE_MAX).to_owned();
+                    Outcome::StartFailed { container, failure }
+                }
+            })
+        }))
+    }
+}
+
+impl Start {
+    async fn run(mut self) -> Result<Instance, StartFailure> {
+        let name = self.container.name.clone();
+        let image_id = self
+            .shared
+            .puller
+            .ensure(&self.pod, &self.container, &self.recorder, &self.cancel)
+            .await?;
+        let parts = self.parts(image_id).await?;
+        // Never closed; without a permit the start just goes on.
+        let shared = self.shared.clone();
+        let _permit = shared.starts.acquire().await;
+        if self.cancel.is_cancelled() {
+            return Err(StartFailure {
+                cancelled: true,
+                ..StartFailure::default()
+            });
+        }
+        self.remove_outdated().await;
+        let id = self.create(parts).await?;
+        self.recorder
+            .container(&name, Severity::Normal, "Created", "Container created");
+        let request = v1::StartContainerRequest {
+            container_id: id.clone(),
+        };
+        let started = self.shared.runtime.start_container(request).await;
+        let status = self.status(&id).await;
+        if let Err(error) = started {
+            return self.not_started(&id, &error.message, status).await;
+        }
+        self.recorder
+            .container(&name, Severity::Normal, "Started", "Container started");
+        match status {
+            Ok(status) => {
+                let observed = super::stop::finished(observe(&status), &self.container).await;
+                observed.instance(self.sandbox_attempt).ok_or_else(|| {
+                    failure("RunContainerError", "the runtime says it was not started")
+                })
+            }
+            Err(error) => Err(failure("RunContainerError", &error.message)),
+        }
+    }
+
+    async fn status(&self, id: &str) -> Result<v1::ContainerStatus, sampan_proto::CriError> {
+        let request = v1::ContainerStatusRequest {
+            container_id: id.to_owned(),
+            verbose: false,
+        };
+        let response = self.shared.runtime.container_status(request).await?;
+        Ok(response.status.unwrap_or_default())
+    }
+
+    /// Environment, arguments and mounts; what is wrong with them is the user's configuration.
+    async fn parts(&self, image_id: String) -> Result<ContainerParts, StartFailure> {
+        let (pod, container) = (&*self.pod, &self.container);
+        let made = content::environment(
+            pod,
+            container,
+            &self.ips,
+            &self.shared.facts,
+            &self.shared.objects,
+        )
+        .await;
+        let Environment { variables, skipped } = made.map_err(|error| {
+            let quick_retry = error.is_quick();
+            StartFailure {
+                quick_retry,
+                ..self.bad_config(&with_causes(&error))
+            }
+        })?;
+        if !skipped.is_empty() {
+            let message = format!(
+                "Keys [{}] from the EnvFrom sources were skipped since they are considered invalid \
+                 environment variable names.",
+                skipped.join(", ")
+            );
+            let reason = "InvalidEnvironmentVariableNames";
+            self.recorder
+                .container(&container.name, Severity::Warning, reason, &message);
+        }
+        let values: BTreeMap<String, String> = variables.iter().cloned().collect();
+        let all = |texts: &Option<Vec<String>>| -> Vec<String> {
+            texts
+                .iter()
+                .flatten()
+                .map(|text| expand(text, &values))
+                .collect()
+        };
+        let (command, args) = (all(&container.command), all(&container.args));
+        let mounts = self.mounts(values).await?;
+        Ok(ContainerParts {
+            attempt: self.attempt,
+            image_id,
+            command,
+            args,
+            env: variables,
+            mounts,
+        })
+    }
+
+    async fn mounts(
+        &self,
+        values: BTreeMap<String, String>,
+    ) -> Result<Vec<v1::Mount>, StartFailure> {
+        let (pod, container) = (self.pod.clone(), self.container.clone());
+        let (pod_dir, attempt) = (self.pod_dir.clone(), self.attempt);
+        let log_dir = cri::log_directory(&self.shared.log_dir, &pod).join(&container.name);
+        let made = tokio::task::spawn_blocking(move || {
+            let mut mounts = content::mounts(&pod, &container, &pod_dir, &values)
+                .map_err(|error| with_causes(&error))?;
+            mounts.push(message_file(&container, &pod_dir, attempt).map_err(|e| e.to_string())?);
+            std::fs::create_dir_all(log_dir).map_err(|error| error.to_string())?;
+            Ok(mounts)
+        })
+        .await;
+        let made = made.unwrap_or_else(|error| Err(error.to_string()));
+        made.map_err(|message: String| self.bad_config(&message))
+    }
+
+    fn bad_config(&self, message: &str) -> StartFailure {
+        let name = &self.container.name;
+        self.recorder.container(
+            name,
+            Severity::Warning,
+            "Failed",
+            &format!("Error: {message}"),
+        );
+        failure("CreateContainerConfigError", message)
+    }
+
+    async fn create(&mut self, parts: ContainerParts) -> Result<String, StartFailure> {
+        let request = v1::CreateContainerRequest {
+            pod_sandbox_id: self.sandbox_id.clone(),
+            config: Some(cri::container_config(&self.pod, &self.container, parts)),
+            sandbox_config: Some(cri::sandbox_config(
+                &self.pod,
+                &self.shared.log_dir,
+                self.sandbox_attempt,
+            )),
+        };
+        match self.shared.runtime.create_container(request).await {
+            Ok(response) => Ok(response.container_id),
+            Err(error) => {
+                let message = format!("Error: {}", error.message);
+                let name = &self.container.name;
+                self.recorder
+                    .container(name, Severity::Warning, "Failed", &message);
+                Err(failure("CreateContainerError", &error.message))
+            }
+        }
+    }
+
+    /// A container that was made and would not start: ended if the runtime says so, else removed
+    /// and tried again later.
+    async fn not_started(
+        &self,
+        id: &str,
+        message: &str,
+        status: Result<v1::ContainerStatus, sampan_proto::CriError>,
+    ) -> Result<Instance, StartFailure> {
+        let event = format!("Error: {message}");
+        self.recorder
+            .container(&self.container.name, Severity::Warning, "Failed", &event);
+        if let Ok(status) = status
+            && status.state() == v1::ContainerState::ContainerExited
+            && let Some(instance) = observe(&status).instance(self.sandbox_attempt)
+        {
+            return Ok(instance);
+        }
+        let request = v1::RemoveContainerRequest {
+            container_id: id.to_owned(),
+        };
+        if let Err(error) = self.shared.runtime.remove_container(request).await {
+            tracing::warn!(container = id, %error, "container not removed");
+        }
+        Err(failure("RunContainerError", message))
+    }
+
+    /// Keeps one dead instance per container, for `kubectl logs -p`.
+    async fn remove_outdated(&mut self) {
+        let Some((id, attempt)) = self.outdated.take() else {
+            return;
+        };
+        if !id.is_empty() {
+            let request = v1::RemoveContainerRequest {
+                container_id: id.clone(),
+            };
+            if let Err(error) = self.shared.runtime.remove_container(request).await {
+                tracing::warn!(container = id, %error, "dead container not removed");
+            }
+        }
+        let logs = cri::log_directory(&self.shared.log_dir, &self.pod);
+        crate::logs::remove(logs.join(cri::container_log_path(&self.container.name, attempt)))
+            .await;
+        let file = message_path(&self.pod_dir, &self.container.name, attempt);
+        // Often never made; nothing depends on it.
+        tokio::fs::remove_file(file).await.ok();
+    }
+}
+
+fn failure(reason: &str, message: &str) -> StartFailure {
+    StartFailure {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        ..StartFailure::default()
+    }
+}
+
+fn message_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
+    pod_dir
+        .join("containers")
+        .join(container)
+        .join(attempt.to_string())
+}
+
+/// The file a container writes why it ends into, empty at first.
+fn message_file(container: &Container, pod_dir: &Path, attempt: u32) -> std::io::Result<v1::Mount> {
+    let host = message_path(pod_dir, &container.name, attempt);
+    if let Some(parent) = host.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::File::create(&host)?;
+    let path = container
+        .termination_message_path
+        .as_deref()
+        .filter(|path| !path.is_empty());
+    Ok(v1::Mount {
+        container_path: path.unwrap_or(DEFAULT_MESSAGE_PATH).to_owned(),
+        host_path: host.to_string_lossy().into_owned(),
+        ..v1::Mount::default()
+    })
+}

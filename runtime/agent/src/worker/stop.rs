@@ -1,0 +1,167 @@
+//! Stopping containers, and looking at how they ended.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Container;
+use sampan_proto::{CriError, v1};
+use tokio::io::AsyncReadExt as _;
+
+use super::{Done, Shared, Worker};
+use crate::cri::{Observed, observe};
+use crate::limits::{TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES, TERMINATION_MESSAGE_MAX};
+use crate::plan::{Backoff, Exit, Outcome, Run, all_containers};
+
+/// What the runtime gets beyond the grace period before the call counts as failed (kubelet's).
+const STOP_SLACK: Duration = Duration::from_secs(120);
+const STOP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Worker {
+    /// Stops a container and tells how it ended. Does not give up: nothing else would stop it.
+    pub(super) fn stop_container(
+        &self,
+        container: String,
+        id: String,
+        grace: i64,
+    ) -> BoxFuture<'static, Done> {
+        let shared = self.shared.clone();
+        let spec = self.container(&container);
+        Box::pin(async move {
+            let mut retry = Backoff::default();
+            let limit = Duration::from_secs(u64::try_from(grace).unwrap_or(0)) + STOP_SLACK;
+            loop {
+                let request = v1::StopContainerRequest {
+                    container_id: id.clone(),
+                    timeout: grace,
+                };
+                let call = tokio::time::timeout(limit, shared.runtime.stop_container(request));
+                let problem = match call.await {
+                    Ok(Ok(_)) => None,
+                    Ok(Err(error)) if error.is_not_found() => None,
+                    Ok(Err(error)) => Some(error.message),
+                    Err(_) => Some("the runtime did not answer in time".to_owned()),
+                };
+                if problem.is_none()
+                    && let Some(exit) = exit_of(&shared, &id, spec.as_ref()).await
+                {
+                    return Done::Outcome(Outcome::Exited {
+                        container,
+                        id,
+                        exit,
+                    });
+                }
+                let reason = problem.unwrap_or_else(|| "it still runs".to_owned());
+                tracing::warn!(
+                    container = id,
+                    reason,
+                    "container not stopped; trying again"
+                );
+                retry.fail(Timestamp::now(), STOP_RETRY);
+                tokio::time::sleep(retry.delay()).await;
+            }
+        })
+    }
+
+    /// Asks the runtime about containers that may have ended.
+    pub(super) fn look_at(&self, ids: Vec<String>) -> BoxFuture<'static, Done> {
+        let shared = self.shared.clone();
+        let known: Vec<(String, String, Option<Container>)> = ids
+            .into_iter()
+            .filter_map(|id| {
+                let name = self.state.container_of(&id)?.to_owned();
+                let spec = self.container(&name);
+                Some((id, name, spec))
+            })
+            .collect();
+        Box::pin(async move {
+            let mut outcomes = Vec::new();
+            for (id, container, spec) in known {
+                if let Some(exit) = exit_of(&shared, &id, spec.as_ref()).await {
+                    outcomes.push(Outcome::Exited {
+                        container,
+                        id,
+                        exit,
+                    });
+                }
+            }
+            Done::Outcomes(outcomes)
+        })
+    }
+
+    fn container(&self, name: &str) -> Option<Container> {
+        all_containers(&self.pod)
+            .map(|(c, _)| c)
+            .find(|c| c.name == name)
+            .cloned()
+    }
+}
+
+/// How a container ended; nothing while it runs. One the runtime does not know is lost.
+async fn exit_of(shared: &Shared, id: &str, container: Option<&Container>) -> Option<Exit> {
+    let request = v1::ContainerStatusRequest {
+        container_id: id.to_owned(),
+        verbose: false,
+    };
+    let answer: Result<_, CriError> = shared.runtime.container_status(request).await;
+    match answer {
+        Ok(response) => {
+            let mut observed = observe(&response.status.unwrap_or_default());
+            if let Some(container) = container {
+                observed = finished(observed, container).await;
+            }
+            match observed.run {
+                Some(Run::Exited(exit)) => Some(exit),
+                _ => None,
+            }
+        }
+        Err(error) if error.is_not_found() => {
+            Some(Exit::lost(id.to_owned(), None, Timestamp::now()))
+        }
+        Err(error) => {
+            tracing::warn!(container = id, %error, "container status not read");
+            None
+        }
+    }
+}
+
+/// Adds the termination message to a container that has ended.
+pub(super) async fn finished(mut observed: Observed, container: &Container) -> Observed {
+    let Some(Run::Exited(exit)) = &mut observed.run else {
+        return observed;
+    };
+    let written = match &observed.message_file {
+        Some(file) => read_start(Path::new(file)).await,
+        None => String::new(),
+    };
+    let fall_back =
+        container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
+    if !written.is_empty() {
+        exit.message = written;
+    } else if fall_back && exit.code != 0 && !observed.log_path.is_empty() {
+        let tail = crate::logs::tail(
+            Path::new(&observed.log_path),
+            TERMINATION_LOG_LINES,
+            TERMINATION_LOG_BYTES,
+        )
+        .await;
+        if !tail.is_empty() {
+            exit.message = tail;
+        }
+    }
+    observed
+}
+
+/// The start of a termination message file, as text.
+async fn read_start(path: &Path) -> String {
+    let Ok(file) = tokio::fs::File::open(path).await else {
+        return String::new();
+    };
+    let mut bytes = Vec::new();
+    let mut file = file.take(TERMINATION_MESSAGE_MAX as u64);
+    match file.read_to_end(&mut bytes).await {
+        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => String::new(),
+    }
+}
