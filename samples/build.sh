@@ -1,11 +1,15 @@
 #!/bin/sh
-# Builds every sample and puts its module beside its source. Needs the two WASI targets of the Rust toolchain:
+# Builds every sample and puts its module beside its source, or below $OUT. Needs the two WASI targets of the Rust toolchain:
 #   rustup target add wasm32-wasip1 wasm32-wasip2
 set -eu
 cd "$(dirname "$0")"
 cargo build --locked --release --target wasm32-wasip1 -p hello -p ticker
 cargo build --locked --release --target wasm32-wasip2 -p http-hello
-out=${CARGO_TARGET_DIR:-target}
-cp "$out/wasm32-wasip1/release/hello.wasm" hello/hello.wasm
-cp "$out/wasm32-wasip1/release/ticker.wasm" ticker/ticker.wasm
-cp "$out/wasm32-wasip2/release/http_hello.wasm" http-hello/http-hello.wasm
+built=${CARGO_TARGET_DIR:-target}
+put() {
+    mkdir -p "${OUT:-.}/$2"
+    install -m 0644 "$built/$1.wasm" "${OUT:-.}/$2/$2.wasm"
+}
+put wasm32-wasip1/release/hello hello
+put wasm32-wasip1/release/ticker ticker
+put wasm32-wasip2/release/http_hello http-hello

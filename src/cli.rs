@@ -1,0 +1,205 @@
+//! The command line, as clap sees it. What kubectl already does well is left to kubectl.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A Kubernetes for WebAssembly in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "sampan", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    /// More log lines on stderr (-v: info, -vv: debug); `SAMPAN_LOG` takes a full filter.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a whole cluster in this process: server, scheduler, controllers and one node.
+    Up(UpArgs),
+    /// Start the API server, scheduler and controllers, without a node.
+    Server(ServerArgs),
+    /// Join this machine to a server as a node.
+    Agent(AgentArgs),
+    /// Put a Wasm module into the cluster's own registry.
+    Push(PushArgs),
+    /// Run one Wasm module as a pod: streams its output and returns its exit code.
+    Run(RunArgs),
+    /// List the images in the cluster's own registry.
+    Images(ImagesArgs),
+}
+
+/// Where the state lives and where the API listens.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder for all state [default: `sampan` in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Port of the API; 0 picks a free one.
+    #[arg(long, value_name = "N", default_value_t = 6443)]
+    pub(crate) port: u16,
+    /// Address the API listens on.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    /// Manifest, or folder of manifests, to apply; `.wasm` files beside them are pushed first. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) apply: Vec<PathBuf>,
+    /// Stop once the applied pods are Ready or Completed: exit 0, or 1 if one failed or 60 s passed.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// What this machine offers as a node.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeArgs {
+    /// Name of the node [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
+    /// Extended resource of the node, such as `example.com/gpu=2`. May be repeated.
+    #[arg(long, value_name = "NAME=COUNT", value_parser = parse_resource)]
+    pub(crate) resource: Vec<(String, u64)>,
+    /// Label of the node. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
+    pub(crate) node_label: Vec<(String, String)>,
+    /// Folder whose `.wasm` files and OCI layouts pods may name as `file://` and `oci://` images. May be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) image_dir: Vec<PathBuf>,
+    /// Registry host (`HOST[:PORT]`) to talk to without TLS; loopback hosts always are. May be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) insecure_registry: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// Name of the node that `agent.kubeconfig` is written for.
+    #[arg(long, value_name = "NAME", default_value = "node-1")]
+    pub(crate) node_name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Credentials: the `agent.kubeconfig` that the server wrote into its data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: PathBuf,
+    /// Folder for images, compiled code, logs and volumes [default: `sampan-agent` in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address of this machine at which the server reaches the kubelet API (logs).
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) node_ip: IpAddr,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Which cluster to talk to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConnectArgs {
+    /// Kubeconfig of the cluster [default: `admin.kubeconfig` in the data folder of `sampan up`].
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Data folder of the `sampan up` to talk to.
+    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The module: a core module (WASI p1) or a component.
+    pub(crate) module: PathBuf,
+    /// Name in the registry, `NAME[:TAG]`.
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The module to run.
+    pub(crate) module: PathBuf,
+    /// Arguments of the program.
+    #[arg(last = true)]
+    pub(crate) args: Vec<String>,
+    /// Environment variable of the program. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Namespace of the pod.
+    #[arg(short, long, default_value = "default")]
+    pub(crate) namespace: String,
+    /// Name of the pod [default: after the module].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Leave the pod behind.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImagesArgs {
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
+        _ => Err(format!("{text:?} is not of the form KEY=VALUE")),
+    }
+}
+
+fn parse_resource(text: &str) -> Result<(String, u64), String> {
+    let (name, count) = parse_label(text)?;
+    if !name.contains('/') {
+        return Err(format!("{name:?} needs a domain, as in example.com/gpu"));
+    }
+    let count = count
+        .parse()
+        .map_err(|_| format!("{count:?} is not a whole number"))?;
+    Ok((name, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn resources_and_labels() {
+        assert_eq!(
+            parse_resource("example.com/gpu=2"),
+            Ok(("example.com/gpu".into(), 2))
+        );
+        assert!(parse_resource("gpu=2").is_err());
+        assert!(parse_resource("example.com/gpu=two").is_err());
+        assert_eq!(parse_label("a="), Ok(("a".into(), String::new())));
+        assert!(parse_label("=a").is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! One cluster in this process: server, scheduler, controllers, and a node if asked for.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use sampan_controllers::{Controllers, ControllersConfig};
+use sampan_image::Registry;
+use sampan_scheduler::{Scheduler, SchedulerConfig};
+use sampan_server::{Server, ServerConfig, UserInfo};
+
+use crate::cli::{NodeArgs, ServeArgs};
+use crate::client;
+use crate::data_dir::DataDir;
+use crate::node::{self, NodeConfig};
+use crate::tasks::Tasks;
+
+/// A running cluster; [`Cluster::stop`] ends it cleanly.
+pub(crate) struct Cluster {
+    data: DataDir,
+    server: Server,
+    registry: Arc<Registry>,
+    tasks: Tasks,
+}
+
+impl Cluster {
+    /// Starts the control plane.
+    pub(crate) async fn start(
+        data: DataDir,
+        serve: &ServeArgs,
+        node_name: &str,
+    ) -> anyhow::Result<Self> {
+        let registry = Registry::open(data.registry()).context("the registry")?;
+        let mut config = ServerConfig::new(data.root(), SocketAddr::new(serve.bind, serve.port));
+        config.node_name = node_name.to_string();
+        config.extra = Some(registry.router());
+        let server = Server::start(config)
+            .await
+            .with_context(|| start_hint(serve))?;
+
+        let mut tasks = Tasks::new();
+        let serving = server.clone();
+        let shutdown = tasks.shutdown();
+        tasks.spawn("the API server", async move {
+            Ok(serving.serve(shutdown).await?)
+        });
+        let scheduler = Scheduler::new(
+            client::in_process(&server, UserInfo::scheduler()),
+            SchedulerConfig::default(),
+        );
+        let shutdown = tasks.shutdown();
+        tasks.spawn("the scheduler", async move {
+            scheduler.run(shutdown).await;
+            Ok(())
+        });
+        let controllers = Controllers::new(
+            client::in_process(&server, UserInfo::controller_manager()),
+            ControllersConfig {
+                root_ca_pem: server.ca_pem().to_string(),
+            },
+        );
+        let shutdown = tasks.shutdown();
+        tasks.spawn("the controllers", async move {
+            controllers.run(shutdown).await;
+            Ok(())
+        });
+        Ok(Self {
+            data,
+            server,
+            registry,
+            tasks,
+        })
+    }
+
+    /// Starts the control plane and a node beside it.
+    pub(crate) async fn start_with_node(
+        data: DataDir,
+        serve: &ServeArgs,
+        args: &NodeArgs,
+    ) -> anyhow::Result<Self> {
+        let name = node::name(args)?;
+        let mut cluster = Self::start(data, serve, &name).await?;
+        let config = NodeConfig {
+            dir: cluster.data.node(),
+            name: name.clone(),
+            ip: node::LOOPBACK,
+            args: args.clone(),
+            registry: cluster.registry.clone(),
+            tls: node::tls_from_authority(cluster.server.pki(), &name)?,
+        };
+        let client = client::in_process(&cluster.server, UserInfo::node(&name));
+        if let Err(error) = node::start(&mut cluster.tasks, client, config).await {
+            // The reason for not starting matters more than how the rest ended.
+            let _ = cluster.stop().await;
+            return Err(error.context("the node"));
+        }
+        Ok(cluster)
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    pub(crate) fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    pub(crate) fn agent_kubeconfig(&self) -> PathBuf {
+        self.data.root().join("agent.kubeconfig")
+    }
+
+    /// A client that may do everything.
+    pub(crate) fn admin_client(&self) -> kube::Client {
+        client::in_process(&self.server, UserInfo::admin())
+    }
+
+    /// Resolves when a part of the cluster ended of itself.
+    pub(crate) async fn failure(&mut self) -> anyhow::Error {
+        self.tasks.failure().await
+    }
+
+    /// Stops every part, then flushes and closes the store.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        let stopped = self.tasks.stop().await;
+        self.server.close().await;
+        stopped
+    }
+}
+
+fn start_hint(serve: &ServeArgs) -> String {
+    format!(
+        "the API server on {}:{} (another port: --port N, 0 picks one)",
+        serve.bind, serve.port
+    )
+}

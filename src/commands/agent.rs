@@ -1,0 +1,59 @@
+//! `sampan agent`: this machine as a node of a server elsewhere.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::cli::AgentArgs;
+use crate::client;
+use crate::data_dir::DataDir;
+use crate::node::{self, NodeConfig};
+use crate::remote_registry::RemoteRegistry;
+use crate::signals;
+use crate::tasks::Tasks;
+
+pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
+    let shutdown = signals::shutdown_token()?;
+    let data = DataDir::open(args.data_dir.clone(), "sampan-agent")?;
+    let client = client::from_kubeconfig(&args.kubeconfig).await?;
+    let mut tasks = Tasks::new();
+    let name = node_name(&args)?;
+    let config = NodeConfig {
+        dir: data.root().to_path_buf(),
+        name: name.clone(),
+        ip: args.node_ip,
+        args: args.node.clone(),
+        registry: Arc::new(RemoteRegistry::new(client.clone())),
+        tls: node::tls_from_kubeconfig(&args.kubeconfig)?,
+    };
+    node::start(&mut tasks, client, config).await?;
+    println!("Node {name} runs; stop it with Ctrl-C.");
+    let result = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        error = tasks.failure() => Err(error),
+    };
+    tasks.stop().await?;
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// The name given, or the one in the kubeconfig's user, which is what the server lets this node be.
+fn node_name(args: &AgentArgs) -> anyhow::Result<String> {
+    let kubeconfig = kube::config::Kubeconfig::read_from(&args.kubeconfig)
+        .with_context(|| format!("cannot read the kubeconfig {}", args.kubeconfig.display()))?;
+    let user = kubeconfig
+        .auth_infos
+        .first()
+        .map(|named| named.name.as_str())
+        .unwrap_or_default();
+    match (&args.node.node_name, user.strip_prefix("system:node:")) {
+        (None, Some(name)) => Ok(name.to_string()),
+        (Some(given), Some(name)) if given != name => {
+            anyhow::bail!(
+                "{} is for node {name}, not {given}",
+                args.kubeconfig.display()
+            )
+        }
+        _ => node::name(&args.node),
+    }
+}

@@ -1,0 +1,170 @@
+//! This machine as a node: engine, images and pod addresses behind the CRI shim, and the agent in front of it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use kube::config::Kubeconfig;
+use sampan_agent::{Agent, AgentConfig, ServingIdentity};
+use sampan_engine::{Engine, EngineConfig};
+use sampan_image::{Distribution, ImageConfig, ImageStore};
+use sampan_net::{PodNetwork, PodNetworkConfig};
+use sampan_server::{CertificateRequest, Pki};
+use sampan_shim::{Shim, ShimConfig};
+
+use crate::cli::NodeArgs;
+use crate::data_dir::create_private_dir;
+use crate::tasks::Tasks;
+
+/// Where the node of a cluster in one process is reached.
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What a node is made from.
+pub(crate) struct NodeConfig {
+    /// Images, compiled code, logs and volumes lie below it.
+    pub(crate) dir: PathBuf,
+    pub(crate) name: String,
+    /// Where the server reaches the kubelet API.
+    pub(crate) ip: IpAddr,
+    pub(crate) args: NodeArgs,
+    /// The cluster's own registry, asked first for names without a host.
+    pub(crate) registry: Arc<dyn Distribution>,
+    pub(crate) tls: ServingIdentity,
+}
+
+/// The node's name: given, or the host's.
+pub(crate) fn name(args: &NodeArgs) -> anyhow::Result<String> {
+    if let Some(name) = &args.node_name {
+        return Ok(name.clone());
+    }
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_lowercase();
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let name: String = host
+        .chars()
+        .map(|c| if valid(c) { c } else { '-' })
+        .collect();
+    let name = name.trim_matches(['-', '.']).to_string();
+    if name.is_empty() {
+        bail!("the host name {host:?} cannot name a node: choose one with --node-name");
+    }
+    Ok(name)
+}
+
+/// The kubelet API's certificate, signed by the cluster's own authority.
+pub(crate) fn tls_from_authority(pki: &Pki, name: &str) -> anyhow::Result<ServingIdentity> {
+    let request = CertificateRequest::server(
+        format!("system:node:{name}"),
+        [name.to_string(), LOOPBACK.to_string()],
+    );
+    let issued = pki
+        .keep("kubelet", &request)
+        .context("the kubelet API's certificate")?;
+    Ok(ServingIdentity::new(
+        issued.certificate_pem,
+        issued.key_pem,
+        pki.ca_pem(),
+    ))
+}
+
+/// The certificate of the kubeconfig, which the cluster's authority signed for this node: it serves as well.
+pub(crate) fn tls_from_kubeconfig(path: &Path) -> anyhow::Result<ServingIdentity> {
+    let kubeconfig = Kubeconfig::read_from(path)
+        .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+    let user = kubeconfig
+        .auth_infos
+        .first()
+        .and_then(|named| named.auth_info.as_ref());
+    let cluster = kubeconfig
+        .clusters
+        .first()
+        .and_then(|named| named.cluster.as_ref());
+    let pem = |what: &str, data: Option<&str>| -> anyhow::Result<String> {
+        let data = data.with_context(|| format!("{} holds no {what}", path.display()))?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(data)?;
+        Ok(String::from_utf8(bytes)?)
+    };
+    use kube::core::Secret as _;
+    let key = user.and_then(|user| user.client_key_data.as_ref());
+    Ok(ServingIdentity::new(
+        pem(
+            "client-certificate-data",
+            user.and_then(|user| user.client_certificate_data.as_deref()),
+        )?,
+        pem("client-key-data", key.map(|key| key.expose_secret()))?,
+        pem(
+            "certificate-authority-data",
+            cluster.and_then(|cluster| cluster.certificate_authority_data.as_deref()),
+        )?,
+    ))
+}
+
+/// Starts the node's services among `tasks`.
+pub(crate) async fn start(
+    tasks: &mut Tasks,
+    client: kube::Client,
+    config: NodeConfig,
+) -> anyhow::Result<()> {
+    create_private_dir(&config.dir)?;
+    let network = Arc::new(claim_network(&config.dir)?);
+    let engine =
+        Engine::new(EngineConfig::new(config.dir.join("cache"))).context("the Wasm engine")?;
+    let mut images = ImageConfig::new(config.dir.join("images"));
+    images.local = Some(config.registry.clone());
+    images.file_roots = config.args.image_dir.clone();
+    images.insecure_registries = config.args.insecure_registry.clone();
+    let images = ImageStore::open(images).context("the image store")?;
+    let pod_cidr = network.cidr().to_string();
+    let shim = Arc::new(Shim::new(engine, images, network, ShimConfig::default()));
+
+    let agent = Agent::new(
+        client,
+        shim.clone(),
+        shim.clone(),
+        agent_config(&config, pod_cidr),
+    );
+    let shutdown = tasks.shutdown();
+    tasks.spawn(
+        "the node agent",
+        async move { Ok(agent.run(shutdown).await?) },
+    );
+    Ok(())
+}
+
+fn agent_config(config: &NodeConfig, pod_cidr: String) -> AgentConfig {
+    let mut agent = AgentConfig::new(
+        &config.name,
+        &config.dir,
+        config.dir.join("logs"),
+        SocketAddr::new(config.ip, 0),
+        config.tls.clone(),
+    );
+    agent.node_ip = Some(config.ip);
+    agent.pod_cidr = Some(pod_cidr);
+    agent.labels = config.args.node_label.iter().cloned().collect();
+    let resources = config.args.resource.iter();
+    agent.extended_resources = resources
+        .map(|(name, count)| (name.clone(), count.to_string()))
+        .collect();
+    agent
+}
+
+/// Claims pod addresses, the same ones as last time if nobody else took them.
+fn claim_network(dir: &Path) -> anyhow::Result<PodNetwork> {
+    let path = dir.join("pod-cidr");
+    let preferred = std::fs::read_to_string(&path)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let network = PodNetwork::claim(PodNetworkConfig {
+        preferred,
+        ..PodNetworkConfig::default()
+    })
+    .context("pod addresses")?;
+    std::fs::write(&path, network.cidr().to_string())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(network)
+}

@@ -1,0 +1,263 @@
+//! Talks to the cluster's own registry through the API server, with the credentials of the kubeconfig.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use serde::Deserialize;
+
+/// The largest module that is pushed.
+const MAX_MODULE_BYTES: u64 = 512 * 1024 * 1024;
+/// The largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// A name in the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageName {
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+}
+
+impl ImageName {
+    /// Parses `NAME[:TAG]`; the tag is `latest` if none is given.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let (repository, tag) = match text.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+            _ => (text, "latest"),
+        };
+        let part_ok = |part: &str| {
+            let edge =
+                |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            edge(part.chars().next())
+                && edge(part.chars().last())
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        };
+        if !repository.split('/').all(part_ok) {
+            bail!(
+                "{text:?} is not an image name: use lower-case letters, digits, '.', '_', '-' and '/'"
+            );
+        }
+        let tag_ok = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if tag.is_empty()
+            || tag.len() > 128
+            || tag.starts_with(['.', '-'])
+            || !tag.chars().all(tag_ok)
+        {
+            bail!("{tag:?} is not a tag");
+        }
+        Ok(Self {
+            repository: repository.to_string(),
+            tag: tag.to_string(),
+        })
+    }
+}
+
+impl std::fmt::Display for ImageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+/// Reads a module from a file, refusing what is no module.
+pub(crate) fn read_module(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let name = path.display();
+    let length = std::fs::metadata(path)
+        .with_context(|| format!("cannot read {name}"))?
+        .len();
+    if length > MAX_MODULE_BYTES {
+        bail!("{name} has {length} bytes; a module may have {MAX_MODULE_BYTES}");
+    }
+    let module = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    if !module.starts_with(b"\0asm") {
+        bail!("{name} is not a Wasm module (it does not begin with \\0asm)");
+    }
+    Ok(module)
+}
+
+/// Pushes a module; returns the manifest's digest.
+pub(crate) async fn push(
+    client: &kube::Client,
+    module: &[u8],
+    image: &ImageName,
+) -> anyhow::Result<String> {
+    let artifact = sampan_image::wasm_artifact(module)?;
+    let repository = &image.repository;
+    push_blob(
+        client,
+        repository,
+        artifact.config_digest.as_str(),
+        artifact.config.to_vec(),
+    )
+    .await?;
+    push_blob(
+        client,
+        repository,
+        artifact.layer_digest.as_str(),
+        module.to_vec(),
+    )
+    .await?;
+    let uri = format!("/v2/{repository}/manifests/{}", image.tag);
+    let media_type = artifact.manifest_media_type;
+    let (status, _, body) = send(
+        client,
+        Method::PUT,
+        &uri,
+        Some(media_type),
+        artifact.manifest.to_vec(),
+    )
+    .await?;
+    expect(status, StatusCode::CREATED, &uri, &body)?;
+    Ok(artifact.manifest_digest.to_string())
+}
+
+async fn push_blob(
+    client: &kube::Client,
+    repository: &str,
+    digest: &str,
+    bytes: Vec<u8>,
+) -> anyhow::Result<()> {
+    let uri = format!("/v2/{repository}/blobs/{digest}");
+    let (status, _, _) = send(client, Method::HEAD, &uri, None, Vec::new()).await?;
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let uri = format!("/v2/{repository}/blobs/uploads/");
+    let (status, location, body) = send(client, Method::POST, &uri, None, Vec::new()).await?;
+    expect(status, StatusCode::ACCEPTED, &uri, &body)?;
+    let location = location.context("the registry gave no upload location")?;
+    let separator = if location.contains('?') { '&' } else { '?' };
+    let uri = format!("{location}{separator}digest={digest}");
+    let octets = Some("application/octet-stream");
+    let (status, _, body) = send(client, Method::PUT, &uri, octets, bytes).await?;
+    expect(status, StatusCode::CREATED, &uri, &body)
+}
+
+/// An image of the registry.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Listed {
+    pub(crate) image: String,
+    pub(crate) digest: String,
+    pub(crate) size: u64,
+}
+
+/// Every tag of every repository.
+pub(crate) async fn list(client: &kube::Client) -> anyhow::Result<Vec<Listed>> {
+    #[derive(Deserialize)]
+    struct Catalog {
+        repositories: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Tags {
+        tags: Option<Vec<String>>,
+    }
+    let catalog: Catalog = get_json(client, "/v2/_catalog").await?;
+    let mut images = Vec::new();
+    for repository in catalog.repositories {
+        let tags: Tags = get_json(client, &format!("/v2/{repository}/tags/list")).await?;
+        for tag in tags.tags.unwrap_or_default() {
+            images.push(describe(client, &repository, &tag).await?);
+        }
+    }
+    Ok(images)
+}
+
+async fn describe(client: &kube::Client, repository: &str, tag: &str) -> anyhow::Result<Listed> {
+    #[derive(Deserialize)]
+    struct Descriptor {
+        size: u64,
+    }
+    #[derive(Deserialize)]
+    struct Manifest {
+        config: Descriptor,
+        #[serde(default)]
+        layers: Vec<Descriptor>,
+    }
+    let uri = format!("/v2/{repository}/manifests/{tag}");
+    let (status, _, body) = send(client, Method::GET, &uri, None, Vec::new()).await?;
+    expect(status, StatusCode::OK, &uri, &body)?;
+    let digest = sampan_image::Digest::of(&body).to_string();
+    // An index has no layers of its own: its size is not known without its parts.
+    let size = serde_json::from_slice(&body).map_or(0, |m: Manifest| {
+        m.config.size + m.layers.iter().map(|layer| layer.size).sum::<u64>()
+    });
+    Ok(Listed {
+        image: format!("{repository}:{tag}"),
+        digest,
+        size,
+    })
+}
+
+async fn get_json<T: serde::de::DeserializeOwned>(
+    client: &kube::Client,
+    uri: &str,
+) -> anyhow::Result<T> {
+    let (status, _, body) = send(client, Method::GET, uri, None, Vec::new()).await?;
+    expect(status, StatusCode::OK, uri, &body)?;
+    serde_json::from_slice(&body).with_context(|| format!("{uri}: not the expected JSON"))
+}
+
+fn expect(status: StatusCode, wanted: StatusCode, uri: &str, body: &[u8]) -> anyhow::Result<()> {
+    if status != wanted {
+        bail!(
+            "the registry answered {status} to {uri}: {}",
+            String::from_utf8_lossy(body)
+        );
+    }
+    Ok(())
+}
+
+async fn send(
+    client: &kube::Client,
+    method: Method,
+    uri: &str,
+    content_type: Option<&str>,
+    body: Vec<u8>,
+) -> anyhow::Result<(StatusCode, Option<String>, Vec<u8>)> {
+    let mut request = Request::builder().method(method).uri(uri);
+    if let Some(content_type) = content_type {
+        request = request.header(header::CONTENT_TYPE, content_type);
+    }
+    let response = client
+        .send(request.body(Body::from(body))?)
+        .await
+        .context("the registry")?;
+    let status = response.status();
+    let location = response
+        .headers()
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_string);
+    let limited = http_body_util::Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+    let body = limited
+        .collect()
+        .await
+        .map_err(anyhow::Error::from_boxed)?
+        .to_bytes();
+    Ok((status, location, body.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_names() {
+        let check = |text: &str, repository: &str, tag: &str| {
+            let name = ImageName::parse(text).expect(text);
+            assert_eq!(
+                (name.repository.as_str(), name.tag.as_str()),
+                (repository, tag)
+            );
+        };
+        check("app:v1", "app", "v1");
+        check("hello.wasm", "hello.wasm", "latest");
+        check("team/app_x:2.0", "team/app_x", "2.0");
+        for bad in ["", "App", "app:", "app:-x", "/app", "a b", "app:v1:v2/x"] {
+            assert!(ImageName::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

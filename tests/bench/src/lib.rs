@@ -1,1 +1,0 @@
-//! sampan-bench

@@ -1,0 +1,150 @@
+//! Benches: commands that take a kubeconfig and print a table, and so run against any Kubernetes API.
+
+mod api;
+mod connection;
+mod pods;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+#[derive(Debug, Parser)]
+#[command(name = "sampan-bench", about = "Measures a Kubernetes API", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Creates, gets, lists and watches ConfigMaps.
+    Api(ApiArgs),
+    /// Starts pods, one by one and in a burst, from POST to Running as a watcher sees it.
+    Pods(PodsArgs),
+}
+
+/// Which cluster.
+#[derive(Debug, Args)]
+struct Target {
+    /// Kubeconfig of the cluster.
+    #[arg(long, env = "KUBECONFIG")]
+    kubeconfig: PathBuf,
+    /// Namespace to work in; it is created, and deleted at the end.
+    #[arg(long, default_value = "bench")]
+    namespace: String,
+}
+
+#[derive(Debug, Args)]
+struct ApiArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Connections that work at once.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Seconds for each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Bytes of data in each object.
+    #[arg(long, default_value_t = 1024)]
+    size: usize,
+    /// Objects in the list that is read.
+    #[arg(long, default_value_t = 25_000)]
+    list: usize,
+    /// Watchers that each receive every change.
+    #[arg(long, default_value_t = 100)]
+    watchers: usize,
+    /// Changes per second while they watch.
+    #[arg(long, default_value_t = 200)]
+    changes: u64,
+}
+
+#[derive(Debug, Args)]
+struct PodsArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Image of the pods: a program that keeps running.
+    #[arg(long)]
+    image: String,
+    /// Pods started one after the other.
+    #[arg(long, default_value_t = 50)]
+    single: usize,
+    /// Pods started at once.
+    #[arg(long, default_value_t = 500)]
+    burst: usize,
+}
+
+impl Target {
+    async fn config(&self) -> anyhow::Result<kube::Config> {
+        let name = self.kubeconfig.display();
+        let kubeconfig =
+            Kubeconfig::read_from(&self.kubeconfig).with_context(|| format!("{name}"))?;
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        config.with_context(|| format!("{name}"))
+    }
+}
+
+/// How long the namespace's own furniture may take.
+const SETUP: Duration = Duration::from_secs(30);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // An error only means that it was chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match Cli::parse().command {
+        Command::Api(args) => api::run(args).await,
+        Command::Pods(args) => pods::run(args).await,
+    }
+}
+
+/// A namespace for the bench, with the ServiceAccount pods need; deleted by [`Workspace::close`].
+struct Workspace {
+    client: kube::Client,
+    name: String,
+}
+
+impl Workspace {
+    async fn open(config: kube::Config, target: &Target) -> anyhow::Result<Self> {
+        use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+        use kube::api::{Api, ObjectMeta, PostParams};
+        let client = kube::Client::try_from(config)?;
+        let name = target.namespace.clone();
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let metadata = ObjectMeta {
+            name: Some(name.clone()),
+            ..ObjectMeta::default()
+        };
+        let namespace = Namespace {
+            metadata,
+            ..Namespace::default()
+        };
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .with_context(|| format!("creating namespace {name} (left over? delete it first)"))?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &name);
+        let there = kube::runtime::wait::await_condition(
+            accounts,
+            "default",
+            |account: Option<&ServiceAccount>| account.is_some(),
+        );
+        tokio::time::timeout(SETUP, there)
+            .await
+            .context("no default ServiceAccount came")??;
+        Ok(Self { client, name })
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        use k8s_openapi::api::core::v1::Namespace;
+        use kube::api::{Api, DeleteParams};
+        let namespaces: Api<Namespace> = Api::all(self.client);
+        namespaces
+            .delete(&self.name, &DeleteParams::default())
+            .await?;
+        Ok(())
+    }
+}

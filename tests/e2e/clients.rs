@@ -1,0 +1,154 @@
+//! The same pod through other doors: plain curl, and a program with kube-rs.
+
+use std::process::Command;
+
+use base64::Engine as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, LogParams, PostParams};
+use kube::config::Kubeconfig;
+use kube::runtime::wait::{await_condition, conditions};
+
+use crate::support::{Cluster, Guest, PATIENCE, PodSpec, eventually, have, which};
+
+/// The certificates of the kubeconfig as the files curl wants.
+fn curl_credentials(cluster: &Cluster) -> Vec<String> {
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).expect("the kubeconfig");
+    let user = kubeconfig.auth_infos[0].auth_info.clone().expect("a user");
+    let authority = kubeconfig.clusters[0].cluster.clone().expect("a cluster");
+    let file = |name: &str, data: &str| {
+        let path = cluster.folder.path().join(name);
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(data)
+            .expect("base64");
+        std::fs::write(&path, bytes).expect("write");
+        path.to_str().expect("UTF-8").to_string()
+    };
+    use kube::core::Secret as _;
+    let key = user
+        .client_key_data
+        .as_ref()
+        .expect("a key")
+        .expose_secret()
+        .to_string();
+    vec![
+        "--cacert".to_string(),
+        file(
+            "ca.crt",
+            &authority.certificate_authority_data.expect("a CA"),
+        ),
+        "--cert".to_string(),
+        file(
+            "client.crt",
+            &user.client_certificate_data.expect("a certificate"),
+        ),
+        "--key".to_string(),
+        file("client.key", &key),
+    ]
+}
+
+#[test]
+fn a_pod_by_curl() {
+    if !have("curl", which("curl").is_some()) {
+        return;
+    }
+    let cluster = Cluster::start();
+    cluster.push(Guest::Hello, "hello");
+    let credentials = curl_credentials(&cluster);
+    let curl = |args: &[&str], path: &str| {
+        let mut command = Command::new("curl");
+        command
+            .args(["-sS", "--max-time", "30"])
+            .args(&credentials)
+            .args(args)
+            .arg(format!("{}{path}", cluster.url));
+        let output = command.output().expect("curl runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = PodSpec::new("p", "hello").to_string();
+    let created = curl(
+        &[
+            "-H",
+            "Content-Type: application/json",
+            "--data-binary",
+            &pod,
+        ],
+        pods,
+    );
+    assert!(created.contains("\"creationTimestamp\""), "{created}");
+    eventually("Succeeded", || {
+        curl(&[], &format!("{pods}/p"))
+            .contains("\"phase\": \"Succeeded\"")
+            .then_some(())
+    });
+    assert_eq!(curl(&[], &format!("{pods}/p/log")), "hello guest\n");
+    let events = curl(&["-N"], &format!("{pods}?watch=1&timeoutSeconds=1"));
+    let first: serde_json::Value =
+        serde_json::from_str(events.lines().next().expect("an event")).expect("JSON");
+    assert_eq!(
+        (&first["type"], &first["object"]["metadata"]["name"]),
+        (&"ADDED".into(), &"p".into())
+    );
+    curl(&["-X", "DELETE"], &format!("{pods}/p"));
+
+    let anonymous = Command::new("curl")
+        .args([
+            "-sS",
+            "-k",
+            "--max-time",
+            "10",
+            &format!("{}{pods}", cluster.url),
+        ])
+        .output()
+        .expect("curl runs");
+    let status: serde_json::Value = serde_json::from_slice(&anonymous.stdout).expect("a Status");
+    assert_eq!(
+        (&status["kind"], &status["status"]),
+        (&"Status".into(), &"Failure".into())
+    );
+    assert!(status["code"] == 401 || status["code"] == 403, "{status}");
+    cluster.stop();
+}
+
+#[tokio::test]
+async fn a_pod_by_kube_rs() {
+    let cluster = Cluster::start();
+    cluster.push(Guest::Hello, "hello");
+    let api: Api<Pod> = Api::default_namespaced(cluster.client().await);
+    let pod: Pod =
+        serde_json::from_value(PodSpec::new("p", "hello").json().clone()).expect("a pod");
+    api.create(&PostParams::default(), &pod)
+        .await
+        .expect("created");
+    let ended = await_condition(api.clone(), "p", |pod: Option<&Pod>| {
+        let status = pod.and_then(|pod| pod.status.as_ref());
+        status.and_then(|status| status.phase.as_deref()) == Some("Succeeded")
+    });
+    tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("in time")
+        .expect("watched");
+    let log = api.logs("p", &LogParams::default()).await.expect("a log");
+    assert_eq!(log, "hello guest\n");
+    let uid = api
+        .get("p")
+        .await
+        .expect("the pod")
+        .metadata
+        .uid
+        .expect("a uid");
+    api.delete("p", &DeleteParams::default())
+        .await
+        .expect("deleted");
+    let gone = await_condition(api, "p", conditions::is_deleted(&uid));
+    tokio::time::timeout(PATIENCE, gone)
+        .await
+        .expect("in time")
+        .expect("watched");
+    cluster.stop();
+}

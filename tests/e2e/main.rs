@@ -1,0 +1,12 @@
+//! The system as its users meet it: the real binary, the real kubectl, curl and kube-rs. Each file is one of their concerns.
+
+mod bad_guests;
+mod bad_requests;
+mod clients;
+mod crash;
+mod images;
+mod kubectl_objects;
+mod kubectl_pods;
+mod node;
+mod support;
+mod up;

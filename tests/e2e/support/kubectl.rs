@@ -1,0 +1,119 @@
+//! The real kubectl: `$KUBECTL`, else the one in PATH.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Program, have, which};
+
+/// kubectl, aimed at one cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    home: PathBuf,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) command: String,
+    pub(crate) success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Kubectl {
+    pub(crate) fn find(kubeconfig: PathBuf, home: &Path) -> Option<Self> {
+        let named = std::env::var_os("KUBECTL").map(PathBuf::from);
+        let program = named.or_else(|| which("kubectl"));
+        if !have("kubectl", program.is_some()) {
+            return None;
+        }
+        Some(Self {
+            program: program?,
+            kubeconfig,
+            home: home.to_path_buf(),
+        })
+    }
+
+    /// A call with `args`, not yet run: for input, environment or a look at its output while it runs.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        // Its own home: kubectl caches discovery there.
+        command
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.home);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.run_command(self.command(args), args)
+    }
+
+    pub(crate) fn run_command(&self, mut command: Command, args: &[&str]) -> Ran {
+        let output = command.output().expect("kubectl runs");
+        Ran {
+            command: args.join(" "),
+            success: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The output of a call that must succeed.
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        self.run(args).ok()
+    }
+
+    /// The errors of a call that must fail.
+    #[track_caller]
+    pub(crate) fn fails(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert!(
+            !ran.success,
+            "kubectl {} succeeded: {}",
+            ran.command, ran.stdout
+        );
+        ran.stderr
+    }
+
+    /// A call that must succeed, with this on its standard input.
+    #[track_caller]
+    pub(crate) fn with_input(&self, args: &[&str], input: &str) -> Ran {
+        let file = tempfile::NamedTempFile::new().expect("temp file");
+        std::fs::write(file.path(), input).expect("write");
+        let mut command = self.command(args);
+        command.stdin(std::fs::File::open(file.path()).expect("open"));
+        self.run_command(command, args)
+    }
+
+    #[track_caller]
+    pub(crate) fn apply(&self, manifest: &str) -> String {
+        self.with_input(&["apply", "-f", "-"], manifest).ok()
+    }
+
+    /// A call that keeps running.
+    pub(crate) fn start(&self, args: &[&str]) -> Program {
+        Program::start(&mut self.command(args))
+    }
+
+    /// A field of an object, by kubectl's JSONPath.
+    #[track_caller]
+    pub(crate) fn field(&self, object: &str, path: &str) -> String {
+        self.ok(&["get", object, "-o", &format!("jsonpath={{{path}}}")])
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert!(
+            self.success,
+            "kubectl {}: {}{}",
+            self.command, self.stdout, self.stderr
+        );
+        self.stdout
+    }
+}
