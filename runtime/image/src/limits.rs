@@ -1,0 +1,62 @@
+//! Every limit of the crate, in one place. What comes from a registry is outside input: nothing it
+//! sends may grow memory or disk without end.
+
+use std::time::Duration;
+
+/// Limits of one image and of the work on it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A manifest, index or config, which are held in memory.
+    pub manifest_bytes: u64,
+    /// One layer as it travels.
+    pub layer_bytes: u64,
+    /// All layers of one image as they travel.
+    pub image_bytes: u64,
+    /// Layers of one image.
+    pub layers: usize,
+    /// A root filesystem after unpacking all layers.
+    pub unpacked_bytes: u64,
+    /// Files, directories and links of a root filesystem, counted over all layers.
+    pub entries: u64,
+    /// How many times larger than its compressed form a layer may become, once it is larger than
+    /// [`RATIO_FLOOR`]. gzip reaches 1000 only on constant data.
+    pub unpack_ratio: u64,
+    /// Downloads at one time in the whole store.
+    pub downloads: usize,
+    /// Attempts at one request, the first included, when the registry cannot be reached.
+    pub attempts: u32,
+    /// The wait before the second attempt; it doubles.
+    pub backoff: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            manifest_bytes: 4 << 20,
+            layer_bytes: 1 << 30,
+            image_bytes: 2 << 30,
+            layers: 128,
+            unpacked_bytes: 4 << 30,
+            entries: 200_000,
+            unpack_ratio: 200,
+            downloads: 8,
+            attempts: 3,
+            backoff: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Layers smaller than this when unpacked are never called bombs.
+pub(crate) const RATIO_FLOOR: u64 = 16 << 20;
+/// Connecting to a registry.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest silence in the middle of an answer.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// A token or an error text from a registry or its authorization server.
+pub(crate) const SMALL_BODY_BYTES: u64 = 256 << 10;
+/// Downloads at one time for one image.
+pub(crate) const IMAGE_DOWNLOADS: usize = 3;
+/// Platforms in an image index.
+pub(crate) const INDEX_ENTRIES: usize = 1024;
+/// Indexes within indexes.
+pub(crate) const INDEX_DEPTH: usize = 3;

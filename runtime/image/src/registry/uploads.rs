@@ -1,0 +1,198 @@
+//! Uploads under way: bytes arrive in one piece or many, are hashed as they come, and become a blob when
+//! their digest is right.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use crate::content::{ContentDir, Temp};
+use crate::digest::{Digest, Hasher};
+use crate::registry::answer::Failure;
+
+/// Uploads at one time.
+const UPLOADS_MAX: usize = 256;
+/// An upload that nobody continued for this long makes room for another.
+const IDLE_MAX: Duration = Duration::from_secs(3600);
+
+type Shared = Arc<tokio::sync::Mutex<Upload>>;
+
+/// All uploads under way.
+pub(crate) struct Uploads {
+    content: ContentDir,
+    most_bytes: u64,
+    running: Mutex<HashMap<String, Slot>>,
+}
+
+struct Slot {
+    repository: String,
+    touched: Instant,
+    upload: Shared,
+}
+
+/// One upload.
+struct Upload {
+    temp: Temp,
+    file: tokio::fs::File,
+    hasher: Hasher,
+    /// Set while bytes are written: if that is cut short, file and hash may disagree for good.
+    torn: bool,
+}
+
+impl Uploads {
+    pub(crate) fn new(content: ContentDir, most_bytes: u64) -> Uploads {
+        Uploads {
+            content,
+            most_bytes,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Begins an upload; gives its id.
+    pub(crate) async fn begin(&self, repository: &str) -> Result<String, Failure> {
+        let temp = self.content.temp();
+        let created = tokio::fs::File::create_new(temp.path()).await;
+        let file = created.map_err(Failure::io("create upload"))?;
+        let upload = Upload {
+            temp,
+            file,
+            hasher: Hasher::new(),
+            torn: false,
+        };
+        let mut running = self.running.lock();
+        if running.len() >= UPLOADS_MAX {
+            running.retain(|_, slot| slot.touched.elapsed() < IDLE_MAX);
+        }
+        if running.len() >= UPLOADS_MAX {
+            return Err(Failure::TooMany(
+                "too many uploads at one time; try again later",
+            ));
+        }
+        let id = uuid::Uuid::new_v4().to_string();
+        let upload = Arc::new(tokio::sync::Mutex::new(upload));
+        let repository = repository.to_owned();
+        running.insert(
+            id.clone(),
+            Slot {
+                repository,
+                touched: Instant::now(),
+                upload,
+            },
+        );
+        Ok(id)
+    }
+
+    fn find(&self, repository: &str, id: &str) -> Result<Shared, Failure> {
+        let mut running = self.running.lock();
+        let slot = running
+            .get_mut(id)
+            .filter(|slot| slot.repository == repository);
+        let slot = slot.ok_or(Failure::UploadUnknown)?;
+        slot.touched = Instant::now();
+        Ok(slot.upload.clone())
+    }
+
+    /// Drops an upload and what it has received.
+    pub(crate) fn cancel(&self, repository: &str, id: &str) -> Result<(), Failure> {
+        self.find(repository, id)?;
+        self.running.lock().remove(id);
+        Ok(())
+    }
+
+    /// How many bytes the upload has.
+    pub(crate) async fn offset(&self, repository: &str, id: &str) -> Result<u64, Failure> {
+        let upload = self.find(repository, id)?;
+        let upload = upload.lock().await;
+        Ok(upload.hasher.bytes())
+    }
+
+    /// Adds bytes at the end; gives the new length. `start` is where the client thinks the end is.
+    pub(crate) async fn append(
+        &self,
+        repository: &str,
+        id: &str,
+        start: Option<u64>,
+        body: Body,
+        location: &str,
+    ) -> Result<u64, Failure> {
+        let upload = self.find(repository, id)?;
+        let mut upload = upload.lock().await;
+        if upload.torn {
+            self.running.lock().remove(id);
+            return Err(Failure::UploadInvalid(
+                "it was cut short; start again".into(),
+            ));
+        }
+        let offset = upload.hasher.bytes();
+        if start.is_some_and(|start| start != offset) {
+            let location = location.to_owned();
+            return Err(Failure::OutOfOrder { location, offset });
+        }
+        let added = upload.write(body, self.most_bytes).await;
+        // A client that went away may go on where it stopped; a disk that failed will not get better.
+        if upload.torn || matches!(added, Err(Failure::TooLarge(_))) {
+            self.running.lock().remove(id);
+        }
+        added.map(|()| upload.hasher.bytes())
+    }
+
+    /// Ends the upload; gives its file, durable, if it has the digest. It is over either way.
+    pub(crate) async fn finish(
+        &self,
+        repository: &str,
+        id: &str,
+        digest: &Digest,
+    ) -> Result<Temp, Failure> {
+        let upload = self.find(repository, id)?;
+        self.running.lock().remove(id);
+        // Whoever still writes to it goes first.
+        let mut upload = upload.lock().await;
+        if upload.torn {
+            return Err(Failure::UploadInvalid(
+                "it was cut short; start again".into(),
+            ));
+        }
+        let found = upload.hasher.clone().finish();
+        if found != *digest {
+            return Err(Failure::DigestInvalid(format!(
+                "provided digest did not match uploaded content: got {found}, not {digest}"
+            )));
+        }
+        upload
+            .file
+            .flush()
+            .await
+            .map_err(Failure::io("write upload"))?;
+        upload
+            .file
+            .sync_all()
+            .await
+            .map_err(Failure::io("write upload"))?;
+        Ok(std::mem::replace(&mut upload.temp, self.content.temp()))
+    }
+}
+
+impl Upload {
+    async fn write(&mut self, body: Body, most: u64) -> Result<(), Failure> {
+        let mut stream = body.into_data_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| Failure::UploadInvalid(error.to_string()))?;
+            if self.hasher.bytes() + chunk.len() as u64 > most {
+                return Err(Failure::TooLarge(format!("a blob may have {most} bytes")));
+            }
+            self.torn = true;
+            self.file
+                .write_all(&chunk)
+                .await
+                .map_err(Failure::io("write upload"))?;
+            self.hasher.update(&chunk);
+            self.torn = false;
+        }
+        Ok(())
+    }
+}

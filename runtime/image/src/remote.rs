@@ -1,0 +1,333 @@
+//! Registries of others, over HTTP.
+//!
+//! Talks the pull side of the OCI distribution protocol itself, over `reqwest`: unlike the ready-made client,
+//! it bounds every answer it holds in memory (a pod's author chooses the registry, so its answers are hostile
+//! input), trades identity tokens, and tells a refused login from a missing image.
+
+mod auth;
+mod challenge;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Response};
+use tokio::sync::Mutex;
+
+use crate::digest::Digest;
+use crate::distribution::{Auth, Blob, Distribution, Manifest};
+use crate::error::FetchError;
+use crate::limits::{CONNECT_TIMEOUT, Limits, READ_TIMEOUT, SMALL_BODY_BYTES};
+use crate::manifest::MANIFEST_TYPES;
+
+use auth::Session;
+
+/// The API host of the default registry, whose name is not a host.
+const DOCKER_IO: (&str, &str) = ("docker.io", "registry-1.docker.io");
+
+/// How to reach registries.
+#[derive(Clone)]
+pub(crate) struct Remotes {
+    insecure: Arc<[String]>,
+    mirrors: Arc<BTreeMap<String, Vec<String>>>,
+    clients: Arc<Clients>,
+    limits: Limits,
+}
+
+/// HTTP clients, each made when first needed: reading the system's certificates takes time.
+pub(crate) struct Clients {
+    extra_ca_pem: Option<Vec<u8>>,
+    plain: OnceLock<Result<Client, FetchError>>,
+    tls: OnceLock<Result<Client, FetchError>>,
+}
+
+impl Clients {
+    /// The client for a URL: with TLS, or plain and without a proxy (loopback and LAN hosts).
+    pub(crate) fn for_url(&self, url: &str) -> Result<Client, FetchError> {
+        let secure = url.starts_with("https://");
+        let client = if secure { &self.tls } else { &self.plain };
+        client.get_or_init(|| self.build(secure)).clone()
+    }
+
+    fn build(&self, secure: bool) -> Result<Client, FetchError> {
+        // Fails when a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let failed = |error: reqwest::Error| {
+            FetchError::Unavailable(format!("set up TLS: {}", causes(&error)))
+        };
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .user_agent(concat!("sampan/", env!("CARGO_PKG_VERSION")));
+        if !secure {
+            return builder
+                .no_proxy()
+                .tls_certs_only([])
+                .build()
+                .map_err(failed);
+        }
+        builder = builder.https_only(true);
+        if let Some(pem) = &self.extra_ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        builder.build().map_err(failed)
+    }
+}
+
+impl Remotes {
+    pub(crate) fn new(
+        insecure: Vec<String>,
+        mirrors: BTreeMap<String, Vec<String>>,
+        extra_ca_pem: Option<Vec<u8>>,
+        limits: Limits,
+    ) -> Remotes {
+        let clients = Clients {
+            extra_ca_pem,
+            plain: OnceLock::new(),
+            tls: OnceLock::new(),
+        };
+        Remotes {
+            insecure: insecure.into(),
+            mirrors: Arc::new(mirrors),
+            clients: Arc::new(clients),
+            limits,
+        }
+    }
+
+    /// The registry called `domain`.
+    pub(crate) fn origin(&self, domain: &str, auth: Option<&Auth>) -> Remote {
+        let host = if domain == DOCKER_IO.0 {
+            DOCKER_IO.1
+        } else {
+            domain
+        };
+        let name = host_of(host);
+        let plain = is_loopback(name)
+            || self
+                .insecure
+                .iter()
+                .any(|known| known == host || known == name);
+        let scheme = if plain { "http" } else { "https" };
+        self.remote(format!("{scheme}://{host}"), auth.cloned())
+    }
+
+    /// Mirrors of `domain`. The credentials are for the registry, so mirrors never see them.
+    pub(crate) fn mirrors(&self, domain: &str) -> impl Iterator<Item = Remote> {
+        let bases = self.mirrors.get(domain).into_iter().flatten();
+        bases.map(|base| self.remote(base.trim_end_matches('/').to_owned(), None))
+    }
+
+    fn remote(&self, base: String, auth: Option<Auth>) -> Remote {
+        Remote {
+            base,
+            clients: self.clients.clone(),
+            limits: self.limits.clone(),
+            session: Mutex::new(Session::new(auth)),
+        }
+    }
+}
+
+/// The host without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// One registry, with one pull's credentials.
+pub(crate) struct Remote {
+    base: String,
+    clients: Arc<Clients>,
+    limits: Limits,
+    session: Mutex<Session>,
+}
+
+impl Remote {
+    /// `https://host:port`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// GET with the session's credentials. When the registry asks for (other) ones, gets them and asks once more.
+    async fn get(
+        &self,
+        repository: &str,
+        path: &str,
+        accept: &str,
+    ) -> Result<Response, FetchError> {
+        let url = format!("{}/v2/{repository}/{path}", self.base);
+        let client = self.clients.for_url(&url)?;
+        let send = |header: Option<String>| {
+            let mut request = client.get(&url).header(ACCEPT, accept);
+            if let Some(header) = header {
+                request = request.header(http::header::AUTHORIZATION, header);
+            }
+            async { request.send().await.map_err(|error| unreachable(&error)) }
+        };
+        let used = self.session.lock().await.header();
+        let response = send(used.clone()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return self.check(response).await;
+        }
+        let header = {
+            // Held while logging in: blobs fetched side by side wait for one login.
+            let mut session = self.session.lock().await;
+            if session.header() == used {
+                session
+                    .log_in(&self.clients, &self.base, repository, &response)
+                    .await?;
+            }
+            session.header()
+        };
+        self.check(send(header).await?).await
+    }
+
+    /// Sorts the answer's status.
+    async fn check(&self, response: Response) -> Result<Response, FetchError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = format!("{}: {}", self.base, error_text(status, response).await);
+        Err(match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FetchError::Unauthorized(text),
+            StatusCode::NOT_FOUND => FetchError::NotFound(text),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+                FetchError::Unavailable(text)
+            }
+            status if status.is_server_error() => FetchError::Unavailable(text),
+            _ => FetchError::Invalid(text),
+        })
+    }
+}
+
+#[async_trait]
+impl Distribution for Remote {
+    async fn manifest(&self, name: &str, reference: &str) -> Result<Manifest, FetchError> {
+        let accept = MANIFEST_TYPES.join(", ");
+        let response = self
+            .get(name, &format!("manifests/{reference}"), &accept)
+            .await?;
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let media_type = header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let announced = header("docker-content-digest");
+        let bytes = read_bounded(response, self.limits.manifest_bytes).await?;
+        let digest = Digest::of(&bytes);
+        match announced.map(|text| text.parse::<Digest>()) {
+            Some(Ok(announced)) if announced != digest => Err(FetchError::Invalid(format!(
+                "digest mismatch: manifest is {digest}, the registry announced {announced}"
+            ))),
+            _ => Ok(Manifest {
+                bytes,
+                media_type,
+                digest,
+            }),
+        }
+    }
+
+    async fn blob(&self, name: &str, digest: &Digest) -> Result<Blob, FetchError> {
+        let response = self.get(name, &format!("blobs/{digest}"), "*/*").await?;
+        let size = response.content_length();
+        let stream = response
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(|error| std::io::Error::other(causes(&error))));
+        Ok(Blob::Stream {
+            size,
+            stream: stream.boxed(),
+        })
+    }
+}
+
+/// Reads an answer that is held in memory.
+pub(crate) async fn read_bounded(mut response: Response, most: u64) -> Result<Bytes, FetchError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| unreachable(&error))?
+    {
+        if (body.len() + chunk.len()) as u64 > most {
+            return Err(FetchError::TooLarge(format!(
+                "the registry's answer has more than {most} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// What an error answer says: the messages of an OCI error body, else the status alone.
+pub(crate) async fn error_text(status: StatusCode, response: Response) -> String {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        errors: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let body = read_bounded(response, SMALL_BODY_BYTES)
+        .await
+        .unwrap_or_default();
+    let entries = serde_json::from_slice::<Body>(&body)
+        .map(|body| body.errors)
+        .unwrap_or_default();
+    let texts: Vec<String> = entries
+        .iter()
+        .take(3)
+        .map(|entry| {
+            format!("{}: {}", entry.code, entry.message)
+                .chars()
+                .take(300)
+                .collect()
+        })
+        .collect();
+    if texts.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {}", texts.join("; "))
+    }
+}
+
+/// The request did not get through.
+pub(crate) fn unreachable(error: &reqwest::Error) -> FetchError {
+    let text = causes(error);
+    if text.contains("InvalidContentType") {
+        return FetchError::Unavailable(format!(
+            "{text} (the registry speaks plain HTTP: name it among the insecure registries)"
+        ));
+    }
+    FetchError::Unavailable(text)
+}
+
+/// An error with all its causes: the last one is what the user needs.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

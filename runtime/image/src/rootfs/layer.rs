@@ -1,0 +1,302 @@
+//! One layer archive applied to a root filesystem: files, folders, links, and whiteouts.
+//!
+//! The archive is read entry by entry in its raw form. Long names (GNU) and pax headers are put together
+//! here, because their size is the archive's claim and must be limited before it is believed.
+
+use std::collections::HashSet;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use tar::{Archive, Entry, EntryType, PaxExtensions};
+
+use crate::error::FetchError;
+use crate::rootfs::Budget;
+use crate::rootfs::tree::{LastLink, resolve};
+
+/// A file that hides one of the same name, without this prefix, of the layers below.
+const WHITEOUT: &str = ".wh.";
+/// A file that hides everything its folder has in the layers below.
+const OPAQUE: &str = ".wh..wh..opq";
+/// A long name or a pax header.
+const EXTENSION_BYTES: u64 = 1 << 20;
+/// A path, as in the kernel.
+const PATH_MAX: usize = 4096;
+
+/// What extension headers say about the entry that follows them.
+#[derive(Default)]
+struct Extended {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+}
+
+/// Applies an archive to `root`.
+pub(crate) fn apply(
+    archive: &mut dyn Read,
+    root: &Path,
+    budget: &mut Budget<'_>,
+) -> Result<(), FetchError> {
+    let mut archive = Archive::new(archive);
+    let mut changes = Changes {
+        root,
+        made: HashSet::new(),
+    };
+    let mut extended = Extended::default();
+    for entry in archive.entries().map_err(|error| broken(&error))?.raw(true) {
+        let mut entry = entry.map_err(|error| broken(&error))?;
+        budget.entry()?;
+        match entry.header().entry_type() {
+            EntryType::GNULongName => extended.path = Some(long_text(&mut entry)?),
+            EntryType::GNULongLink => extended.link = Some(long_text(&mut entry)?),
+            EntryType::XHeader => read_pax(&mut entry, &mut extended)?,
+            EntryType::XGlobalHeader => {}
+            _ => changes.entry(&mut entry, std::mem::take(&mut extended))?,
+        }
+    }
+    Ok(())
+}
+
+/// The archive itself cannot be read.
+pub(crate) fn broken(error: &io::Error) -> FetchError {
+    FetchError::Invalid(format!("layer cannot be unpacked: {error}"))
+}
+
+fn written(error: &io::Error) -> FetchError {
+    FetchError::storage("unpack layer", error)
+}
+
+/// A step that fails either by what the archive asks for or by what the disk can give.
+fn refused(what: &str, name: &Path, error: &io::Error) -> FetchError {
+    match error.kind() {
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::PermissionDenied => written(error),
+        _ => FetchError::Invalid(format!(
+            "layer has a bad {what} {}: {error}",
+            name.display()
+        )),
+    }
+}
+
+fn extension<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, FetchError> {
+    let mut bytes = Vec::new();
+    let read = entry
+        .by_ref()
+        .take(EXTENSION_BYTES + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(|error| broken(&error))?;
+    if bytes.len() as u64 > EXTENSION_BYTES {
+        return Err(FetchError::TooLarge(
+            "a layer's extension header is over 1 MiB".into(),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn long_text<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, FetchError> {
+    let mut text = extension(entry)?;
+    while text.last() == Some(&0) {
+        text.pop();
+    }
+    Ok(text)
+}
+
+fn read_pax<R: Read>(entry: &mut Entry<'_, R>, extended: &mut Extended) -> Result<(), FetchError> {
+    let bytes = extension(entry)?;
+    for record in PaxExtensions::new(&bytes) {
+        let record = record.map_err(|error| broken(&error))?;
+        let value = record.value_bytes().to_vec();
+        match record.key_bytes() {
+            b"path" => extended.path = Some(value),
+            b"linkpath" => extended.link = Some(value),
+            // A second opinion on a size lets two readers see two archives. It is only needed for files
+            // over 8 GiB, which are over our limit.
+            b"size" => {
+                return Err(FetchError::Invalid("layer overrides a file's size".into()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The effect of one layer.
+struct Changes<'a> {
+    root: &'a Path,
+    /// What this layer made, so that an opaque whiteout spares it.
+    made: HashSet<PathBuf>,
+}
+
+impl Changes<'_> {
+    fn entry<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        extended: Extended,
+    ) -> Result<(), FetchError> {
+        let name = extended
+            .path
+            .unwrap_or_else(|| entry.path_bytes().into_owned());
+        let name = PathBuf::from(std::ffi::OsString::from_vec(name));
+        if name.as_os_str().len() > PATH_MAX || name.as_os_str().as_bytes().contains(&0) {
+            return Err(FetchError::Invalid(
+                "layer has a file name that cannot exist".into(),
+            ));
+        }
+        let Some(place) = self.place(&name)? else {
+            return Ok(());
+        };
+        let base = place
+            .file_name()
+            .and_then(|base| base.to_str())
+            .unwrap_or_default();
+        if base == OPAQUE {
+            return self.hide_lower(place.parent().unwrap_or(self.root));
+        }
+        if let Some(hidden) = base.strip_prefix(WHITEOUT) {
+            return if is_name(hidden) {
+                remove(&place.with_file_name(hidden))
+            } else {
+                Ok(())
+            };
+        }
+        let mode = entry.header().mode().unwrap_or(0o644);
+        match entry.header().entry_type() {
+            EntryType::Directory => make_folder(&place, mode)?,
+            EntryType::Regular | EntryType::Continuous => {
+                make_file(&place, mode, entry.size(), entry)?
+            }
+            kind @ (EntryType::Symlink | EntryType::Link) => {
+                let target = match extended.link {
+                    Some(link) => link,
+                    None => entry.link_name_bytes().unwrap_or_default().into_owned(),
+                };
+                let target = PathBuf::from(std::ffi::OsString::from_vec(target));
+                self.make_link(kind, &place, &target)?;
+            }
+            EntryType::GNUSparse => {
+                return Err(FetchError::Invalid("layer has a sparse file".into()));
+            }
+            // Devices and pipes mean nothing to a Wasm guest and need privileges to make.
+            _ => return Ok(()),
+        }
+        self.made.insert(place);
+        Ok(())
+    }
+
+    /// Where the entry goes; its parent folders are made. None for the root itself.
+    fn place(&mut self, name: &Path) -> Result<Option<PathBuf>, FetchError> {
+        let invalid = |error: io::Error| refused("path", name, &error);
+        let place = resolve(self.root, name, LastLink::Keep).map_err(invalid)?;
+        if place == self.root {
+            return Ok(None);
+        }
+        let parent = place.parent().unwrap_or(self.root);
+        fs::create_dir_all(parent).map_err(invalid)?;
+        // Archives may leave parents out; what this layer implied is this layer's.
+        for folder in parent.ancestors().take_while(|folder| *folder != self.root) {
+            if !self.made.insert(folder.to_owned()) {
+                break;
+            }
+        }
+        Ok(Some(place))
+    }
+
+    /// Removes what `folder` has from lower layers.
+    fn hide_lower(&self, folder: &Path) -> Result<(), FetchError> {
+        for entry in fs::read_dir(folder).map_err(|error| written(&error))? {
+            let path = entry.map_err(|error| written(&error))?.path();
+            if !self.made.contains(&path) {
+                remove(&path)?;
+            } else if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+                self.hide_lower(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make_link(&self, kind: EntryType, place: &Path, target: &Path) -> Result<(), FetchError> {
+        let bytes = target.as_os_str().as_bytes();
+        if bytes.is_empty() || bytes.len() > PATH_MAX || bytes.contains(&0) {
+            return Err(FetchError::Invalid("layer has a link to nothing".into()));
+        }
+        if kind == EntryType::Symlink {
+            remove(place)?;
+            // The text may name anything: whoever follows it must do so inside the root.
+            return symlink(target, place).map_err(|error| written(&error));
+        }
+        let missing = |error: io::Error| refused("hard link to", target, &error);
+        let from = resolve(self.root, target, LastLink::Keep).map_err(missing)?;
+        if from == place {
+            return Ok(());
+        }
+        fs::symlink_metadata(&from).map_err(missing)?;
+        remove(place)?;
+        fs::hard_link(&from, place).map_err(missing)
+    }
+}
+
+/// One component that names something.
+fn is_name(text: &str) -> bool {
+    !matches!(text, "" | "." | "..")
+}
+
+/// Removes a file or a tree; links are not followed. What is not there is fine.
+fn remove(path: &Path) -> Result<(), FetchError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(written(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn make_folder(place: &Path, mode: u32) -> Result<(), FetchError> {
+    let there = fs::symlink_metadata(place).is_ok_and(|found| found.is_dir());
+    if !there {
+        remove(place)?;
+        fs::create_dir(place).map_err(|error| written(&error))?;
+    }
+    // The owner, which is us, must be able to look inside and to clean up.
+    let mode = Permissions::from_mode((mode & 0o777) | 0o700);
+    fs::set_permissions(place, mode).map_err(|error| written(&error))
+}
+
+fn make_file(place: &Path, mode: u32, size: u64, content: &mut dyn Read) -> Result<(), FetchError> {
+    remove(place)?;
+    let mut file = File::create_new(place).map_err(|error| written(&error))?;
+    if copy(content, &mut file)? != size {
+        return Err(FetchError::Invalid(
+            "layer ends in the middle of a file".into(),
+        ));
+    }
+    // No set-id bits: nothing of an image runs as a program of this machine.
+    let mode = Permissions::from_mode((mode & 0o777) | 0o400);
+    file.set_permissions(mode).map_err(|error| written(&error))
+}
+
+/// Copies, telling a bad archive from a bad disk.
+fn copy(from: &mut dyn Read, to: &mut File) -> Result<u64, FetchError> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut copied = 0;
+    loop {
+        let count = from.read(&mut buffer).map_err(|error| broken(&error))?;
+        if count == 0 {
+            return Ok(copied);
+        }
+        copied += count as u64;
+        io::Write::write_all(to, &buffer[..count]).map_err(|error| written(&error))?;
+    }
+}
