@@ -166,3 +166,43 @@ impl Hasher for StableHasher {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::P1_FUNCTIONS;
+
+    fn config() -> EngineConfig {
+        let mut config = EngineConfig::new("unused");
+        config.pool_instances = 1;
+        config
+    }
+
+    #[test]
+    fn one_compiled_file_serves_both_backends() {
+        let pooled = Backend::pooled(&config()).expect("a small pool fits anywhere");
+        let on_demand = Backend::on_demand(&config()).expect("needs no room");
+        assert_eq!(pooled.compatibility(), on_demand.compatibility());
+    }
+
+    #[test]
+    fn what_is_offered_is_linked() {
+        let backend = Backend::on_demand(&config()).expect("needs no room");
+        for function in P1_FUNCTIONS {
+            // A wrong type is told apart from a missing function by the linker's words.
+            let text = format!(
+                r#"(module (import "wasi_snapshot_preview1" "{function}" (func (param f64 f64))))"#
+            );
+            let module = wasmtime::Module::new(&backend.wasm, text).expect("the text is valid");
+            let error = backend
+                .p1
+                .instantiate_pre(&module)
+                .err()
+                .expect("the type is wrong");
+            assert!(
+                format!("{error:#}").contains("incompatible import type"),
+                "{function}: {error:#}"
+            );
+        }
+    }
+}

@@ -71,10 +71,20 @@ impl Drop for Shared {
 }
 
 /// The two requests a container's task listens to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Control {
     pub(crate) terminate: CancellationToken,
     pub(crate) kill: CancellationToken,
+}
+
+impl Control {
+    /// Requests to one container, which is also killed with its engine.
+    pub(crate) fn new(engine: &CancellationToken) -> Self {
+        Control {
+            terminate: CancellationToken::new(),
+            kill: engine.child_token(),
+        }
+    }
 }
 
 impl Container {

@@ -15,6 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Why an engine cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +57,8 @@ pub struct EngineStats {
     pub max_instances: usize,
 }
 
-/// Loads modules and runs them. Clones are handles of the same engine; with the last one, and the last task of a
-/// container that still runs, its threads end and its containers with them.
+/// Loads modules and runs them. Clones are handles of the same engine; dropping the last one ends its containers and
+/// its threads.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -72,12 +73,14 @@ struct Inner {
     instances: Arc<Semaphore>,
     max_instances: usize,
     ticker: Ticker,
+    shutdown: CancellationToken,
     /// `None` only while being dropped.
     runtime: Option<Runtime>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.shutdown.cancel();
         if let Some(runtime) = self.runtime.take() {
             // A runtime must not be waited for inside another; its tasks are dropped at their next pause.
             runtime.shutdown_background();
@@ -123,6 +126,7 @@ impl Engine {
                 instances: Arc::new(Semaphore::new(max_instances)),
                 max_instances,
                 ticker: ticker.map_err(threads)?,
+                shutdown: CancellationToken::new(),
                 runtime: Some(runtime),
                 config,
                 backends,
@@ -175,7 +179,7 @@ impl Engine {
             preopens,
             file_budget: inner.file_budget.clone(),
         });
-        let control = Control::default();
+        let control = Control::new(&inner.shutdown);
         let (addresses, run) = match permit {
             Some(permit) => {
                 let run = command::run(

@@ -5,6 +5,8 @@ mod inspect;
 mod loader;
 
 pub(crate) use cache::private_dir;
+#[cfg(test)]
+pub(crate) use inspect::P1_FUNCTIONS;
 pub(crate) use loader::Loader;
 
 use crate::backend::{Backend, Backends};

@@ -9,10 +9,10 @@ use crate::config::TIME_SLICE;
 use crate::limits::Meter;
 use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::thread::{JoinHandle, Thread};
+use std::thread::Thread;
 use tokio::runtime::{Builder, Runtime};
 
 /// Task polls after which a worker looks at sockets and timers. With every worker busy, a timer is late by at most
@@ -37,10 +37,10 @@ pub(crate) fn guest_runtime(config: &EngineConfig) -> std::io::Result<Runtime> {
         .build()
 }
 
-/// Increments the epochs while guests run.
+/// Increments the epochs while guests run. Its thread ends after it is dropped, once no guest runs any more: the
+/// last ones need ticks to notice that they were cancelled.
 pub(crate) struct Ticker {
     clock: Arc<Clock>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// Counts the guests that are on a processor right now.
@@ -48,7 +48,7 @@ pub(crate) struct Clock {
     running: AtomicU32,
     asleep: AtomicBool,
     stop: AtomicBool,
-    thread: std::sync::OnceLock<Thread>,
+    thread: OnceLock<Thread>,
 }
 
 impl Ticker {
@@ -57,7 +57,7 @@ impl Ticker {
             running: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            thread: std::sync::OnceLock::new(),
+            thread: OnceLock::new(),
         });
         let thread = std::thread::Builder::new()
             .name("sampan-epoch".to_owned())
@@ -65,11 +65,8 @@ impl Ticker {
                 let clock = clock.clone();
                 move || clock.run(tick)
             })?;
-        let _first = clock.thread.set(thread.thread().clone());
-        Ok(Ticker {
-            clock,
-            thread: Some(thread),
-        })
+        clock.thread.get_or_init(|| thread.thread().clone());
+        Ok(Ticker { clock })
     }
 
     pub(crate) fn clock(&self) -> Arc<Clock> {
@@ -80,38 +77,44 @@ impl Ticker {
 impl Drop for Ticker {
     fn drop(&mut self) {
         self.clock.stop.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the epoch ticker panicked");
-            }
-        }
+        self.clock.wake();
     }
 }
 
 impl Clock {
     fn run(&self, tick: impl Fn()) {
-        while !self.stop.load(Ordering::SeqCst) {
-            if self.running.load(Ordering::SeqCst) == 0 {
+        loop {
+            if self.is_idle() {
+                if self.stop.load(Ordering::SeqCst) {
+                    return;
+                }
                 self.asleep.store(true, Ordering::SeqCst);
                 // Looked at again after the flag is up, so that a guest that begins in between is not missed.
-                if self.running.load(Ordering::SeqCst) == 0 && !self.stop.load(Ordering::SeqCst) {
+                if self.is_idle() && !self.stop.load(Ordering::SeqCst) {
                     std::thread::park();
                 }
                 self.asleep.store(false, Ordering::SeqCst);
-                continue;
+            } else {
+                std::thread::park_timeout(TIME_SLICE);
+                tick();
             }
-            std::thread::park_timeout(TIME_SLICE);
-            tick();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.load(Ordering::SeqCst) == 0
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
         }
     }
 
     fn enter(&self) -> Running<'_> {
         self.running.fetch_add(1, Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
+        if self.asleep.load(Ordering::SeqCst) {
+            self.wake();
         }
         Running(self)
     }
@@ -162,4 +165,58 @@ impl<F: Future> Future for Metered<F> {
 fn thread_nanos() -> u64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+    use std::time::{Duration, Instant};
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "this takes too long"
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_ticker_runs_only_while_a_guest_does() {
+        let ticks = Arc::new(AtomicU64::new(0));
+        let count = ticks.clone();
+        let ticker = Ticker::start(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        })
+        .expect("threads can be started");
+        let clock = ticker.clock();
+        wait_until(|| clock.asleep.load(Ordering::SeqCst));
+        assert_eq!(ticks.load(Ordering::SeqCst), 0);
+        let running = clock.enter();
+        wait_until(|| ticks.load(Ordering::SeqCst) > 2);
+        drop(running);
+        wait_until(|| clock.asleep.load(Ordering::SeqCst));
+        let running = clock.enter();
+        let before = ticks.load(Ordering::SeqCst);
+        drop(ticker);
+        wait_until(|| ticks.load(Ordering::SeqCst) > before);
+        drop(running);
+        // The thread holds one clock until it ends, this test the other.
+        wait_until(|| Arc::strong_count(&clock) == 1);
+    }
+
+    #[test]
+    fn guests_time_is_measured() {
+        let ticker = Ticker::start(|| {}).expect("threads can be started");
+        let meter = Arc::new(Meter::new(0));
+        let busy = async {
+            let begun = thread_nanos();
+            while thread_nanos() - begun < 1_000_000 {}
+        };
+        futures::executor::block_on(Metered::new(busy, ticker.clock(), meter.clone()));
+        assert!(meter.cpu_nanos() >= 1_000_000);
+    }
 }

@@ -1,0 +1,14 @@
+//! The engine through its public interface. Misbehaving guests run beside a healthy neighbour that must not notice.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod cache;
+mod command;
+mod ending;
+mod files;
+mod http;
+mod http_limits;
+mod memory;
+mod output;
+mod pool;
+mod support;
