@@ -1,0 +1,109 @@
+//! One container: what was asked for, where it stands, and how the outside sees it.
+
+mod view;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sampan_engine::{Module, Mount};
+use sampan_proto::v1;
+use tokio::sync::watch;
+
+use crate::id::Id;
+use crate::log::ContainerLog;
+use crate::phase::{Phase, Refused};
+
+pub(crate) struct Container {
+    pub(crate) id: Id,
+    pub(crate) sandbox: Id,
+    /// As requested, but without arguments and environment: those are in `launch`.
+    pub(crate) config: v1::ContainerConfig,
+    pub(crate) image_id: String,
+    /// The name people know the image by.
+    pub(crate) image_name: String,
+    pub(crate) created_at: i64,
+    pub(crate) log: Arc<ContainerLog>,
+    /// What it is started with; taken by the one start.
+    launch: Mutex<Option<Launch>>,
+    phase: watch::Sender<Phase>,
+}
+
+/// Everything checked and ready to be started.
+pub(crate) struct Launch {
+    pub(crate) module: Module,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) memory_limit: Option<u64>,
+}
+
+/// What a container is made of.
+pub(crate) struct NewContainer {
+    pub(crate) sandbox: Id,
+    pub(crate) config: v1::ContainerConfig,
+    pub(crate) image_id: String,
+    pub(crate) image_name: String,
+    pub(crate) log: Arc<ContainerLog>,
+    pub(crate) launch: Launch,
+}
+
+impl Container {
+    pub(crate) fn new(new: NewContainer) -> Container {
+        let mut config = new.config;
+        config.envs = Vec::new();
+        config.command = Vec::new();
+        config.args = Vec::new();
+        Container {
+            id: crate::id::new(),
+            sandbox: new.sandbox,
+            config,
+            image_id: new.image_id,
+            image_name: new.image_name,
+            created_at: crate::time::now_nanos(),
+            log: new.log,
+            launch: Mutex::new(Some(new.launch)),
+            phase: watch::channel(Phase::Created).0,
+        }
+    }
+
+    /// What no two containers of a sandbox may share.
+    pub(crate) fn metadata(&self) -> v1::ContainerMetadata {
+        self.config.metadata.clone().unwrap_or_default()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+
+    /// Goes one step on, if the present phase allows it. Called under the lock of the table, which
+    /// makes steps and events one order.
+    pub(crate) fn step(
+        &self,
+        step: impl FnOnce(&Phase) -> Result<Phase, Refused>,
+    ) -> Result<(), Refused> {
+        let next = step(&self.phase.borrow())?;
+        self.phase.send_replace(next);
+        Ok(())
+    }
+
+    pub(crate) fn take_launch(&self) -> Option<Launch> {
+        self.launch.lock().take()
+    }
+
+    /// The phase, once it is not on its way from created to running.
+    pub(crate) async fn settled(&self) -> Phase {
+        self.wait_for(|phase| !phase.is_starting()).await
+    }
+
+    /// Returns when the container has ended.
+    pub(crate) async fn exited(&self) {
+        self.wait_for(Phase::is_exited).await;
+    }
+
+    async fn wait_for(&self, mut condition: impl FnMut(&Phase) -> bool) -> Phase {
+        let mut phase = self.phase.subscribe();
+        let reached = phase.wait_for(|phase| condition(phase)).await;
+        reached.expect("the sender lives as long as self").clone()
+    }
+}

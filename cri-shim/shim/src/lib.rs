@@ -1,0 +1,35 @@
+//! The CRI v1 contract on our own engine, images and network.
+//!
+//! [`Shim`] implements `RuntimeService` and `ImageService` for an agent in the same process. It
+//! owns the state of sandboxes and containers (in memory: guests die with their process), the log
+//! files and the event stream.
+//!
+//! Not here: the unix socket, streaming (exec, attach, port-forward), restarts and back-off (the
+//! agent's), anything of Kubernetes beyond the conventions CRI itself carries.
+
+mod config;
+mod container;
+mod error;
+mod events;
+mod filter;
+mod id;
+mod image_service;
+mod launch;
+mod limits;
+mod log;
+mod mounts;
+mod phase;
+mod pods;
+mod ports;
+mod runtime;
+mod sandbox;
+mod shim;
+mod time;
+
+pub use config::{LogRate, ShimConfig};
+pub use limits::{
+    EVENTS_PER_SUBSCRIBER, MAX_ANNOTATION_BYTES, MAX_ARGUMENT_BYTES, MAX_CONTAINERS_PER_SANDBOX,
+    MAX_EVENT_SUBSCRIBERS, MAX_LABEL_BYTES, MAX_LOG_LINE_BYTES, MAX_MOUNTS, MAX_NAME_BYTES,
+    MAX_PORTS, MAX_SANDBOXES,
+};
+pub use shim::Shim;

@@ -1,0 +1,185 @@
+//! A container's mounts: checked when it is created, turned into the engine's when it starts.
+//!
+//! Linux matters that mean nothing to a guest (propagation, id mappings, SELinux labels) are
+//! accepted and ignored: a guest cannot mount, has no uid and makes no system call.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Component, Path};
+
+use sampan_engine::Mount;
+use sampan_proto::v1;
+
+use crate::limits::MAX_MOUNTS;
+
+/// Why a mount cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MountError {
+    #[error("{0} mounts, at most {MAX_MOUNTS} are allowed")]
+    TooMany(usize),
+    #[error("mount path {0:?} must be absolute and free of '..'")]
+    ContainerPath(String),
+    #[error("{0:?} is mounted twice")]
+    Twice(String),
+    #[error("cannot mount {host_path:?} at {container_path:?}")]
+    HostPath {
+        host_path: String,
+        container_path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "ImageVolumeMountFailed: mounting image {image:?} at {container_path:?} is not supported"
+    )]
+    ImageVolume {
+        image: String,
+        container_path: String,
+    },
+    #[error("RROUnsupported: mount {0:?} cannot be read-only recursively")]
+    RecursiveReadOnly(String),
+}
+
+/// The engine's mounts for a container's. Looks at the host's files: call it where blocking is
+/// allowed.
+pub(crate) fn check(mounts: &[v1::Mount]) -> Result<Vec<Mount>, MountError> {
+    if mounts.len() > MAX_MOUNTS {
+        return Err(MountError::TooMany(mounts.len()));
+    }
+    let mut seen = BTreeSet::new();
+    let mut checked = Vec::with_capacity(mounts.len());
+    for mount in mounts {
+        let guest = guest_path(&mount.container_path)?;
+        if !seen.insert(guest.clone()) {
+            return Err(MountError::Twice(guest));
+        }
+        if let Some(image) = &mount.image {
+            let container_path = mount.container_path.clone();
+            return Err(MountError::ImageVolume {
+                image: image.image.clone(),
+                container_path,
+            });
+        }
+        if mount.recursive_read_only {
+            return Err(MountError::RecursiveReadOnly(guest));
+        }
+        let unusable = |source| MountError::HostPath {
+            host_path: mount.host_path.clone(),
+            container_path: mount.container_path.clone(),
+            source,
+        };
+        // Resolved now: a symbolic link is followed once, by us, and never by the guest.
+        let host = std::fs::canonicalize(&mount.host_path).map_err(unusable)?;
+        let kind = host.metadata().map_err(unusable)?.file_type();
+        if !kind.is_dir() && !kind.is_file() {
+            return Err(unusable(io::Error::other(
+                "neither a folder nor a regular file",
+            )));
+        }
+        checked.push(Mount {
+            host,
+            guest,
+            read_only: mount.readonly,
+        });
+    }
+    Ok(checked)
+}
+
+/// The path without `.`, doubled and trailing slashes.
+fn guest_path(path: &str) -> Result<String, MountError> {
+    let refuse = || MountError::ContainerPath(path.to_string());
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(refuse());
+    }
+    let mut clean = String::with_capacity(path.len());
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(part) => {
+                clean.push('/');
+                clean.push_str(part.to_str().ok_or_else(refuse)?);
+            }
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => return Err(refuse()),
+        }
+    }
+    Ok(if clean.is_empty() {
+        "/".to_string()
+    } else {
+        clean
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(host: &Path, guest: &str) -> v1::Mount {
+        v1::Mount {
+            host_path: host.display().to_string(),
+            container_path: guest.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn folders_and_files_are_resolved() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().canonicalize().expect("it exists");
+        std::fs::write(root.join("file"), "x").expect("written");
+        std::os::unix::fs::symlink(root.join("file"), root.join("link")).expect("linked");
+        let read_only = v1::Mount {
+            readonly: true,
+            ..mount(&root, "/data//./x/")
+        };
+        let mounts = check(&[read_only, mount(&root.join("link"), "/dev/termination-log")])
+            .expect("both exist");
+        let expected = [
+            Mount {
+                host: root.clone(),
+                guest: "/data/x".into(),
+                read_only: true,
+            },
+            Mount {
+                host: root.join("file"),
+                guest: "/dev/termination-log".into(),
+                read_only: false,
+            },
+        ];
+        assert_eq!(mounts, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_mounted_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path();
+        let image = v1::ImageSpec {
+            image: "app:v1".into(),
+            ..Default::default()
+        };
+        let cases = [
+            (vec![mount(&root.join("absent"), "/a")], "No such file"),
+            (vec![mount(Path::new("/dev/null"), "/a")], ""),
+            (vec![mount(root, "a")], "must be absolute"),
+            (vec![mount(root, "/a/../b")], "must be absolute"),
+            (vec![mount(root, "/a"), mount(root, "/a/")], "mounted twice"),
+            (
+                vec![v1::Mount {
+                    recursive_read_only: true,
+                    ..mount(root, "/a")
+                }],
+                "RROUnsupported",
+            ),
+            (
+                vec![v1::Mount {
+                    image: Some(image),
+                    ..mount(root, "/a")
+                }],
+                "ImageVolumeMountFailed",
+            ),
+            (vec![mount(root, "/a"); MAX_MOUNTS + 1], "at most"),
+        ];
+        for (mounts, expected) in cases {
+            let text = crate::error::chain(&check(&mounts).expect_err(expected));
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}

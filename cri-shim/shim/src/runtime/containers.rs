@@ -1,0 +1,246 @@
+//! Creating and showing containers. Everything that can be wrong with a container is found here,
+//! before it is started: its image, its module, its mounts.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use sampan_engine::ModuleSource;
+use sampan_image::{Content, Image};
+use sampan_proto::{Code, CriError, v1};
+
+use super::sandboxes::{check_maps, check_name};
+use crate::container::{Container, Launch, NewContainer};
+use crate::error::{from_load, from_module, unknown_container, unknown_image};
+use crate::id::Id;
+use crate::log::ContainerLog;
+use crate::pods::check_room;
+use crate::sandbox::Sandbox;
+use crate::shim::Shim;
+use crate::{filter, launch, mounts, ports};
+
+/// What is read from disk to create a container.
+struct Prepared {
+    source: ModuleSource,
+    mounts: Vec<sampan_engine::Mount>,
+}
+
+/// What a container takes from its sandbox.
+struct Place {
+    sandbox: Id,
+    hostname: String,
+    log_path: Option<PathBuf>,
+}
+
+impl Place {
+    fn of(sandbox: &Sandbox, log_path: &str) -> Place {
+        Place {
+            sandbox: sandbox.id.clone(),
+            hostname: sandbox.config.hostname.clone(),
+            log_path: sandbox.log_path(log_path),
+        }
+    }
+}
+
+impl Shim {
+    pub(super) async fn create(
+        &self,
+        request: v1::CreateContainerRequest,
+    ) -> Result<String, CriError> {
+        let config = request
+            .config
+            .ok_or_else(|| CriError::invalid_argument("config is missing"))?;
+        check_config(&config)?;
+        let metadata = config.metadata.clone().unwrap_or_default();
+        let place = self.pods.sandbox(&request.pod_sandbox_id, |sandbox| {
+            check_room(sandbox, &metadata).map(|()| Place::of(sandbox, &config.log_path))
+        })??;
+        let asked = config
+            .image
+            .as_ref()
+            .map(|spec| spec.image.as_str())
+            .unwrap_or_default();
+        let image = self.images.get(asked).ok_or_else(|| unknown_image(asked))?;
+        let args = launch::argv(&config, &image);
+        let env = launch::env(&config, &image.config, &place.hostname)?;
+        launch::check_size(&args, &env)?;
+        let ports = ports::listen_ports(&config.annotations)?;
+        let prepared = prepare(image.clone(), args.first().cloned(), config.mounts.clone()).await?;
+        let module = self
+            .engine
+            .load(&prepared.source)
+            .await
+            .map_err(|error| from_load(&error))?;
+        let memory_limit = memory_limit(&config);
+        let container = Arc::new(Container::new(NewContainer {
+            sandbox: place.sandbox,
+            image_id: image.id.clone(),
+            image_name: image_name(&config, &image),
+            log: Arc::new(ContainerLog::new(place.log_path, self.config.log_rate)),
+            launch: Launch {
+                module,
+                args,
+                env,
+                mounts: prepared.mounts,
+                ports,
+                memory_limit,
+            },
+            config,
+        }));
+        self.pods.add_container(container.clone())?;
+        Ok(container.id.to_string())
+    }
+
+    /// The container; NotFound if there is none.
+    pub(super) fn known(&self, id: &str) -> Result<Arc<Container>, CriError> {
+        self.pods.container(id).ok_or_else(|| unknown_container(id))
+    }
+
+    pub(super) fn list(&self, filter: Option<&v1::ContainerFilter>) -> v1::ListContainersResponse {
+        let items = self
+            .pods
+            .containers()
+            .into_iter()
+            .map(|container| container.item());
+        v1::ListContainersResponse {
+            containers: items
+                .filter(|item| filter::container(filter, item))
+                .collect(),
+        }
+    }
+
+    /// Of containers that have not ended; the last figures of others are told by ContainerStats.
+    pub(super) fn list_stats(
+        &self,
+        filter: Option<&v1::ContainerStatsFilter>,
+    ) -> v1::ListContainerStatsResponse {
+        let mountpoint = self.mountpoint();
+        let containers = self.pods.containers();
+        let matching = containers.iter().filter(|container| {
+            !container.phase().is_exited()
+                && filter::stats(
+                    filter,
+                    &container.id,
+                    &container.sandbox,
+                    &container.config.labels,
+                )
+        });
+        v1::ListContainerStatsResponse {
+            stats: matching
+                .map(|container| container.stats(&mountpoint))
+                .collect(),
+        }
+    }
+
+    pub(super) fn reopen_log(&self, id: &str) -> Result<(), CriError> {
+        let container = self.known(id)?;
+        if container.phase().guest().is_none() {
+            return Err(CriError::failed_precondition(format!(
+                "container {} is not running",
+                container.id
+            )));
+        }
+        container
+            .log
+            .reopen()
+            .map_err(|error| CriError::internal(format!("cannot reopen the log: {error}")))
+    }
+}
+
+/// The parts that read files, off the async threads.
+async fn prepare(
+    image: Arc<Image>,
+    arg0: Option<String>,
+    mounts: Vec<v1::Mount>,
+) -> Result<Prepared, CriError> {
+    let work = tokio::task::spawn_blocking(move || {
+        let module = image
+            .module(arg0.as_deref())
+            .map_err(|error| from_module(&error))?;
+        let mut mounts = mounts::check(&mounts)?;
+        add_root(&image, &mut mounts);
+        let source = ModuleSource {
+            digest: module.digest,
+            path: module.path,
+        };
+        Ok(Prepared { source, mounts })
+    });
+    work.await
+        .map_err(|_| CriError::new(Code::Unavailable, "the runtime is shutting down"))?
+}
+
+/// A root filesystem is shared by all containers of its image, so it is read-only.
+fn add_root(image: &Image, mounts: &mut Vec<sampan_engine::Mount>) {
+    if let Content::Rootfs { dir } = &image.content
+        && !mounts.iter().any(|mount| mount.guest == "/")
+    {
+        mounts.push(sampan_engine::Mount {
+            host: dir.clone(),
+            guest: "/".to_string(),
+            read_only: true,
+        });
+    }
+}
+
+/// As the pod names it, or else as the image is known.
+fn image_name(config: &v1::ContainerConfig, image: &Image) -> String {
+    let spec = config.image.clone().unwrap_or_default();
+    let known = || {
+        image
+            .repo_tags
+            .first()
+            .or(image.repo_digests.first())
+            .cloned()
+    };
+    match spec.user_specified_image.is_empty() {
+        false => spec.user_specified_image,
+        true => known().unwrap_or(spec.image),
+    }
+}
+
+/// Zero and below mean none.
+fn memory_limit(config: &v1::ContainerConfig) -> Option<u64> {
+    let resources = config.linux.as_ref()?.resources.as_ref()?;
+    u64::try_from(resources.memory_limit_in_bytes)
+        .ok()
+        .filter(|&limit| limit > 0)
+}
+
+fn check_config(config: &v1::ContainerConfig) -> Result<(), CriError> {
+    let metadata = config
+        .metadata
+        .as_ref()
+        .filter(|metadata| !metadata.name.is_empty());
+    let metadata =
+        metadata.ok_or_else(|| CriError::invalid_argument("config.metadata.name is missing"))?;
+    check_name(&metadata.name)?;
+    check_maps(&config.labels, &config.annotations)?;
+    check_log_path(&config.log_path)?;
+    let context = config
+        .linux
+        .as_ref()
+        .and_then(|linux| linux.security_context.as_ref());
+    let group_alone = context.is_some_and(|context| {
+        context.run_as_group.is_some()
+            && context.run_as_user.is_none()
+            && context.run_as_username.is_empty()
+    });
+    if group_alone {
+        return Err(CriError::invalid_argument(
+            "run_as_group is set without run_as_user or run_as_username",
+        ));
+    }
+    Ok(())
+}
+
+/// A log stays below its sandbox's log folder.
+fn check_log_path(path: &str) -> Result<(), CriError> {
+    let below = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    match below && !path.contains('\0') {
+        true => Ok(()),
+        false => Err(CriError::invalid_argument(format!(
+            "log_path {path:?} must be relative and free of '..'"
+        ))),
+    }
+}

@@ -1,0 +1,170 @@
+//! Starting a container, and the task that sees it through to its end.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use sampan_engine::{ContainerSpec, Engine, Module};
+use sampan_proto::v1::ContainerEventType;
+use sampan_proto::{Code, CriError};
+use tokio::sync::oneshot;
+
+use crate::container::{Container, Launch};
+use crate::error::{chain, from_start};
+use crate::log::{LogSink, Stream};
+use crate::pods::Pods;
+use crate::sandbox::Network;
+use crate::shim::Shim;
+use crate::time::now_nanos;
+
+impl Shim {
+    /// Returns when the guest runs (an HTTP handler: listens) and its log file exists.
+    pub(super) async fn start(&self, id: &str) -> Result<(), CriError> {
+        let container = self.known(id)?;
+        let network = self.pods.begin_start(&container)?;
+        let launch = container
+            .take_launch()
+            .expect("only the one step out of Created takes it");
+        let (module, spec) = self.spec(&container, launch, network);
+        let (tell, told) = oneshot::channel();
+        // A task of its own, so that a caller who gives up does not leave a container half started.
+        let life = Life {
+            pods: self.pods.clone(),
+            container,
+            engine: self.engine.clone(),
+        };
+        self.tasks.spawn(life.run(module, spec, tell));
+        told.await
+            .map_err(|_| CriError::new(Code::Unavailable, "the runtime is shutting down"))?
+    }
+
+    fn spec(
+        &self,
+        container: &Container,
+        launch: Launch,
+        network: Network,
+    ) -> (Module, ContainerSpec) {
+        let Launch {
+            module,
+            args,
+            env,
+            mounts,
+            ports,
+            memory_limit,
+        } = launch;
+        let stderr = if container.config.tty {
+            Stream::Stdout
+        } else {
+            Stream::Stderr
+        };
+        let name = format!("{}/{}", container.metadata().name, container.id);
+        let stdout = LogSink::new(&container.log, Stream::Stdout);
+        let mut spec = ContainerSpec::new(name, stdout, LogSink::new(&container.log, stderr));
+        spec.args = args;
+        spec.env = env;
+        spec.mounts = mounts;
+        spec.memory_limit = memory_limit;
+        spec.max_open_files = self.config.max_open_files;
+        spec.http = self.config.http.clone();
+        spec.listen = listen(network, &ports);
+        (module, spec)
+    }
+}
+
+fn listen(network: Network, ports: &[u16]) -> Vec<SocketAddr> {
+    let address = match network {
+        Network::Pod(address) => IpAddr::V4(address),
+        Network::Host => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        // A stopped sandbox starts nothing.
+        Network::Released => return Vec::new(),
+    };
+    ports
+        .iter()
+        .map(|&port| SocketAddr::new(address, port))
+        .collect()
+}
+
+/// One container from its start to its end.
+struct Life {
+    pods: Arc<Pods>,
+    container: Arc<Container>,
+    engine: Engine,
+}
+
+impl Life {
+    async fn run(
+        self,
+        module: Module,
+        spec: ContainerSpec,
+        tell: oneshot::Sender<Result<(), CriError>>,
+    ) {
+        let Life {
+            pods,
+            container,
+            engine,
+        } = self;
+        let guest = match launch(&engine, &container, &module, spec).await {
+            Ok(guest) => guest,
+            Err(error) => {
+                container.log.finish();
+                let message = error.message.clone();
+                let failed = pods.step(
+                    &container,
+                    ContainerEventType::ContainerStoppedEvent,
+                    |phase| phase.fail(now_nanos(), message),
+                );
+                debug_assert!(
+                    failed.is_ok(),
+                    "only this task takes a container out of Starting"
+                );
+                // The caller may have given up; the container's status tells it too.
+                let _unheard = tell.send(Err(error));
+                return;
+            }
+        };
+        // Loaded code and handles are the guest's now: nothing here may keep them for its lifetime.
+        drop((module, engine));
+        let running = pods.step(
+            &container,
+            ContainerEventType::ContainerStartedEvent,
+            |phase| phase.run(now_nanos(), guest.clone()),
+        );
+        debug_assert!(
+            running.is_ok(),
+            "only this task takes a container out of Starting"
+        );
+        let _unheard = tell.send(Ok(()));
+
+        let exit = guest.wait().await;
+        // The last lines are in the file before anyone can see that the container ended.
+        let lost = container.log.finish();
+        let exited = pods.step(
+            &container,
+            ContainerEventType::ContainerStoppedEvent,
+            |phase| phase.exit(now_nanos(), exit, lost),
+        );
+        debug_assert!(
+            exited.is_ok(),
+            "only this task takes a container out of Running"
+        );
+    }
+}
+
+async fn launch(
+    engine: &Engine,
+    container: &Container,
+    module: &Module,
+    spec: ContainerSpec,
+) -> Result<sampan_engine::Container, CriError> {
+    container.log.open().map_err(|error| {
+        let path = container
+            .log
+            .path()
+            .unwrap_or(std::path::Path::new(""))
+            .display();
+        CriError::internal(format!("cannot open log file {path}: {}", chain(&error)))
+    })?;
+    engine
+        .start(module, spec)
+        .await
+        .map_err(|error| from_start(&error))
+}

@@ -1,0 +1,11 @@
+//! The shim through its two traits, with real engine, image store and network, and guests of a few
+//! lines of .wat each.
+
+mod failures;
+mod http;
+mod images;
+mod lifecycle;
+mod listing;
+mod logs;
+mod sandboxes;
+mod support;
