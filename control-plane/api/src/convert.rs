@@ -21,13 +21,19 @@ const RENAMED: [(&str, &str); 7] = [
 
 /// An event as `to_api_version` writes it. Events already in that version stay as they are.
 pub fn event(value: &Value, to_api_version: &str) -> Value {
-    let Some(fields) = value.as_object() else { return value.clone() };
+    let Some(fields) = value.as_object() else {
+        return value.clone();
+    };
     let rename = |name: &str| -> Option<&'static str> {
         let pair = RENAMED.iter().find(|(core, new)| match to_api_version {
             CORE_EVENT => *new == name,
             _ => *core == name,
         })?;
-        Some(if to_api_version == CORE_EVENT { pair.0 } else { pair.1 })
+        Some(if to_api_version == CORE_EVENT {
+            pair.0
+        } else {
+            pair.1
+        })
     };
     let mut converted = Map::with_capacity(fields.len());
     for (name, field) in fields {

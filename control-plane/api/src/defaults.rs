@@ -1,1 +1,122 @@
-//! The defaults rules of the API.
+//! Defaults: what a real API server writes into an object beyond what the client said.
+//!
+//! Three moments, three functions. [`apply`] runs on every object that is decoded, before anything
+//! else looks at it. [`prepare_create`], [`prepare_update`] and [`prepare_status_update`] enforce
+//! who owns which part of an object (the spec's writers never touch the status, and the reverse).
+//! [`admission_pod`] adds what upstream's default admission plugins add to a new pod.
+//!
+//! Not here: names, uids, timestamps and allocated addresses, which are the server's, and quotas.
+
+mod admission;
+mod container;
+mod pod;
+mod prepare;
+mod qos;
+mod service;
+mod volume;
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::object::{self, get, items_mut, set, text};
+use crate::resource::Resource;
+
+pub use admission::admission_pod;
+pub use prepare::{prepare_create, prepare_status_update, prepare_update};
+pub use qos::qos_class;
+
+/// The label by which a namespace can be selected by name.
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Fills in the defaults of the kind. Doing it twice changes nothing more.
+pub fn apply(resource: &Resource, value: &mut Value) {
+    match (resource.group, resource.kind) {
+        ("", "Pod") => pod::apply(value),
+        ("", "Service") => service::apply(value),
+        ("", "Secret") => secret(value),
+        ("", "Namespace") => namespace(value),
+        ("", "Node") => node(value),
+        _ => {}
+    }
+}
+
+/// `stringData` is a convenience for writers: it ends up in `data`, and wins over it.
+fn secret(value: &mut Value) {
+    default_text(value, "type", "Opaque");
+    let Some(Value::Object(plain)) = object::remove(value, "stringData") else {
+        return;
+    };
+    for (key, text) in plain {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_str().unwrap_or(""));
+        if get(value, "data").is_none() {
+            set(value, "data", serde_json::Map::new());
+        }
+        if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut) {
+            data.insert(key, encoded.into());
+        }
+    }
+}
+
+fn namespace(value: &mut Value) {
+    let name = object::name(value).to_owned();
+    if name.is_empty() {
+        return;
+    }
+    if object::labels(value).is_none() {
+        set(value, "metadata.labels", serde_json::Map::new());
+    }
+    let labels = value
+        .pointer_mut("/metadata/labels")
+        .and_then(Value::as_object_mut);
+    if let Some(labels) = labels {
+        labels.insert(NAMESPACE_NAME_LABEL.to_owned(), name.into());
+    }
+}
+
+fn node(value: &mut Value) {
+    if let Some(capacity) = get(value, "status.capacity").cloned() {
+        object::set_default(value, "status.allocatable", capacity);
+    }
+    // The singular field is the first of the plural one, whichever the client set.
+    let single = text(value, "spec.podCIDR").to_owned();
+    let first = object::items(value, "spec.podCIDRs")
+        .first()
+        .and_then(Value::as_str);
+    match (single.is_empty(), first.map(str::to_owned)) {
+        (true, Some(first)) => set(value, "spec.podCIDR", first),
+        (false, None) => set(value, "spec.podCIDRs", vec![single]),
+        _ => {}
+    }
+}
+
+/// Sets a string that is absent or empty: in Go's types the two are the same.
+fn default_text(value: &mut Value, path: &str, default: &str) {
+    if text(value, path).is_empty() {
+        set(value, path, default);
+    }
+}
+
+/// Sets a number that is absent or zero, for fields that are not pointers in Go's types.
+fn default_number(value: &mut Value, path: &str, default: i64) {
+    if object::int(value, path).unwrap_or(0) == 0 {
+        set(value, path, default);
+    }
+}
+
+/// Runs `fill` on each object of the list at `path`.
+fn each(value: &mut Value, path: &str, fill: impl Fn(&mut Value)) {
+    items_mut(value, path)
+        .iter_mut()
+        .filter(|item| item.is_object())
+        .for_each(fill);
+}
+
+/// Runs `fill` on the object at `path`, when there is one.
+fn within(value: &mut Value, path: &str, fill: impl Fn(&mut Value)) {
+    if let Some(inner) = object::get_mut(value, path).filter(|inner| inner.is_object()) {
+        fill(inner);
+    }
+}
+
+#[cfg(test)]
+mod tests;

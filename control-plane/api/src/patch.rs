@@ -65,7 +65,9 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
     let mut copied = 0;
     for operation in operations.0 {
         if let PatchOperation::Copy(copy) = &operation {
-            copied += patched.pointer(copy.from.as_str()).map_or(0, |from| from.to_string().len());
+            copied += patched
+                .pointer(copy.from.as_str())
+                .map_or(0, |from| from.to_string().len());
             if copied > MAX_COPIED_BYTES {
                 return Err(PatchError::TooLarge(format!(
                     "the copies of a JSON patch may add {MAX_COPIED_BYTES} bytes"
@@ -129,8 +131,9 @@ mod tests {
         let many = vec![json!({"op": "test", "path": "/a", "value": 1}); 10_001];
         check(Value::Array(many), 413);
         // Each step doubles the object; the limit ends it long before memory does.
-        let double: Vec<Value> =
-            (0..60).map(|at| json!({"op": "copy", "from": "", "path": format!("/a/c{at}")})).collect();
+        let double: Vec<Value> = (0..60)
+            .map(|at| json!({"op": "copy", "from": "", "path": format!("/a/c{at}")}))
+            .collect();
         check(Value::Array(double), 413);
     }
 
@@ -138,7 +141,10 @@ mod tests {
     fn merge_patches() {
         let original = json!({"a": {"b": 1, "c": 2}, "l": [1]});
         let patch = json!({"a": {"b": null, "d": 3}, "l": [2]});
-        assert_eq!(merge_patch(&original, &patch), json!({"a": {"c": 2, "d": 3}, "l": [2]}));
+        assert_eq!(
+            merge_patch(&original, &patch),
+            json!({"a": {"c": 2, "d": 3}, "l": [2]})
+        );
     }
 
     proptest! {

@@ -1,1 +1,98 @@
-//! The validate rules of the API.
+//! Validation: what is refused, with upstream's field paths, wording and causes.
+//!
+//! It expects objects that were decoded (types are right) and defaulted, and looks at what clients
+//! and conformance tests can observe. It is not upstream's whole catalogue: rules about fields that
+//! nothing here acts on (storage vendors, Windows, devices) are absent.
+
+mod config;
+mod event;
+mod lease;
+mod metadata;
+mod namespace;
+mod node;
+mod path;
+mod pod;
+mod runtime_class;
+mod semantic;
+mod service;
+
+use serde_json::Value;
+
+use crate::resource::Resource;
+use crate::status::FieldError;
+
+/// What an update may not change once it is set.
+const IMMUTABLE: &str = "field is immutable";
+
+/// What is wrong with a new object. The name must be generated already.
+pub fn create(resource: &Resource, value: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    metadata::create(resource, value, &mut errors);
+    match (resource.group, resource.kind) {
+        ("", "Pod") => pod::create(value, &mut errors),
+        ("", "ConfigMap") => config::config_map(value, &mut errors),
+        ("", "Secret") => config::secret(value, &mut errors),
+        ("", "Service") => service::create(value, &mut errors),
+        ("", "Node") => node::create(value, &mut errors),
+        ("", "Namespace") => namespace::create(value, &mut errors),
+        ("", "Event") => event::core(value, &mut errors),
+        ("events.k8s.io", "Event") => event::create(value, &mut errors),
+        ("coordination.k8s.io", "Lease") => lease::create(value, &mut errors),
+        ("node.k8s.io", "RuntimeClass") => runtime_class::create(value, &mut errors),
+        ("", "Binding") => binding(value, &mut errors),
+        _ => {}
+    }
+    errors
+}
+
+/// What is wrong with turning `old` into `new`.
+pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    metadata::update(resource, new, old, &mut errors);
+    match (resource.group, resource.kind) {
+        ("", "Pod") => pod::update(new, old, &mut errors),
+        ("", "ConfigMap") => config::config_map_update(new, old, &mut errors),
+        ("", "Secret") => config::secret_update(new, old, &mut errors),
+        ("", "Service") => service::update(new, old, &mut errors),
+        ("", "Node") => node::update(new, old, &mut errors),
+        ("", "Namespace") => namespace::create(new, &mut errors),
+        ("", "Event") => event::core(new, &mut errors),
+        ("events.k8s.io", "Event") => event::update(new, old, &mut errors),
+        ("coordination.k8s.io", "Lease") => lease::create(new, &mut errors),
+        ("node.k8s.io", "RuntimeClass") => runtime_class::update(new, old, &mut errors),
+        _ => {}
+    }
+    errors
+}
+
+/// What is wrong with a write to the `status` subresource.
+pub fn status_update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    metadata::update(resource, new, old, &mut errors);
+    match (resource.group, resource.kind) {
+        ("", "Pod") => pod::status_update(new, old, &mut errors),
+        ("", "Service") => service::status_update(new, &mut errors),
+        ("", "Node") => node::update(new, old, &mut errors),
+        ("", "Namespace") => namespace::status_update(new, &mut errors),
+        _ => {}
+    }
+    errors
+}
+
+/// A binding names a node.
+fn binding(value: &Value, out: &mut Vec<FieldError>) {
+    let kind = crate::object::text(value, "target.kind");
+    if !kind.is_empty() && kind != "Node" {
+        out.push(FieldError::not_supported(
+            "target.kind",
+            kind,
+            &["Node", "<empty>"],
+        ));
+    }
+    if crate::object::is_empty(value, "target.name") {
+        out.push(FieldError::required("target.name", ""));
+    }
+}
+
+#[cfg(test)]
+mod tests;

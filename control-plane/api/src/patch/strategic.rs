@@ -93,7 +93,11 @@ fn merge_list_field(
     patch: Vec<Value>,
     rules: &ListRules,
 ) -> Result<Vec<Value>, PatchError> {
-    if rules.merges { lists::merge(original, patch, rules) } else { Ok(patch) }
+    if rules.merges {
+        lists::merge(original, patch, rules)
+    } else {
+        Ok(patch)
+    }
 }
 
 /// `$deleteFromPrimitiveList/field`: removes scalars from the list, whatever its strategy.
@@ -117,7 +121,9 @@ fn delete_scalars(
 
 /// `$retainKeys`: clears every field that is not listed; the patch may only hold listed fields.
 fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<(), PatchError> {
-    let Some(directive) = patch.shift_remove(RETAIN_KEYS) else { return Ok(()) };
+    let Some(directive) = patch.shift_remove(RETAIN_KEYS) else {
+        return Ok(());
+    };
     let malformed = || PatchError::Malformed("invalid patch format of retainKeys".to_owned());
     let retained = directive.as_array().ok_or_else(malformed)?;
     let listed = |key: &str| retained.iter().any(|one| one.as_str() == Some(key));
@@ -135,7 +141,11 @@ fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<(), PatchErr
 fn strip_prefix<'a>(key: &'a str, prefix: &str) -> Option<Result<&'a str, PatchError>> {
     let rest = key.strip_prefix(prefix)?;
     Some(rest.strip_prefix('/').ok_or_else(|| {
-        let list = if prefix == DELETE_PREFIX { "primitive" } else { "setElementOrder" };
+        let list = if prefix == DELETE_PREFIX {
+            "primitive"
+        } else {
+            "setElementOrder"
+        };
         PatchError::Malformed(format!("invalid patch format of {list} list"))
     }))
 }
@@ -149,9 +159,9 @@ fn without_directives(value: Value) -> Option<Value> {
             let kept = kept.filter_map(|(key, value)| Some((key, without_directives(value)?)));
             Some(Value::Object(kept.collect()))
         }
-        Value::Array(items) => {
-            Some(Value::Array(items.into_iter().filter_map(without_directives).collect()))
-        }
+        Value::Array(items) => Some(Value::Array(
+            items.into_iter().filter_map(without_directives).collect(),
+        )),
         scalar => Some(scalar),
     }
 }
@@ -161,7 +171,10 @@ fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let kept = map.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(kept.map(|(key, value)| (key, without_nulls(value))).collect())
+            Value::Object(
+                kept.map(|(key, value)| (key, without_nulls(value)))
+                    .collect(),
+            )
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         scalar => scalar,
@@ -169,13 +182,17 @@ fn without_nulls(value: Value) -> Value {
 }
 
 fn unknown_directive(directive: &Value, map: &Object) -> PatchError {
-    let directive = directive.as_str().map_or_else(|| directive.to_string(), str::to_owned);
+    let directive = directive
+        .as_str()
+        .map_or_else(|| directive.to_string(), str::to_owned);
     let map = Value::Object(map.clone());
     PatchError::Unclassified(format!("unknown patch type: {directive} in map: {map}"))
 }
 
 fn no_merge_key(map: &Value, key: &str) -> PatchError {
-    PatchError::Unclassified(format!("map: {map} does not contain declared merge key: {key}"))
+    PatchError::Unclassified(format!(
+        "map: {map} does not contain declared merge key: {key}"
+    ))
 }
 
 #[cfg(test)]

@@ -103,7 +103,11 @@ fn apply_item_directives(
             }
         }
     }
-    Ok(if replace { (rest, Vec::new()) } else { (original, rest) })
+    Ok(if replace {
+        (rest, Vec::new())
+    } else {
+        (original, rest)
+    })
 }
 
 /// Where the item with that merge key is.

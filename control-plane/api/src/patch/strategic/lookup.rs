@@ -24,7 +24,9 @@ pub(super) struct ListRules {
 
 impl Lookup {
     pub(super) fn of_type(name: &str) -> Lookup {
-        schemas().by_name(name).map_or(Lookup::Unknown, Lookup::Type)
+        schemas()
+            .by_name(name)
+            .map_or(Lookup::Unknown, Lookup::Type)
     }
 
     fn of_shape(shape: &Shape) -> Lookup {
@@ -49,13 +51,25 @@ impl Lookup {
 
     /// The rules of a field that holds a list.
     pub(super) fn list(&self, name: &str) -> ListRules {
-        let replaced = ListRules { merges: false, key: None, item: Lookup::Unknown };
-        let Lookup::Type(id) = self else { return replaced };
-        let Some(field) = schemas().get(*id).field(name) else { return replaced };
+        let replaced = ListRules {
+            merges: false,
+            key: None,
+            item: Lookup::Unknown,
+        };
+        let Lookup::Type(id) = self else {
+            return replaced;
+        };
+        let Some(field) = schemas().get(*id).field(name) else {
+            return replaced;
+        };
         let item = match &field.shape {
             Shape::List(item) => Lookup::of_shape(item),
             _ => Lookup::Unknown,
         };
-        ListRules { merges: field.patch_merge, key: field.patch_merge_key.clone(), item }
+        ListRules {
+            merges: field.patch_merge,
+            key: field.patch_merge_key.clone(),
+            item,
+        }
     }
 }

@@ -15,11 +15,16 @@ pub(super) fn apply_element_orders(
     patch: &mut Object,
     lookup: &Lookup,
 ) -> Result<(), PatchError> {
-    let directives: Vec<String> =
-        patch.keys().filter(|key| key.starts_with(ORDER_PREFIX)).cloned().collect();
+    let directives: Vec<String> = patch
+        .keys()
+        .filter(|key| key.starts_with(ORDER_PREFIX))
+        .cloned()
+        .collect();
     for directive in directives {
         let order = patch.shift_remove(&directive).unwrap_or_default();
-        let Some(field) = strip_prefix(&directive, ORDER_PREFIX) else { continue };
+        let Some(field) = strip_prefix(&directive, ORDER_PREFIX) else {
+            continue;
+        };
         let field = field?;
         let order = into_list(order)?;
         let old = original.get(field).filter(|old| !old.is_null()).cloned();
@@ -61,8 +66,9 @@ pub(super) fn arrange(
             return Err(no_merge_key(item, key));
         }
     }
-    let (mut from_patch, mut from_server): (Vec<Value>, Vec<Value>) =
-        merged.into_iter().partition(|item| index(named, item, key).is_some());
+    let (mut from_patch, mut from_server): (Vec<Value>, Vec<Value>) = merged
+        .into_iter()
+        .partition(|item| index(named, item, key).is_some());
     from_patch.sort_by_key(|item| index(order, item, key));
     from_server.sort_by_key(|item| index(server, item, key).unwrap_or(usize::MAX));
     Ok(interleave(from_server, from_patch, server, key))
@@ -109,7 +115,10 @@ fn check_against_order(
     }
     let mut places = order.iter();
     let directive = |item: &&Value| item.get(PATCH).is_some();
-    for item in patch.iter().filter(|item| key.is_none() || !directive(item)) {
+    for item in patch
+        .iter()
+        .filter(|item| key.is_none() || !directive(item))
+    {
         if let Some(key) = key
             && item.get(key).is_none()
         {

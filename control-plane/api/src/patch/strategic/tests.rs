@@ -24,7 +24,11 @@ fn maps_and_scalars() {
         json!({"metadata": {"labels": {"a": null, "c": "3"}}, "spec": {"nodeName": null}}),
         json!({"metadata": {"labels": {"b": "2", "c": "3"}}, "spec": {}}),
     );
-    check(json!({}), json!({"spec": {"a": null, "b": {"c": null}}}), json!({"spec": {"b": {}}}));
+    check(
+        json!({}),
+        json!({"spec": {"a": null, "b": {"c": null}}}),
+        json!({"spec": {"b": {}}}),
+    );
     check(
         json!({"metadata": {"labels": {"a": "1"}}}),
         json!({"metadata": {"labels": {"$patch": "replace", "b": "2"}}}),
@@ -61,13 +65,19 @@ fn keyed_lists() {
         pod(json!([{"name": "c"}])),
     );
     check(
-        pod(json!([{"name": "a", "ports": [{"containerPort": 80, "name": "x"}],
-            "env": [{"name": "A", "value": "1"}], "args": ["x", "y"]}])),
-        pod(json!([{"name": "a", "ports": [{"containerPort": 80, "name": "y"},
-            {"containerPort": 81}], "env": [{"name": "B", "value": "2"}], "args": ["z"]}])),
-        pod(json!([{"name": "a", "ports": [{"containerPort": 80, "name": "y"},
+        pod(
+            json!([{"name": "a", "ports": [{"containerPort": 80, "name": "x"}],
+            "env": [{"name": "A", "value": "1"}], "args": ["x", "y"]}]),
+        ),
+        pod(
+            json!([{"name": "a", "ports": [{"containerPort": 80, "name": "y"},
+            {"containerPort": 81}], "env": [{"name": "B", "value": "2"}], "args": ["z"]}]),
+        ),
+        pod(
+            json!([{"name": "a", "ports": [{"containerPort": 80, "name": "y"},
             {"containerPort": 81}], "env": [{"name": "B", "value": "2"},
-            {"name": "A", "value": "1"}], "args": ["z"]}])),
+            {"name": "A", "value": "1"}], "args": ["z"]}]),
+        ),
     );
 }
 
@@ -110,13 +120,17 @@ fn retained_keys() {
     let volumes = |volume: Value| json!({"spec": {"volumes": [volume]}});
     check(
         volumes(json!({"name": "v", "emptyDir": {}})),
-        volumes(json!({"name": "v", "$retainKeys": ["name", "hostPath"], "hostPath": {"path": "/"}})),
+        volumes(
+            json!({"name": "v", "$retainKeys": ["name", "hostPath"], "hostPath": {"path": "/"}}),
+        ),
         volumes(json!({"name": "v", "hostPath": {"path": "/"}})),
     );
     let bad = volumes(json!({"name": "v", "$retainKeys": ["name"], "hostPath": {"path": "/"}}));
     let original = volumes(json!({"name": "v", "emptyDir": {}}));
     let error = strategic(&original, &bad, POD).expect_err("hostPath is not retained");
-    assert!(matches!(&error, PatchError::Malformed(why) if why == "invalid patch format of retainKeys"));
+    assert!(
+        matches!(&error, PatchError::Malformed(why) if why == "invalid patch format of retainKeys")
+    );
 }
 
 #[test]
@@ -128,10 +142,22 @@ fn refusals() {
     let containers = pod(json!([{"name": "a"}]));
     check(containers.clone(), json!([]), 400);
     check(containers.clone(), pod(json!([{"image": "x"}])), 500);
-    check(containers.clone(), pod(json!([{"name": "a", "$patch": "frob"}])), 500);
+    check(
+        containers.clone(),
+        pod(json!([{"name": "a", "$patch": "frob"}])),
+        500,
+    );
     check(containers.clone(), pod(json!([["a"]])), 422);
-    check(containers.clone(), json!({"spec": {"$patch": "merge"}}), 500);
-    check(containers, json!({"spec": {"$deleteFromPrimitiveList": ["a"]}}), 400);
+    check(
+        containers.clone(),
+        json!({"spec": {"$patch": "merge"}}),
+        500,
+    );
+    check(
+        containers,
+        json!({"spec": {"$deleteFromPrimitiveList": ["a"]}}),
+        400,
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

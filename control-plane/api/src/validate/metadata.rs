@@ -1,0 +1,200 @@
+//! The metadata of every kind.
+
+use serde_json::Value;
+
+use crate::names;
+use crate::object::{self, get, text};
+use crate::resource::Resource;
+use crate::status::FieldError;
+
+use super::IMMUTABLE;
+use super::path::{self, Path, Rule, invalid};
+
+/// Most bytes of all annotations of an object together.
+pub(super) const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
+
+/// Metadata that only the server writes and no update changes.
+const FIXED: [&str; 6] = [
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+];
+
+pub(super) fn create(resource: &Resource, value: &Value, out: &mut Vec<FieldError>) {
+    let path = Path::new("metadata");
+    let rule = name_rule(resource);
+    let prefix = object::generate_name(value);
+    if !prefix.is_empty() {
+        invalid(
+            out,
+            &path.child("generateName"),
+            prefix,
+            names::as_prefix(prefix, rule),
+        );
+    }
+    match object::name(value) {
+        "" => {
+            let why = "name or generateName is required";
+            out.push(FieldError::required(path.child("name"), why));
+        }
+        name => invalid(out, &path.child("name"), name, rule(name)),
+    }
+    let namespace = object::namespace(value);
+    match (resource.namespaced, namespace) {
+        (true, "") => out.push(FieldError::required(path.child("namespace"), "")),
+        (true, _) => {
+            invalid(
+                out,
+                &path.child("namespace"),
+                namespace,
+                names::dns1123_label(namespace),
+            );
+        }
+        (false, "") => {}
+        (false, _) => {
+            out.push(FieldError::forbidden(
+                path.child("namespace"),
+                "not allowed on this type",
+            ));
+        }
+    }
+    common(value, &path, out);
+    finalizers(value, &path.child("finalizers"), out);
+}
+
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+    let path = Path::new("metadata");
+    if object::deletion_timestamp(old).is_some() {
+        let added: Vec<&str> = object::finalizers(new)
+            .filter(|one| !object::finalizers(old).any(|old| old == *one))
+            .collect();
+        if !added.is_empty() {
+            let why = format!(
+                "no new finalizers can be added if the object is being deleted, found new \
+                 finalizers []string{{{}}}",
+                added
+                    .iter()
+                    .map(|one| format!("{one:?}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+            out.push(FieldError::forbidden(path.child("finalizers"), why));
+        }
+    }
+    if !resource.unconditional_update && object::resource_version(new).is_empty() {
+        let why = "must be specified for an update";
+        out.push(FieldError::invalid(path.child("resourceVersion"), 0, why));
+    }
+    for field in FIXED {
+        let at = format!("metadata.{field}");
+        // What the client left out, the server keeps.
+        if let Some(value) = get(new, &at)
+            && get(old, &at) != Some(value)
+        {
+            out.push(FieldError::invalid(
+                path.child(field),
+                value.clone(),
+                IMMUTABLE,
+            ));
+        }
+    }
+    common(new, &path, out);
+    finalizers(new, &path.child("finalizers"), out);
+}
+
+fn common(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let metadata = get(value, "metadata").unwrap_or(&Value::Null);
+    path::not_negative(out, metadata, path, "generation");
+    path::labels(out, metadata, path, "labels");
+    annotations(metadata, &path.child("annotations"), out);
+    owners(value, &path.child("ownerReferences"), out);
+}
+
+fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let mut size = 0;
+    for (key, value) in object::entries(metadata, "annotations") {
+        // Upper case is allowed everywhere in annotation keys.
+        invalid(
+            out,
+            path,
+            key,
+            names::qualified_name(&key.to_ascii_lowercase()),
+        );
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > MAX_ANNOTATION_BYTES {
+        out.push(FieldError::too_long(path, MAX_ANNOTATION_BYTES));
+    }
+}
+
+fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let mut controller: Option<String> = None;
+    for (at, owner) in object::owner_references(value).iter().enumerate() {
+        let here = path.index(at);
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if text(owner, field).is_empty() {
+                out.push(FieldError::required(here.child(field), "must not be empty"));
+            }
+        }
+        let version = text(owner, "apiVersion");
+        if version.matches('/').count() > 1 || version.ends_with('/') {
+            let why = "must be <group>/<version> or <version>";
+            out.push(FieldError::invalid(here.child("apiVersion"), version, why));
+        }
+        if (version, text(owner, "kind")) == ("v1", "Event") {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            out.push(FieldError::invalid(&here, owner.clone(), why));
+        }
+        if !object::flag(owner, "controller") {
+            continue;
+        }
+        let this = format!("{}/{}", text(owner, "kind"), text(owner, "name"));
+        match &controller {
+            Some(first) => {
+                let why = format!(
+                    "Only one reference can have Controller set to true. Found \"true\" in \
+                     references for {first} and {this}"
+                );
+                let all = Value::from(object::owner_references(value));
+                out.push(FieldError::invalid(path, all, why));
+            }
+            None => controller = Some(this),
+        }
+    }
+}
+
+fn finalizers(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    for finalizer in object::finalizers(value) {
+        invalid(out, path, finalizer, names::qualified_name(finalizer));
+    }
+    let has = |name: &str| object::finalizers(value).any(|one| one == name);
+    if has("orphan") && has("foregroundDeletion") {
+        let all = Value::from(object::items(value, "metadata.finalizers"));
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        out.push(FieldError::invalid(path, all, why));
+    }
+}
+
+/// The grammar of names of the kind.
+fn name_rule(resource: &Resource) -> Rule {
+    match (resource.group, resource.kind) {
+        ("", "Namespace") => names::dns1123_label,
+        ("", "Service") => names::dns1035_label,
+        // The names of events are made by clients out of names of objects and a hash.
+        (_, "Event") | ("", "Binding") => path_segment,
+        _ => names::dns1123_subdomain,
+    }
+}
+
+/// What can stand in a URL's path.
+fn path_segment(name: &str) -> Vec<String> {
+    if matches!(name, "." | "..") {
+        return vec![format!("may not be '{name}'")];
+    }
+    let bad = ["/", "%"].into_iter().filter(|part| name.contains(part));
+    bad.map(|part| format!("may not contain '{part}'"))
+        .collect()
+}

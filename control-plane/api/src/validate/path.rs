@@ -1,0 +1,228 @@
+//! Paths of fields as errors show them (`spec.containers[0].ports[1].name`), and the checks that
+//! come up for fields of every kind.
+
+use serde_json::Value;
+
+use crate::names;
+use crate::object::{self, get, text};
+use crate::quantity::Quantity;
+use crate::status::FieldError;
+
+/// The path of a field.
+#[derive(Clone)]
+pub(super) struct Path(String);
+
+impl Path {
+    pub(super) fn new(field: &str) -> Path {
+        Path(field.to_owned())
+    }
+
+    pub(super) fn child(&self, field: &str) -> Path {
+        Path(format!("{}.{field}", self.0))
+    }
+
+    pub(super) fn index(&self, at: usize) -> Path {
+        Path(format!("{}[{at}]", self.0))
+    }
+
+    pub(super) fn key(&self, key: &str) -> Path {
+        Path(format!("{}[{key}]", self.0))
+    }
+}
+
+impl From<Path> for String {
+    fn from(path: Path) -> String {
+        path.0
+    }
+}
+
+impl From<&Path> for String {
+    fn from(path: &Path) -> String {
+        path.0.clone()
+    }
+}
+
+/// A rule of [`names`].
+pub(super) type Rule = fn(&str) -> Vec<String>;
+
+/// One `Invalid` per message.
+pub(super) fn invalid(
+    out: &mut Vec<FieldError>,
+    path: &Path,
+    value: impl Into<Value>,
+    messages: Vec<String>,
+) {
+    if messages.is_empty() {
+        return;
+    }
+    let value = value.into();
+    for message in messages {
+        out.push(FieldError::invalid(path, value.clone(), message));
+    }
+}
+
+/// The string at `field` must be there and follow the rule.
+pub(super) fn required_text(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    rule: Rule,
+) {
+    match text(value, field) {
+        "" => out.push(FieldError::required(path.child(field), "")),
+        found => invalid(out, &path.child(field), found, rule(found)),
+    }
+}
+
+/// The string at `field`, when there is one, must follow the rule.
+pub(super) fn optional_text(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    rule: Rule,
+) {
+    let found = text(value, field);
+    if !found.is_empty() {
+        invalid(out, &path.child(field), found, rule(found));
+    }
+}
+
+/// The string at `field` must be one of `supported`.
+pub(super) fn required_choice(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    supported: &[&str],
+) {
+    if text(value, field).is_empty() {
+        out.push(FieldError::required(path.child(field), ""));
+    } else {
+        optional_choice(out, value, path, field, supported);
+    }
+}
+
+/// The string at `field`, when there is one, must be one of `supported`.
+pub(super) fn optional_choice(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    supported: &[&str],
+) {
+    let found = text(value, field);
+    if !found.is_empty() && !supported.contains(&found) {
+        out.push(FieldError::not_supported(
+            path.child(field),
+            found,
+            supported,
+        ));
+    }
+}
+
+/// The number at `field`, when there is one, must not be negative.
+pub(super) fn not_negative(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+    if let Some(number) = object::int(value, field).filter(|number| *number < 0) {
+        let why = "must be greater than or equal to 0";
+        out.push(FieldError::invalid(path.child(field), number, why));
+    }
+}
+
+/// The number at `field`, when there is one, must be in the closed range.
+pub(super) fn in_range(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    (low, high): (i64, i64),
+) {
+    if let Some(number) = object::int(value, field) {
+        invalid(
+            out,
+            &path.child(field),
+            number,
+            names::in_range(number, low, high),
+        );
+    }
+}
+
+/// Any text: for [`required_text`] where being there is all.
+pub(super) fn anything(_: &str) -> Vec<String> {
+    Vec::new()
+}
+
+/// Labels, and what has their grammar: node selectors, selectors of services.
+pub(super) fn labels(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+    let path = path.child(field);
+    for (key, value) in object::entries(value, field) {
+        invalid(out, &path, key, names::qualified_name(key));
+        let value = value.as_str().unwrap_or("");
+        invalid(out, &path, value, names::label_value(value));
+    }
+}
+
+/// A map of resource names to amounts that are not negative.
+pub(super) fn amounts(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+    let path = path.child(field);
+    for (name, amount) in object::entries(value, field) {
+        let at = path.key(name);
+        invalid(out, &at, name, names::qualified_name(name));
+        quantity(out, amount, &at);
+    }
+}
+
+/// An amount that is not negative; `None` when it is none at all.
+pub(super) fn quantity(out: &mut Vec<FieldError>, value: &Value, path: &Path) -> Option<Quantity> {
+    match Quantity::from_value(value) {
+        Ok(amount) if amount.is_negative() => {
+            let why = "must be greater than or equal to 0";
+            out.push(FieldError::invalid(path, amount.to_string(), why));
+            Some(amount)
+        }
+        Ok(amount) => Some(amount),
+        Err(error) => {
+            out.push(FieldError::invalid(path, value.clone(), error.to_string()));
+            None
+        }
+    }
+}
+
+/// A port: a number in range, or the name of one.
+pub(super) fn port(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+    let at = path.child(field);
+    match get(value, field) {
+        Some(Value::String(name)) => invalid(out, &at, name.as_str(), names::port_name(name)),
+        other => {
+            let number = other.and_then(Value::as_i64).unwrap_or(0);
+            invalid(out, &at, number, names::port_number(number));
+        }
+    }
+}
+
+/// An IP address.
+pub(super) fn ip(text: &str) -> Vec<String> {
+    match text.parse::<std::net::IpAddr>() {
+        Ok(_) => Vec::new(),
+        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
+    }
+}
+
+/// A range of IP addresses.
+pub(super) fn cidr(text: &str) -> Vec<String> {
+    let valid = text.split_once('/').is_some_and(|(address, bits)| {
+        let max = match address.parse::<std::net::IpAddr>() {
+            Ok(address) if address.is_ipv4() => 32,
+            Ok(_) => 128,
+            Err(_) => return false,
+        };
+        let digits = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+        digits && bits.parse::<u8>().is_ok_and(|bits| bits <= max)
+    });
+    if valid {
+        Vec::new()
+    } else {
+        vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
+    }
+}

@@ -1,0 +1,37 @@
+//! RuntimeClasses.
+
+use serde_json::Value;
+
+use crate::names;
+use crate::object::{get, text};
+use crate::status::FieldError;
+
+use super::IMMUTABLE;
+use super::path::{Path, amounts, invalid, labels};
+
+pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+    let handler = text(value, "handler");
+    invalid(
+        out,
+        &Path::new("handler"),
+        handler,
+        names::dns1123_label(handler),
+    );
+    if let Some(overhead) = get(value, "overhead") {
+        amounts(out, overhead, &Path::new("overhead"), "podFixed");
+    }
+    if let Some(scheduling) = get(value, "scheduling") {
+        labels(out, scheduling, &Path::new("scheduling"), "nodeSelector");
+    }
+}
+
+pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+    if text(new, "handler") != text(old, "handler") {
+        out.push(FieldError::invalid(
+            "handler",
+            text(new, "handler"),
+            IMMUTABLE,
+        ));
+    }
+    create(new, out);
+}

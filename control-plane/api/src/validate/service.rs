@@ -1,0 +1,218 @@
+//! Services. Whether an address or node port is free is for the allocator to say.
+
+use serde_json::Value;
+
+use crate::names;
+use crate::object::{get, int, is_empty, items, text};
+use crate::status::FieldError;
+
+use super::path::{
+    Path, cidr, in_range, invalid, ip, labels, optional_choice, optional_text, port,
+    required_choice,
+};
+
+const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
+/// Longest stickiness: a day.
+const MAX_AFFINITY_SECONDS: i64 = 86_400;
+
+pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+    let path = Path::new("spec");
+    let spec = get(value, "spec").unwrap_or(&Value::Null);
+    let kind = text(spec, "type");
+    ports(spec, &path, kind, out);
+    labels(out, spec, &path, "selector");
+    affinity(spec, &path, out);
+    required_choice(out, spec, &path, "type", &TYPES);
+    addresses(spec, &path, kind, out);
+    if kind == "ExternalName" {
+        external_name(spec, &path, out);
+    }
+    let policies = ["Cluster", "Local"];
+    optional_choice(out, spec, &path, "internalTrafficPolicy", &policies);
+    optional_choice(out, spec, &path, "externalTrafficPolicy", &policies);
+    let external = matches!(kind, "NodePort" | "LoadBalancer");
+    if !is_empty(spec, "externalTrafficPolicy") && !external {
+        let why = "may only be set for externally-accessible services";
+        let at = path.child("externalTrafficPolicy");
+        out.push(FieldError::invalid(
+            at,
+            text(spec, "externalTrafficPolicy"),
+            why,
+        ));
+    }
+    if !is_empty(spec, "loadBalancerSourceRanges") {
+        source_ranges(spec, &path, kind, out);
+    }
+}
+
+pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+    // An address is given once, unless the service stops or starts being a mere alias.
+    let has_address = |value: &Value| text(value, "spec.type") != "ExternalName";
+    let (now, before) = (text(new, "spec.clusterIP"), text(old, "spec.clusterIP"));
+    if has_address(new) && has_address(old) && !before.is_empty() && now != before {
+        let all = get(new, "spec.clusterIPs")
+            .cloned()
+            .unwrap_or_else(|| vec![now].into());
+        let why = "may not change once set";
+        out.push(FieldError::invalid("spec.clusterIPs[0]", all, why));
+    }
+    create(new, out);
+}
+
+pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
+    let path = Path::new("status.loadBalancer.ingress");
+    for (at, ingress) in items(value, "status.loadBalancer.ingress")
+        .iter()
+        .enumerate()
+    {
+        optional_text(out, ingress, &path.index(at), "ip", ip);
+        optional_text(
+            out,
+            ingress,
+            &path.index(at),
+            "hostname",
+            names::dns1123_subdomain,
+        );
+    }
+}
+
+fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+    let path = path.child("ports");
+    let list = items(spec, "ports");
+    let headless = text(spec, "clusterIP") == "None";
+    if list.is_empty() && !headless && kind != "ExternalName" {
+        out.push(FieldError::required(&path, ""));
+    }
+    for (at, one) in list.iter().enumerate() {
+        let here = path.index(at);
+        let earlier = &list[..at];
+        match text(one, "name") {
+            "" if list.len() > 1 => out.push(FieldError::required(here.child("name"), "")),
+            "" => {}
+            name => {
+                invalid(out, &here.child("name"), name, names::dns1123_label(name));
+                if earlier.iter().any(|other| text(other, "name") == name) {
+                    out.push(FieldError::duplicate(here.child("name"), name));
+                }
+            }
+        }
+        let number = int(one, "port").unwrap_or(0);
+        invalid(out, &here.child("port"), number, names::port_number(number));
+        required_choice(out, one, &here, "protocol", &PROTOCOLS);
+        port(out, one, &here, "targetPort");
+        optional_text(out, one, &here, "appProtocol", names::qualified_name);
+        let same = |other: &Value, field: &str| {
+            get(other, field) == get(one, field) && text(other, "protocol") == text(one, "protocol")
+        };
+        if earlier.iter().any(|other| same(other, "port")) {
+            out.push(FieldError::duplicate(&here, one.clone()));
+        }
+        let node_port = int(one, "nodePort").unwrap_or(0);
+        if node_port == 0 {
+            continue;
+        }
+        if !matches!(kind, "NodePort" | "LoadBalancer") {
+            let why = format!("may not be used when `type` is '{kind}'");
+            out.push(FieldError::forbidden(here.child("nodePort"), why));
+        } else if earlier.iter().any(|other| same(other, "nodePort")) {
+            out.push(FieldError::duplicate(here.child("nodePort"), node_port));
+        }
+    }
+}
+
+fn affinity(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    required_choice(out, spec, path, "sessionAffinity", &["ClientIP", "None"]);
+    let config = path.child("sessionAffinityConfig");
+    match get(spec, "sessionAffinityConfig.clientIP") {
+        Some(client) if text(spec, "sessionAffinity") == "ClientIP" => {
+            let here = config.child("clientIP");
+            in_range(
+                out,
+                client,
+                &here,
+                "timeoutSeconds",
+                (1, MAX_AFFINITY_SECONDS),
+            );
+        }
+        Some(_) => {
+            let why = "must not be set when session affinity is None";
+            out.push(FieldError::forbidden(config, why));
+        }
+        None => {}
+    }
+}
+
+fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+    if kind == "ExternalName" {
+        for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            if !is_empty(spec, field) {
+                let why = "may not be set for ExternalName services";
+                out.push(FieldError::forbidden(path.child(field), why));
+            }
+        }
+        return;
+    }
+    let all = items(spec, "clusterIPs");
+    let first = all.first().and_then(Value::as_str).unwrap_or("");
+    if !all.is_empty() && first != text(spec, "clusterIP") {
+        let why = "first value must match `clusterIP`";
+        let list = Value::from(all);
+        out.push(FieldError::invalid(
+            path.child("clusterIPs").index(0),
+            list,
+            why,
+        ));
+    }
+    for (at, address) in all.iter().enumerate() {
+        let address = address.as_str().unwrap_or("");
+        let here = path.child("clusterIPs").index(at);
+        if address == "None" && kind != "ClusterIP" {
+            let why = format!("may not be set to 'None' for {kind} services");
+            out.push(FieldError::invalid(here, address, why));
+        } else if address != "None" && !address.is_empty() {
+            invalid(out, &here, address, ip(address));
+        }
+    }
+    for (at, address) in items(spec, "externalIPs").iter().enumerate() {
+        let address = address.as_str().unwrap_or("");
+        invalid(
+            out,
+            &path.child("externalIPs").index(at),
+            address,
+            ip(address),
+        );
+    }
+    let policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
+    optional_choice(out, spec, path, "ipFamilyPolicy", &policies);
+    let families = items(spec, "ipFamilies");
+    for (at, family) in families.iter().enumerate() {
+        let here = path.child("ipFamilies").index(at);
+        let name = family.as_str().unwrap_or("");
+        if !matches!(name, "IPv4" | "IPv6") {
+            out.push(FieldError::not_supported(&here, name, &["IPv4", "IPv6"]));
+        } else if families[..at].contains(family) {
+            out.push(FieldError::duplicate(&here, name));
+        }
+    }
+}
+
+fn external_name(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let at = path.child("externalName");
+    match text(spec, "externalName").trim_end_matches('.') {
+        "" => out.push(FieldError::required(at, "")),
+        name => invalid(out, &at, name, names::dns1123_subdomain(name)),
+    }
+}
+
+fn source_ranges(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+    let path = path.child("loadBalancerSourceRanges");
+    if kind != "LoadBalancer" {
+        let why = "may only be used when `type` is 'LoadBalancer'";
+        out.push(FieldError::forbidden(&path, why));
+    }
+    for (at, range) in items(spec, "loadBalancerSourceRanges").iter().enumerate() {
+        let range = range.as_str().unwrap_or("").trim();
+        invalid(out, &path.index(at), range, cidr(range));
+    }
+}
