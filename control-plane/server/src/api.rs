@@ -1,0 +1,73 @@
+//! What every handler shares, and one request on its way through.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use parking_lot::Mutex;
+use sampan_api::status::Status;
+use sampan_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::authn::Tokens;
+use crate::chain::{InFlight, Limits};
+use crate::kubelet::Kubelets;
+use crate::object::Obj;
+use crate::request::Query;
+use crate::strategy::Addresses;
+
+/// What may be refused.
+pub(crate) type Result<T> = std::result::Result<T, Status>;
+
+/// The server's state.
+pub(crate) struct Api {
+    pub(crate) store: Arc<dyn Store<Obj>>,
+    pub(crate) tokens: Tokens,
+    pub(crate) extra: Option<axum::Router>,
+    pub(crate) limits: Limits,
+    pub(crate) in_flight: InFlight,
+    pub(crate) addresses: Addresses,
+    pub(crate) kubelets: Kubelets,
+    /// Ends watches and log streams.
+    pub(crate) shutdown: CancellationToken,
+    /// For `/api`.
+    pub(crate) advertised: SocketAddr,
+}
+
+/// One authenticated, authorized request.
+pub(crate) struct Call {
+    pub(crate) api: Arc<Api>,
+    pub(crate) query: Query,
+    pub(crate) verb: &'static str,
+    pub(crate) parts: Parts,
+    /// In a mutex only so that a `Call` can be shared while its handler waits: a body is not `Sync`.
+    body: Mutex<Body>,
+}
+
+impl Call {
+    pub(crate) fn new(
+        api: Arc<Api>,
+        query: Query,
+        verb: &'static str,
+        parts: Parts,
+        body: Body,
+    ) -> Call {
+        Call {
+            api,
+            query,
+            verb,
+            parts,
+            body: Mutex::new(body),
+        }
+    }
+
+    /// The request's body; empty after the first time.
+    pub(crate) fn take_body(&mut self) -> Body {
+        std::mem::take(self.body.get_mut())
+    }
+}
+
+/// What a handler ends in.
+pub(crate) type Answer = Result<Response>;

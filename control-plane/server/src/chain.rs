@@ -1,0 +1,237 @@
+//! The chain every request passes, in upstream's order: panic containment, audit id, request info, authentication,
+//! impersonation, limits, authorization, and then the handler under a timeout.
+//!
+//! It is one async function and not a stack of tower layers: the order is the text, and a request costs no boxed
+//! future per layer.
+
+mod dispatch;
+mod limits;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use futures::FutureExt;
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Request};
+use sampan_api::status::Status;
+use tower::ServiceExt;
+
+pub(crate) use limits::InFlight;
+pub use limits::Limits;
+
+use crate::api::{Answer, Api, Call, Result};
+use crate::authn::{authenticate, impersonate};
+use crate::authz::authorize;
+use crate::content::wants_pretty;
+use crate::request::{Query, Target, verb};
+use crate::respond;
+use crate::tls::Peer;
+use crate::user::UserInfo;
+
+impl Api {
+    /// Answers a request that came over a connection.
+    pub(crate) async fn answer_peer(
+        self: Arc<Self>,
+        request: Request<Body>,
+        peer: Peer,
+    ) -> Response {
+        answer(self, request, |api, headers| {
+            authenticate(&peer, headers, &api.tokens)
+        })
+        .await
+    }
+
+    /// Answers a request of a component in this process.
+    pub(crate) async fn answer_as(
+        self: Arc<Self>,
+        request: Request<Body>,
+        user: Arc<UserInfo>,
+    ) -> Response {
+        answer(self, request, |_, _| Ok(user)).await
+    }
+}
+
+async fn answer(
+    api: Arc<Api>,
+    request: Request<Body>,
+    who: impl FnOnce(&Api, &HeaderMap) -> Result<Arc<UserInfo>>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let audit_id = audit_id(&parts.headers);
+    let pretty = wants_pretty(&parts.headers, parts.uri.query());
+    let method = parts.method.clone();
+    let path = parts.uri.path().to_owned();
+    let outcome = AssertUnwindSafe(steps(api, parts, body, who))
+        .catch_unwind()
+        .await;
+    let mut response = match outcome {
+        Ok(Ok(response)) => response,
+        Ok(Err(status)) => respond::failure(&status, pretty),
+        Err(panic) => {
+            let message = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::error!(%method, path, message, "a request handler panicked");
+            let text = "This request caused apiserver to panic. Look in the logs for details.";
+            respond::failure(&Status::internal(text), pretty)
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert("audit-id", audit_id);
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+async fn steps(
+    api: Arc<Api>,
+    parts: http::request::Parts,
+    body: Body,
+    who: impl FnOnce(&Api, &HeaderMap) -> Result<Arc<UserInfo>>,
+) -> Answer {
+    let target = Target::parse(parts.uri.path());
+    let query = Query::parse(parts.uri.path_and_query())
+        .ok_or_else(|| Status::bad_request("the query string cannot be decoded"))?;
+    let verb = verb(&parts.method, &target, &query);
+    let user = who(&api, &parts.headers)?;
+    let user = impersonate(user, &parts.headers)?;
+    let long_running = is_long_running(verb, &target);
+    let shared = api.clone();
+    let _slot = if long_running {
+        None
+    } else {
+        Some(shared.in_flight.enter(verb, &shared.limits)?)
+    };
+    authorize(&api, &user, verb, &parts, &target).await?;
+    if target == Target::Extra {
+        return extra(&api, parts, body, user).await;
+    }
+    let timeout = request_timeout(&query, &api)?;
+    let call = Call::new(api, query, verb, parts, body);
+    if long_running {
+        return dispatch::dispatch(call, target).await;
+    }
+    match tokio::time::timeout(timeout, dispatch::dispatch(call, target)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Status::timeout(
+            "request did not complete within the allotted timeout",
+        )),
+    }
+}
+
+fn is_long_running(verb: &str, target: &Target) -> bool {
+    let log = matches!(target, Target::Resource(target) if target.subresource == "log");
+    verb == "watch" || log || *target == Target::Extra
+}
+
+/// `?timeout=34s`, capped by ours; what cannot be parsed is refused as upstream does.
+fn request_timeout(query: &Query, api: &Api) -> Result<std::time::Duration> {
+    let Some(text) = query.get("timeout") else {
+        return Ok(api.limits.request_timeout);
+    };
+    match go_duration(text) {
+        Some(asked) if asked.is_zero() => Ok(api.limits.request_timeout),
+        Some(asked) => Ok(asked.min(api.limits.request_timeout)),
+        None => Err(Status::bad_request(
+            "invalid timeout specified in the request URL",
+        )),
+    }
+}
+
+/// `1m30s`, `500ms`, `0`.
+fn go_duration(text: &str) -> Option<std::time::Duration> {
+    if text == "0" {
+        return Some(std::time::Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
+        seconds += number
+            * match &rest[..unit] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    if text.is_empty() {
+        None
+    } else {
+        std::time::Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+async fn extra(
+    api: &Api,
+    mut parts: http::request::Parts,
+    body: Body,
+    user: Arc<UserInfo>,
+) -> Answer {
+    let Some(router) = api.extra.clone() else {
+        return Ok(respond::no_such_path());
+    };
+    parts.extensions.insert(user);
+    let answered: std::result::Result<Response, Infallible> =
+        router.oneshot(Request::from_parts(parts, body)).await;
+    match answered {
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
+}
+
+/// The id by which a request is found in logs: the client's, when it sent one.
+fn audit_id(headers: &HeaderMap) -> HeaderValue {
+    const MAX_LENGTH: usize = 64;
+    match headers.get("audit-id") {
+        Some(id) if !id.is_empty() && id.len() <= MAX_LENGTH => id.clone(),
+        _ => {
+            let mut text = uuid::Uuid::encode_buffer();
+            let id = fresh_uuid();
+            let text = id.hyphenated().encode_lower(&mut text);
+            HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+        }
+    }
+}
+
+/// A random UUID from the thread's generator: no system call per request.
+pub(crate) fn fresh_uuid() -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("34s", Some(34_000)),
+            ("1m30s", Some(90_000)),
+            ("500ms", Some(500)),
+            ("1.5h", Some(5_400_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("34", None),
+            ("x", None),
+            ("-1s", None),
+        ] {
+            assert_eq!(go_duration(text).map(|d| d.as_millis()), expected, "{text}");
+        }
+    }
+}

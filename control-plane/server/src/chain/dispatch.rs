@@ -1,0 +1,61 @@
+//! From a target and a verb to the code that answers.
+
+use http::Method;
+use sampan_api::status::Status;
+
+use crate::api::{Answer, Call};
+use crate::request::{ResourceTarget, Target};
+use crate::{discovery, kubelet, read, respond, strategy, watch, write};
+
+pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
+    let target = match target {
+        Target::Resource(target) => return resource(call, target).await,
+        other => other,
+    };
+    if !matches!(call.parts.method, Method::GET | Method::HEAD) {
+        return match target {
+            Target::Unknown => Ok(respond::no_such_path()),
+            _ => Err(Status::method_not_allowed()),
+        };
+    }
+    match target {
+        Target::Api => discovery::api(&call),
+        Target::Apis => discovery::apis(&call),
+        Target::Group(group) => discovery::group(&call, &group),
+        Target::GroupVersion { group, version } => discovery::resources(&call, &group, &version),
+        Target::Version => discovery::version(&call),
+        Target::Health(path) => Ok(discovery::health(&call, &path)),
+        Target::OpenApiIndex => discovery::openapi_index(&call),
+        Target::OpenApi(path) => discovery::openapi(&call, &path),
+        Target::Extra | Target::Unknown | Target::Resource(_) => Ok(respond::no_such_path()),
+    }
+}
+
+async fn resource(call: Call, target: ResourceTarget) -> Answer {
+    let allowed = match target.resource.subresource(&target.subresource) {
+        Some(part) => part.verbs.contains(&call.verb),
+        None => target.resource.verbs.contains(&call.verb),
+    };
+    // A namespaced kind is created and swept inside a namespace only.
+    let everywhere = target.resource.namespaced && target.namespace.is_empty();
+    if !allowed || everywhere && !matches!(call.verb, "list" | "watch") {
+        return Err(Status::method_not_allowed());
+    }
+    match (target.subresource.as_str(), call.verb) {
+        ("log", _) => kubelet::log(call, target).await,
+        ("binding", _) => strategy::bind(call, target).await,
+        ("eviction", _) => write::evict(call, target).await,
+        ("", "create") if target.resource.plural == "bindings" => {
+            strategy::bind(call, target).await
+        }
+        (_, "get") => read::get(call, target).await,
+        (_, "list") => read::list(call, target).await,
+        (_, "watch") => watch::watch(call, target).await,
+        (_, "create") => write::create(call, target).await,
+        (_, "update") => write::update(call, target).await,
+        (_, "patch") => write::patch(call, target).await,
+        (_, "delete") => write::delete(call, target).await,
+        (_, "deletecollection") => write::delete_collection(call, target).await,
+        _ => Err(Status::method_not_allowed()),
+    }
+}

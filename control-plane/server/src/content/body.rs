@@ -1,0 +1,203 @@
+//! Request bodies: read with a limit, decoded by their media type.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use sampan_api::{decode, object, protobuf};
+use serde_json::Value;
+
+use crate::api::{Call, Result};
+
+/// A decoded request body.
+pub(crate) struct Input {
+    pub(crate) value: Value,
+    /// For `Warning` headers: unknown and duplicate fields.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The kind a body must have.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) type_name: &'a str,
+}
+
+impl<'a> Expected<'a> {
+    /// The kind of a resource.
+    pub(crate) fn of(resource: &'a Resource) -> Expected<'a> {
+        let Resource {
+            group,
+            version,
+            kind,
+            type_name,
+            ..
+        } = resource;
+        Expected {
+            group,
+            version,
+            kind,
+            type_name,
+        }
+    }
+}
+
+/// Reads the whole body, or 413.
+pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Status::request_too_large(limit))
+        }
+        Err(error) => Err(Status::bad_request(format!(
+            "unable to read the request body: {error}"
+        ))),
+    }
+}
+
+/// Reads a body that must hold an object of the expected kind, under the rules of `?fieldValidation=`.
+pub(crate) async fn read_object(call: &mut Call, expected: Expected<'_>) -> Result<Input> {
+    let body = call.take_body();
+    let bytes = read_body(body, call.api.limits.body_bytes).await?;
+    let mut input = parse(&call.parts.headers, &bytes, expected)?;
+    input.warnings = field_validation(call, expected, input.warnings)?;
+    Ok(input)
+}
+
+/// Applies `?fieldValidation=` to what decoding found.
+pub(crate) fn field_validation(
+    call: &Call,
+    expected: Expected<'_>,
+    warnings: Vec<String>,
+) -> Result<Vec<String>> {
+    match call.query.get("fieldValidation") {
+        Some("Ignore") => Ok(Vec::new()),
+        Some("Strict") if !warnings.is_empty() => {
+            let message = format!("strict decoding error: {}", warnings.join(", "));
+            Err(cannot_be_handled(expected, &message))
+        }
+        _ => Ok(warnings),
+    }
+}
+
+fn cannot_be_handled(expected: Expected<'_>, message: &str) -> Status {
+    let Expected { version, kind, .. } = expected;
+    Status::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {kind}: {message}"
+    ))
+}
+
+enum Media {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+fn media(headers: &HeaderMap) -> Result<Media> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok(Media::Json);
+    };
+    match value
+        .to_str()
+        .unwrap_or("-")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+    {
+        "" | "application/json" => Ok(Media::Json),
+        "application/yaml" => Ok(Media::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Media::Protobuf),
+        _ => Err(Status::unsupported_media_type()),
+    }
+}
+
+fn parse(headers: &HeaderMap, bytes: &Bytes, expected: Expected<'_>) -> Result<Input> {
+    let input = match media(headers)? {
+        Media::Json => decode::json(bytes, expected.type_name).map(of),
+        Media::Yaml => decode::yaml(bytes, expected.type_name).map(of),
+        Media::Protobuf => protobuf::decode(bytes).map(|(meta, mut value)| {
+            object::set(&mut value, "apiVersion", meta.api_version);
+            object::set(&mut value, "kind", meta.kind);
+            Input {
+                value,
+                warnings: Vec::new(),
+            }
+        }),
+    };
+    let mut input = input.map_err(|error| cannot_be_handled(expected, &error.message))?;
+    check_kind(&mut input.value, expected)?;
+    Ok(input)
+}
+
+fn of(decoded: decode::Decoded) -> Input {
+    Input {
+        value: decoded.value,
+        warnings: decoded.warnings,
+    }
+}
+
+/// The body's own word on what it is must agree with the path; when it says nothing, the path says it.
+fn check_kind(value: &mut Value, expected: Expected<'_>) -> Result<()> {
+    let Expected {
+        group,
+        version,
+        kind,
+        ..
+    } = expected;
+    let api_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
+    let (said_version, said_kind) = (
+        object::text(value, "apiVersion"),
+        object::text(value, "kind"),
+    );
+    let (no_version, no_kind) = (said_version.is_empty(), said_kind.is_empty());
+    if !said_version.is_empty() && said_version != api_version {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({said_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    if !said_kind.is_empty() && said_kind != kind {
+        return Err(Status::bad_request(format!(
+            "{said_kind} in version \"{version}\" cannot be handled as a {kind}: the path names another kind"
+        )));
+    }
+    if no_version {
+        object::set(value, "apiVersion", api_version);
+    }
+    if no_kind {
+        object::set(value, "kind", kind);
+    }
+    Ok(())
+}
+
+/// DeleteOptions out of the body, in any media type and under any of the group versions clients label them with.
+pub(crate) async fn delete_options(call: &mut Call) -> Result<Option<Value>> {
+    const TYPE: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+    let body = call.take_body();
+    let bytes = read_body(body, call.api.limits.body_bytes).await?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let decoded = match media(&call.parts.headers)? {
+        Media::Json => decode::json(&bytes, TYPE).map(|decoded| decoded.value),
+        Media::Yaml => decode::yaml(&bytes, TYPE).map(|decoded| decoded.value),
+        Media::Protobuf => protobuf::decode(&bytes).map(|(_, value)| value),
+    };
+    let value = decoded
+        .map_err(|error| Status::bad_request(format!("unable to decode DeleteOptions: {error}")))?;
+    match object::text(&value, "kind") {
+        "" | "DeleteOptions" => Ok(Some(value)),
+        other => Err(Status::bad_request(format!(
+            "expected DeleteOptions, but the body holds a {other}"
+        ))),
+    }
+}

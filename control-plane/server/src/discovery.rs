@@ -1,0 +1,259 @@
+//! Everything that is served beside objects: discovery, version, health, OpenAPI.
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY,
+};
+use http::{HeaderValue, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use sampan_api::{discovery, openapi};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::api::{Answer, Call};
+use crate::content::{Offer, negotiate};
+use crate::respond;
+
+/// The release of the API that is served, and the program that serves it.
+const VERSION: &str = concat!("v1.36.2+sampan.", env!("CARGO_PKG_VERSION"));
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// `/api`
+pub(crate) fn api(call: &Call) -> Answer {
+    if wants_aggregated(call) {
+        return Ok(aggregated(call, &discovery::aggregated(true)));
+    }
+    let mut versions = discovery::api_versions();
+    versions["serverAddressByClientCIDRs"] =
+        json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": call.api.advertised.to_string()}]);
+    plain(call, &versions)
+}
+
+/// `/apis`
+pub(crate) fn apis(call: &Call) -> Answer {
+    if wants_aggregated(call) {
+        return Ok(aggregated(call, &discovery::aggregated(false)));
+    }
+    plain(call, &discovery::group_list())
+}
+
+/// `/apis/GROUP`
+pub(crate) fn group(call: &Call, group: &str) -> Answer {
+    match discovery::group(group) {
+        Some(document) => plain(call, &document),
+        None => Ok(respond::no_such_path()),
+    }
+}
+
+/// `/api/v1`, `/apis/GROUP/VERSION`
+pub(crate) fn resources(call: &Call, group: &str, version: &str) -> Answer {
+    let group_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
+    match discovery::resource_list(&group_version) {
+        Some(document) => plain(call, &document),
+        None => Ok(respond::no_such_path()),
+    }
+}
+
+fn plain(call: &Call, document: &Value) -> Answer {
+    let mut response = respond::value(StatusCode::OK, document, &negotiate(call, Offer::Plain)?)?;
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
+}
+
+/// Whether the first clause we can serve is the aggregated form. v2beta1 is not served any more, as upstream.
+fn wants_aggregated(call: &Call) -> bool {
+    let Some(accept) = call
+        .parts
+        .headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+    else {
+        return false;
+    };
+    for clause in accept.split(',') {
+        let mut parts = clause.split(';').map(str::trim);
+        if !matches!(
+            parts.next(),
+            Some("application/json" | "*/*" | "application/*")
+        ) {
+            continue;
+        }
+        let parameters: Vec<&str> = parts.collect();
+        if !parameters
+            .iter()
+            .any(|parameter| parameter.starts_with("as="))
+        {
+            return false;
+        }
+        let wanted = ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"];
+        if wanted
+            .iter()
+            .all(|parameter| parameters.contains(parameter))
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn aggregated(call: &Call, document: &Value) -> Response {
+    let body = document.to_string();
+    let etag = format!("\"{}\"", hex::encode_upper(Sha256::digest(body.as_bytes())));
+    let mut response = cached(
+        call,
+        &etag,
+        HeaderValue::from_static(AGGREGATED),
+        body.into(),
+    );
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
+}
+
+/// A document with an entity tag: 304 when the client has it already.
+fn cached(call: &Call, etag: &str, content_type: HeaderValue, body: Bytes) -> Response {
+    let known = call
+        .parts
+        .headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .any(|tags| {
+            tags.to_str().is_ok_and(|tags| {
+                tags.split(',')
+                    .any(|tag| tag.trim() == etag || tag.trim() == "*")
+            })
+        });
+    let mut response = if known {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    } else {
+        respond::bytes(StatusCode::OK, content_type, body)
+    };
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}
+
+/// `/version`
+pub(crate) fn version(call: &Call) -> Answer {
+    let platform = format!("{}/{}", std::env::consts::OS, architecture());
+    let document = json!({
+        "major": "1", "minor": "36",
+        "emulationMajor": "1", "emulationMinor": "36",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "35",
+        "gitVersion": VERSION, "gitCommit": "", "gitTreeState": "",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc", "platform": platform,
+    });
+    respond::value(StatusCode::OK, &document, &negotiate(call, Offer::Plain)?)
+}
+
+/// Go's names, which clients know.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// `/healthz`, `/livez`, `/readyz`, and one check below them. A server that answers is well: it starts to listen when
+/// its state is loaded.
+pub(crate) fn health(call: &Call, path: &str) -> Response {
+    const CHECKS: [&str; 3] = ["ping", "log", "etcd"];
+    let (endpoint, check) = path.split_once('/').unwrap_or((path, ""));
+    let stopping = call.api.shutdown.is_cancelled() && endpoint == "readyz";
+    if !check.is_empty() && !CHECKS.contains(&check) {
+        return respond::no_such_path();
+    }
+    if stopping {
+        let text = format!("[-]shutdown failed: the server is stopping\n{endpoint} check failed\n");
+        return respond::text(StatusCode::INTERNAL_SERVER_ERROR, text);
+    }
+    if check.is_empty() && call.query.boolean("verbose").is_some() {
+        let mut text: String = CHECKS
+            .iter()
+            .map(|check| format!("[+]{check} ok\n"))
+            .collect();
+        text.push_str(&format!("{endpoint} check passed\n"));
+        return respond::text(StatusCode::OK, text);
+    }
+    respond::text(StatusCode::OK, "ok")
+}
+
+/// `/openapi/v3`
+pub(crate) fn openapi_index(call: &Call) -> Answer {
+    let paths: serde_json::Map<String, Value> = openapi::index()
+        .into_iter()
+        .map(|(path, hash)| {
+            let url = format!("/openapi/v3/{path}?hash={hash}");
+            (path.to_string(), json!({"serverRelativeURL": url}))
+        })
+        .collect();
+    let output = negotiate(call, Offer::Plain)?;
+    let body = json!({ "paths": paths });
+    let etag = format!(
+        "\"{}\"",
+        hex::encode_upper(Sha256::digest(body.to_string().as_bytes()))
+    );
+    let mut response = respond::value(StatusCode::OK, &body, &output)?;
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
+}
+
+/// `/openapi/v3/PATH`: with the right hash it may be kept for ever, with a wrong one the client is sent to the right one.
+pub(crate) fn openapi(call: &Call, path: &str) -> Answer {
+    const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
+    let path = path.trim_matches('/');
+    let Some((_, hash)) = openapi::index()
+        .into_iter()
+        .find(|(known, _)| *known == path)
+    else {
+        return Ok(respond::no_such_path());
+    };
+    let asked = call.query.get("hash");
+    if asked.is_some_and(|asked| *asked != *hash) {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+        if let Ok(location) = HeaderValue::from_str(&format!("/openapi/v3/{path}?hash={hash}")) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        return Ok(response);
+    }
+    let Some(document) = openapi::document(path) else {
+        return Ok(respond::no_such_path());
+    };
+    let json = HeaderValue::from_static("application/json");
+    let mut response = cached(call, &format!("\"{hash}\""), json, document);
+    if asked.is_some() {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+        let expires = Timestamp::now()
+            .saturating_add(YEAR)
+            .unwrap_or(Timestamp::MAX);
+        let expires = expires.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(expires) = HeaderValue::from_str(&expires) {
+            headers.insert(EXPIRES, expires);
+        }
+    }
+    Ok(response)
+}

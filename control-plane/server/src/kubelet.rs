@@ -1,0 +1,313 @@
+//! Logs: streamed from the agent that holds them, through the kubelet API of its node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use sampan_api::object;
+use sampan_api::resource::find as find_resource;
+use sampan_api::status::Status;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::api::{Answer, Call, Result};
+use crate::pki::Issued;
+use crate::read::{existing, find};
+use crate::request::ResourceTarget;
+use crate::respond::parse;
+use crate::tls::{TlsError, roots};
+
+/// A node that does not answer within this is not reachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where a kubelet listens unless its node says otherwise.
+const DEFAULT_PORT: i64 = 10250;
+/// What an agent says about an error is passed on up to this many bytes.
+const MAX_ERROR: usize = 64 * 1024;
+
+/// The way to the agents: our authority, and the certificate that says we are the server.
+pub(crate) struct Kubelets(TlsConnector);
+
+impl Kubelets {
+    pub(crate) fn new(ca_pem: &str, client: &Issued) -> std::result::Result<Kubelets, TlsError> {
+        let chain = CertificateDer::pem_slice_iter(client.certificate_pem.as_bytes())
+            .collect::<std::result::Result<_, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots(ca_pem)?)
+            .with_client_auth_cert(chain, key)?;
+        Ok(Kubelets(TlsConnector::from(Arc::new(config))))
+    }
+
+    async fn get(
+        &self,
+        node: &Endpoint,
+        path: &str,
+    ) -> std::result::Result<http::Response<Incoming>, String> {
+        let connect = async {
+            let stream = TcpStream::connect((node.host.as_str(), node.port))
+                .await
+                .map_err(|error| error.to_string())?;
+            let name =
+                ServerName::try_from(node.host.clone()).map_err(|error| error.to_string())?;
+            let stream = self
+                .0
+                .connect(name, stream)
+                .await
+                .map_err(|error| error.to_string())?;
+            http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| error.to_string())
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
+        let (mut sender, connection) = connected.map_err(|_| "no answer in time".to_owned())??;
+        // It lives as long as the answer's body is read.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a node ended");
+            }
+        });
+        let request = Request::get(path)
+            .header(HOST, format!("{}:{}", node.host, node.port))
+            .body(Body::empty())
+            .map_err(|error| error.to_string())?;
+        sender
+            .send_request(request)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+/// GET of `pods/log`.
+pub(crate) async fn log(call: Call, target: ResourceTarget) -> Answer {
+    let pod = parse(&existing(&call.api, &target).await?.object.raw)?;
+    let container = container(&pod, call.query.get("container"))?;
+    let path = log_path(&call, &target, &container)?;
+    let node_name = object::text(&pod, "spec.nodeName");
+    if node_name.is_empty() {
+        // Nothing runs yet, so there is nothing to show: upstream answers with an empty log too.
+        return Ok(text(StatusCode::OK, Body::empty()));
+    }
+    let node = endpoint(&call, node_name).await?;
+    let answer = call.api.kubelets.get(&node, &path).await.map_err(|why| {
+        Status::internal(format!(
+            "the node {node_name} at {}:{} is not reachable: {why}",
+            node.host, node.port
+        ))
+    })?;
+    let (status, body) = (answer.status(), answer.into_body());
+    if status.is_success() {
+        return Ok(text(StatusCode::OK, until_shutdown(&call, body)));
+    }
+    let said = crate::content::read_body(Body::new(body), MAX_ERROR).await?;
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    Err(match status {
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Status::bad_request(said),
+        _ => Status::internal(format!("the node {node_name} answered {status}: {said}")),
+    })
+}
+
+/// A followed log ends when the server stops.
+fn until_shutdown(call: &Call, body: Incoming) -> Body {
+    use futures::StreamExt;
+    let shutdown = call.api.shutdown.clone();
+    Body::from_stream(
+        Body::new(body)
+            .into_data_stream()
+            .take_until(shutdown.cancelled_owned()),
+    )
+}
+
+fn text(code: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+async fn endpoint(call: &Call, name: &str) -> Result<Endpoint> {
+    let nodes = find_resource("", "v1", "nodes").ok_or_else(Status::path_not_found)?;
+    let node = find(&call.api, nodes, "", name)
+        .await?
+        .ok_or_else(|| Status::not_found(nodes, name))?;
+    let node = parse(&node.object.raw)?;
+    let address = |kind: &str| {
+        object::items(&node, "status.addresses")
+            .iter()
+            .find(|address| object::text(address, "type") == kind)
+            .map(|address| object::text(address, "address").to_owned())
+    };
+    let host = ["InternalIP", "Hostname", "ExternalIP"]
+        .into_iter()
+        .find_map(address);
+    let host = host
+        .ok_or_else(|| Status::internal(format!("no preferred addresses found for node {name}")))?;
+    // The field is spelled with a capital, as upstream has it.
+    let port =
+        object::int(&node, "status.daemonEndpoints.kubeletEndpoint.Port").unwrap_or(DEFAULT_PORT);
+    let port = u16::try_from(port)
+        .map_err(|_| Status::internal(format!("node {name} says its port is {port}")))?;
+    Ok(Endpoint { host, port })
+}
+
+/// The container asked for, or the only one.
+fn container(pod: &Value, asked: Option<&str>) -> Result<String> {
+    let names = |path: &str| -> Vec<&str> {
+        object::items(pod, path)
+            .iter()
+            .map(|container| object::text(container, "name"))
+            .collect()
+    };
+    let (mains, inits) = (names("spec.containers"), names("spec.initContainers"));
+    let pod_name = object::name(pod);
+    if let Some(asked) = asked {
+        if mains.contains(&asked) || inits.contains(&asked) {
+            return Ok(asked.to_owned());
+        }
+        return Err(Status::bad_request(format!(
+            "container {asked} is not valid for pod {pod_name}"
+        )));
+    }
+    match mains[..] {
+        [only] if inits.is_empty() => Ok(only.to_owned()),
+        [] => Err(Status::bad_request(format!(
+            "a container name must be specified for pod {pod_name}"
+        ))),
+        _ => {
+            let mut message = format!(
+                "a container name must be specified for pod {pod_name}, choose one of: [{}]",
+                mains.join(" ")
+            );
+            if !inits.is_empty() {
+                message.push_str(&format!(
+                    " or one of the init containers: [{}]",
+                    inits.join(" ")
+                ));
+            }
+            Err(Status::bad_request(message))
+        }
+    }
+}
+
+/// The agent's path for the log, with the options it understands.
+fn log_path(call: &Call, target: &ResourceTarget, container: &str) -> Result<String> {
+    let mut path = format!(
+        "/containerLogs/{}/{}/{container}",
+        target.namespace, target.name
+    );
+    let mut separator = '?';
+    let mut add = |name: &str, value: &str| {
+        path.push(separator);
+        separator = '&';
+        path.push_str(name);
+        path.push('=');
+        path.push_str(&value.replace('+', "%2B").replace(':', "%3A"));
+    };
+    let (seconds, time) = (call.query.get("sinceSeconds"), call.query.get("sinceTime"));
+    if seconds.is_some() && time.is_some() {
+        return Err(Status::bad_request(
+            "at most one of `sinceTime` or `sinceSeconds` may be specified",
+        ));
+    }
+    for (name, minimum) in [("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)] {
+        let Some(value) = call.query.get(name) else {
+            continue;
+        };
+        let number: i64 = value
+            .parse()
+            .map_err(|_| Status::bad_request(format!("{name} must be a number")))?;
+        if number < minimum {
+            let why = if minimum == 0 {
+                "must be greater than or equal to 0"
+            } else {
+                "must be greater than 0"
+            };
+            let error = sampan_api::status::FieldError::invalid(name, number, why);
+            return Err(Status::invalid_kind(
+                "",
+                "PodLogOptions",
+                &target.name,
+                vec![error],
+            ));
+        }
+        add(name, value);
+    }
+    if let Some(time) = time {
+        if sampan_api::time::parse(time).is_none() {
+            return Err(Status::bad_request(
+                "sinceTime must be an RFC 3339 timestamp",
+            ));
+        }
+        add("sinceTime", time);
+    }
+    for name in ["follow", "timestamps", "previous"] {
+        if call.query.flag(name) {
+            add(name, "true");
+        }
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn container_choice() {
+        let pod = |mains: &[&str], inits: &[&str]| {
+            let list = |names: &[&str]| {
+                names
+                    .iter()
+                    .map(|name| json!({"name": name}))
+                    .collect::<Vec<_>>()
+            };
+            json!({"metadata": {"name": "p"}, "spec": {"containers": list(mains), "initContainers": list(inits)}})
+        };
+        assert_eq!(
+            container(&pod(&["a"], &[]), None).expect("the only one"),
+            "a"
+        );
+        assert_eq!(
+            container(&pod(&["a", "b"], &["i"]), Some("i")).expect("an init container"),
+            "i"
+        );
+        for (pod, asked, expected) in [
+            (
+                pod(&["a", "b"], &[]),
+                None,
+                "a container name must be specified for pod p, choose one of: [a b]",
+            ),
+            (
+                pod(&["a"], &["i"]),
+                None,
+                "a container name must be specified for pod p, choose one of: [a] or one of the init containers: [i]",
+            ),
+            (
+                pod(&["a"], &[]),
+                Some("x"),
+                "container x is not valid for pod p",
+            ),
+        ] {
+            let status = container(&pod, asked).expect_err(expected);
+            assert_eq!((status.code, status.message.as_str()), (400, expected));
+        }
+    }
+}

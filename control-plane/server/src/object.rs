@@ -1,0 +1,213 @@
+//! An object at rest: its JSON bytes, and beside them only what selectors and deletion rules ask for.
+//!
+//! Stored bytes carry an empty `resourceVersion`, because the store decides the revision after they are written; the
+//! codec splices it in, once per version. Nothing here builds a `Value`: a light parse borrows from the bytes.
+
+mod attributes;
+mod light;
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use sampan_api::resource::Resource;
+use sampan_store::{Codec, DecodeError, Entry, Key, Revision};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub(crate) use attributes::storage_row;
+
+/// A version of an object, shared by the store, every list and every watcher.
+pub(crate) type Stored = Arc<Entry<Obj>>;
+
+/// What stored bytes say where the revision belongs. Written first in `metadata` after the identity, so that the first
+/// occurrence is the right one (inside JSON strings the quotes would be escaped).
+const REVISION_FIELD: &[u8] = br#""resourceVersion":""#;
+
+/// The resting form.
+#[derive(Debug)]
+pub(crate) struct Obj {
+    /// The row it is stored under.
+    pub(crate) resource: &'static Resource,
+    pub(crate) name: Box<str>,
+    /// Empty for cluster-scoped kinds.
+    pub(crate) namespace: Box<str>,
+    pub(crate) uid: Box<str>,
+    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+    /// Values of the row's field labels that are set, by index into `field_labels`.
+    fields: Box<[(u8, Box<str>)]>,
+    pub(crate) finalizers: Box<[Box<str>]>,
+    /// When deletion was asked for.
+    pub(crate) deletion: Option<Box<str>>,
+    /// The object with its resourceVersion.
+    pub(crate) raw: Bytes,
+    revision_span: Range<u32>,
+    /// The PartialObjectMetadata of this version, made by the first watcher or list that wants it.
+    partial: OnceLock<Bytes>,
+    /// This version in the other API version of its kind (events only).
+    converted: OnceLock<Bytes>,
+}
+
+impl Obj {
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels
+            .iter()
+            .find(|(label, _)| &**label == key)
+            .map(|(_, value)| &**value)
+    }
+
+    /// The value of a supported field label; what is not set reads as the empty string or its default.
+    pub(crate) fn field(&self, label: &str) -> Option<&str> {
+        match label {
+            "metadata.name" => return Some(&self.name),
+            "metadata.namespace" => return Some(&self.namespace),
+            _ => {}
+        }
+        let at = attributes::index(self.resource, label)?;
+        let set = self
+            .fields
+            .iter()
+            .find(|(index, _)| usize::from(*index) == at)
+            .map(|(_, value)| &**value);
+        Some(set.unwrap_or(attributes::unset(label)))
+    }
+
+    /// The resourceVersion.
+    pub(crate) fn revision(&self) -> &str {
+        let span = self.revision_span.start as usize..self.revision_span.end as usize;
+        std::str::from_utf8(&self.raw[span]).unwrap_or("0")
+    }
+
+    /// The metadata as it is in the bytes.
+    pub(crate) fn metadata(&self) -> &str {
+        #[derive(Deserialize)]
+        struct Slice<'a> {
+            #[serde(borrow)]
+            metadata: &'a RawValue,
+        }
+        serde_json::from_slice::<Slice<'_>>(&self.raw).map_or("{}", |slice| slice.metadata.get())
+    }
+
+    /// The PartialObjectMetadata of this version.
+    pub(crate) fn partial(&self) -> Bytes {
+        self.partial
+            .get_or_init(|| partial(self.metadata()))
+            .clone()
+    }
+
+    /// This version in the API version of `resource`.
+    pub(crate) fn raw_as(&self, resource: &Resource) -> Bytes {
+        if std::ptr::eq(resource, self.resource) || resource.group == self.resource.group {
+            return self.raw.clone();
+        }
+        self.converted
+            .get_or_init(|| convert(&self.raw, resource))
+            .clone()
+    }
+
+    /// The same state at another revision: what a watcher gets when an object leaves its selector.
+    pub(crate) fn at(&self, revision: Revision) -> Obj {
+        let span = self.revision_span.start as usize..self.revision_span.end as usize;
+        let (raw, revision_span) = splice(&self.raw, span, revision);
+        Obj {
+            resource: self.resource,
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            uid: self.uid.clone(),
+            labels: self.labels.clone(),
+            fields: self.fields.clone(),
+            finalizers: self.finalizers.clone(),
+            deletion: self.deletion.clone(),
+            raw,
+            revision_span,
+            partial: OnceLock::new(),
+            converted: OnceLock::new(),
+        }
+    }
+}
+
+fn partial(metadata: &str) -> Bytes {
+    format!(
+        r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{metadata}}}"#
+    )
+    .into()
+}
+
+fn convert(raw: &Bytes, resource: &Resource) -> Bytes {
+    serde_json::from_slice(raw)
+        .map(|value| {
+            sampan_api::convert::event(&value, &resource.api_version())
+                .to_string()
+                .into()
+        })
+        .unwrap_or_else(|_| raw.clone())
+}
+
+fn splice(bytes: &[u8], span: Range<usize>, revision: Revision) -> (Bytes, Range<u32>) {
+    let digits = revision.0.to_string();
+    let mut raw = BytesMut::with_capacity(bytes.len() + digits.len());
+    raw.extend_from_slice(&bytes[..span.start]);
+    raw.extend_from_slice(digits.as_bytes());
+    raw.extend_from_slice(&bytes[span.end..]);
+    // Objects are at most a few MiB, so offsets fit.
+    let start = span.start as u32;
+    (raw.freeze(), start..start + digits.len() as u32)
+}
+
+/// Where the revision's digits belong in stored bytes.
+fn revision_slot(stored: &[u8]) -> Option<usize> {
+    stored
+        .windows(REVISION_FIELD.len())
+        .position(|window| window == REVISION_FIELD)
+        .map(|at| at + REVISION_FIELD.len())
+}
+
+/// Turns stored bytes into `Obj`s.
+pub(crate) struct ObjCodec;
+
+impl Codec for ObjCodec {
+    type Object = Obj;
+
+    fn decode(&self, key: &Key, revision: Revision, stored: &Bytes) -> Result<Obj, DecodeError> {
+        let Some(kind) = attributes::kind(key.bucket()) else {
+            return Err(DecodeError::new(format!(
+                "{}: no served resource is stored there",
+                key.as_str()
+            )));
+        };
+        let Some(slot) = revision_slot(stored) else {
+            return Err(DecodeError::new(format!(
+                "{}: the object has no place for its revision",
+                key.as_str()
+            )));
+        };
+        let (raw, revision_span) = splice(stored, slot..slot, revision);
+        let light = light::parse(&raw, kind)
+            .map_err(|error| DecodeError::new(format!("{}: {error}", key.as_str())))?;
+        Ok(Obj {
+            resource: kind.resource,
+            name: light.name.into(),
+            namespace: light.namespace.into(),
+            uid: light.uid.into(),
+            labels: light.labels,
+            fields: light.fields.into_boxed_slice(),
+            finalizers: light.finalizers,
+            deletion: light.deletion,
+            raw,
+            revision_span,
+            partial: OnceLock::new(),
+            converted: OnceLock::new(),
+        })
+    }
+
+    fn restamp(&self, object: &Obj, revision: Revision) -> Obj {
+        object.at(revision)
+    }
+
+    fn size(&self, object: &Obj) -> usize {
+        object.raw.len() + 256
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Which values of an object its field labels stand for.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use sampan_api::resource::{Resource, resources};
+
+/// A stored kind: its row, and the paths worth reading out of its bytes.
+pub(crate) struct Kind {
+    pub(super) resource: &'static Resource,
+    pub(super) wanted: Wanted,
+}
+
+/// A tree of field names; a leaf carries the index of the label it is the value of.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) label: Option<u8>,
+    pub(super) fields: Vec<(&'static str, Wanted)>,
+}
+
+impl Wanted {
+    fn of(resource: &'static Resource) -> Wanted {
+        let mut root = Wanted::default();
+        for (index, label) in resource.field_labels.iter().enumerate() {
+            let Ok(index) = u8::try_from(index) else {
+                break;
+            };
+            let mut node = &mut root;
+            for field in path(resource, label).split('.') {
+                let at = match node.fields.iter().position(|(name, _)| *name == field) {
+                    Some(at) => at,
+                    None => {
+                        node.fields.push((field, Wanted::default()));
+                        node.fields.len() - 1
+                    }
+                };
+                node = &mut node.fields[at].1;
+            }
+            node.label = Some(index);
+        }
+        root
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&Wanted> {
+        self.fields
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, wanted)| wanted)
+    }
+}
+
+/// Where a label's value is. The same as the label, but for events, whose field is called otherwise.
+fn path(resource: &Resource, label: &'static str) -> &'static str {
+    match (resource.bucket, label) {
+        ("events", "source") => "source.component",
+        _ => label,
+    }
+}
+
+/// What a label reads as when the object does not set it.
+pub(super) fn unset(label: &str) -> &'static str {
+    match label {
+        "spec.unschedulable" | "spec.hostNetwork" => "false",
+        _ => "",
+    }
+}
+
+/// The position of a label in its row. Events stored as core/v1 are also asked by events.k8s.io names.
+pub(super) fn index(resource: &Resource, label: &str) -> Option<usize> {
+    let position = |label: &str| {
+        resource
+            .field_labels
+            .iter()
+            .position(|known| *known == label)
+    };
+    position(label).or_else(|| match (resource.bucket, label) {
+        ("events", "reportingController") => position("reportingComponent"),
+        ("events", _) => {
+            let rest = label.strip_prefix("regarding.")?;
+            resource.field_labels.iter().position(|known| {
+                known
+                    .strip_prefix("involvedObject.")
+                    .is_some_and(|known| known == rest)
+            })
+        }
+        _ => None,
+    })
+}
+
+/// The kind stored in a bucket.
+pub(super) fn kind(bucket: &str) -> Option<&'static Kind> {
+    static KINDS: OnceLock<HashMap<&'static str, Kind>> = OnceLock::new();
+    KINDS
+        .get_or_init(|| {
+            let mut kinds = HashMap::new();
+            for resource in resources()
+                .iter()
+                .filter(|resource| !resource.bucket.is_empty())
+            {
+                // The first row of a bucket is the version its objects rest in.
+                kinds.entry(resource.bucket).or_insert_with(|| Kind {
+                    resource,
+                    wanted: Wanted::of(resource),
+                });
+            }
+            kinds
+        })
+        .get(bucket)
+}
+
+/// The row under which objects of `resource` rest.
+pub(crate) fn storage_row(resource: &'static Resource) -> &'static Resource {
+    kind(resource.bucket).map_or(resource, |kind| kind.resource)
+}

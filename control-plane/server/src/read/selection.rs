@@ -1,0 +1,63 @@
+//! Which objects of a collection a request is about.
+
+use sampan_api::selector::{FieldSelector, LabelSelector};
+use sampan_api::status::Status;
+
+use crate::api::Result;
+use crate::object::Obj;
+use crate::request::{Query, ResourceTarget};
+
+/// A label selector and a field selector.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    labels: Option<LabelSelector>,
+    fields: Option<FieldSelector>,
+    /// The one name that can match.
+    name: Option<String>,
+}
+
+impl Selection {
+    pub(crate) fn parse(query: &Query, target: &ResourceTarget) -> Result<Selection> {
+        let mut selection = Selection::default();
+        if let Some(text) = query.get("labelSelector") {
+            selection.labels = Some(LabelSelector::parse(text).map_err(Status::bad_request)?);
+        }
+        if let Some(text) = query.get("fieldSelector") {
+            let fields = FieldSelector::parse(text).map_err(Status::bad_request)?;
+            fields.check(target.resource).map_err(Status::bad_request)?;
+            selection.name = fields.exact("metadata.name").map(str::to_owned);
+            selection.fields = Some(fields);
+        }
+        if !target.name.is_empty() {
+            selection.name = Some(target.name.clone());
+        }
+        Ok(selection)
+    }
+
+    /// Whether nothing is left out.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.labels.is_none() && self.fields.is_none() && self.name.is_none()
+    }
+
+    /// The name, when the request can only be about one object whose key is known.
+    pub(super) fn single(&self, target: &ResourceTarget) -> Option<&str> {
+        let reachable = !target.resource.namespaced || !target.namespace.is_empty();
+        self.name
+            .as_deref()
+            .filter(|name| reachable && !name.is_empty())
+    }
+
+    pub(crate) fn matches(&self, object: &Obj) -> bool {
+        self.name
+            .as_deref()
+            .is_none_or(|name| *object.name == *name)
+            && self
+                .labels
+                .as_ref()
+                .is_none_or(|labels| labels.matches(|key| object.label(key)))
+            && self
+                .fields
+                .as_ref()
+                .is_none_or(|fields| fields.matches(|field| object.field(field).map(str::to_owned)))
+    }
+}

@@ -1,0 +1,315 @@
+//! What a request asks for: path, verb and query, parsed once, as upstream's RequestInfo has them.
+
+use http::Method;
+use http::uri::PathAndQuery;
+use sampan_api::resource::{self, Resource};
+
+/// What a path names.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Target {
+    /// `/api`
+    Api,
+    /// `/apis`
+    Apis,
+    /// `/apis/GROUP`
+    Group(String),
+    /// `/api/v1`, `/apis/GROUP/VERSION`
+    GroupVersion { group: String, version: String },
+    /// `/version`
+    Version,
+    /// `/healthz`, `/livez`, `/readyz`, each with the name of one check below it
+    Health(String),
+    /// `/openapi/v3`
+    OpenApiIndex,
+    /// `/openapi/v3/PATH`
+    OpenApi(String),
+    /// `/v2/...`: what the root package mounted.
+    Extra,
+    /// An object, a collection, or a part of an object.
+    Resource(ResourceTarget),
+    /// Anything else.
+    Unknown,
+}
+
+/// An object, a collection, or a part of an object.
+#[derive(Debug)]
+pub(crate) struct ResourceTarget {
+    pub(crate) resource: &'static Resource,
+    /// Empty: cluster scope or all namespaces.
+    pub(crate) namespace: String,
+    /// Empty: the collection.
+    pub(crate) name: String,
+    /// Empty: the object itself.
+    pub(crate) subresource: String,
+    /// Asked through the deprecated `/watch/` prefix.
+    pub(crate) watch_prefix: bool,
+}
+
+impl PartialEq for ResourceTarget {
+    fn eq(&self, other: &ResourceTarget) -> bool {
+        std::ptr::eq(self.resource, other.resource)
+            && (
+                &self.namespace,
+                &self.name,
+                &self.subresource,
+                self.watch_prefix,
+            ) == (
+                &other.namespace,
+                &other.name,
+                &other.subresource,
+                other.watch_prefix,
+            )
+    }
+}
+
+impl Target {
+    pub(crate) fn parse(path: &str) -> Target {
+        let decoded = percent_decode(path);
+        let path = decoded.trim_matches('/');
+        let mut segments = path.split('/');
+        match segments.next().unwrap_or("") {
+            "api" => match segments.next() {
+                None => Target::Api,
+                Some(version) => below(segments, "", version),
+            },
+            "apis" => match (segments.next(), segments.next()) {
+                (None, _) => Target::Apis,
+                (Some(group), None) => Target::Group(group.into()),
+                (Some(group), Some(version)) => below(segments, group, version),
+            },
+            "version" if path == "version" => Target::Version,
+            "healthz" | "livez" | "readyz" => Target::Health(path.into()),
+            "openapi" => match path.strip_prefix("openapi/v3") {
+                Some("") => Target::OpenApiIndex,
+                Some(rest) if rest.starts_with('/') => Target::OpenApi(rest[1..].into()),
+                _ => Target::Unknown,
+            },
+            "v2" => Target::Extra,
+            _ => Target::Unknown,
+        }
+    }
+}
+
+fn below<'a>(segments: impl Iterator<Item = &'a str>, group: &str, version: &str) -> Target {
+    let mut parts: Vec<&str> = segments.collect();
+    if parts.is_empty() {
+        return Target::GroupVersion {
+            group: group.into(),
+            version: version.into(),
+        };
+    }
+    let watch_prefix = parts[0] == "watch" && parts.len() > 1;
+    if watch_prefix {
+        parts.remove(0);
+    }
+    // `namespaces/NAME/status` is a part of the namespace; `namespaces/NAME/pods` is a collection inside it.
+    let inside = parts[0] == "namespaces"
+        && parts.len() > 2
+        && resource::find(group, version, "namespaces")
+            .is_none_or(|row| row.subresource(parts[2]).is_none());
+    let namespace = if inside { parts[1] } else { "" };
+    let rest = if inside { &parts[2..] } else { &parts[..] };
+    let Some(resource) = resource::find(group, version, rest[0]) else {
+        return Target::Unknown;
+    };
+    let (name, subresource) = (
+        rest.get(1).copied().unwrap_or(""),
+        rest.get(2).copied().unwrap_or(""),
+    );
+    // One object of a namespaced kind is only reached through its namespace, and the other way round.
+    let misplaced = resource.namespaced && namespace.is_empty() && !name.is_empty()
+        || !resource.namespaced && !namespace.is_empty();
+    if misplaced || rest.len() > 3 || rest.len() > 1 && name.is_empty() {
+        return Target::Unknown;
+    }
+    if !subresource.is_empty() && resource.subresource(subresource).is_none() {
+        return Target::Unknown;
+    }
+    Target::Resource(ResourceTarget {
+        resource,
+        namespace: namespace.into(),
+        name: name.into(),
+        subresource: subresource.into(),
+        watch_prefix,
+    })
+}
+
+fn percent_decode(path: &str) -> std::borrow::Cow<'_, str> {
+    if !path.contains('%') {
+        return path.into();
+    }
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let pair = bytes
+            .get(at + 1..at + 3)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                decoded.push(byte);
+                at += 3;
+            }
+            _ => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned().into()
+}
+
+/// The verb authorization and the resource table speak of.
+pub(crate) fn verb(method: &Method, target: &Target, query: &Query) -> &'static str {
+    let Target::Resource(target) = target else {
+        return match *method {
+            Method::GET => "get",
+            Method::HEAD => "head",
+            Method::POST => "post",
+            Method::PUT => "put",
+            Method::PATCH => "patch",
+            Method::DELETE => "delete",
+            _ => "",
+        };
+    };
+    match *method {
+        Method::GET | Method::HEAD if !target.subresource.is_empty() => "get",
+        Method::GET | Method::HEAD if target.watch_prefix || query.flag("watch") => "watch",
+        Method::GET | Method::HEAD if target.name.is_empty() => "list",
+        Method::GET | Method::HEAD => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if target.name.is_empty() => "deletecollection",
+        Method::DELETE => "delete",
+        _ => "",
+    }
+}
+
+/// The query string, decoded.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// `None` when it cannot be decoded.
+    pub(crate) fn parse(uri: Option<&PathAndQuery>) -> Option<Query> {
+        let Some(uri) = uri else {
+            return Some(Query::default());
+        };
+        if uri.query().is_none_or(str::is_empty) {
+            return Some(Query::default());
+        }
+        let uri = http::Uri::from(uri.clone());
+        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
+            .ok()
+            .map(|query| Query(query.0))
+    }
+
+    /// The first value of a parameter; an empty one counts as absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).find(|value| !value.is_empty())
+    }
+
+    /// All values of a parameter.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A boolean as upstream reads it: present and neither `0` nor `false`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.boolean(name).unwrap_or(false)
+    }
+
+    /// A boolean that may be absent.
+    pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
+        let value = self.all(name).next()?;
+        Some(!(value == "0" || value.eq_ignore_ascii_case("false")))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let show = |path: &str| match Target::parse(path) {
+            Target::Resource(t) => format!(
+                "{} ns={} name={} sub={}{}",
+                t.resource.plural,
+                t.namespace,
+                t.name,
+                t.subresource,
+                if t.watch_prefix { " watch" } else { "" }
+            ),
+            other => format!("{other:?}"),
+        };
+        for (path, expected) in [
+            ("/api", "Api"),
+            ("/apis/", "Apis"),
+            ("/api/v1", r#"GroupVersion { group: "", version: "v1" }"#),
+            ("/apis/node.k8s.io", r#"Group("node.k8s.io")"#),
+            ("/api/v1/pods", "pods ns= name= sub="),
+            ("/api/v1/namespaces", "namespaces ns= name= sub="),
+            ("/api/v1/namespaces/a", "namespaces ns= name=a sub="),
+            (
+                "/api/v1/namespaces/a/finalize",
+                "namespaces ns= name=a sub=finalize",
+            ),
+            (
+                "/api/v1/namespaces/a/pods/b/log",
+                "pods ns=a name=b sub=log",
+            ),
+            (
+                "/api/v1/namespaces/a/configmaps/b%3Ac",
+                "configmaps ns=a name=b:c sub=",
+            ),
+            (
+                "/api/v1/watch/namespaces/a/pods/b",
+                "pods ns=a name=b sub= watch",
+            ),
+            (
+                "/apis/coordination.k8s.io/v1/namespaces/a/leases",
+                "leases ns=a name= sub=",
+            ),
+            ("/api/v1/namespaces/a/nodes", "Unknown"),
+            ("/api/v1/pods/b", "Unknown"),
+            ("/api/v1/nope", "Unknown"),
+            ("/api/v1/namespaces/a/pods/b/nope", "Unknown"),
+            ("/api/v1/namespaces/a/pods/b/log/x", "Unknown"),
+            ("/v2/", "Extra"),
+            ("/readyz/ping", r#"Health("readyz/ping")"#),
+            (
+                "/openapi/v3/apis/node.k8s.io/v1",
+                r#"OpenApi("apis/node.k8s.io/v1")"#,
+            ),
+            ("/openapi/v2", "Unknown"),
+            ("/", "Unknown"),
+        ] {
+            assert_eq!(show(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn queries() {
+        let query = |text: &'static str| {
+            Query::parse(Some(&PathAndQuery::from_static(text))).expect("decodes")
+        };
+        assert!(query("/x?watch=1").flag("watch"));
+        assert!(query("/x?watch=").flag("watch"));
+        assert!(!query("/x?watch=false").flag("watch"));
+        assert!(!query("/x?limit=5").flag("watch"));
+        assert_eq!(
+            query("/x?labelSelector=a%3Db%2Cc").get("labelSelector"),
+            Some("a=b,c")
+        );
+        assert_eq!(query("/x?limit=").get("limit"), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! Answers: how an object, a list, a Table or a Status becomes an HTTP response.
+
+mod list;
+mod table;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use serde_json::Value;
+
+pub(crate) use list::{ListMeta, list};
+pub(crate) use table::Table;
+
+use crate::api::{Answer, Result};
+use crate::content::{Form, Format, Output};
+use crate::object::Obj;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// A response of whole bytes.
+pub(crate) fn bytes(
+    code: StatusCode,
+    content_type: HeaderValue,
+    body: impl Into<Bytes>,
+) -> Response {
+    let mut response = Response::new(Body::from(body.into()));
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// Plain text.
+pub(crate) fn text(code: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = bytes(code, TEXT, body);
+    response.headers_mut().insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// What upstream says about paths nobody serves; not a Status.
+pub(crate) fn no_such_path() -> Response {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// A refusal: the one place where an error meets HTTP.
+pub(crate) fn failure(status: &Status, pretty: bool) -> Response {
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let value = status.to_value();
+    let body = if pretty {
+        pretty_bytes(&value)
+    } else {
+        value.to_string().into()
+    };
+    let mut response = bytes(code, JSON, body);
+    if let Some(seconds) = status.retry_after_seconds() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A success that is a Status.
+pub(crate) fn success(code: StatusCode, status: &Status, output: &Output) -> Answer {
+    value(code, &status.to_value(), output)
+}
+
+/// A value of our own making, for example a discovery document.
+pub(crate) fn value(code: StatusCode, value: &Value, output: &Output) -> Answer {
+    Ok(match output.format {
+        Format::Json if output.pretty => bytes(code, JSON, pretty_bytes(value)),
+        Format::Json => bytes(code, JSON, value.to_string()),
+        Format::Yaml => bytes(code, YAML, yaml(value)?),
+    })
+}
+
+/// JSON bytes we hold, re-rendered only when the client asked for another look.
+pub(crate) fn raw(code: StatusCode, raw: Bytes, output: &Output) -> Answer {
+    if output.format == Format::Json && !output.pretty {
+        return Ok(bytes(code, JSON, raw));
+    }
+    value(code, &parse(&raw)?, output)
+}
+
+/// One object in the form asked for.
+pub(crate) fn object(
+    code: StatusCode,
+    resource: &Resource,
+    object: &Obj,
+    output: &Output,
+) -> Answer {
+    match output.form {
+        Form::Whole => raw(code, object.raw_as(resource), output),
+        Form::Partial => raw(code, object.partial(), output),
+        Form::Table(include) => {
+            let mut table = Table::new(resource, include);
+            table.push(object)?;
+            raw(code, table.finish(&ListMeta::of(object)), output)
+        }
+    }
+}
+
+/// Adds a `Warning` header per message.
+pub(crate) fn warn(response: &mut Response, warnings: &[String]) {
+    /// Upstream truncates too: proxies refuse large headers.
+    const MAX_WARNINGS: usize = 30;
+    const MAX_LENGTH: usize = 256;
+    for warning in warnings.iter().take(MAX_WARNINGS) {
+        let mut quoted = String::with_capacity(warning.len() + 16);
+        quoted.push_str("299 - \"");
+        for character in warning.chars().take(MAX_LENGTH) {
+            match character {
+                '"' | '\\' => quoted.extend(['\\', character]),
+                character if character.is_control() => {}
+                character => quoted.push(character),
+            }
+        }
+        quoted.push('"');
+        if let Ok(value) = HeaderValue::from_bytes(quoted.as_bytes()) {
+            response.headers_mut().append("warning", value);
+        }
+    }
+}
+
+pub(crate) fn pretty_bytes(value: &Value) -> Bytes {
+    let mut body = serde_json::to_vec_pretty(value).unwrap_or_default();
+    body.push(b'\n');
+    body.into()
+}
+
+fn yaml(value: &Value) -> Result<Bytes> {
+    serde_saphyr::to_string(value)
+        .map(Bytes::from)
+        .map_err(|error| Status::internal(format!("writing YAML: {error}")))
+}
+
+/// Parses bytes that came out of the store.
+pub(crate) fn parse(raw: &Bytes) -> Result<Value> {
+    serde_json::from_slice(raw)
+        .map_err(|error| Status::internal(format!("a stored object is no JSON: {error}")))
+}
+
+/// The stored versions behind a list, shared with the store.
+pub(crate) type Items = Vec<Arc<sampan_store::Entry<Obj>>>;

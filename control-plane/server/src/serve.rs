@@ -1,0 +1,150 @@
+//! The accept loop: TLS handshake, HTTP/1.1 or 2 by ALPN, a limit on connections, and a graceful end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::api::Api;
+use crate::tls::Trust;
+
+/// Connections served at once; more wait in the kernel's backlog.
+const MAX_CONNECTIONS: usize = 8192;
+/// HTTP/2 streams on one connection; a controller manager holds more than 100 watches on one.
+const MAX_STREAMS: u32 = 2000;
+/// A handshake that takes longer is dropped.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Request headers must arrive within this.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silent HTTP/2 clients are asked whether they are still there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// After the shutdown signal, running requests get this long.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// When the process has no more file descriptors, accepting pauses.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Acceptor {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) api: Arc<Api>,
+}
+
+impl Acceptor {
+    /// Accepts until `shutdown`, then waits for what is running.
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let connections = TaskTracker::new();
+        let tls = TlsAcceptor::from(self.tls);
+        loop {
+            let slot = tokio::select! {
+                () = shutdown.cancelled() => break,
+                slot = slots.clone().acquire_owned() => slot,
+            };
+            let Ok(slot) = slot else { break };
+            let stream = tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        warn!(%error, "accepting a connection failed");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            let connection = connection(
+                stream,
+                tls.clone(),
+                self.trust.clone(),
+                self.api.clone(),
+                shutdown.clone(),
+            );
+            connections.spawn(async move {
+                connection.await;
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        connections.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                open = connections.len(),
+                "connections were cut off at shutdown"
+            );
+        }
+        Ok(())
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    trust: Arc<Trust>,
+    api: Arc<Api>,
+    shutdown: CancellationToken,
+) {
+    // Small answers must not wait for acknowledgements of earlier ones.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "setting TCP_NODELAY failed");
+    }
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return debug!(%error, "TLS handshake failed"),
+        Err(_) => return debug!("TLS handshake timed out"),
+    };
+    let peer = trust.peer(stream.get_ref().1.peer_certificates());
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (api, peer) = (api.clone(), peer.clone());
+        async move {
+            Ok::<_, std::convert::Infallible>(api.answer_peer(request.map(Body::new), peer).await)
+        }
+    });
+    let builder = builder();
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(served);
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            result = served.as_mut() => {
+                if let Err(error) = result {
+                    debug!(%error, "connection ended");
+                }
+                return;
+            }
+            () = shutdown.cancelled(), if !draining => {
+                draining = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(PING_INTERVAL)
+        .adaptive_window(false);
+    builder
+}

@@ -1,0 +1,291 @@
+//! The server as its owner sees it: started on a data folder, served until told to stop, closed.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use sampan_store::{OpenError, SqliteStore, StoreConfig};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::util::BoxCloneService;
+
+use crate::api::Api;
+use crate::authn::{TokenFileError, Tokens};
+use crate::bootstrap;
+use crate::chain::InFlight;
+use crate::config::ServerConfig;
+use crate::kubelet::Kubelets;
+use crate::object::ObjCodec;
+use crate::pki::{
+    CertificateRequest, Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after,
+    write_private,
+};
+use crate::serve::Acceptor;
+use crate::strategy::Addresses;
+use crate::tls::{Identity, TlsError, Trust, server_config};
+use crate::user::{MASTERS, NODE_PREFIX, NODES, UserInfo};
+
+/// The API as a service: what a client in this process talks to.
+pub type ApiService = BoxCloneService<Request<Body>, Response<Body>, Infallible>;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made.
+    #[error("making the data folder {path}")]
+    DataDir {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Keys or certificates.
+    #[error("preparing keys and certificates")]
+    Pki(#[from] PkiError),
+    /// TLS.
+    #[error("setting up TLS: {0}")]
+    Tls(String),
+    /// The state.
+    #[error("opening the state")]
+    Store(#[from] OpenError),
+    /// The token file.
+    #[error("reading static tokens")]
+    Tokens(#[from] TokenFileError),
+    /// The address.
+    #[error("listening on {addr}")]
+    Listen {
+        addr: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The first objects.
+    #[error("creating the system's own objects: {0}")]
+    Bootstrap(String),
+}
+
+/// Why a server stopped serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It was asked to serve a second time.
+    #[error("the server is serving already")]
+    Twice,
+    /// The socket failed.
+    #[error("accepting connections")]
+    Accept(#[source] std::io::Error),
+}
+
+/// A server whose state is loaded and whose socket is bound. Clients in this process are answered at once, others
+/// while `serve` runs.
+pub struct Server {
+    config: ServerConfig,
+    api: Arc<Api>,
+    pki: Arc<Pki>,
+    addr: SocketAddr,
+    listener: Mutex<Option<TcpListener>>,
+    identity: Arc<Identity>,
+    certificate: Mutex<Issued>,
+    trust: Arc<Trust>,
+}
+
+impl From<TlsError> for StartError {
+    fn from(error: TlsError) -> StartError {
+        let source = std::error::Error::source(&error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        StartError::Tls(format!("{error}{source}"))
+    }
+}
+
+impl Server {
+    /// Opens the data folder, binds the socket, writes the kubeconfigs.
+    pub async fn start(config: ServerConfig) -> Result<Server, StartError> {
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir).map_err(|source| StartError::DataDir {
+            path: dir.display().to_string(),
+            source,
+        })?;
+        let pki = Arc::new(Pki::open(dir.join("pki"))?);
+        let listener =
+            TcpListener::bind(config.listen)
+                .await
+                .map_err(|source| StartError::Listen {
+                    addr: config.listen,
+                    source,
+                })?;
+        let addr = listener.local_addr().map_err(|source| StartError::Listen {
+            addr: config.listen,
+            source,
+        })?;
+        let certificate = pki.keep("apiserver", &server_certificate(&config, addr))?;
+        let kubelet_client = pki.keep(
+            "apiserver-kubelet-client",
+            &CertificateRequest::client("kube-apiserver", Some(MASTERS)),
+        )?;
+        let store = SqliteStore::open(StoreConfig::new(dir.join("state.db")), ObjCodec).await?;
+        let api = Arc::new(Api {
+            store,
+            tokens: Tokens::load(&dir.join("pki").join("tokens.csv"))?,
+            extra: config.extra.clone(),
+            limits: config.limits.clone(),
+            in_flight: InFlight::default(),
+            addresses: Addresses::new(config.service_cidr, config.node_ports.clone()),
+            kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
+            shutdown: CancellationToken::new(),
+            advertised: addr,
+        });
+        bootstrap::run(&api, config.service_ip())
+            .await
+            .map_err(|status| StartError::Bootstrap(status.message))?;
+        let server = Server {
+            identity: Identity::new(&certificate)?,
+            trust: Arc::new(Trust::new(pki.ca_pem())?),
+            certificate: Mutex::new(certificate),
+            listener: Mutex::new(Some(listener)),
+            config,
+            api,
+            pki,
+            addr,
+        };
+        server.write_kubeconfigs()?;
+        Ok(server)
+    }
+
+    /// The bound address.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `https://HOST:PORT`, as in the kubeconfigs.
+    pub fn url(&self) -> String {
+        self.config.url(self.addr)
+    }
+
+    /// The authority's certificate, for clients and for `kube-root-ca.crt`.
+    pub fn ca_pem(&self) -> &str {
+        self.pki.ca_pem()
+    }
+
+    /// Issues further certificates.
+    pub fn pki(&self) -> &Arc<Pki> {
+        &self.pki
+    }
+
+    #[cfg(test)]
+    pub(crate) fn api(&self) -> &Arc<Api> {
+        &self.api
+    }
+
+    /// The API as `user`: the same chain as over a connection, without the connection.
+    pub fn service_as(&self, user: UserInfo) -> ApiService {
+        let (api, user) = (self.api.clone(), Arc::new(user));
+        BoxCloneService::new(tower::service_fn(move |request: Request<Body>| {
+            let (api, user) = (api.clone(), user.clone());
+            async move { Ok(api.answer_as(request, user).await) }
+        }))
+    }
+
+    /// Accepts connections until `shutdown`; then watches end, and running requests are waited for.
+    pub async fn serve(&self, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let listener = self.listener.lock().take().ok_or(ServeError::Twice)?;
+        let tls = server_config(self.identity.clone())
+            .map_err(|error| ServeError::Accept(std::io::Error::other(error)))?;
+        let acceptor = Acceptor {
+            listener,
+            tls,
+            trust: self.trust.clone(),
+            api: self.api.clone(),
+        };
+        let end = shutdown.clone();
+        let watches = self.api.shutdown.clone();
+        let served = acceptor.run(shutdown);
+        tokio::pin!(served);
+        tokio::select! {
+            result = &mut served => result.map_err(ServeError::Accept),
+            () = self.renew() => Ok(()),
+            () = end.cancelled() => {
+                watches.cancel();
+                served.await.map_err(ServeError::Accept)
+            }
+        }
+    }
+
+    /// Ends watches, flushes the state and closes it.
+    pub async fn close(&self) {
+        self.api.shutdown.cancel();
+        self.api.store.close().await;
+    }
+
+    /// Replaces the certificate before it expires. Never returns.
+    async fn renew(&self) {
+        /// When renewing failed (a full disk, say), it is tried again after this.
+        const RETRY: Duration = Duration::from_secs(3600);
+        loop {
+            let due = not_after(&self.certificate.lock().certificate_pem)
+                .map(|end| end - SignedDuration::from_hours(RENEW_BEFORE_DAYS * 24))
+                .unwrap_or_else(|_| Timestamp::now());
+            let wait = due
+                .duration_since(Timestamp::now())
+                .max(SignedDuration::ZERO);
+            tokio::time::sleep(wait.unsigned_abs()).await;
+            if let Err(error) = self.renew_now() {
+                tracing::error!(%error, "renewing the server's certificate failed");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    fn renew_now(&self) -> Result<(), StartError> {
+        let renewed = self
+            .pki
+            .keep("apiserver", &server_certificate(&self.config, self.addr))?;
+        self.identity.replace(&renewed)?;
+        *self.certificate.lock() = renewed;
+        self.write_kubeconfigs()
+    }
+
+    /// `admin.kubeconfig` and `agent.kubeconfig`, with certificates that have at least 30 days left.
+    fn write_kubeconfigs(&self) -> Result<(), StartError> {
+        let node = format!("{NODE_PREFIX}{}", self.config.node_name);
+        let admin = UserInfo::admin().name;
+        for (file, keep, user, group) in [
+            ("admin.kubeconfig", "admin", admin.as_str(), MASTERS),
+            ("agent.kubeconfig", "agent", node.as_str(), NODES),
+        ] {
+            let issued = self
+                .pki
+                .keep(keep, &CertificateRequest::client(user, Some(group)))?;
+            let text = kubeconfig(&self.url(), self.pki.ca_pem(), user, &issued);
+            write_private(&self.config.data_dir.join(file), text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Every name the server is reached by.
+fn server_certificate(config: &ServerConfig, addr: SocketAddr) -> CertificateRequest {
+    let mut names: Vec<String> = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    names.push(config.service_ip().to_string());
+    if !addr.ip().is_unspecified() {
+        names.push(addr.ip().to_string());
+    }
+    names.push(config.node_name.clone());
+    names.extend(config.advertise.iter().cloned());
+    names.sort();
+    names.dedup();
+    CertificateRequest::server("kube-apiserver", names)
+}

@@ -1,0 +1,119 @@
+//! Where kinds differ: hooks that the generic verbs call, each doing nothing for most kinds.
+//!
+//! What upstream spreads over registry strategies and compiled-in admission plugins is here, one file per subject.
+
+mod addresses;
+mod binding;
+mod namespaces;
+mod pods;
+mod runtime_class;
+mod service_account;
+mod services;
+
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use sampan_api::{defaults, object};
+use serde_json::Value;
+
+pub(crate) use addresses::{Addresses, Reservation};
+pub(crate) use binding::bind;
+pub(crate) use namespaces::accepts as namespace_accepts;
+
+use crate::api::{Api, Result};
+use crate::object::{Obj, Stored};
+
+/// Admission of a new object beyond what its own fields say. May look at other objects.
+pub(crate) async fn admit_new(api: &Api, resource: &Resource, value: &mut Value) -> Result<()> {
+    if resource.bucket != "pods" {
+        return Ok(());
+    }
+    service_account::admit(api, resource, value).await?;
+    pods::check_priority(resource, value)?;
+    defaults::admission_pod(value);
+    runtime_class::admit(api, resource, value).await
+}
+
+/// Fills in what follows from other fields, in new and updated objects.
+pub(crate) fn complete(resource: &Resource, value: &mut Value) {
+    if resource.bucket == "services" {
+        services::complete(value);
+    }
+}
+
+/// `finalize` changes a namespace's `spec.finalizers` and nothing else.
+pub(crate) fn prepare_finalize(new: &mut Value, old: &Value) {
+    let finalizers = object::remove(new, "spec.finalizers");
+    new.clone_from(old);
+    match finalizers {
+        Some(finalizers) => object::set(new, "spec.finalizers", finalizers),
+        None => {
+            object::remove(new, "spec.finalizers");
+        }
+    }
+}
+
+/// Claims addresses and ports the object asks for or needs; given back unless kept.
+pub(crate) fn reserve<'a>(
+    api: &'a Api,
+    resource: &Resource,
+    value: &mut Value,
+    old: Option<&Value>,
+) -> Result<Reservation<'a>> {
+    match resource.bucket {
+        "services" => services::reserve(&api.addresses, resource, value, old),
+        _ => Ok(Reservation::nothing()),
+    }
+}
+
+/// Gives back what the object held and its next version (none when it is gone) does not.
+pub(crate) fn released(api: &Api, object: &Obj, next: Option<&Obj>) {
+    if object.resource.bucket == "services" {
+        services::release(&api.addresses, object, next);
+    }
+}
+
+/// Some objects are there for good.
+pub(crate) fn may_delete(resource: &Resource, object: &Obj) -> Result<()> {
+    if resource.bucket == "namespaces" && namespaces::IMMORTAL.contains(&&*object.name) {
+        return Err(Status::forbidden(
+            resource,
+            &object.name,
+            "this namespace may not be deleted",
+        ));
+    }
+    Ok(())
+}
+
+/// The grace period a deletion of this object gets; `None` for kinds that have none.
+pub(crate) fn grace(resource: &Resource, value: &Value, asked: Option<i64>) -> Option<i64> {
+    (resource.bucket == "pods").then(|| pods::grace(value, asked))
+}
+
+/// Whether deleting it takes more than removing it.
+pub(crate) fn holds_content(resource: &Resource, value: &Value) -> bool {
+    resource.bucket == "namespaces" && !object::is_empty(value, "spec.finalizers")
+}
+
+/// What being marked for deletion changes beside the mark.
+pub(crate) fn marked(resource: &Resource, value: &mut Value) {
+    if resource.bucket == "namespaces" {
+        object::set(value, "status.phase", "Terminating");
+    }
+}
+
+/// Whether an update takes away the last thing a deletion waited for.
+pub(crate) fn removed_by_update(resource: &Resource, new: &Value, old: &Value) -> bool {
+    let running =
+        object::int(old, "metadata.deletionGracePeriodSeconds").is_some_and(|left| left > 0);
+    object::deletion_timestamp(old).is_some()
+        && !running
+        && object::is_empty(new, "metadata.finalizers")
+        && !holds_content(resource, new)
+}
+
+/// Objects already there when the server starts: their addresses are taken.
+pub(crate) fn restore(api: &Api, services: &[Stored]) {
+    for entry in services {
+        services::restore(&api.addresses, &entry.object);
+    }
+}

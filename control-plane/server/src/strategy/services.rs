@@ -1,0 +1,203 @@
+//! Services: cluster addresses and node ports.
+
+use std::net::Ipv4Addr;
+
+use sampan_api::object;
+use sampan_api::resource::Resource;
+use sampan_api::status::{FieldError, Status};
+use serde_json::{Value, json};
+
+use super::addresses::{Addresses, Refusal, Reservation};
+use crate::api::Result;
+use crate::object::Obj;
+
+const NONE: &str = "None";
+
+fn kind(service: &Value) -> &str {
+    object::text(service, "spec.type")
+}
+
+fn has_cluster_ip(service: &Value) -> bool {
+    matches!(
+        kind(service),
+        "" | "ClusterIP" | "NodePort" | "LoadBalancer"
+    )
+}
+
+fn has_node_ports(service: &Value) -> bool {
+    let allocates = kind(service) == "NodePort"
+        || object::get(service, "spec.allocateLoadBalancerNodePorts") != Some(&Value::Bool(false));
+    matches!(kind(service), "NodePort" | "LoadBalancer") && allocates
+}
+
+/// Brings the two spellings of the address in line.
+pub(super) fn complete(service: &mut Value) {
+    if !has_cluster_ip(service) {
+        for field in [
+            "clusterIP",
+            "clusterIPs",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "internalTrafficPolicy",
+        ] {
+            object::remove(service, &format!("spec.{field}"));
+        }
+        return;
+    }
+    let first = object::items(service, "spec.clusterIPs")
+        .first()
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
+    if object::text(service, "spec.clusterIP").is_empty() && !first.is_empty() {
+        object::set(service, "spec.clusterIP", first);
+    }
+    object::set_default(service, "spec.ipFamilies", json!(["IPv4"]));
+    object::set_default(service, "spec.ipFamilyPolicy", "SingleStack");
+}
+
+/// Claims what the service needs and does not hold yet.
+pub(super) fn reserve<'a>(
+    pool: &'a Addresses,
+    resource: &Resource,
+    service: &mut Value,
+    old: Option<&Value>,
+) -> Result<Reservation<'a>> {
+    let mut reservation = Reservation::of(pool);
+    let result = address(pool, &mut reservation, service, old)
+        .and_then(|()| node_ports(pool, &mut reservation, service, old));
+    match result {
+        Ok(()) => Ok(reservation),
+        Err(error) => Err(Status::invalid(
+            resource,
+            object::name(service),
+            vec![error],
+        )),
+    }
+}
+
+fn address(
+    pool: &Addresses,
+    reservation: &mut Reservation<'_>,
+    service: &mut Value,
+    old: Option<&Value>,
+) -> std::result::Result<(), FieldError> {
+    if !has_cluster_ip(service) {
+        return Ok(());
+    }
+    let asked = object::text(service, "spec.clusterIP").to_owned();
+    let held = old
+        .map(|old| object::text(old, "spec.clusterIP"))
+        .unwrap_or("");
+    if asked == NONE || !asked.is_empty() && asked == held {
+        object::set(service, "spec.clusterIPs", json!([asked]));
+        return Ok(());
+    }
+    let refused = |why: &str| {
+        let detail = format!("failed to allocate IP {asked}: {why}");
+        FieldError::invalid("spec.clusterIPs", json!([asked]), detail)
+    };
+    let address = if asked.is_empty() {
+        pool.any_address().map_err(|_| refused("range is full"))?
+    } else {
+        let address: Ipv4Addr = asked
+            .parse()
+            .map_err(|_| refused("only IPv4 addresses are served"))?;
+        pool.claim_address(address).map_err(|refusal| match refusal {
+            Refusal::OutOfRange => refused(&format!(
+                "the provided IP ({asked}) is not in the valid range. The range of valid IPs is {}",
+                pool.network()
+            )),
+            Refusal::Taken | Refusal::Exhausted => refused("provided IP is already allocated"),
+        })?;
+        address
+    };
+    reservation.addresses.push(address);
+    object::set(service, "spec.clusterIP", address.to_string());
+    object::set(service, "spec.clusterIPs", json!([address.to_string()]));
+    Ok(())
+}
+
+fn node_ports(
+    pool: &Addresses,
+    reservation: &mut Reservation<'_>,
+    service: &mut Value,
+    old: Option<&Value>,
+) -> std::result::Result<(), FieldError> {
+    let wanted = has_node_ports(service);
+    let held = old.map(ports_of).unwrap_or_default();
+    for (index, port) in object::items_mut(service, "spec.ports")
+        .iter_mut()
+        .enumerate()
+    {
+        let asked = object::int(port, "nodePort").unwrap_or(0);
+        if !wanted {
+            if asked != 0 && old.is_some() {
+                // The type changed: the port goes with it.
+                object::remove(port, "nodePort");
+            }
+            continue;
+        }
+        let field = format!("spec.ports[{index}].nodePort");
+        if asked == 0 {
+            let chosen = pool
+                .any_port()
+                .map_err(|_| FieldError::invalid(&field, 0, "range is full"))?;
+            reservation.ports.push(chosen);
+            object::set(port, "nodePort", chosen);
+            continue;
+        }
+        let refuse = |why: String| FieldError::invalid(&field, asked, why);
+        let range = || {
+            format!(
+                "provided port is not in the valid range. The range of valid ports is {}",
+                pool.port_range()
+            )
+        };
+        let number = u16::try_from(asked).map_err(|_| refuse(range()))?;
+        // One number may serve two protocols of the same service.
+        if held.contains(&number) || reservation.ports.contains(&number) {
+            continue;
+        }
+        pool.claim_port(number).map_err(|refusal| match refusal {
+            Refusal::OutOfRange => refuse(range()),
+            Refusal::Taken | Refusal::Exhausted => {
+                refuse("provided port is already allocated".into())
+            }
+        })?;
+        reservation.ports.push(number);
+    }
+    Ok(())
+}
+
+fn ports_of(service: &Value) -> Vec<u16> {
+    object::items(service, "spec.ports")
+        .iter()
+        .filter_map(|port| object::int(port, "nodePort"))
+        .filter_map(|port| u16::try_from(port).ok().filter(|port| *port != 0))
+        .collect()
+}
+
+fn holdings(object: &Obj) -> (Option<Ipv4Addr>, Vec<u16>) {
+    let service: Value = serde_json::from_slice(&object.raw).unwrap_or_default();
+    (
+        object::text(&service, "spec.clusterIP").parse().ok(),
+        ports_of(&service),
+    )
+}
+
+/// Gives back what `object` held and `next` does not.
+pub(super) fn release(pool: &Addresses, object: &Obj, next: Option<&Obj>) {
+    let (address, ports) = holdings(object);
+    let (kept_address, kept_ports) = next.map(holdings).unwrap_or_default();
+    pool.release(
+        address.filter(|address| Some(*address) != kept_address),
+        ports.into_iter().filter(|port| !kept_ports.contains(port)),
+    );
+}
+
+/// Takes what a stored service holds.
+pub(super) fn restore(pool: &Addresses, object: &Obj) {
+    let (address, ports) = holdings(object);
+    pool.restore(address, ports);
+}

@@ -1,0 +1,179 @@
+//! What clients get wrong: the right 4xx, and nothing stored.
+
+use super::*;
+
+#[tokio::test]
+async fn bodies() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let before = cluster.server.api().store.current_revision();
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for (content_type, body, code) in [
+        ("application/json", "", 400),
+        ("application/json", "{", 400),
+        ("application/json", "[]", 400),
+        ("application/json", "null", 400),
+        (
+            "application/json",
+            r#"{"kind":"Secret","metadata":{"name":"a"}}"#,
+            400,
+        ),
+        (
+            "application/json",
+            r#"{"apiVersion":"v2","metadata":{"name":"a"}}"#,
+            400,
+        ),
+        ("application/json", r#"{"metadata":{"name":7}}"#, 400),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a"},"data":"x"}"#,
+            400,
+        ),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a"},"data":{"k":1}}"#,
+            400,
+        ),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a","labels":{"-":"x"}}}"#,
+            422,
+        ),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a","labels":{"x":"-"}}}"#,
+            422,
+        ),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a"},"data":{"../k":"1"}}"#,
+            422,
+        ),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a","resourceVersion":"1"}}"#,
+            400,
+        ),
+        ("application/json", deep.as_str(), 400),
+        ("application/yaml", "a: [", 400),
+        ("application/yaml", "- a", 400),
+        ("application/vnd.kubernetes.protobuf", "nonsense", 400),
+        ("application/vnd.kubernetes.protobuf", "k8s\0nonsense", 400),
+    ] {
+        let answer = admin
+            .send(
+                "POST",
+                CONFIGMAPS,
+                &[("content-type", content_type)],
+                body.to_owned(),
+            )
+            .await;
+        let shown: String = body.chars().take(60).collect();
+        assert_eq!(
+            answer.status.as_u16(),
+            code,
+            "{content_type} {shown}: {}",
+            String::from_utf8_lossy(&answer.bytes)
+        );
+        assert_eq!(answer.json()["kind"], "Status", "{shown}");
+    }
+    assert_eq!(cluster.server.api().store.current_revision(), before);
+}
+
+#[tokio::test]
+async fn too_large() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let mut map = configmap("a");
+    map["data"]["k"] = json!("x".repeat(3 * 1024 * 1024));
+    let answer = admin.post(CONFIGMAPS, &map).await;
+    answer.refused(
+        413,
+        "RequestEntityTooLarge",
+        "Request entity too large: limit is 3145728",
+    );
+}
+
+#[tokio::test]
+async fn unknown_and_duplicate_fields() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let body = r#"{"metadata":{"name":"a"},"bogus":1,"data":{"k":"1","k":"2"}}"#;
+    let post = |query: &'static str| {
+        let admin = admin.clone();
+        async move {
+            admin
+                .send(
+                    "POST",
+                    &format!("{CONFIGMAPS}?dryRun=All{query}"),
+                    &[],
+                    body,
+                )
+                .await
+        }
+    };
+    for query in ["", "&fieldValidation=Warn"] {
+        let warned = post(query).await;
+        warned.expect(201);
+        let warnings: Vec<&str> = warned
+            .headers
+            .get_all("warning")
+            .iter()
+            .map(|value| value.to_str().expect("text"))
+            .collect();
+        assert_eq!(
+            warnings,
+            [
+                r#"299 - "unknown field \"bogus\"""#,
+                r#"299 - "duplicate field \"data.k\"""#
+            ]
+        );
+    }
+    let ignored = post("&fieldValidation=Ignore").await;
+    ignored.expect(201);
+    assert!(!ignored.headers.contains_key("warning"));
+    post("&fieldValidation=Strict").await.refused(
+        400,
+        "BadRequest",
+        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"bogus\", duplicate field \"data.k\"",
+    );
+    post("&fieldValidation=Nope").await.expect(422);
+}
+
+#[tokio::test]
+async fn patches() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    admin.create(PODS, pod("p")).await;
+    let path = format!("{PODS}/p");
+    let read = admin.get(&path).await.expect(200);
+    for (kind, body, code) in [
+        ("json-patch", "{}", 400),
+        ("json-patch", "nonsense", 400),
+        ("json-patch", r#"[{"op":"remove","path":"/nope"}]"#, 422),
+        ("merge-patch", "[]", 400),
+        ("merge-patch", "{", 400),
+        ("merge-patch", r#"{"spec":7}"#, 400),
+        ("merge-patch", r#"{"metadata":{"name":"other"}}"#, 400),
+        ("merge-patch", r#"{"metadata":{"namespace":"other"}}"#, 400),
+        ("merge-patch", r#"{"spec":{"nodeName":"x"}}"#, 422),
+        (
+            "strategic-merge-patch",
+            r#"{"spec":{"containers":[{"name":"c","image":""}]}}"#,
+            422,
+        ),
+        ("strategic-merge-patch", "7", 400),
+    ] {
+        let content_type = format!("application/{kind}+json");
+        let answer = admin
+            .send("PATCH", &path, &[("content-type", &content_type)], body)
+            .await;
+        assert_eq!(
+            answer.status.as_u16(),
+            code,
+            "{kind} {body}: {}",
+            String::from_utf8_lossy(&answer.bytes)
+        );
+    }
+    assert_eq!(admin.get(&path).await.expect(200), read);
+}

@@ -1,0 +1,239 @@
+//! The chain: who may, what is refused before a handler is reached, and what is served beside objects.
+
+use super::*;
+
+#[tokio::test]
+async fn paths_and_methods() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for path in [
+        "/",
+        "/nope",
+        "/api/v1/nope",
+        "/apis/nope.example.com/v1/x",
+        "/api/v2",
+        "/apis/nope.example.com",
+        "/openapi/v2",
+        "/readyz/nope",
+        "/v2/",
+    ] {
+        let answer = admin.get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.bytes[..]),
+            (404, &b"404 page not found\n"[..]),
+            "{path}"
+        );
+        assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+    }
+    for (method, path) in [
+        ("POST", "/api/v1/pods"),
+        ("PUT", CONFIGMAPS),
+        ("DELETE", "/api/v1/namespaces"),
+        ("GET", "/api/v1/namespaces/default/bindings"),
+        ("POST", "/version"),
+        ("OPTIONS", CONFIGMAPS),
+    ] {
+        admin.send(method, path, &[], Body::empty()).await.refused(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        );
+    }
+    for path in ["/healthz", "/livez", "/readyz", "/livez/ping"] {
+        assert_eq!(&admin.get(path).await.bytes[..], b"ok", "{path}");
+    }
+    let verbose = admin.get("/readyz?verbose").await;
+    assert!(
+        verbose.bytes.starts_with(b"[+]ping ok\n")
+            && verbose.bytes.ends_with(b"readyz check passed\n")
+    );
+    admin
+        .get(&format!("{CONFIGMAPS}?timeout=nonsense"))
+        .await
+        .refused(
+            400,
+            "BadRequest",
+            "invalid timeout specified in the request URL",
+        );
+    admin
+        .get(&format!("{CONFIGMAPS}?timeout=4s"))
+        .await
+        .expect(200);
+    let known = admin
+        .send("GET", "/version", &[("audit-id", "mine")], Body::empty())
+        .await;
+    assert_eq!(known.header("audit-id"), "mine");
+    let pretty = admin
+        .send(
+            "GET",
+            &format!("{CONFIGMAPS}/zz"),
+            &[("user-agent", "curl/8")],
+            Body::empty(),
+        )
+        .await;
+    assert!(pretty.bytes.starts_with(b"{\n  \"kind\": \"Status\",\n"));
+}
+
+#[tokio::test]
+async fn who_may_do_what() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    for node in ["n1", "n2"] {
+        let mut bound = pod(node);
+        bound["spec"]["nodeName"] = json!(node);
+        admin.create(PODS, bound).await;
+    }
+    let agent = || UserInfo::node("n1");
+    let nobody = UserInfo::anonymous;
+    let someone = || UserInfo::new("someone", []);
+    let users: [(UserInfo, &str, String, bool); 24] = [
+        (nobody(), "GET", "/version".into(), true),
+        (nobody(), "GET", "/readyz".into(), true),
+        (nobody(), "GET", "/api".into(), false),
+        (nobody(), "GET", PODS.into(), false),
+        (someone(), "GET", "/api".into(), true),
+        (someone(), "GET", "/openapi/v3".into(), true),
+        (someone(), "GET", PODS.into(), false),
+        (someone(), "DELETE", format!("{PODS}/n1"), false),
+        (UserInfo::scheduler(), "GET", "/api/v1/pods".into(), true),
+        (
+            UserInfo::scheduler(),
+            "GET",
+            "/api/v1/secrets".into(),
+            false,
+        ),
+        (
+            UserInfo::scheduler(),
+            "POST",
+            format!("{PODS}/n1/binding"),
+            true,
+        ),
+        (UserInfo::scheduler(), "POST", PODS.into(), false),
+        (
+            UserInfo::controller_manager(),
+            "DELETE",
+            format!("{CONFIGMAPS}/zz"),
+            true,
+        ),
+        (agent(), "GET", "/api/v1/pods".into(), true),
+        (agent(), "PATCH", format!("{PODS}/n1/status"), true),
+        (agent(), "PATCH", format!("{PODS}/n2/status"), false),
+        (agent(), "PATCH", format!("{PODS}/n1"), false),
+        (agent(), "DELETE", format!("{PODS}/n2"), false),
+        (agent(), "POST", "/api/v1/nodes".into(), true),
+        (agent(), "PATCH", "/api/v1/nodes/n2/status".into(), false),
+        (
+            agent(),
+            "PUT",
+            "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1".into(),
+            true,
+        ),
+        (
+            agent(),
+            "PUT",
+            "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n2".into(),
+            false,
+        ),
+        (agent(), "POST", CONFIGMAPS.into(), false),
+        (
+            agent(),
+            "POST",
+            "/api/v1/namespaces/default/events".into(),
+            true,
+        ),
+    ];
+    for (user, method, path, allowed) in users {
+        let answer = cluster
+            .client(user.clone())
+            .send(method, &path, &[], Body::empty())
+            .await;
+        assert_eq!(
+            answer.status.as_u16() != 403,
+            allowed,
+            "{} {method} {path}",
+            user.name
+        );
+    }
+    let refused = cluster.client(nobody()).get("/api/v1/pods").await;
+    let status = refused.refused(
+        403,
+        "Forbidden",
+        "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" at the cluster scope",
+    );
+    assert_eq!(status["details"], json!({"kind": "pods"}));
+}
+
+#[tokio::test]
+async fn impersonation() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let act = |headers: Vec<(&'static str, &'static str)>| {
+        let admin = admin.clone();
+        async move { admin.send("GET", CONFIGMAPS, &headers, Body::empty()).await }
+    };
+    act(vec![
+        ("impersonate-user", "jane"),
+        ("impersonate-group", "system:masters"),
+    ])
+    .await
+    .expect(200);
+    act(vec![("impersonate-user", "jane")]).await.refused(
+        403,
+        "Forbidden",
+        "configmaps is forbidden: User \"jane\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\"",
+    );
+    act(vec![("impersonate-group", "x")]).await.expect(400);
+    let other = cluster.client(UserInfo::scheduler());
+    other.send("GET", CONFIGMAPS, &[("impersonate-user", "kubernetes-admin")], Body::empty()).await.refused(
+        403,
+        "Forbidden",
+        "users \"kubernetes-admin\" is forbidden: User \"system:kube-scheduler\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
+    );
+}
+
+#[tokio::test]
+async fn too_many_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    config.limits.writes_in_flight = 1;
+    let cluster = Cluster::with(config, dir).await;
+    let admin = cluster.admin();
+    // A pod waits for its account, and so holds the one place.
+    let new = pod("p");
+    let waiting = admin.post(PODS, &new);
+    let second = async {
+        tokio::task::yield_now().await;
+        admin.post(CONFIGMAPS, &configmap("a")).await
+    };
+    let (_, second) = tokio::join!(biased; waiting, second);
+    second.refused(
+        429,
+        "TooManyRequests",
+        "Too many requests, please try again later.",
+    );
+    assert_eq!(second.header("retry-after"), "1");
+    admin.get(CONFIGMAPS).await.expect(200);
+    admin.create(CONFIGMAPS, configmap("a")).await;
+}
+
+#[tokio::test]
+async fn the_mounted_router_knows_the_user() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    let whoami = |user: axum::Extension<std::sync::Arc<UserInfo>>| async move { user.name.clone() };
+    config.extra = Some(axum::Router::new().route("/v2/", axum::routing::get(whoami)));
+    let cluster = Cluster::with(config, dir).await;
+    assert_eq!(
+        &cluster.admin().get("/v2/").await.bytes[..],
+        b"kubernetes-admin"
+    );
+    assert_eq!(
+        cluster
+            .client(UserInfo::anonymous())
+            .get("/v2/")
+            .await
+            .status
+            .as_u16(),
+        403
+    );
+}

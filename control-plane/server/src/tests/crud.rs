@@ -1,0 +1,334 @@
+//! Create, read, update, patch.
+
+use super::*;
+
+#[tokio::test]
+async fn create_and_get() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    assert_eq!(
+        (
+            &created["kind"],
+            &created["apiVersion"],
+            &created["data"]["k"]
+        ),
+        (&json!("ConfigMap"), &json!("v1"), &json!("v"))
+    );
+    let metadata = &created["metadata"];
+    assert_eq!(metadata["namespace"], "default");
+    assert_eq!(metadata["uid"].as_str().expect("a uid").len(), 36);
+    let stamp = metadata["creationTimestamp"].as_str().expect("a time");
+    assert!(stamp.len() == 20 && stamp.ends_with('Z'), "{stamp}");
+    assert!(version(&created) > 0);
+    let read = admin.get(&format!("{CONFIGMAPS}/a")).await;
+    assert_eq!(read.expect(200), created);
+    assert_eq!(read.header("content-type"), "application/json");
+    assert_eq!(read.header("cache-control"), "no-cache, private");
+    assert_eq!(read.header("audit-id").len(), 36);
+
+    admin.post(CONFIGMAPS, &configmap("a")).await.refused(
+        409,
+        "AlreadyExists",
+        "configmaps \"a\" already exists",
+    );
+    admin.get(&format!("{CONFIGMAPS}/zz")).await.refused(
+        404,
+        "NotFound",
+        "configmaps \"zz\" not found",
+    );
+    let missing = admin
+        .post("/api/v1/namespaces/nope/configmaps", &configmap("a"))
+        .await;
+    let status = missing.refused(404, "NotFound", "namespaces \"nope\" not found");
+    assert_eq!(
+        status["details"],
+        json!({"name": "nope", "kind": "namespaces"})
+    );
+}
+
+#[tokio::test]
+async fn names() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let nameless = json!({"metadata": {}});
+    let status = admin.post(CONFIGMAPS, &nameless).await.refused(
+        422,
+        "Invalid",
+        "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required",
+    );
+    assert_eq!(
+        status["details"]["causes"][0]["reason"],
+        "FieldValueRequired"
+    );
+    admin.post(CONFIGMAPS, &configmap("A_b")).await.refused(
+        422,
+        "Invalid",
+        "ConfigMap \"A_b\" is invalid: metadata.name: Invalid value: \"A_b\": a lowercase RFC 1123 subdomain must consist of...",
+    );
+    let generated = admin
+        .create(CONFIGMAPS, json!({"metadata": {"generateName": "web-"}}))
+        .await;
+    let name = generated["metadata"]["name"].as_str().expect("a name");
+    assert!(name.starts_with("web-") && name.len() == 9, "{name}");
+    let elsewhere = json!({"metadata": {"name": "a", "namespace": "kube-system"}});
+    admin.post(CONFIGMAPS, &elsewhere).await.refused(
+        400,
+        "BadRequest",
+        "the namespace of the provided object does not match the namespace sent on the request",
+    );
+}
+
+#[tokio::test]
+async fn update_checks_the_version() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = format!("{CONFIGMAPS}/a");
+    let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    let mut next = created.clone();
+    next["data"]["k"] = json!("w");
+    let updated = admin.put(&path, &next).await.expect(200);
+    assert!(version(&updated) > version(&created));
+    assert_eq!(updated["metadata"]["uid"], created["metadata"]["uid"]);
+    admin.put(&path, &next).await.refused(
+        409,
+        "Conflict",
+        "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the latest version and try again",
+    );
+    // Without a version the last writer wins; with the same content nothing is written.
+    let same = json!({"metadata": {"name": "a"}, "data": {"k": "w"}});
+    assert_eq!(admin.put(&path, &same).await.expect(200), updated);
+    let foreign = json!({"metadata": {"name": "a", "uid": "123"}, "data": {}});
+    admin.put(&path, &foreign).await.refused(
+        409,
+        "Conflict",
+        "Operation cannot be fulfilled on configmaps \"a\": Precondition failed: UID in precondition: 123, UID in object meta: ...",
+    );
+    admin.put(&path, &configmap("b")).await.refused(
+        400,
+        "BadRequest",
+        "the name of the object (b) does not match the name on the URL (a)",
+    );
+    admin
+        .put(&format!("{CONFIGMAPS}/zz"), &configmap("zz"))
+        .await
+        .refused(404, "NotFound", "configmaps \"zz\" not found");
+}
+
+#[tokio::test]
+async fn leases_are_created_by_update_and_need_a_version() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/l";
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "a"}});
+    let created = admin.put(path, &lease).await.expect(201);
+    let other = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "b"}});
+    admin.put(path, &other).await.refused(
+        422,
+        "Invalid",
+        "Lease.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: \"\": must be specified for an update",
+    );
+    assert_eq!(admin.get(path).await.expect(200), created);
+}
+
+#[tokio::test]
+async fn patches() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = format!("{CONFIGMAPS}/a");
+    let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    let merged = admin
+        .merge(&path, json!({"data": {"k": null, "x": "1"}}))
+        .await
+        .expect(200);
+    assert_eq!(merged["data"], json!({"x": "1"}));
+    let operations = json!([{"op": "replace", "path": "/data/x", "value": "2"}, {"op": "test", "path": "/data/x", "value": "2"}]);
+    let patched = admin
+        .patch(&path, "json-patch", &operations)
+        .await
+        .expect(200);
+    assert_eq!(patched["data"]["x"], "2");
+    let failing = json!([{"op": "test", "path": "/data/x", "value": "9"}]);
+    admin.patch(&path, "json-patch", &failing).await.refused(
+        422,
+        "Invalid",
+        "the server rejected our request due to an error in our request",
+    );
+    let strategic = admin
+        .patch(
+            &path,
+            "strategic-merge-patch",
+            &json!({"metadata": {"labels": {"l": "1"}}}),
+        )
+        .await
+        .expect(200);
+    assert_eq!(strategic["metadata"]["labels"]["l"], "1");
+    // A patch that changes nothing writes nothing.
+    let again = admin
+        .merge(&path, json!({"metadata": {"labels": {"l": "1"}}}))
+        .await
+        .expect(200);
+    assert_eq!(version(&again), version(&strategic));
+    for content_type in [
+        "application/apply-patch+yaml",
+        "application/json",
+        "text/plain",
+    ] {
+        admin
+            .send("PATCH", &path, &[("content-type", content_type)], "{}")
+            .await
+            .refused(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+    }
+    let stale = json!({"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}, "data": {"x": "3"}});
+    admin.merge(&path, stale).await.refused(
+        409,
+        "Conflict",
+        "Operation cannot be fulfilled on configmaps \"a\": the object has been modified...",
+    );
+    admin
+        .merge(&path, json!({"metadata": {"uid": "other"}}))
+        .await
+        .expect(409);
+    admin
+        .merge(&path, json!({"kind": "Secret"}))
+        .await
+        .expect(400);
+    admin
+        .merge(&format!("{CONFIGMAPS}/zz"), json!({}))
+        .await
+        .expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_patches_all_happen() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(CONFIGMAPS, configmap("a")).await;
+    let writers = (0..16).map(|writer| {
+        let admin = admin.clone();
+        async move {
+            let mut data = serde_json::Map::new();
+            data.insert(format!("w{writer}"), json!("1"));
+            admin
+                .merge(&format!("{CONFIGMAPS}/a"), json!({ "data": data }))
+                .await
+                .expect(200);
+        }
+    });
+    futures::future::join_all(writers).await;
+    let read = admin.get(&format!("{CONFIGMAPS}/a")).await.expect(200);
+    assert_eq!(read["data"].as_object().expect("data").len(), 17);
+}
+
+#[tokio::test]
+async fn dry_run_stores_nothing() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let dry = admin
+        .post(&format!("{CONFIGMAPS}?dryRun=All"), &configmap("a"))
+        .await
+        .expect(201);
+    assert!(dry["metadata"]["uid"].is_string() && dry["metadata"]["resourceVersion"].is_null());
+    admin.get(&format!("{CONFIGMAPS}/a")).await.expect(404);
+    let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    let path = format!("{CONFIGMAPS}/a");
+    let dry = admin
+        .merge(&format!("{path}?dryRun=All"), json!({"data": {"k": "w"}}))
+        .await
+        .expect(200);
+    assert_eq!(dry["data"]["k"], "w");
+    admin
+        .delete(&format!("{path}?dryRun=All"))
+        .await
+        .expect(200);
+    assert_eq!(admin.get(&path).await.expect(200), created);
+    admin.post(&format!("{CONFIGMAPS}?dryRun=foo"), &configmap("b")).await.refused(
+        422,
+        "Invalid",
+        "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"foo\"]: supported values: \"All\"",
+    );
+}
+
+#[tokio::test]
+async fn status_and_spec_are_apart() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let mut new = pod("p");
+    new["status"] = json!({"phase": "Running"});
+    let created = admin.create(PODS, new).await;
+    assert_eq!(created["status"]["phase"], "Pending");
+    assert_eq!(created["metadata"]["generation"], 1);
+    let path = format!("{PODS}/p");
+    let patch = json!({"status": {"phase": "Running"}, "spec": {"activeDeadlineSeconds": 5}});
+    let status = admin
+        .merge(&format!("{path}/status"), patch.clone())
+        .await
+        .expect(200);
+    assert_eq!(
+        (
+            &status["status"]["phase"],
+            &status["spec"]["activeDeadlineSeconds"]
+        ),
+        (&json!("Running"), &Value::Null)
+    );
+    assert_eq!(status["metadata"]["generation"], 1);
+    let spec = admin
+        .merge(
+            &path,
+            json!({"status": {"phase": "Failed"}, "spec": {"activeDeadlineSeconds": 5}}),
+        )
+        .await
+        .expect(200);
+    assert_eq!(
+        (
+            &spec["status"]["phase"],
+            &spec["spec"]["activeDeadlineSeconds"]
+        ),
+        (&json!("Running"), &json!(5))
+    );
+    assert_eq!(spec["metadata"]["generation"], 2);
+}
+
+#[tokio::test]
+async fn events_of_both_groups_are_one() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let event = json!({
+        "metadata": {"name": "e"}, "message": "hi", "reason": "R", "type": "Normal",
+        "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"},
+    });
+    admin
+        .create("/api/v1/namespaces/default/events", event)
+        .await;
+    let other = admin
+        .get("/apis/events.k8s.io/v1/namespaces/default/events/e")
+        .await
+        .expect(200);
+    assert_eq!(
+        (
+            &other["apiVersion"],
+            &other["note"],
+            &other["regarding"]["name"]
+        ),
+        (&json!("events.k8s.io/v1"), &json!("hi"), &json!("p"))
+    );
+    let path = "/apis/events.k8s.io/v1/namespaces/default/events";
+    let list = admin
+        .get(&format!("{path}?fieldSelector=regarding.name%3Dp"))
+        .await
+        .expect(200);
+    assert_eq!(list["items"].as_array().expect("items").len(), 1);
+    let patched = admin
+        .merge(&format!("{path}/e"), json!({"deprecatedCount": 2}))
+        .await
+        .expect(200);
+    assert_eq!(patched["deprecatedCount"], 2);
+    let core = admin
+        .get("/api/v1/namespaces/default/events/e")
+        .await
+        .expect(200);
+    assert_eq!(
+        (&core["count"], &core["message"]),
+        (&json!(2), &json!("hi"))
+    );
+}

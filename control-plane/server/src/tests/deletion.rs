@@ -1,0 +1,134 @@
+//! Deletion: preconditions, finalizers, collections.
+
+use super::*;
+
+#[tokio::test]
+async fn plain_objects_go_at_once() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    let uid = created["metadata"]["uid"].as_str().expect("a uid");
+    let path = format!("{CONFIGMAPS}/a");
+    let wrong = json!({"preconditions": {"uid": "nope"}});
+    admin.send("DELETE", &path, &[("content-type", "application/json")], wrong.to_string()).await.refused(
+        409,
+        "Conflict",
+        &format!("Operation cannot be fulfilled on ConfigMap \"a\": the UID in the precondition (nope) does not match the UID in record ({uid}). The object might have been deleted and then recreated"),
+    );
+    let yaml = format!("kind: DeleteOptions\napiVersion: v1\npreconditions:\n  uid: {uid}\n");
+    let gone = admin
+        .send(
+            "DELETE",
+            &path,
+            &[("content-type", "application/yaml")],
+            yaml,
+        )
+        .await
+        .expect(200);
+    assert_eq!(
+        gone,
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+               "details": {"name": "a", "kind": "configmaps", "uid": uid}})
+    );
+    admin
+        .delete(&path)
+        .await
+        .refused(404, "NotFound", "configmaps \"a\" not found");
+    let bad = admin
+        .send(
+            "DELETE",
+            &path,
+            &[("content-type", "application/json")],
+            r#"{"kind":"Pod"}"#,
+        )
+        .await;
+    assert_eq!(bad.status.as_u16(), 400);
+}
+
+#[tokio::test]
+async fn finalizers_are_waited_for() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let mut map = configmap("a");
+    map["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    admin.create(CONFIGMAPS, map).await;
+    let path = format!("{CONFIGMAPS}/a");
+    let marked = admin.delete(&path).await.expect(200);
+    assert_eq!(marked["kind"], "ConfigMap");
+    assert!(marked["metadata"]["deletionTimestamp"].is_string());
+    // Deleting again changes nothing, and the mark cannot be taken away.
+    assert_eq!(admin.delete(&path).await.expect(200), marked);
+    let kept = admin
+        .merge(&path, json!({"metadata": {"deletionTimestamp": null}}))
+        .await
+        .expect(200);
+    assert_eq!(
+        kept["metadata"]["deletionTimestamp"],
+        marked["metadata"]["deletionTimestamp"]
+    );
+    // The update that empties the list removes the object.
+    let mut events = admin
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&resourceVersion={}",
+            version(&kept)
+        ))
+        .await;
+    admin
+        .merge(&path, json!({"metadata": {"finalizers": null}}))
+        .await
+        .expect(200);
+    assert_eq!(events.brief().await.0, "DELETED");
+    admin.get(&path).await.expect(404);
+}
+
+#[tokio::test]
+async fn propagation_policies_become_finalizers() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for (policy, finalizer) in [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")] {
+        let name = policy.to_lowercase();
+        admin.create(CONFIGMAPS, configmap(&name)).await;
+        let path = format!("{CONFIGMAPS}/{name}?propagationPolicy={policy}");
+        let marked = admin.delete(&path).await.expect(200);
+        assert_eq!(marked["metadata"]["finalizers"], json!([finalizer]));
+    }
+    admin.create(CONFIGMAPS, configmap("c")).await;
+    admin
+        .delete(&format!("{CONFIGMAPS}/c?propagationPolicy=Sideways"))
+        .await
+        .expect(422);
+    let background = admin
+        .delete(&format!("{CONFIGMAPS}/c?propagationPolicy=Background"))
+        .await
+        .expect(200);
+    assert_eq!(background["status"], "Success");
+}
+
+#[tokio::test]
+async fn collections_go_by_selector() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for name in ["a", "b", "c"] {
+        let mut map = configmap(name);
+        map["metadata"]["labels"] = json!({"keep": if name == "b" { "yes" } else { "no" }});
+        admin.create(CONFIGMAPS, map).await;
+    }
+    let deleted = admin
+        .delete(&format!("{CONFIGMAPS}?labelSelector=keep%3Dno"))
+        .await
+        .expect(200);
+    assert_eq!(
+        (
+            deleted["kind"].as_str(),
+            deleted["items"].as_array().map(Vec::len)
+        ),
+        (Some("ConfigMapList"), Some(2))
+    );
+    let left = admin.get(CONFIGMAPS).await.expect(200);
+    assert_eq!(left["items"][0]["metadata"]["name"], "b");
+    admin.delete("/api/v1/namespaces").await.refused(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    );
+}

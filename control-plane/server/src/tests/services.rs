@@ -1,0 +1,122 @@
+//! Services: addresses and ports.
+
+use super::*;
+
+const SERVICES: &str = "/api/v1/namespaces/default/services";
+
+fn service(name: &str, spec: Value) -> Value {
+    let mut service = json!({"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}});
+    for (key, value) in spec.as_object().expect("a map") {
+        service["spec"][key] = value.clone();
+    }
+    service
+}
+
+#[tokio::test]
+async fn cluster_addresses() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let own = admin
+        .get(&format!("{SERVICES}/kubernetes"))
+        .await
+        .expect(200);
+    assert_eq!(own["spec"]["clusterIP"], "10.96.0.1");
+    let created = admin.create(SERVICES, service("a", json!({}))).await;
+    let address = created["spec"]["clusterIP"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    assert!(address.starts_with("10.96."));
+    assert_eq!(created["spec"]["clusterIPs"], json!([address]));
+    assert_eq!(
+        (
+            &created["spec"]["ipFamilies"],
+            &created["spec"]["ipFamilyPolicy"]
+        ),
+        (&json!(["IPv4"]), &json!("SingleStack"))
+    );
+    admin.post(SERVICES, &service("b", json!({"clusterIP": address}))).await.refused(
+        422,
+        "Invalid",
+        &format!("Service \"b\" is invalid: spec.clusterIPs: Invalid value: [\"{address}\"]: failed to allocate IP {address}: provided IP is already allocated"),
+    );
+    admin
+        .post(SERVICES, &service("b", json!({"clusterIP": "10.0.0.1"})))
+        .await
+        .expect(422);
+    // An update that does not name the address keeps it; a deletion gives it back.
+    let path = format!("{SERVICES}/a");
+    let updated = admin
+        .put(&path, &service("a", json!({"selector": {"a": "b"}})))
+        .await
+        .expect(200);
+    assert_eq!(updated["spec"]["clusterIP"], *address);
+    admin.delete(&path).await.expect(200);
+    admin
+        .create(SERVICES, service("b", json!({"clusterIP": address})))
+        .await;
+    let headless = admin
+        .create(SERVICES, service("h", json!({"clusterIP": "None"})))
+        .await;
+    assert_eq!(headless["spec"]["clusterIPs"], json!(["None"]));
+    let external = json!({"metadata": {"name": "e"}, "spec": {"type": "ExternalName", "externalName": "example.com"}});
+    let external = admin.create(SERVICES, external).await;
+    assert!(external["spec"].get("clusterIP").is_none());
+}
+
+#[tokio::test]
+async fn node_ports() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let created = admin
+        .create(SERVICES, service("a", json!({"type": "NodePort"})))
+        .await;
+    let port = created["spec"]["ports"][0]["nodePort"]
+        .as_i64()
+        .expect("a port");
+    assert!((30000..=32767).contains(&port));
+    let ports = |port: i64| json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]});
+    admin.post(SERVICES, &service("b", ports(port))).await.refused(
+        422,
+        "Invalid",
+        &format!("Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: {port}: provided port is already allocated"),
+    );
+    admin.post(SERVICES, &service("b", ports(80))).await.refused(
+        422,
+        "Invalid",
+        "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767",
+    );
+    let path = format!("{SERVICES}/a");
+    let kept = admin
+        .put(&path, &service("a", json!({"type": "NodePort"})))
+        .await
+        .expect(200);
+    assert_eq!(kept["spec"]["ports"][0]["nodePort"], port);
+    admin
+        .put(&path, &service("a", json!({"type": "ClusterIP"})))
+        .await
+        .expect(200);
+    admin.create(SERVICES, service("b", ports(port))).await;
+}
+
+#[tokio::test]
+async fn addresses_are_known_after_a_restart() {
+    let cluster = Cluster::start().await;
+    let created = cluster
+        .admin()
+        .create(SERVICES, service("a", json!({"type": "NodePort"})))
+        .await;
+    cluster.server.close().await;
+    let Cluster { server, dir } = cluster;
+    drop(server);
+    let config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    let cluster = Cluster::with(config, dir).await;
+    let again = service("b", json!({"clusterIP": created["spec"]["clusterIP"]}));
+    cluster.admin().post(SERVICES, &again).await.expect(422);
+    let read = cluster
+        .admin()
+        .get(&format!("{SERVICES}/a"))
+        .await
+        .expect(200);
+    assert_eq!(read, created);
+}

@@ -1,0 +1,24 @@
+//! Writes: decode, default, admit, validate, commit.
+//!
+//! A write that changes nothing is not one: it bumps no revision. Whether an update ends in a new version or in the
+//! object's removal (its last finalizer went, its grace period is over) is decided in the same commit.
+
+mod collection;
+mod commit;
+mod create;
+mod delete;
+mod meta;
+mod options;
+mod patch;
+mod update;
+
+pub(crate) use collection::delete_collection;
+pub(crate) use commit::put as replace;
+pub(crate) use create::{create, store_new};
+pub(crate) use delete::{delete, evict};
+pub(crate) use options::WriteOptions;
+pub(crate) use patch::patch;
+pub(crate) use update::update;
+
+/// A write without a resourceVersion that keeps losing against others gives up after so many attempts.
+pub(crate) const MAX_ATTEMPTS: usize = 32;

@@ -1,0 +1,44 @@
+//! DELETE of a collection: each object under its own rules.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::WriteOptions;
+use super::delete::{DeleteOptions, Deleted, delete_one};
+use crate::api::{Answer, Call};
+use crate::content::{Offer, delete_options, negotiate};
+use crate::object::Stored;
+use crate::read::{ListOptions, Selection, collect};
+use crate::request::ResourceTarget;
+use crate::respond::{self, Items};
+
+/// Deletions on the way at once: enough to share a commit.
+const PARALLEL: usize = 64;
+
+/// DELETE of a collection; answers with what was deleted.
+pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) -> Answer {
+    let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
+    let output = negotiate(&call, Offer::List)?;
+    let list = ListOptions::parse(&call.query)?;
+    list.check_list()?;
+    let selection = Selection::parse(&call.query, &target)?;
+    let body = delete_options(&mut call).await?;
+    let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
+    options.dry_run |= query_options.dry_run;
+    let (meta, items) = collect(&call.api, &target, &list, &selection).await?;
+    let (api, options, resource) = (&call.api, &options, target.resource);
+    let deleted: Items = stream::iter(items)
+        .map(|item: Stored| async move {
+            match delete_one(api, resource, item.clone(), options).await {
+                Ok(Deleted::Gone(entry) | Deleted::Pending(entry)) => Ok(Some(entry)),
+                Ok(Deleted::Dry(_)) => Ok(Some(item)),
+                // Somebody else was faster.
+                Err(status) if status.code == 404 => Ok(None),
+                Err(status) => Err(status),
+            }
+        })
+        .buffered(PARALLEL)
+        .try_filter_map(|entry| async move { Ok(entry) })
+        .try_collect()
+        .await?;
+    respond::list(resource, &meta, deleted, &output)
+}

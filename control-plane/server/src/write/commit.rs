@@ -1,0 +1,236 @@
+//! Updates: from a current version and a wanted one to what happens in the store.
+
+use axum::response::Response;
+use http::StatusCode;
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use sampan_api::{convert, defaults, object, validate};
+use sampan_store::{Durability, Expect, Op, TxnError};
+use serde_json::Value;
+
+use super::WriteOptions;
+use super::create::{to_storage, unstored};
+use super::meta::{bump_generation, drop_unkept, stored_bytes};
+use crate::api::{Api, Result};
+use crate::content::Output;
+use crate::object::{Obj, Stored, storage_row};
+use crate::{respond, strategy};
+
+/// What an update came to.
+pub(crate) enum Updated {
+    /// A new version, or the old one when nothing changed.
+    Stored(Stored),
+    /// It was the last thing a deletion waited for.
+    Removed(Stored),
+    /// Nothing was stored.
+    Dry(Box<Obj>),
+}
+
+impl Updated {
+    fn object(&self) -> &Obj {
+        match self {
+            Updated::Stored(entry) | Updated::Removed(entry) => &entry.object,
+            Updated::Dry(object) => object,
+        }
+    }
+
+    pub(super) fn response(
+        &self,
+        resource: &'static Resource,
+        output: &Output,
+    ) -> Result<Response> {
+        respond::object(StatusCode::OK, resource, self.object(), output)
+    }
+}
+
+/// Whether an update happened.
+pub(crate) enum Outcome {
+    Done(Updated),
+    /// Somebody else wrote in between. Whether to try again is the caller's.
+    Lost,
+}
+
+/// An update of one version of one object.
+pub(crate) struct Change<'a> {
+    pub(crate) resource: &'static Resource,
+    pub(crate) subresource: &'a str,
+    pub(crate) current: &'a Stored,
+    /// In the version of `resource`.
+    pub(crate) old: &'a Value,
+    pub(crate) options: WriteOptions,
+}
+
+/// The current version as a value in the API version of `resource`.
+pub(crate) fn current_value(resource: &'static Resource, current: &Stored) -> Result<Value> {
+    let value = respond::parse(&current.object.raw)?;
+    if storage_row(resource).group == resource.group {
+        return Ok(value);
+    }
+    Ok(convert::event(&value, &resource.api_version()))
+}
+
+/// Replaces the current version by `new`, under the rules of the resource.
+pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) -> Result<Outcome> {
+    let Change {
+        resource,
+        subresource,
+        current,
+        old,
+        options,
+    } = change;
+    check_uid(resource, current, &new)?;
+    defaults::apply(resource, &mut new);
+    drop_unkept(&mut new);
+    match subresource {
+        "status" => defaults::prepare_status_update(resource, &mut new, old),
+        "finalize" => strategy::prepare_finalize(&mut new, old),
+        _ => defaults::prepare_update(resource, &mut new, old),
+    }
+    strategy::complete(resource, &mut new);
+    if resource.generation
+        && subresource.is_empty()
+        && object::get(&new, "spec") != object::get(old, "spec")
+    {
+        bump_generation(&mut new, resource);
+    }
+    let errors = match subresource {
+        "status" => validate::status_update(resource, &new, old),
+        _ => validate::update(resource, &new, old),
+    };
+    if !errors.is_empty() {
+        return Err(Status::invalid(resource, &current.object.name, errors));
+    }
+    let reservation = strategy::reserve(api, resource, &mut new, Some(old))?;
+    if strategy::removed_by_update(resource, &new, old) {
+        if options.dry_run {
+            return Ok(Outcome::Done(Updated::Dry(Box::new(
+                current.object.at(current.revision),
+            ))));
+        }
+        return Ok(match remove(api, current).await? {
+            Some(entry) => Outcome::Done(Updated::Removed(entry)),
+            None => Outcome::Lost,
+        });
+    }
+    if same(&new, old) {
+        return Ok(Outcome::Done(Updated::Stored(current.clone())));
+    }
+    if options.dry_run {
+        return Ok(Outcome::Done(Updated::Dry(Box::new(unstored(
+            resource,
+            new,
+            current.revision,
+        )?))));
+    }
+    let outcome = put(api, resource, current, new).await?;
+    if let Some(entry) = &outcome {
+        reservation.keep();
+        strategy::released(api, &current.object, Some(&entry.object));
+    }
+    Ok(outcome.map_or(Outcome::Lost, |entry| Outcome::Done(Updated::Stored(entry))))
+}
+
+/// Stores a new version on top of the current one; `None` when that is not current any more.
+pub(crate) async fn put(
+    api: &Api,
+    resource: &'static Resource,
+    current: &Stored,
+    new: Value,
+) -> Result<Option<Stored>> {
+    let value = stored_bytes(to_storage(resource, new))?;
+    let op = Op::Put {
+        value,
+        durability: durability(resource, &current.object.namespace),
+    };
+    match api
+        .store
+        .txn(current.key.clone(), Expect::Revision(current.revision), op)
+        .await
+    {
+        Ok(committed) => Ok(Some(committed.entry)),
+        Err(TxnError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(txn_failed(error)),
+    }
+}
+
+/// Removes the current version; `None` when it is not current any more.
+pub(super) async fn remove(api: &Api, current: &Stored) -> Result<Option<Stored>> {
+    match api
+        .store
+        .txn(
+            current.key.clone(),
+            Expect::Revision(current.revision),
+            Op::Delete,
+        )
+        .await
+    {
+        Ok(committed) => {
+            strategy::released(api, &current.object, None);
+            Ok(Some(committed.entry))
+        }
+        Err(TxnError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(txn_failed(error)),
+    }
+}
+
+fn check_uid(resource: &Resource, current: &Stored, new: &Value) -> Result<()> {
+    let (wanted, found) = (object::uid(new), &*current.object.uid);
+    if wanted.is_empty() || wanted == found {
+        return Ok(());
+    }
+    let why =
+        format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+    Err(Status::conflict(resource, &current.object.name, &why))
+}
+
+/// Whether two versions say the same.
+fn same(new: &Value, old: &Value) -> bool {
+    let (Value::Object(new), Value::Object(old)) = (new, old) else {
+        return false;
+    };
+    let rest = |map: &serde_json::Map<String, Value>| {
+        map.iter().filter(|(key, _)| *key != "metadata").count()
+    };
+    rest(new) == rest(old)
+        && new
+            .iter()
+            .filter(|(key, _)| *key != "metadata")
+            .all(|(key, value)| old.get(key) == Some(value))
+        && same_metadata(new.get("metadata"), old.get("metadata"))
+}
+
+fn same_metadata(new: Option<&Value>, old: Option<&Value>) -> bool {
+    let (Some(Value::Object(new)), Some(Value::Object(old))) = (new, old) else {
+        return new == old;
+    };
+    // An empty map or list and none at all are the same thing.
+    let said = |value: &Value| match value {
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        _ => true,
+    };
+    let covers = |a: &serde_json::Map<String, Value>, b: &serde_json::Map<String, Value>| {
+        a.iter()
+            .filter(|(key, value)| *key != "resourceVersion" && said(value))
+            .all(|(key, value)| b.get(key) == Some(value))
+    };
+    covers(new, old) && covers(old, new)
+}
+
+/// Heartbeats and events may be lost in a crash; everything else is on disk before it is acknowledged.
+pub(super) fn durability(resource: &Resource, namespace: &str) -> Durability {
+    match resource.bucket {
+        "events" => Durability::Lazy,
+        "leases" if namespace == "kube-node-lease" => Durability::Lazy,
+        _ => Durability::Durable,
+    }
+}
+
+/// What a failed transaction means to a client, conflicts aside.
+pub(super) fn txn_failed(error: TxnError<Obj>) -> Status {
+    match error {
+        TxnError::Store(error) => crate::read::store_failed(error),
+        TxnError::Decode(error) => Status::internal(error.to_string()),
+        TxnError::Conflict { .. } => Status::internal("a conflict was not handled"),
+    }
+}

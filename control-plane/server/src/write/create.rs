@@ -1,0 +1,158 @@
+//! POST: a new object.
+
+use bytes::Bytes;
+use http::StatusCode;
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use sampan_api::{convert, defaults, object, validate};
+use sampan_store::{Codec, Expect, Op, Revision, TxnError};
+use serde_json::Value;
+
+use super::WriteOptions;
+use super::commit::{durability, txn_failed};
+use super::meta::{check_namespace, generated_name, stamp_new, stored_bytes};
+use crate::api::{Answer, Api, Call, Result};
+use crate::content::{Expected, Form, Offer, Output, negotiate, read_object};
+use crate::object::{Obj, ObjCodec, Stored, storage_row};
+use crate::read::key;
+use crate::request::ResourceTarget;
+use crate::{respond, strategy};
+
+/// Attempts to find a free name for `generateName`.
+const NAME_ATTEMPTS: usize = 8;
+
+/// POST to a collection.
+pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
+    let options = WriteOptions::parse(&call, "CreateOptions")?;
+    let output = negotiate(&call, Offer::Object)?;
+    let input = read_object(&mut call, Expected::of(target.resource)).await?;
+    let mut value = input.value;
+    check_namespace(&mut value, &target.namespace)?;
+    let mut response = new_object(&call.api, target.resource, value, options, &output).await?;
+    respond::warn(&mut response, &input.warnings);
+    Ok(response)
+}
+
+/// Creates an object and answers with it.
+pub(super) async fn new_object(
+    api: &Api,
+    resource: &'static Resource,
+    value: Value,
+    options: WriteOptions,
+    output: &Output,
+) -> Answer {
+    if options.dry_run {
+        return dry_run(api, resource, value, output).await;
+    }
+    let stored = store_new(api, resource, value).await?;
+    respond::object(StatusCode::CREATED, resource, &stored.object, output)
+}
+
+async fn dry_run(api: &Api, resource: &'static Resource, value: Value, output: &Output) -> Answer {
+    let (mut value, _reservation) = prepare(api, resource, value).await?;
+    if output.form == Form::Whole {
+        object::remove(&mut value, "metadata.resourceVersion");
+        return respond::value(StatusCode::CREATED, &value, output);
+    }
+    let object = unstored(resource, value, Revision(0))?;
+    respond::object(StatusCode::CREATED, resource, &object, output)
+}
+
+/// An object that rests nowhere, for answers to dry runs.
+pub(super) fn unstored(
+    resource: &'static Resource,
+    value: Value,
+    revision: Revision,
+) -> Result<Obj> {
+    let key = key(resource, object::namespace(&value), object::name(&value));
+    let bytes = stored_bytes(to_storage(resource, value))?;
+    ObjCodec
+        .decode(&key, revision, &bytes)
+        .map_err(|error| Status::internal(error.to_string()))
+}
+
+/// The value in the version its bucket stores.
+pub(super) fn to_storage(resource: &'static Resource, value: Value) -> Value {
+    let row = storage_row(resource);
+    if std::ptr::eq(row, resource) || row.group == resource.group {
+        value
+    } else {
+        convert::event(&value, &row.api_version())
+    }
+}
+
+/// Everything before the commit.
+async fn prepare<'a>(
+    api: &'a Api,
+    resource: &'static Resource,
+    mut value: Value,
+) -> Result<(Value, strategy::Reservation<'a>)> {
+    let namespace = object::namespace(&value).to_owned();
+    if resource.namespaced {
+        strategy::namespace_accepts(api, resource, &namespace, object::name(&value)).await?;
+    }
+    if object::name(&value).is_empty() && !object::generate_name(&value).is_empty() {
+        let name = generated_name(object::generate_name(&value));
+        object::set(&mut value, "metadata.name", name);
+    }
+    stamp_new(resource, &mut value)?;
+    defaults::apply(resource, &mut value);
+    defaults::prepare_create(resource, &mut value);
+    strategy::admit_new(api, resource, &mut value).await?;
+    strategy::complete(resource, &mut value);
+    let errors = validate::create(resource, &value);
+    if !errors.is_empty() {
+        return Err(Status::invalid(resource, object::name(&value), errors));
+    }
+    // Last, so that nothing is handed out for an object that is refused.
+    let reservation = strategy::reserve(api, resource, &mut value, None)?;
+    Ok((value, reservation))
+}
+
+/// Creates an object: the path of every creation, from clients and from the server itself.
+pub(crate) async fn store_new(
+    api: &Api,
+    resource: &'static Resource,
+    value: Value,
+) -> Result<Stored> {
+    let named = !object::name(&value).is_empty();
+    let base = object::generate_name(&value).to_owned();
+    let (value, reservation) = prepare(api, resource, value).await?;
+    let (namespace, mut name) = (
+        object::namespace(&value).to_owned(),
+        object::name(&value).to_owned(),
+    );
+    let mut bytes = stored_bytes(to_storage(resource, value))?;
+    for attempt in 1.. {
+        let op = Op::Put {
+            value: bytes.clone(),
+            durability: durability(resource, &namespace),
+        };
+        match api
+            .store
+            .txn(key(resource, &namespace, &name), Expect::Absent, op)
+            .await
+        {
+            Ok(committed) => {
+                reservation.keep();
+                return Ok(committed.entry);
+            }
+            Err(TxnError::Conflict { .. }) if named => break,
+            Err(TxnError::Conflict { .. }) if attempt >= NAME_ATTEMPTS => {
+                return Err(Status::generate_name_conflict(resource, &name));
+            }
+            Err(TxnError::Conflict { .. }) => {
+                name = generated_name(&base);
+                bytes = renamed(&bytes, &name)?;
+            }
+            Err(error) => return Err(txn_failed(error)),
+        }
+    }
+    Err(Status::already_exists(resource, &name))
+}
+
+fn renamed(bytes: &Bytes, name: &str) -> Result<Bytes> {
+    let mut value = respond::parse(bytes)?;
+    object::set(&mut value, "metadata.name", name);
+    stored_bytes(value)
+}

@@ -1,0 +1,352 @@
+//! DELETE: at once, gracefully, or when the last finalizer is gone.
+
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use sampan_api::resource::Resource;
+use sampan_api::status::{FieldError, Status};
+use sampan_api::{object, time};
+use serde_json::{Value, json};
+
+use super::commit::{put, remove};
+use super::create::unstored;
+use super::meta::{bump_generation, mark_deleted};
+use super::{MAX_ATTEMPTS, WriteOptions};
+use crate::api::{Answer, Api, Call, Result};
+use crate::content::{Expected, Offer, delete_options, negotiate, read_object};
+use crate::object::{Obj, Stored, storage_row};
+use crate::read::{existing, find};
+use crate::request::{Query, ResourceTarget};
+use crate::{respond, strategy};
+
+/// The garbage collector's finalizers.
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+
+/// What happens to what the object owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// How to delete.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeleteOptions {
+    pub(crate) dry_run: bool,
+    grace: Option<i64>,
+    propagation: Option<Propagation>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl DeleteOptions {
+    /// Out of the query and the body; what the body says wins.
+    pub(crate) fn parse(query: &Query, body: Option<&Value>) -> Result<DeleteOptions> {
+        let empty = json!({});
+        let body = body.unwrap_or(&empty);
+        let text = |path: &str, name: &str| match object::text(body, path) {
+            "" => query.get(name).map(str::to_owned),
+            text => Some(text.to_owned()),
+        };
+        let propagation = match text("propagationPolicy", "propagationPolicy").as_deref() {
+            None => None,
+            Some("Background") => Some(Propagation::Background),
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
+                let supported = ["Foreground", "Background", "Orphan", ""];
+                return Err(invalid(FieldError::not_supported(
+                    "propagationPolicy",
+                    other,
+                    &supported,
+                )));
+            }
+        };
+        let orphan = object::get(body, "orphanDependents")
+            .and_then(Value::as_bool)
+            .or_else(|| query.boolean("orphanDependents"));
+        if orphan.is_some() && propagation.is_some() {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            return Err(invalid(FieldError::invalid("propagationPolicy", "", why)));
+        }
+        let legacy = orphan.map(|orphan| {
+            if orphan {
+                Propagation::Orphan
+            } else {
+                Propagation::Background
+            }
+        });
+        let grace = match object::int(body, "gracePeriodSeconds") {
+            Some(grace) => Some(grace),
+            None => match query.get("gracePeriodSeconds").map(str::parse) {
+                None => None,
+                Some(Ok(grace)) => Some(grace),
+                Some(Err(_)) => {
+                    return Err(Status::bad_request("gracePeriodSeconds must be a number"));
+                }
+            },
+        };
+        let dry = object::items(body, "dryRun");
+        if dry.iter().any(|value| value != "All") {
+            return Err(invalid(FieldError::not_supported(
+                "dryRun",
+                json!(dry),
+                &["All"],
+            )));
+        }
+        Ok(DeleteOptions {
+            dry_run: !dry.is_empty(),
+            grace,
+            propagation: propagation.or(legacy),
+            uid: text("preconditions.uid", "preconditions.uid"),
+            resource_version: text(
+                "preconditions.resourceVersion",
+                "preconditions.resourceVersion",
+            ),
+        })
+    }
+
+    fn check(&self, resource: &Resource, object: &Obj) -> Result<()> {
+        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *object.uid) {
+            return Err(Status::uid_precondition(
+                resource,
+                &object.name,
+                uid,
+                &object.uid,
+            ));
+        }
+        let version = self.resource_version.as_deref();
+        if let Some(version) = version.filter(|version| *version != object.revision()) {
+            return Err(Status::version_precondition(
+                resource,
+                &object.name,
+                version,
+                object.revision(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(error: FieldError) -> Status {
+    Status::invalid_kind("meta.k8s.io", "DeleteOptions", "", vec![error])
+}
+
+/// What a deletion came to.
+pub(crate) enum Deleted {
+    /// It is gone; its last state.
+    Gone(Stored),
+    /// It waits for its finalizers or its grace period.
+    Pending(Stored),
+    /// Nothing was stored.
+    Dry(Box<Obj>),
+}
+
+/// DELETE of one object.
+pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
+    let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
+    let output = negotiate(&call, Offer::Object)?;
+    let body = delete_options(&mut call).await?;
+    let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
+    options.dry_run |= query_options.dry_run;
+    let current = existing(&call.api, &target).await?;
+    let deleted = delete_one(&call.api, target.resource, current, &options).await?;
+    let resource = target.resource;
+    match deleted {
+        // Upstream answers with the object for pods, and with a Status for what is simply gone.
+        Deleted::Gone(entry) if resource.plural != "pods" => {
+            let status = Status::deleted(resource, &entry.object.name, &entry.object.uid);
+            respond::success(StatusCode::OK, &status, &output)
+        }
+        Deleted::Gone(entry) | Deleted::Pending(entry) => {
+            respond::object(StatusCode::OK, resource, &entry.object, &output)
+        }
+        Deleted::Dry(object) => respond::object(StatusCode::OK, resource, &object, &output),
+    }
+}
+
+/// POST of an Eviction. There are no disruption budgets yet, so it is a deletion that is asked for politely.
+pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
+    const TYPE: &str = "io.k8s.api.policy.v1.Eviction";
+    let query_options = WriteOptions::parse(&call, "CreateOptions")?;
+    let output = negotiate(&call, Offer::Plain)?;
+    let expected = Expected {
+        group: "policy",
+        version: "v1",
+        kind: "Eviction",
+        type_name: TYPE,
+    };
+    let input = read_object(&mut call, expected).await?;
+    let said = object::name(&input.value);
+    if !said.is_empty() && said != target.name {
+        return Err(Status::bad_request(format!(
+            "name in URL does not match name in Eviction object: {said}"
+        )));
+    }
+    let mut options = DeleteOptions::parse(
+        &Query::default(),
+        object::get(&input.value, "deleteOptions"),
+    )?;
+    options.dry_run |= query_options.dry_run;
+    let current = existing(&call.api, &target).await?;
+    delete_one(&call.api, target.resource, current, &options).await?;
+    respond::success(StatusCode::CREATED, &Status::created(), &output)
+}
+
+/// Deletes one object, whoever else writes to it meanwhile.
+pub(crate) async fn delete_one(
+    api: &Api,
+    resource: &'static Resource,
+    mut current: Stored,
+    options: &DeleteOptions,
+) -> Result<Deleted> {
+    strategy::may_delete(resource, &current.object)?;
+    for _ in 0..MAX_ATTEMPTS {
+        options.check(resource, &current.object)?;
+        if let Some(deleted) = attempt(api, resource, &current, options).await? {
+            return Ok(deleted);
+        }
+        let name = current.object.name.clone();
+        current = find(api, resource, &current.object.namespace, &name)
+            .await?
+            .ok_or_else(|| Status::not_found(resource, &name))?;
+    }
+    Err(Status::conflict_modified(resource, &current.object.name))
+}
+
+/// One try; `None` when the version was not current any more.
+async fn attempt(
+    api: &Api,
+    resource: &'static Resource,
+    current: &Stored,
+    options: &DeleteOptions,
+) -> Result<Option<Deleted>> {
+    let row = storage_row(resource);
+    let value = respond::parse(&current.object.raw)?;
+    let plan = plan(row, &value, options, Timestamp::now());
+    if options.dry_run {
+        let object = match plan {
+            Plan::Mark(marked) => unstored(row, *marked, current.revision)?,
+            Plan::Nothing | Plan::Remove => current.object.at(current.revision),
+        };
+        return Ok(Some(Deleted::Dry(Box::new(object))));
+    }
+    Ok(match plan {
+        Plan::Nothing => Some(Deleted::Pending(current.clone())),
+        Plan::Remove => remove(api, current).await?.map(Deleted::Gone),
+        Plan::Mark(marked) => put(api, row, current, *marked).await?.map(Deleted::Pending),
+    })
+}
+
+#[derive(Debug, PartialEq)]
+enum Plan {
+    /// It is on its way already.
+    Nothing,
+    Mark(Box<Value>),
+    Remove,
+}
+
+/// What deleting an object means now.
+fn plan(resource: &Resource, old: &Value, options: &DeleteOptions, now: Timestamp) -> Plan {
+    let mut new = old.clone();
+    let graceful = match strategy::grace(resource, old, options.grace) {
+        None => false,
+        Some(grace) => match begin_grace(resource, &mut new, options.grace, grace, now) {
+            Grace::Pending => return Plan::Nothing,
+            Grace::Over => false,
+            Grace::Running => true,
+        },
+    };
+    let finalizers = finalizers(old, options.propagation);
+    let waits = !finalizers.is_empty() || strategy::holds_content(resource, old);
+    if finalizers.is_empty() {
+        object::remove(&mut new, "metadata.finalizers");
+    } else {
+        object::set(&mut new, "metadata.finalizers", finalizers);
+    }
+    if !waits && !graceful {
+        return Plan::Remove;
+    }
+    if waits && object::deletion_timestamp(&new).is_none() {
+        mark_deleted(&mut new, resource, now, 0);
+    }
+    strategy::marked(resource, &mut new);
+    if new == *old {
+        Plan::Nothing
+    } else {
+        Plan::Mark(Box::new(new))
+    }
+}
+
+enum Grace {
+    /// Nothing to do: the deletion goes on as it is.
+    Pending,
+    /// No time left: it can be removed now.
+    Over,
+    /// It was given time, or less time than before.
+    Running,
+}
+
+fn begin_grace(
+    resource: &Resource,
+    new: &mut Value,
+    asked: Option<i64>,
+    grace: i64,
+    now: Timestamp,
+) -> Grace {
+    let after = |start: Timestamp, seconds: i64| {
+        start
+            .saturating_add(SignedDuration::from_secs(seconds))
+            .unwrap_or(start)
+    };
+    let Some(since) = object::deletion_timestamp(new).and_then(time::parse) else {
+        mark_deleted(new, resource, after(now, grace), grace);
+        return if grace == 0 {
+            Grace::Over
+        } else {
+            Grace::Running
+        };
+    };
+    let Some(left) = object::int(new, "metadata.deletionGracePeriodSeconds") else {
+        return Grace::Over;
+    };
+    // A second deletion can only shorten the first.
+    match asked {
+        Some(_) if grace == 0 => {
+            object::set(new, "metadata.deletionGracePeriodSeconds", 0);
+            Grace::Over
+        }
+        Some(_) if grace < left => {
+            object::set(
+                new,
+                "metadata.deletionTimestamp",
+                time::seconds(after(since, grace - left)),
+            );
+            object::set(new, "metadata.deletionGracePeriodSeconds", grace);
+            bump_generation(new, resource);
+            Grace::Running
+        }
+        _ => Grace::Pending,
+    }
+}
+
+/// The finalizers after the propagation policy had its say.
+fn finalizers(old: &Value, propagation: Option<Propagation>) -> Vec<String> {
+    let present: Vec<&str> = object::finalizers(old).collect();
+    let wanted = match propagation {
+        Some(Propagation::Background) => None,
+        Some(Propagation::Foreground) => Some(FOREGROUND),
+        Some(Propagation::Orphan) => Some(ORPHAN),
+        None if present.contains(&ORPHAN) => Some(ORPHAN),
+        None if present.contains(&FOREGROUND) => Some(FOREGROUND),
+        None => None,
+    };
+    let others = present
+        .into_iter()
+        .filter(|finalizer| ![ORPHAN, FOREGROUND].contains(finalizer));
+    others.chain(wanted).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! The part of `metadata` that belongs to the server, and the canonical bytes objects are stored as.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rand::seq::IndexedRandom;
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use sampan_api::{object, time};
+use serde_json::{Map, Value};
+
+use crate::api::Result;
+use crate::chain::fresh_uuid;
+
+/// What follows `generateName`: letters and digits that spell no words.
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH: usize = 5;
+/// So that the name stays below 63 bytes.
+const MAX_BASE: usize = 58;
+
+/// The order `metadata` is stored in. `resourceVersion` comes before anything a client chooses, see `object`.
+const ORDER: [&str; 14] = [
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
+/// A name made from `generateName`.
+pub(super) fn generated_name(base: &str) -> String {
+    let mut end = base.len().min(MAX_BASE);
+    while !base.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut name = base[..end].to_owned();
+    let mut random = rand::rng();
+    for _ in 0..SUFFIX_LENGTH {
+        name.extend(
+            ALPHABET
+                .choose(&mut random)
+                .map(|letter| char::from(*letter)),
+        );
+    }
+    name
+}
+
+/// The bytes of an object, with an empty place for its revision.
+pub(super) fn stored_bytes(value: Value) -> Result<Bytes> {
+    let Value::Object(mut top) = value else {
+        return Err(Status::internal("an object is no JSON object"));
+    };
+    let metadata = match top.remove("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        _ => Map::new(),
+    };
+    let mut ordered = Map::with_capacity(top.len() + 1);
+    for field in ["kind", "apiVersion"] {
+        ordered.insert(
+            field.to_owned(),
+            top.shift_remove(field).unwrap_or_default(),
+        );
+    }
+    ordered.insert("metadata".to_owned(), Value::Object(canonical(metadata)));
+    ordered.extend(top);
+    serde_json::to_vec(&ordered)
+        .map(Bytes::from)
+        .map_err(|error| Status::internal(format!("writing an object: {error}")))
+}
+
+fn canonical(mut metadata: Map<String, Value>) -> Map<String, Value> {
+    let mut ordered = Map::with_capacity(metadata.len() + 1);
+    metadata.insert("resourceVersion".to_owned(), Value::String(String::new()));
+    for field in ORDER {
+        if let Some(value) = metadata.remove(field) {
+            ordered.insert(field.to_owned(), value);
+        }
+    }
+    ordered.extend(metadata);
+    ordered
+}
+
+/// The namespace and name of a body must be those of the path.
+pub(super) fn check_identity(value: &mut Value, namespace: &str, name: &str) -> Result<()> {
+    check_namespace(value, namespace)?;
+    let said = object::name(value);
+    if said.is_empty() {
+        return Err(Status::bad_request("name must be provided"));
+    }
+    if said != name {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({said}) does not match the name on the URL ({name})"
+        )));
+    }
+    Ok(())
+}
+
+/// The namespace of a body, when it names one, must be that of the path.
+pub(super) fn check_namespace(value: &mut Value, namespace: &str) -> Result<()> {
+    let said = object::namespace(value);
+    if !said.is_empty() && said != namespace {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    if !namespace.is_empty() {
+        object::set(value, "metadata.namespace", namespace);
+    }
+    Ok(())
+}
+
+/// Gives a new object what only the server may.
+pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
+    if !object::resource_version(value).is_empty() {
+        return Err(Status::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "managedFields",
+        "generation",
+    ] {
+        object::remove(value, &format!("metadata.{field}"));
+    }
+    object::set(value, "metadata.uid", fresh_uuid().hyphenated().to_string());
+    object::set(
+        value,
+        "metadata.creationTimestamp",
+        time::seconds(Timestamp::now()),
+    );
+    if resource.generation {
+        object::set(value, "metadata.generation", 1);
+    }
+    Ok(())
+}
+
+/// Drops what is neither the client's to set nor kept here.
+pub(super) fn drop_unkept(value: &mut Value) {
+    for field in ["selfLink", "managedFields"] {
+        object::remove(value, &format!("metadata.{field}"));
+    }
+}
+
+/// Marks an object as being deleted.
+pub(super) fn mark_deleted(value: &mut Value, resource: &Resource, at: Timestamp, grace: i64) {
+    object::set(value, "metadata.deletionTimestamp", time::seconds(at));
+    object::set(value, "metadata.deletionGracePeriodSeconds", grace);
+    bump_generation(value, resource);
+}
+
+pub(super) fn bump_generation(value: &mut Value, resource: &Resource) {
+    if resource.generation {
+        let generation = object::generation(value).max(0) + 1;
+        object::set(value, "metadata.generation", generation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn generated_names_are_short_and_lower_case() {
+        let name = generated_name(&"x".repeat(80));
+        assert_eq!(name.len(), MAX_BASE + SUFFIX_LENGTH);
+        assert!(generated_name("a-").starts_with("a-"));
+        assert_ne!(generated_name("a-"), generated_name("a-"));
+    }
+
+    #[test]
+    fn stored_form_has_the_revision_before_what_clients_choose() {
+        let value = json!({
+            "data": {"resourceVersion": ""},
+            "metadata": {"annotations": {"resourceVersion": ""}, "name": "a", "resourceVersion": "9"},
+            "apiVersion": "v1", "kind": "ConfigMap",
+        });
+        let stored = stored_bytes(value).expect("stored");
+        assert_eq!(
+            String::from_utf8_lossy(&stored),
+            r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"","annotations":{"resourceVersion":""}},"data":{"resourceVersion":""}}"#
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! PATCH: the change is applied to the newest version, again whenever somebody else was faster.
+
+use http::header::CONTENT_TYPE;
+use sampan_api::status::Status;
+use sampan_api::{decode, object, patch as rules};
+use serde_json::Value;
+
+use super::commit::{Change, Outcome, apply_update, current_value};
+use super::meta::check_identity;
+use super::{MAX_ATTEMPTS, WriteOptions};
+use crate::api::{Answer, Call, Result};
+use crate::content::{Expected, Offer, field_validation, negotiate, read_body};
+use crate::read::existing;
+use crate::request::ResourceTarget;
+use crate::respond;
+
+/// A patch, parsed as far as its type allows.
+enum Patch {
+    Json(bytes::Bytes),
+    Merge(Value),
+    Strategic(Value),
+}
+
+impl Patch {
+    async fn read(call: &mut Call) -> Result<Patch> {
+        let content_type = call
+            .parts
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        let kind = content_type
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim()
+            .to_owned();
+        let body = call.take_body();
+        let bytes = read_body(body, call.api.limits.body_bytes).await?;
+        match kind.as_str() {
+            "application/json-patch+json" => Ok(Patch::Json(bytes)),
+            "application/merge-patch+json" => Ok(Patch::Merge(map(&bytes)?)),
+            "application/strategic-merge-patch+json" => Ok(Patch::Strategic(map(&bytes)?)),
+            _ => Err(Status::unsupported_patch_type()),
+        }
+    }
+
+    fn apply(&self, original: &Value, type_name: &str) -> Result<Value> {
+        Ok(match self {
+            Patch::Json(operations) => rules::json_patch(original, operations)?,
+            Patch::Merge(patch) => rules::merge_patch(original, patch),
+            Patch::Strategic(patch) => rules::strategic(original, patch, type_name)?,
+        })
+    }
+}
+
+fn map(bytes: &[u8]) -> Result<Value> {
+    match serde_json::from_slice(bytes) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(Status::bad_request("the patch must be a JSON object")),
+        Err(error) => Err(Status::bad_request(format!(
+            "error decoding patch: {error}"
+        ))),
+    }
+}
+
+/// PATCH of an object or its status.
+pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
+    let options = WriteOptions::parse(&call, "PatchOptions")?;
+    let output = negotiate(&call, Offer::Object)?;
+    let resource = target.resource;
+    let patch = Patch::read(&mut call).await?;
+    for _ in 0..MAX_ATTEMPTS {
+        let current = existing(&call.api, &target).await?;
+        let old = current_value(resource, &current)?;
+        let patched = patch.apply(&old, resource.type_name)?;
+        let expected = Expected::of(resource);
+        let decoded = decode::value(patched, resource.type_name).map_err(|error| {
+            Status::bad_request(format!(
+                "{kind} in version \"{}\" cannot be handled as a {kind}: {error}",
+                resource.version,
+                kind = resource.kind
+            ))
+        })?;
+        let warnings = field_validation(&call, expected, decoded.warnings)?;
+        let mut new = decoded.value;
+        check_kind(&new, &old)?;
+        check_identity(&mut new, &target.namespace, &target.name)?;
+        let version = object::resource_version(&new);
+        if !version.is_empty() && version != current.object.revision() {
+            return Err(Status::conflict_modified(resource, &target.name));
+        }
+        let change = Change {
+            resource,
+            subresource: &target.subresource,
+            current: &current,
+            old: &old,
+            options,
+        };
+        if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
+            let mut response = updated.response(resource, &output)?;
+            respond::warn(&mut response, &warnings);
+            return Ok(response);
+        }
+    }
+    Err(Status::conflict_modified(resource, &target.name))
+}
+
+/// A patch may not turn an object into another kind.
+fn check_kind(new: &Value, old: &Value) -> Result<()> {
+    for field in ["apiVersion", "kind"] {
+        let (new, old) = (object::text(new, field), object::text(old, field));
+        if new != old {
+            return Err(Status::bad_request(format!(
+                "a patch may not change {field} from {old:?} to {new:?}"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! PUT: an object replaces its current version.
+
+use sampan_api::object;
+use sampan_api::resource::Resource;
+use sampan_api::status::{FieldError, Status};
+use serde_json::Value;
+
+use super::commit::{Change, Outcome, apply_update, current_value};
+use super::create::new_object;
+use super::meta::check_identity;
+use super::{MAX_ATTEMPTS, WriteOptions};
+use crate::api::{Answer, Call, Result};
+use crate::content::{Expected, Offer, negotiate, read_object};
+use crate::object::Stored;
+use crate::read::find;
+use crate::request::ResourceTarget;
+use crate::respond;
+
+/// PUT of an object, its status, or a namespace's finalizers.
+pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
+    let options = WriteOptions::parse(&call, "UpdateOptions")?;
+    let output = negotiate(&call, Offer::Object)?;
+    let resource = target.resource;
+    let input = read_object(&mut call, Expected::of(resource)).await?;
+    let mut value = input.value;
+    check_identity(&mut value, &target.namespace, &target.name)?;
+    for _ in 0..MAX_ATTEMPTS {
+        let Some(current) = find(&call.api, resource, &target.namespace, &target.name).await?
+        else {
+            if !resource.create_on_update || !target.subresource.is_empty() {
+                return Err(Status::not_found(resource, &target.name));
+            }
+            if !object::resource_version(&value).is_empty() {
+                return Err(Status::conflict_modified(resource, &target.name));
+            }
+            let mut response = new_object(&call.api, resource, value, options, &output).await?;
+            respond::warn(&mut response, &input.warnings);
+            return Ok(response);
+        };
+        check_version(resource, &current, &value)?;
+        let old = current_value(resource, &current)?;
+        let change = Change {
+            resource,
+            subresource: &target.subresource,
+            current: &current,
+            old: &old,
+            options,
+        };
+        if let Outcome::Done(updated) = apply_update(&call.api, change, value.clone()).await? {
+            let mut response = updated.response(resource, &output)?;
+            respond::warn(&mut response, &input.warnings);
+            return Ok(response);
+        }
+    }
+    Err(Status::conflict_modified(resource, &target.name))
+}
+
+/// The version a client started from must be the current one. Without one, most kinds are overwritten.
+fn check_version(resource: &Resource, current: &Stored, value: &Value) -> Result<()> {
+    let wanted = object::resource_version(value);
+    if wanted.is_empty() {
+        if resource.unconditional_update {
+            return Ok(());
+        }
+        let error = FieldError::invalid(
+            "metadata.resourceVersion",
+            "",
+            "must be specified for an update",
+        );
+        return Err(Status::invalid(resource, &current.object.name, vec![error]));
+    }
+    if wanted == current.object.revision() {
+        return Ok(());
+    }
+    Err(Status::conflict_modified(resource, &current.object.name))
+}
