@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use crate::Result;
-use crate::merge::{Field, Shape, Type};
+use crate::types::{Field, Shape, Type};
 
 #[derive(Default)]
 struct Writer {

@@ -8,9 +8,11 @@
 mod blob;
 mod locate;
 mod merge;
+mod names;
 mod overlay;
 mod proto;
 mod shapes;
+mod types;
 
 use std::env;
 use std::fs;

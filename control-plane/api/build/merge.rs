@@ -5,55 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::Result;
+use crate::names::{gvk, message_name, well_known};
 use crate::overlay::Overlay;
 use crate::proto::{self, Messages};
 use crate::shapes::{Definitions, REFERENCE};
-
-pub(crate) struct Type {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    /// Group, version, kind.
-    pub(crate) gvk: Option<[String; 3]>,
-    pub(crate) fields: Vec<Field>,
-}
-
-#[derive(Default)]
-pub(crate) struct Field {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) shape: Shape,
-    pub(crate) required: bool,
-    pub(crate) list_type: Option<String>,
-    pub(crate) map_keys: Vec<String>,
-    pub(crate) map_atomic: bool,
-    pub(crate) patch_merge_key: Option<String>,
-    pub(crate) patch_merge: bool,
-    pub(crate) patch_retain_keys: bool,
-    pub(crate) default: Option<String>,
-    pub(crate) tag: Option<u32>,
-    pub(crate) inline: Vec<u32>,
-    pub(crate) pointer: bool,
-}
-
-/// As `schema::Shape`, but with types by name.
-#[derive(Clone, Default)]
-pub(crate) enum Shape {
-    #[default]
-    Any,
-    String,
-    Bool,
-    Int32,
-    Int64,
-    Number,
-    Bytes,
-    Time,
-    MicroTime,
-    Quantity,
-    IntOrString,
-    Object(String),
-    List(Box<Shape>),
-    Map(Box<Shape>),
-}
+use crate::types::{Field, Shape, Type};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
@@ -283,33 +239,6 @@ impl Source<'_> {
     }
 }
 
-impl Field {
-    fn markers(&mut self, markers: &[String]) -> Result<()> {
-        for marker in markers {
-            let Some((name, value)) = marker.split_once('=') else {
-                continue;
-            };
-            match name {
-                "listType" => self.list_type = Some(value.to_owned()),
-                "listMapKey" => self.map_keys.push(value.to_owned()),
-                "mapType" | "structType" => self.map_atomic = value == "atomic",
-                "patchMergeKey" => self.patch_merge_key = Some(value.to_owned()),
-                "patchStrategy" => {
-                    self.patch_merge = value.split(',').any(|one| one == "merge");
-                    self.patch_retain_keys = value.split(',').any(|one| one == "retainKeys");
-                }
-                // Defaults by reference to a constant are in the overlay.
-                "default" if !value.starts_with("ref(") => self.default = Some(value.to_owned()),
-                _ => {}
-            }
-        }
-        match self.default.as_deref().map(serde_json::from_str::<Value>) {
-            Some(Err(error)) => Err(format!("default {:?}: {error}", self.default)),
-            _ => Ok(()),
-        }
-    }
-}
-
 fn listed_pointer(overlay: &Overlay, message: &str, field: &str) -> bool {
     overlay
         .pointers
@@ -336,68 +265,4 @@ fn text(schema: &Value) -> String {
         .as_str()
         .unwrap_or_default()
         .to_owned()
-}
-
-/// Definitions that are shapes of their own.
-fn well_known(name: &str) -> Option<Shape> {
-    Some(match name.rsplit('.').next()? {
-        "Quantity" => Shape::Quantity,
-        "IntOrString" => Shape::IntOrString,
-        "Time" => Shape::Time,
-        "MicroTime" => Shape::MicroTime,
-        "RawExtension"
-        | "FieldsV1"
-        | "JSON"
-        | "JSONSchemaPropsOrArray"
-        | "JSONSchemaPropsOrBool"
-        | "JSONSchemaPropsOrStringArray" => Shape::Any,
-        _ => return None,
-    })
-}
-
-/// `io.k8s.api.core.v1.Pod` is the message `api.core.v1.Pod`.
-fn message_name(definition: &str) -> String {
-    definition.trim_start_matches("io.k8s.").replace('-', "_")
-}
-
-fn gvk(name: &str, properties: &Map<String, Value>) -> Result<Option<[String; 3]>> {
-    if !["apiVersion", "kind"]
-        .iter()
-        .all(|field| properties.contains_key(*field))
-    {
-        return Ok(None);
-    }
-    let mut parts = name.rsplit('.');
-    let (Some(kind), Some(version), Some(package)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return Ok(None);
-    };
-    let group = match package {
-        "meta" if matches!(kind, "Status" | "DeleteOptions") => "",
-        _ if !properties.contains_key("metadata") => return Ok(None),
-        "core" => "",
-        "apps" | "autoscaling" | "batch" | "policy" => package,
-        "rbac" => "rbac.authorization.k8s.io",
-        "flowcontrol" => "flowcontrol.apiserver.k8s.io",
-        "admissionregistration"
-        | "apiextensions"
-        | "apiregistration"
-        | "authentication"
-        | "authorization"
-        | "certificates"
-        | "coordination"
-        | "discovery"
-        | "events"
-        | "networking"
-        | "node"
-        | "resource"
-        | "scheduling"
-        | "storage" => &format!("{package}.k8s.io"),
-        _ => return Err(format!("{name} is in no known API group")),
-    };
-    Ok(Some([
-        group.to_owned(),
-        version.to_owned(),
-        kind.to_owned(),
-    ]))
 }

@@ -84,7 +84,7 @@ impl Resource {
 
 /// Every served resource: core first, then the groups in order of preference.
 pub fn resources() -> &'static [Resource] {
-    TABLE
+    &TABLE
 }
 
 /// The resource behind `/apis/{group}/{version}/{plural}`.
@@ -101,7 +101,7 @@ pub fn find_kind(group: &str, version: &str, kind: &str) -> Option<&'static Reso
         .find(|row| row.kind == kind && row.version == version && row.group == group)
 }
 
-const TABLE: &[Resource] = &[
+static TABLE: [Resource; 12] = [
     core::BINDINGS,
     core::CONFIGMAPS,
     core::EVENTS,
