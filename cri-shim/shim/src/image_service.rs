@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sampan_image::{Auth, Image};
+use sampan_image::{Auth, Content, Image};
 use sampan_proto::{CriError, ImageService, v1};
 
 use crate::error::{chain, from_pull};
@@ -64,10 +64,14 @@ impl ImageService for Shim {
         request: v1::RemoveImageRequest,
     ) -> Result<v1::RemoveImageResponse, CriError> {
         let reference = reference(request.image)?;
+        let image = self.images.get(&reference);
         self.images
             .remove(&reference)
             .await
             .map_err(|error| CriError::internal(chain(&error)))?;
+        if let Some(image) = image {
+            self.evict(&image).await;
+        }
         Ok(v1::RemoveImageResponse {})
     }
 
@@ -97,6 +101,18 @@ impl Shim {
     /// A path on the file system that images and containers take space on.
     pub(crate) fn mountpoint(&self) -> String {
         self.images.dir().display().to_string()
+    }
+
+    /// Gives back the disk space of a removed image's compiled code, unless another image holds the
+    /// same module. Code from root filesystems goes when the engine's cache is full.
+    async fn evict(&self, removed: &Image) {
+        let Content::Module { digest, .. } = &removed.content else {
+            return;
+        };
+        let holds = |image: &Image| matches!(&image.content, Content::Module { digest: other, .. } if other == digest);
+        if !self.images.list().iter().any(|image| holds(image)) {
+            self.engine.evict(digest).await;
+        }
     }
 }
 

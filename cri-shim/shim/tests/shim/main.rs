@@ -7,5 +7,6 @@ mod images;
 mod lifecycle;
 mod listing;
 mod logs;
+mod rootfs;
 mod sandboxes;
 mod support;
