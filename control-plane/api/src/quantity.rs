@@ -1,8 +1,7 @@
 //! Quantities: `500m`, `2Gi`, `1e3`. Parsing, the canonical form, comparison and sums.
 //!
-//! A value is a whole number of billionths in an `i128`, which holds everything upstream's grammar
-//! can mean up to a hundred exa exactly; finer fractions are rounded up, as a request for a little
-//! must not become a request for nothing. A value beyond that range becomes the largest `i64`.
+//! A value is a whole number of billionths in an `i128`, capped at the largest `i64` of units. Finer
+//! fractions are rounded up, as a request for a little must not become a request for nothing.
 
 mod parse;
 
@@ -308,7 +307,8 @@ mod tests {
         check("1024", "1024");
         check("7Ei", "7Ei");
         check("9Ei", "9223372036854775807");
-        check("100E", "100E");
+        check("100E", "9223372036854775807");
+        check("1000000000.0000001T", "9223372036854775807");
         check("99999999999999999999999", "9223372036854775807");
         check("1e999", "9223372036854775807");
         check("1e-99999999999", "1e-9");

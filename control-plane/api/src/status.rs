@@ -6,6 +6,7 @@
 
 mod field;
 mod forms;
+mod requests;
 
 use serde_json::{Map, Value, json};
 

@@ -126,57 +126,41 @@ fn scale(suffix: &str) -> Result<Scale, ParseQuantityError> {
     }
 }
 
-/// The magnitude in billionths, rounded up. Upstream keeps short decimal numbers exactly (`100E`)
-/// and caps all others at the largest `i64`; so does this.
+/// The magnitude in billionths, rounded up and capped at the largest `i64` of units.
 fn nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
-    let cap = i128::from(i64::MAX) * NANOS;
-    let exact = magnitude(whole, fraction, scale, cap);
-    let short = whole.len() + fraction.len() <= 18 && scale.format != Format::BinarySi;
-    if short { exact } else { exact.min(cap) }
+    exact(whole, fraction, scale)
+        .unwrap_or(i128::MAX)
+        .min(i128::from(i64::MAX) * NANOS)
 }
 
-fn magnitude(whole: &str, fraction: &str, scale: Scale, cap: i128) -> i128 {
+/// The magnitude, unless it is beyond everything.
+fn exact(whole: &str, fraction: &str, scale: Scale) -> Option<i128> {
     if whole.is_empty() && fraction.bytes().all(|byte| byte == b'0') {
-        return 0;
+        return Some(0);
     }
     if whole.len() > MAX_DIGITS {
-        return cap;
+        return None;
     }
     let (factor, shift) = match scale.format {
         Format::BinarySi => (1i128 << scale.exponent, 9),
-        _ => (1, scale.exponent + 9),
+        _ => (1, i64::from(scale.exponent) + 9),
     };
-    // Digits left of the point after moving it by `shift`; what is right of it only rounds up.
+    // Digits left of the point once it has moved by `shift`; what is right of it rounds up.
+    let keep = usize::try_from(whole.len() as i64 + shift).unwrap_or(0);
+    let mut digits = whole
+        .bytes()
+        .chain(fraction.bytes())
+        .map(|byte| byte - b'0');
     let mut value: i128 = 0;
-    let keep = whole.len() as i64 + i64::from(shift);
-    let digits = whole.bytes().chain(fraction.bytes());
-    let padded = digits.map(Some).chain(std::iter::repeat(None));
-    let mut rest = false;
-    let given = whole.len() + fraction.len();
-    for (at, digit) in padded.enumerate() {
-        let at = at as i64;
-        if at >= keep && at >= given as i64 {
-            break;
-        }
-        let digit = i128::from(digit.map_or(0, |byte| byte - b'0'));
-        if at < keep {
-            match value
-                .checked_mul(10)
-                .and_then(|value| value.checked_add(digit))
-            {
-                Some(next) => value = next,
-                None => return cap,
-            }
-        } else if factor == 1 {
-            rest |= digit != 0;
-        } else {
-            break;
-        }
+    for _ in 0..keep {
+        let digit = digits.next().unwrap_or(0);
+        value = value.checked_mul(10)?.checked_add(i128::from(digit))?;
     }
     if factor == 1 {
-        return value.saturating_add(i128::from(rest));
+        let rest = digits.any(|digit| digit != 0);
+        return value.checked_add(i128::from(rest));
     }
-    binary(value, fraction, factor).unwrap_or(cap)
+    binary(value, fraction, factor)
 }
 
 /// `value` billionths times a power of two, with the fraction's digits beyond the ninth.

@@ -80,11 +80,9 @@ pub(super) fn secret(value: &Value, out: &mut Vec<FieldError>) {
         }
         "kubernetes.io/dockercfg" => json_key(value, ".dockercfg", out),
         "kubernetes.io/dockerconfigjson" => json_key(value, ".dockerconfigjson", out),
-        "kubernetes.io/basic-auth" => {
-            if !has("username") && !has("password") {
-                demand("username");
-                demand("password");
-            }
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            demand("username");
+            demand("password");
         }
         "kubernetes.io/ssh-auth" => demand("ssh-privatekey"),
         "kubernetes.io/tls" => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, is_empty, items, text};
+use crate::object::{get, items, text};
 use crate::status::FieldError;
 
 use super::super::path::{Path, anything, in_range, invalid, quantity, required_text};
@@ -110,11 +110,7 @@ fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>
         "persistentVolumeClaim" => {
             required_text(out, source, path, "claimName", names::dns1123_subdomain);
         }
-        "image" => {
-            if is_empty(source, "reference") {
-                out.push(FieldError::required(path.child("reference"), ""));
-            }
-        }
+        "image" => required_text(out, source, path, "reference", anything),
         "nfs" => {
             required_text(out, source, path, "server", anything);
             required_text(out, source, path, "path", absolute);
