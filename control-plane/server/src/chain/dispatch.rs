@@ -38,7 +38,12 @@ async fn resource(call: Call, target: ResourceTarget) -> Answer {
     };
     // A namespaced kind is created and swept inside a namespace only.
     let everywhere = target.resource.namespaced && target.namespace.is_empty();
-    if !allowed || everywhere && !matches!(call.verb, "list" | "watch") {
+    // Collections are created in, objects are changed.
+    let on_object = matches!(call.verb, "update" | "patch" | "delete");
+    let misdirected = target.subresource.is_empty()
+        && (on_object && target.name.is_empty()
+            || call.verb == "create" && !target.name.is_empty());
+    if !allowed || misdirected || everywhere && !matches!(call.verb, "list" | "watch") {
         return Err(Status::method_not_allowed());
     }
     match (target.subresource.as_str(), call.verb) {

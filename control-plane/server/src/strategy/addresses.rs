@@ -71,7 +71,7 @@ impl Addresses {
 
     /// Any address. The lower part of the range is left to those who ask for a particular one.
     pub(super) fn any_address(&self) -> Result<Ipv4Addr, Refusal> {
-        let reserved = (self.size / 16).clamp(1, 256);
+        let reserved = (self.size / 16).clamp(2, 256);
         let mut held = self.held.lock();
         let start = rand::random_range(reserved..self.size - 1);
         let upper = (start..self.size - 1).chain(reserved..start);

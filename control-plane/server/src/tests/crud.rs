@@ -318,17 +318,15 @@ async fn events_of_both_groups_are_one() {
         .await
         .expect(200);
     assert_eq!(list["items"].as_array().expect("items").len(), 1);
-    let patched = admin
-        .merge(&format!("{path}/e"), json!({"deprecatedCount": 2}))
-        .await
-        .expect(200);
-    assert_eq!(patched["deprecatedCount"], 2);
+    let patch = json!({"metadata": {"labels": {"l": "1"}}});
+    let patched = admin.merge(&format!("{path}/e"), patch).await.expect(200);
+    assert_eq!(patched["note"], "hi");
     let core = admin
         .get("/api/v1/namespaces/default/events/e")
         .await
         .expect(200);
     assert_eq!(
-        (&core["count"], &core["message"]),
-        (&json!(2), &json!("hi"))
+        (&core["metadata"]["labels"]["l"], &core["message"]),
+        (&json!("1"), &json!("hi"))
     );
 }
