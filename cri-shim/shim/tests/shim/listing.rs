@@ -3,7 +3,7 @@
 use sampan_proto::v1::ContainerState::*;
 use sampan_proto::{Code, RuntimeService, v1};
 
-use crate::support::{Node, container};
+use crate::support::{Node, container, log, until};
 
 async fn names(node: &Node, filter: Option<v1::ContainerFilter>) -> Vec<String> {
     let response = node
@@ -141,6 +141,10 @@ async fn stats_are_told_for_what_has_not_ended() {
     let spinning = node.run(&sandbox, container("spinning", &spin)).await;
     let ended = node.run(&sandbox, container("ended", &exit)).await;
     node.exited(&ended).await;
+
+    // A start returns before a command's first instruction; its memory is there when it speaks.
+    let path = node.path("logs/pod/spinning/0.log");
+    until("the guest's line", || !log(&path).is_empty()).await;
 
     let own = v1::ContainerStatsFilter {
         id: spinning.clone(),
