@@ -22,7 +22,7 @@ use crate::registry::Registry;
 use crate::worker::Shared;
 use crate::{pods, quantity};
 
-/// Why the agent could not start. Once it runs it does not give up.
+/// Why the agent could not start. Once it runs only a bug ends it before its time.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     #[error("cannot make the folder {path}")]
@@ -41,6 +41,8 @@ pub enum AgentError {
     Certificates { reason: String },
     #[error("the container runtime does not answer")]
     Runtime(#[source] CriError),
+    #[error("a loop of the agent panicked: this is a bug")]
+    Panicked(#[source] tokio::task::JoinError),
 }
 
 /// One node's agent.
@@ -129,12 +131,15 @@ impl Agent {
             loops.spawn(watch.clone().run(stop.clone()));
         }
         loops.spawn(api.run(shared, config.serving, watch, stop.clone()));
+        let mut result = Ok(());
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a loop of the agent panicked");
+                // A node that only half works is worse than one that is down.
+                stop.cancel();
+                result = Err(AgentError::Panicked(error));
             }
         }
-        Ok(())
+        result
     }
 }
 

@@ -6,6 +6,7 @@ mod expand;
 mod fields;
 mod mounts;
 mod objects;
+mod select;
 mod volumes;
 
 pub(crate) use env::{Environment, environment};

@@ -3,6 +3,7 @@
 mod config;
 mod found;
 mod observe;
+mod resources;
 
 pub(crate) use config::{
     ContainerParts, container_config, container_log_path, log_directory, sandbox_config,

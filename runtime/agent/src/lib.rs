@@ -8,6 +8,11 @@
 //! worker task per pod runs its actions and folds the outcomes back in. Nothing polls: workers
 //! wake on pod changes, container events, finished actions and planned moments.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
+)]
+
 mod agent;
 mod config;
 mod content;

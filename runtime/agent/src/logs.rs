@@ -5,13 +5,15 @@ mod options;
 mod rotate;
 mod stream;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use options::{LogOptions, parse as parse_options};
 pub(crate) use rotate::rotate_loop;
-pub(crate) use stream::{Following, LogStream};
+pub(crate) use stream::{Follower, Following, LogStream};
 pub(crate) use tail::tail;
 pub(crate) use watch::FolderWatch;
 

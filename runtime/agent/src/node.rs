@@ -4,6 +4,7 @@
 //! makes it again when somebody deleted it; another renews the Lease. Both outlive any failure of
 //! the API server.
 
+mod health;
 mod host;
 mod lease;
 mod object;
@@ -153,9 +154,9 @@ impl NodeLoop {
         }
     }
 
-    async fn observe(&self) -> (Host, object::Health) {
+    async fn observe(&self) -> (Host, health::Health) {
         let host = self.host.read().await;
-        let health = object::health(self.runtime.as_ref(), &host).await;
+        let health = health::health(self.runtime.as_ref(), &host).await;
         (host, health)
     }
 }

@@ -18,6 +18,7 @@ mod status;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod track;
 mod transition;
 
 use jiff::Timestamp;
@@ -27,7 +28,8 @@ pub(crate) use backoff::{Backoff, after};
 pub(crate) use outcome::{Outcome, StartFailure};
 pub(crate) use patch::{is_only_creating, status_patch};
 pub(crate) use seed::{Found, seed};
-pub(crate) use state::{Exit, Instance, Kill, PodState, Run, Sandbox};
+pub(crate) use state::{PodState, Sandbox};
+pub(crate) use track::{Exit, Instance, Kill, Run};
 pub(crate) use transition::{Note, field_path, notes};
 
 /// What the world wants of the pod.

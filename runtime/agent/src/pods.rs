@@ -80,6 +80,14 @@ async fn container_events(shared: Arc<Shared>, tell: mpsc::Sender<FromRuntime>) 
                     return;
                 }
                 while let Some(event) = stream.next().await {
+                    // A start is known from the call that made it.
+                    if matches!(
+                        event.container_event_type(),
+                        v1::ContainerEventType::ContainerCreatedEvent
+                            | v1::ContainerEventType::ContainerStartedEvent
+                    ) {
+                        continue;
+                    }
                     let pod_uid = event
                         .pod_sandbox_status
                         .as_ref()

@@ -14,6 +14,14 @@ pub(crate) fn whole(quantity: &Quantity) -> Option<i64> {
     Some(clamp(parsed.units()))
 }
 
+/// The text the API server would turn it into, so that what comes back compares equal.
+pub(crate) fn canonical(text: String) -> String {
+    match sampan_api::quantity::Quantity::parse(&text) {
+        Ok(parsed) => parsed.to_string(),
+        Err(_) => text,
+    }
+}
+
 fn clamp(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

@@ -4,6 +4,7 @@
 //! plan named comes. Everything it decides is decided by [`crate::plan`].
 
 mod inbox;
+mod message;
 mod report;
 mod sandbox;
 mod start;
@@ -51,13 +52,18 @@ pub(crate) struct Shared {
 
 /// What a finished piece of work says.
 enum Done {
-    Outcome(Outcome),
     Outcomes(Vec<Outcome>),
     Written(Written),
     /// The object is deleted, or was gone already.
     Deleted,
     /// Everything of the pod is removed from this node.
     CleanedUp,
+}
+
+impl Done {
+    fn outcome(outcome: Outcome) -> Done {
+        Done::Outcomes(vec![outcome])
+    }
 }
 
 struct Worker {
@@ -236,7 +242,6 @@ impl Worker {
     fn fold(&mut self, done: Done) {
         let now = Timestamp::now();
         match done {
-            Done::Outcome(outcome) => self.apply(outcome, now),
             Done::Outcomes(outcomes) => {
                 for outcome in outcomes {
                     self.apply(outcome, now);

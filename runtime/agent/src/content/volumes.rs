@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Pod, Volume, VolumeProjection};
 
 use super::atomic::{self, File};
-use super::objects::{Content, ObjectError, ObjectKind, Objects};
+use super::objects::{ObjectError, ObjectKind, Objects};
+use super::select::{mode, select};
 use super::{NodeFacts, fields};
 use crate::limits::VOLUME_BYTES_MAX;
 
@@ -230,93 +231,9 @@ impl Maker<'_> {
     }
 }
 
-/// The files of an object: all keys, or the items asked for.
-fn select(
-    mut content: Content,
-    items: Option<&[KeyToPath]>,
-    optional: bool,
-    default_mode: i32,
-    kind: ObjectKind,
-) -> Result<Vec<File>, VolumeError> {
-    let Some(items) = items.filter(|items| !items.is_empty()) else {
-        let all = content.into_iter();
-        return Ok(all
-            .map(|(path, data)| File {
-                path,
-                data,
-                mode: mode(default_mode),
-            })
-            .collect());
-    };
-    let mut files = Vec::new();
-    for item in items {
-        // Not removed: one key may be asked for twice, under two paths.
-        match content.get_mut(&item.key) {
-            Some(data) => files.push(File {
-                path: item.path.clone(),
-                data: data.clone(),
-                mode: mode(item.mode.unwrap_or(default_mode)),
-            }),
-            None if optional => {}
-            None => {
-                let kind = if kind == ObjectKind::ConfigMap {
-                    "config"
-                } else {
-                    "secret"
-                };
-                return Err(VolumeError::NoKey {
-                    kind,
-                    key: item.key.clone(),
-                });
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// Only permission bits; the node itself must stay able to read what it wrote.
-fn mode(mode: i32) -> u32 {
-    u32::try_from(mode).unwrap_or(0) & 0o777 | 0o400
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn items_select_keys() {
-        let content = || {
-            Content::from([
-                ("a".to_owned(), b"1".to_vec()),
-                ("b".to_owned(), b"2".to_vec()),
-            ])
-        };
-        let item = |key: &str, path: &str, mode: Option<i32>| KeyToPath {
-            key: key.into(),
-            path: path.into(),
-            mode,
-        };
-        let paths = |files: Vec<File>| -> Vec<(String, u32)> {
-            files
-                .into_iter()
-                .map(|file| (file.path, file.mode))
-                .collect()
-        };
-        let map = ObjectKind::ConfigMap;
-        let all = select(content(), None, false, 0o644, map).unwrap();
-        assert_eq!(paths(all), [("a".into(), 0o644), ("b".into(), 0o644)]);
-        let items = [item("b", "x/y", Some(0o600)), item("b", "z", None)];
-        let some = select(content(), Some(&items), false, 0o644, map).unwrap();
-        assert_eq!(paths(some), [("x/y".into(), 0o600), ("z".into(), 0o644)]);
-        let missing = [item("c", "c", None)];
-        let error = select(content(), Some(&missing), false, 0o644, map).unwrap_err();
-        assert_eq!(error.to_string(), "references non-existent config key: c");
-        assert!(
-            select(content(), Some(&missing), true, 0o644, map)
-                .unwrap()
-                .is_empty()
-        );
-    }
 
     #[test]
     fn unsupported_types_are_named() {

@@ -4,18 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sampan_proto::v1;
 
 use super::names;
+use super::resources::linux_resources;
 use crate::plan::{all_containers, container_hash};
-use crate::quantity;
-
-/// CPU time is handed out in periods of this length (the kernel's and upstream's default).
-const CPU_PERIOD_MICROS: i64 = 100_000;
-/// The least CPU shares and quota the kernel accepts.
-const MIN_SHARES: i64 = 2;
-const MIN_QUOTA_MICROS: i64 = 1_000;
 
 /// The folder of a pod's logs: `LOGS/NAMESPACE_NAME_UID`.
 pub(crate) fn log_directory(logs: &Path, pod: &Pod) -> PathBuf {
@@ -223,59 +216,10 @@ fn security_context(pod: &Pod, container: &Container) -> v1::LinuxContainerSecur
     }
 }
 
-/// CPU and memory of a container. Zero means no limit, as in the contract.
-fn linux_resources(container: &Container) -> v1::LinuxContainerResources {
-    let resources = container.resources.as_ref();
-    let requests = resources.and_then(|r| r.requests.as_ref());
-    let limits = resources.and_then(|r| r.limits.as_ref());
-    let cpu_limit = milli(limits, "cpu");
-    // Without a request the limit is the request, as the API server defaults it.
-    let cpu_request = milli(requests, "cpu").or(cpu_limit).unwrap_or(0);
-    let memory = limits
-        .and_then(|l| l.get("memory"))
-        .and_then(quantity::whole)
-        .unwrap_or(0);
-    v1::LinuxContainerResources {
-        cpu_shares: (cpu_request.saturating_mul(1024) / 1000).max(MIN_SHARES),
-        cpu_period: CPU_PERIOD_MICROS,
-        cpu_quota: cpu_limit.map_or(0, |limit| {
-            (limit.saturating_mul(CPU_PERIOD_MICROS) / 1000).max(MIN_QUOTA_MICROS)
-        }),
-        memory_limit_in_bytes: memory,
-        ..Default::default()
-    }
-}
-
-fn milli(list: Option<&BTreeMap<String, Quantity>>, name: &str) -> Option<i64> {
-    list?.get(name).and_then(quantity::milli)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn resources_follow_requests_and_limits() {
-        let check = |resources: serde_json::Value, expect: (i64, i64, i64)| {
-            let container: Container =
-                serde_json::from_value(json!({ "name": "c", "resources": resources })).unwrap();
-            let got = linux_resources(&container);
-            assert_eq!(
-                (got.cpu_shares, got.cpu_quota, got.memory_limit_in_bytes),
-                expect,
-                "{resources}"
-            );
-        };
-        check(json!({}), (2, 0, 0));
-        check(json!({"requests": {"cpu": "500m"}}), (512, 0, 0));
-        check(
-            json!({"limits": {"cpu": "2", "memory": "64Mi"}}),
-            (2048, 200_000, 64 << 20),
-        );
-        check(json!({"limits": {"cpu": "1m"}}), (2, 1_000, 0));
-        check(json!({"limits": {"memory": "1.5Gi"}}), (2, 0, 3 << 29));
-    }
 
     #[test]
     fn container_carries_the_conventions() {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::Api;
 use crate::cri::container_log_path;
-use crate::logs::{Following, LogOptions, LogStream, parse_options};
+use crate::logs::{Follower, Following, LogOptions, LogStream, parse_options};
 use crate::plan::all_containers;
 use crate::registry::PodView;
 
@@ -44,13 +44,13 @@ pub(super) async fn container_logs(
         .borrow()
         .log_dir
         .join(container_log_path(&container, attempt));
-    let follow = (options.follow && !options.previous).then(|| {
-        let following = Box::new(Container {
+    let follow = (options.follow && !options.previous).then(|| Follower {
+        container: Box::new(Container {
             view,
             name: container,
             attempt,
-        });
-        (following as Box<dyn Following>, api.watch.clone())
+        }),
+        watch: api.watch.clone(),
     });
     let stream = match LogStream::open(&log, options, follow).await {
         Ok(log) => log.into_stream(),

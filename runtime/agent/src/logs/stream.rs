@@ -32,6 +32,12 @@ pub(crate) trait Following: Send + Sync + 'static {
     async fn changed(&mut self);
 }
 
+/// Who follows a log, and what tells that it grew; without it the log is looked at every second.
+pub(crate) struct Follower {
+    pub(crate) container: Box<dyn Following>,
+    pub(crate) watch: Option<Arc<FolderWatch>>,
+}
+
 pub(crate) struct LogStream {
     log: PathBuf,
     /// Files to read after the present one, oldest first.
@@ -58,10 +64,10 @@ impl LogStream {
     pub(crate) async fn open(
         log: &Path,
         options: LogOptions,
-        following: Option<(Box<dyn Following>, Option<Arc<FolderWatch>>)>,
+        follower: Option<Follower>,
     ) -> io::Result<LogStream> {
         // Listening begins before reading, so that nothing written between is missed.
-        let follow = following.map(|(container, watch)| Follow {
+        let follow = follower.map(|Follower { container, watch }| Follow {
             container,
             changes: watch
                 .zip(log.parent())

@@ -1,6 +1,6 @@
 //! What actions come to.
 
-use super::state::{Exit, Instance};
+use super::track::{Exit, Instance};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {

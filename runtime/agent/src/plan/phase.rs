@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodStatus;
 
 use super::start::{init_failed, wants_restart};
-use super::state::Track;
+use super::track::Track;
 use super::{Input, Intent, Wake, after, main_containers};
 
 /// The pod ran longer than `activeDeadlineSeconds`.

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
 use super::main_containers;
-use super::state::{Exit, Instance, PodState, Run, Sandbox, Track};
+use super::state::{PodState, Sandbox};
+use super::track::{Exit, Instance, Run, Track};
 
 /// The runtime's view of one pod when its worker starts.
 #[derive(Clone, Debug, Default)]

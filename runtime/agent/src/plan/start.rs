@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
-use super::state::{PodState, Run, Sandbox, Track};
+use super::state::{PodState, Sandbox};
+use super::track::{Run, Track};
 use super::{
     Action, Input, Wake, all_containers, container_hash, init_containers, is_sidecar,
     main_containers,

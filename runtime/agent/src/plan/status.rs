@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::backoff::go_duration;
-use super::state::{Exit, Run, Track};
+use super::track::{Exit, Run, Track};
 use super::{Input, Intent, Wake, after, conditions, init_containers, is_sidecar, main_containers};
 use super::{phase, start};
 use crate::limits::PULL_ERROR_SHOWN;
@@ -110,7 +110,7 @@ fn states(
     over: bool,
     wake: &mut Wake,
 ) -> (ContainerState, Option<ContainerState>) {
-    let last = track.last.as_ref().map(|exit| terminated(exit));
+    let last = track.last.as_ref().map(terminated);
     let run = track.instance.as_ref().map(|instance| &instance.run);
     if let Some(Run::Running { started_at }) = run {
         let state = ContainerState {

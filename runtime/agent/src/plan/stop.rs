@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::state::{Instance, Sandbox};
+use super::state::Sandbox;
+use super::track::Instance;
 use super::{Action, Input, Intent, init_containers, is_sidecar, main_containers};
 
 /// Adds the actions that bring the pod nearer to its end.

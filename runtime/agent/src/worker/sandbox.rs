@@ -28,7 +28,7 @@ impl Worker {
         let pod_dir = self.pod_dir();
         Box::pin(async move {
             let made = create(&shared, &pod, &pod_dir, attempt, &recorder).await;
-            Done::Outcome(match made {
+            Done::outcome(match made {
                 Some((id, ips)) => Outcome::SandboxReady { id, ips, attempt },
                 None => Outcome::SandboxFailed { attempt },
             })
@@ -42,7 +42,7 @@ impl Worker {
             remove(&shared, &id).await;
             // Logs stay, the rest of an ended pod's files go.
             remove_dir(pod_dir).await;
-            Done::Outcome(Outcome::SandboxGone)
+            Done::outcome(Outcome::SandboxGone)
         })
     }
 

@@ -1,7 +1,7 @@
 //! Starting one container: image, environment, mounts, create, start.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use sampan_proto::v1;
 use tokio_util::sync::CancellationToken;
 
+use super::message::{finished, message_file, message_path};
 use super::{Done, Shared, Worker};
 use crate::agent::with_causes;
 use crate::content::{self, Environment, expand};
@@ -16,9 +17,6 @@ use crate::cri::{self, ContainerParts, observe};
 use crate::events::{PodRecorder, Severity, cut};
 use crate::limits::STATUS_MESSAGE_MAX;
 use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers};
-
-/// Where a container finds its termination message file unless told otherwise.
-const DEFAULT_MESSAGE_PATH: &str = "/dev/termination-log";
 
 /// All that one start needs, taken from the worker at its beginning.
 struct Start {
@@ -69,7 +67,7 @@ impl Worker {
         };
         Some(Box::pin(async move {
             let container = start.container.name.clone();
-            Done::Outcome(match start.run().await {
+            Done::outcome(match start.run().await {
                 Ok(instance) => Outcome::Started {
                     container,
                     instance,
@@ -117,7 +115,7 @@ impl Start {
             .container(&name, Severity::Normal, "Started", "Container started");
         match status {
             Ok(status) => {
-                let observed = super::stop::finished(observe(&status), &self.container).await;
+                let observed = finished(observe(&status), &self.container).await;
                 observed.instance(self.sandbox_attempt).ok_or_else(|| {
                     failure("RunContainerError", "the runtime says it was not started")
                 })
@@ -289,29 +287,4 @@ fn failure(reason: &str, message: &str) -> StartFailure {
         message: message.to_owned(),
         ..StartFailure::default()
     }
-}
-
-fn message_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
-    pod_dir
-        .join("containers")
-        .join(container)
-        .join(attempt.to_string())
-}
-
-/// The file a container writes why it ends into, empty at first.
-fn message_file(container: &Container, pod_dir: &Path, attempt: u32) -> std::io::Result<v1::Mount> {
-    let host = message_path(pod_dir, &container.name, attempt);
-    if let Some(parent) = host.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::File::create(&host)?;
-    let path = container
-        .termination_message_path
-        .as_deref()
-        .filter(|path| !path.is_empty());
-    Ok(v1::Mount {
-        container_path: path.unwrap_or(DEFAULT_MESSAGE_PATH).to_owned(),
-        host_path: host.to_string_lossy().into_owned(),
-        ..v1::Mount::default()
-    })
 }

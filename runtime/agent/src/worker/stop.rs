@@ -1,17 +1,15 @@
 //! Stopping containers, and looking at how they ended.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
 use sampan_proto::{CriError, v1};
-use tokio::io::AsyncReadExt as _;
 
+use super::message::finished;
 use super::{Done, Shared, Worker};
-use crate::cri::{Observed, observe};
-use crate::limits::{TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES, TERMINATION_MESSAGE_MAX};
+use crate::cri::observe;
 use crate::plan::{Backoff, Exit, Outcome, Run, all_containers};
 
 /// What the runtime gets beyond the grace period before the call counts as failed (kubelet's).
@@ -46,7 +44,7 @@ impl Worker {
                 if problem.is_none()
                     && let Some(exit) = exit_of(&shared, &id, spec.as_ref()).await
                 {
-                    return Done::Outcome(Outcome::Exited {
+                    return Done::outcome(Outcome::Exited {
                         container,
                         id,
                         exit,
@@ -123,45 +121,5 @@ async fn exit_of(shared: &Shared, id: &str, container: Option<&Container>) -> Op
             tracing::warn!(container = id, %error, "container status not read");
             None
         }
-    }
-}
-
-/// Adds the termination message to a container that has ended.
-pub(super) async fn finished(mut observed: Observed, container: &Container) -> Observed {
-    let Some(Run::Exited(exit)) = &mut observed.run else {
-        return observed;
-    };
-    let written = match &observed.message_file {
-        Some(file) => read_start(Path::new(file)).await,
-        None => String::new(),
-    };
-    let fall_back =
-        container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
-    if !written.is_empty() {
-        exit.message = written;
-    } else if fall_back && exit.code != 0 && !observed.log_path.is_empty() {
-        let tail = crate::logs::tail(
-            Path::new(&observed.log_path),
-            TERMINATION_LOG_LINES,
-            TERMINATION_LOG_BYTES,
-        )
-        .await;
-        if !tail.is_empty() {
-            exit.message = tail;
-        }
-    }
-    observed
-}
-
-/// The start of a termination message file, as text.
-async fn read_start(path: &Path) -> String {
-    let Ok(file) = tokio::fs::File::open(path).await else {
-        return String::new();
-    };
-    let mut bytes = Vec::new();
-    let mut file = file.take(TERMINATION_MESSAGE_MAX as u64);
-    match file.read_to_end(&mut bytes).await {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => String::new(),
     }
 }

@@ -1,0 +1,209 @@
+//! Log files read as streams.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+/// A container that runs until told otherwise.
+struct Running(watch::Receiver<bool>);
+
+#[async_trait::async_trait]
+impl Following for Running {
+    fn is_running(&mut self) -> bool {
+        *self.0.borrow_and_update()
+    }
+
+    async fn changed(&mut self) {
+        self.0.changed().await.ok();
+    }
+}
+
+fn write(path: &Path, lines: &[(u32, &str)]) {
+    let mut text = std::fs::read_to_string(path).unwrap_or_default();
+    for (second, rest) in lines {
+        text.push_str(&format!(
+            "2026-01-01T00:00:{second:02}.000000000Z stdout {rest}\n"
+        ));
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+async fn read(log: &Path, options: LogOptions) -> String {
+    let stream = LogStream::open(log, options, None)
+        .await
+        .unwrap()
+        .into_stream();
+    let pieces: Vec<_> = stream.collect().await;
+    let bytes: Vec<u8> = pieces
+        .into_iter()
+        .flat_map(|piece| piece.unwrap().to_vec())
+        .collect();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_selected() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = temp.path().join("0.log");
+    write(
+        &temp.path().join("0.log.20260101-000000"),
+        &[(1, "F a"), (2, "P b")],
+    );
+    write(
+        &log,
+        &[
+            (3, "F c"),
+            (4, "nonsense"),
+            (5, "F "),
+            (6, "P d"),
+            (7, "F e"),
+            (8, "F f"),
+        ],
+    );
+    let check = async |options: LogOptions, expect: &str| {
+        assert_eq!(read(&log, options.clone()).await, expect, "{options:?}");
+    };
+    let all = LogOptions::default;
+    let at = |second: u32| -> Option<Timestamp> {
+        Some(format!("2026-01-01T00:00:{second:02}Z").parse().unwrap())
+    };
+    check(all(), "a\nbc\n\nde\nf\n").await;
+    check(
+        LogOptions {
+            tail_lines: Some(2),
+            ..all()
+        },
+        "de\nf\n",
+    )
+    .await;
+    check(
+        LogOptions {
+            tail_lines: Some(4),
+            ..all()
+        },
+        "bc\n\nde\nf\n",
+    )
+    .await;
+    check(
+        LogOptions {
+            tail_lines: Some(99),
+            ..all()
+        },
+        "a\nbc\n\nde\nf\n",
+    )
+    .await;
+    check(
+        LogOptions {
+            since: at(6),
+            ..all()
+        },
+        "de\nf\n",
+    )
+    .await;
+    check(
+        LogOptions {
+            since: at(7),
+            ..all()
+        },
+        "f\n",
+    )
+    .await;
+    check(
+        LogOptions {
+            since: at(7),
+            tail_lines: Some(3),
+            ..all()
+        },
+        "f\n",
+    )
+    .await;
+    check(
+        LogOptions {
+            limit_bytes: Some(4),
+            ..all()
+        },
+        "a\nbc",
+    )
+    .await;
+    check(
+        LogOptions {
+            limit_bytes: Some(4),
+            tail_lines: Some(1),
+            ..all()
+        },
+        "f\n",
+    )
+    .await;
+    let stamped = "2026-01-01T00:00:06.000000000Z de\n2026-01-01T00:00:08.000000000Z f\n";
+    check(
+        LogOptions {
+            timestamps: true,
+            tail_lines: Some(2),
+            ..all()
+        },
+        stamped,
+    )
+    .await;
+    assert_eq!(read(&temp.path().join("1.log"), all()).await, "");
+}
+
+#[tokio::test]
+async fn a_followed_log_goes_on_after_rotation() {
+    for watched in [true, false] {
+        let temp = tempfile::tempdir().unwrap();
+        let log = temp.path().join("0.log");
+        write(&log, &[(1, "F one")]);
+        let (running, is_running) = watch::channel(true);
+        let stop = CancellationToken::new();
+        let folder = watched.then(|| FolderWatch::new().unwrap());
+        let telling = folder
+            .clone()
+            .map(|watch| tokio::spawn(watch.run(stop.clone())));
+        let follower = Follower {
+            container: Box::new(Running(is_running)),
+            watch: folder,
+        };
+        let options = LogOptions {
+            follow: true,
+            ..LogOptions::default()
+        };
+        let stream = LogStream::open(&log, options, Some(follower))
+            .await
+            .unwrap();
+        let mut stream = std::pin::pin!(stream.into_stream());
+        let mut next = async || stream.next().await.map(|piece| piece.unwrap());
+        assert_eq!(next().await.unwrap(), "one\n");
+        write(&log, &[(2, "F two")]);
+        assert_eq!(next().await.unwrap(), "two\n");
+        std::fs::rename(&log, temp.path().join("0.log.20260101-000000")).unwrap();
+        write(&log, &[(3, "F three")]);
+        assert_eq!(next().await.unwrap(), "three\n");
+        write(&log, &[(4, "F four")]);
+        running.send_replace(false);
+        assert_eq!(next().await.unwrap(), "four\n");
+        assert_eq!(next().await, None);
+        stop.cancel();
+        if let Some(telling) = telling {
+            telling.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn listeners_end_with_their_stream() {
+    let temp = tempfile::tempdir().unwrap();
+    let watch = FolderWatch::new().unwrap();
+    let first = watch.listen(temp.path()).unwrap();
+    let second = watch.listen(temp.path()).unwrap();
+    assert_eq!(Arc::strong_count(&watch), 3);
+    drop(first);
+    drop(second);
+    assert_eq!(Arc::strong_count(&watch), 1);
+    assert!(watch.listen(&temp.path().join("none")).is_err());
+}

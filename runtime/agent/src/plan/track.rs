@@ -1,0 +1,142 @@
+//! One container's instances and how they ended.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backoff::Backoff;
+use crate::limits::BACKOFF_RESET;
+
+/// One container over all its instances.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Track {
+    /// The newest instance, running or dead.
+    pub(crate) instance: Option<Instance>,
+    /// How the instance before it ended.
+    pub(crate) last: Option<Exit>,
+    /// Why the next instance could not be started.
+    pub(crate) failure: Option<Failure>,
+    /// Delays restarts after exits.
+    pub(crate) crash: Backoff,
+    /// Delays retries after failures to start.
+    pub(crate) retry: Backoff,
+}
+
+/// One made container.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Instance {
+    /// The runtime's id; empty for one lost with an earlier process.
+    pub(crate) id: String,
+    pub(crate) attempt: u32,
+    /// Hash of what it was made from.
+    pub(crate) hash: String,
+    pub(crate) image: String,
+    pub(crate) image_id: String,
+    /// Attempt number of the sandbox it lives in.
+    pub(crate) sandbox: u32,
+    pub(crate) run: Run,
+    pub(crate) kill: Option<Kill>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Run {
+    Running { started_at: Timestamp },
+    Exited(Exit),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Exit {
+    pub(crate) id: String,
+    pub(crate) code: i32,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
+}
+
+/// A stop under way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Kill {
+    pub(crate) deadline: Timestamp,
+    /// It is stopped because its definition changed: start it again whatever the restart policy.
+    pub(crate) replace: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) since: Timestamp,
+}
+
+impl Track {
+    pub(crate) fn running(&self) -> Option<&Instance> {
+        self.instance
+            .as_ref()
+            .filter(|instance| matches!(instance.run, Run::Running { .. }))
+    }
+
+    pub(crate) fn exit(&self) -> Option<&Exit> {
+        match &self.instance.as_ref()?.run {
+            Run::Exited(exit) => Some(exit),
+            Run::Running { .. } => None,
+        }
+    }
+
+    /// Whether the newest instance ended well in sandbox `attempt`.
+    pub(crate) fn completed_in(&self, attempt: u32) -> bool {
+        self.instance
+            .as_ref()
+            .is_some_and(|instance| instance.sandbox == attempt)
+            && self.exit().is_some_and(|exit| exit.code == 0)
+    }
+
+    /// Number of the next instance.
+    pub(crate) fn next_attempt(&self) -> u32 {
+        self.instance
+            .as_ref()
+            .map_or(0, |instance| instance.attempt.saturating_add(1))
+    }
+
+    /// Notes the end of the newest instance. A long or a quiet time before it starts the back-off
+    /// over.
+    pub(super) fn exited(&mut self, exit: Exit, now: Timestamp) {
+        let Some(instance) = self.instance.as_mut() else {
+            return;
+        };
+        if matches!(instance.run, Run::Exited(_)) {
+            return;
+        }
+        let ran_long = exit
+            .started_at
+            .zip(exit.finished_at)
+            .and_then(|(start, end)| Duration::try_from(end.duration_since(start)).ok())
+            .is_some_and(|ran| ran >= BACKOFF_RESET);
+        let quiet = self.crash.updated().is_some_and(|at| {
+            Duration::try_from(now.duration_since(at)).is_ok_and(|since| since >= BACKOFF_RESET)
+        });
+        if ran_long || quiet {
+            self.crash.reset();
+        }
+        instance.run = Run::Exited(exit);
+    }
+}
+
+impl Exit {
+    /// The end of a container nobody saw end.
+    pub(crate) fn lost(id: String, instance: Option<&Instance>, now: Timestamp) -> Exit {
+        Exit {
+            id,
+            code: 137,
+            reason: "ContainerStatusUnknown".into(),
+            message: "The container could not be located when the pod was checked. \
+                      It used to be Running"
+                .into(),
+            started_at: instance.and_then(|instance| match instance.run {
+                Run::Running { started_at } => Some(started_at),
+                Run::Exited(_) => None,
+            }),
+            finished_at: Some(now),
+        }
+    }
+}

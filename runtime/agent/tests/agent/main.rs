@@ -1,0 +1,11 @@
+//! The agent as a whole, against a scripted runtime and an API server of a few hundred lines.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod api;
+mod cluster;
+mod kubelet;
+mod node;
+mod pods;
+mod runtime;
+mod trouble;

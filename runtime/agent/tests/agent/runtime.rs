@@ -1,0 +1,374 @@
+//! A runtime that follows a script: what a container does stands in its arguments.
+//!
+//! `run` runs until stopped, `exit N` ends with that code at once; further arguments are printed,
+//! or written as termination message when they start with `message=`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use parking_lot::Mutex;
+use sampan_proto::v1::*;
+use sampan_proto::{Code, ContainerEvents, CriError, ImageService, RuntimeService};
+use tokio::sync::broadcast;
+
+type Answer<T> = Result<T, CriError>;
+
+#[derive(Default)]
+struct Data {
+    next: u64,
+    sandboxes: BTreeMap<String, PodSandboxConfig>,
+    containers: BTreeMap<String, (String, ContainerConfig, ContainerStatus)>,
+    images: BTreeSet<String>,
+    calls: Vec<String>,
+    auths: Vec<AuthConfig>,
+}
+
+pub(crate) struct FakeRuntime {
+    data: Mutex<Data>,
+    events: broadcast::Sender<ContainerEventResponse>,
+}
+
+fn now() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap()
+}
+
+impl FakeRuntime {
+    pub(crate) fn new(images: &[&str]) -> FakeRuntime {
+        let data = Data {
+            images: images.iter().map(|image| (*image).to_owned()).collect(),
+            ..Data::default()
+        };
+        FakeRuntime {
+            data: Mutex::new(data),
+            events: broadcast::channel(4096).0,
+        }
+    }
+
+    pub(crate) fn calls(&self, text: &str) -> usize {
+        self.data
+            .lock()
+            .calls
+            .iter()
+            .filter(|call| call.contains(text))
+            .count()
+    }
+
+    pub(crate) fn auths(&self) -> Vec<AuthConfig> {
+        self.data.lock().auths.clone()
+    }
+
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let data = self.data.lock();
+        (data.sandboxes.len(), data.containers.len())
+    }
+
+    /// The newest configuration of a container of this name.
+    pub(crate) fn config(&self, name: &str) -> ContainerConfig {
+        let data = self.data.lock();
+        let own = data
+            .containers
+            .values()
+            .filter(|(_, c, _)| c.labels["io.kubernetes.container.name"] == name);
+        own.max_by_key(|(_, _, status)| status.created_at)
+            .unwrap()
+            .1
+            .clone()
+    }
+
+    /// Ends a running container of this name, as if by itself.
+    pub(crate) fn finish(&self, name: &str, code: i32) {
+        let id = {
+            let data = self.data.lock();
+            let running = data.containers.iter().find(|(_, (_, config, status))| {
+                config.labels["io.kubernetes.container.name"] == name
+                    && status.state() == ContainerState::ContainerRunning
+            });
+            running.unwrap().0.clone()
+        };
+        self.end(&id, code);
+    }
+
+    /// Appends a line to the log of a running container.
+    pub(crate) fn print(&self, name: &str, line: &str) {
+        let data = self.data.lock();
+        let (_, _, status) = data
+            .containers
+            .values()
+            .find(|(_, config, _)| config.labels["io.kubernetes.container.name"] == name)
+            .unwrap();
+        append(&status.log_path, line);
+    }
+
+    fn end(&self, id: &str, code: i32) {
+        let mut data = self.data.lock();
+        let Some((sandbox, _, status)) = data.containers.get_mut(id) else {
+            return;
+        };
+        if status.state() != ContainerState::ContainerRunning {
+            return;
+        }
+        status.set_state(ContainerState::ContainerExited);
+        status.exit_code = code;
+        status.finished_at = now();
+        let sandbox = sandbox.clone();
+        let metadata = data
+            .sandboxes
+            .get(&sandbox)
+            .and_then(|config| config.metadata.clone());
+        let event = ContainerEventResponse {
+            container_id: id.to_owned(),
+            container_event_type: ContainerEventType::ContainerStoppedEvent.into(),
+            pod_sandbox_status: Some(PodSandboxStatus {
+                metadata,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        self.events.send(event).ok();
+    }
+
+    fn id(&self, call: &str, name: &str) -> String {
+        let mut data = self.data.lock();
+        data.calls.push(format!("{call} {name}"));
+        data.next += 1;
+        format!("{:064x}", data.next)
+    }
+}
+
+fn append(path: &str, line: &str) {
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%NZ");
+    file.write_all(format!("{time} stdout F {line}\n").as_bytes())
+        .unwrap();
+}
+
+#[async_trait]
+impl RuntimeService for FakeRuntime {
+    async fn version(&self, _: VersionRequest) -> Answer<VersionResponse> {
+        Ok(VersionResponse {
+            version: "0.1.0".into(),
+            runtime_name: "sampan".into(),
+            runtime_version: "1.2.3".into(),
+            runtime_api_version: "v1".into(),
+        })
+    }
+    async fn status(&self, _: StatusRequest) -> Answer<StatusResponse> {
+        Ok(StatusResponse::default())
+    }
+    async fn update_runtime_config(
+        &self,
+        _: UpdateRuntimeConfigRequest,
+    ) -> Answer<UpdateRuntimeConfigResponse> {
+        Ok(UpdateRuntimeConfigResponse {})
+    }
+    async fn runtime_config(&self, _: RuntimeConfigRequest) -> Answer<RuntimeConfigResponse> {
+        Ok(RuntimeConfigResponse::default())
+    }
+    async fn run_pod_sandbox(&self, r: RunPodSandboxRequest) -> Answer<RunPodSandboxResponse> {
+        let config = r.config.unwrap();
+        let id = self.id("run_sandbox", &config.metadata.as_ref().unwrap().name);
+        self.data.lock().sandboxes.insert(id.clone(), config);
+        Ok(RunPodSandboxResponse { pod_sandbox_id: id })
+    }
+    async fn stop_pod_sandbox(&self, r: StopPodSandboxRequest) -> Answer<StopPodSandboxResponse> {
+        self.id("stop_sandbox", &r.pod_sandbox_id);
+        Ok(StopPodSandboxResponse {})
+    }
+    async fn remove_pod_sandbox(
+        &self,
+        r: RemovePodSandboxRequest,
+    ) -> Answer<RemovePodSandboxResponse> {
+        let mut data = self.data.lock();
+        data.sandboxes.remove(&r.pod_sandbox_id);
+        data.containers
+            .retain(|_, (sandbox, ..)| *sandbox != r.pod_sandbox_id);
+        Ok(RemovePodSandboxResponse {})
+    }
+    async fn pod_sandbox_status(
+        &self,
+        r: PodSandboxStatusRequest,
+    ) -> Answer<PodSandboxStatusResponse> {
+        let data = self.data.lock();
+        let config = data.sandboxes.get(&r.pod_sandbox_id);
+        let config = config.ok_or_else(|| CriError::not_found("no such sandbox"))?;
+        let number = u64::from_str_radix(&r.pod_sandbox_id, 16).unwrap();
+        Ok(PodSandboxStatusResponse {
+            status: Some(PodSandboxStatus {
+                id: r.pod_sandbox_id,
+                metadata: config.metadata.clone(),
+                network: Some(PodSandboxNetworkStatus {
+                    ip: format!("127.64.0.{}", number % 250 + 1),
+                    additional_ips: vec![],
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+    }
+    async fn list_pod_sandbox(&self, _: ListPodSandboxRequest) -> Answer<ListPodSandboxResponse> {
+        let data = self.data.lock();
+        let items = data.sandboxes.iter().map(|(id, config)| PodSandbox {
+            id: id.clone(),
+            metadata: config.metadata.clone(),
+            ..Default::default()
+        });
+        Ok(ListPodSandboxResponse {
+            items: items.collect(),
+        })
+    }
+    async fn create_container(&self, r: CreateContainerRequest) -> Answer<CreateContainerResponse> {
+        let config = r.config.unwrap();
+        if config.args.first().is_some_and(|arg| arg == "uncreatable") {
+            return Err(CriError::new(
+                Code::InvalidArgument,
+                "the module does not compile",
+            ));
+        }
+        let id = self.id("create", &config.labels["io.kubernetes.container.name"]);
+        let logs = r.sandbox_config.unwrap().log_directory;
+        let status = ContainerStatus {
+            id: id.clone(),
+            metadata: config.metadata.clone(),
+            created_at: now(),
+            image: config.image.clone(),
+            image_ref: config.image.clone().unwrap().image,
+            labels: config.labels.clone(),
+            annotations: config.annotations.clone(),
+            mounts: config.mounts.clone(),
+            log_path: format!("{logs}/{}", config.log_path),
+            ..Default::default()
+        };
+        self.data
+            .lock()
+            .containers
+            .insert(id.clone(), (r.pod_sandbox_id, config, status));
+        Ok(CreateContainerResponse { container_id: id })
+    }
+    async fn start_container(&self, r: StartContainerRequest) -> Answer<StartContainerResponse> {
+        let args = {
+            let mut data = self.data.lock();
+            let (_, config, status) = data.containers.get_mut(&r.container_id).unwrap();
+            status.set_state(ContainerState::ContainerRunning);
+            status.started_at = now();
+            std::fs::File::create(&status.log_path).unwrap();
+            let printed = if config.args.first().is_some_and(|a| a == "exit") {
+                2
+            } else {
+                1
+            };
+            for line in config.args.iter().skip(printed) {
+                match line.strip_prefix("message=") {
+                    Some(message) => {
+                        let file = status
+                            .mounts
+                            .iter()
+                            .find(|m| m.container_path.ends_with("-log"));
+                        std::fs::write(&file.unwrap().host_path, message).unwrap();
+                    }
+                    None => append(&status.log_path, line),
+                }
+            }
+            config.args.clone()
+        };
+        if args.first().is_some_and(|arg| arg == "exit") {
+            self.end(&r.container_id, args[1].parse().unwrap());
+        }
+        Ok(StartContainerResponse {})
+    }
+    async fn stop_container(&self, r: StopContainerRequest) -> Answer<StopContainerResponse> {
+        self.id("stop", &format!("{} {}", r.container_id, r.timeout));
+        self.end(&r.container_id, 143);
+        Ok(StopContainerResponse {})
+    }
+    async fn remove_container(&self, r: RemoveContainerRequest) -> Answer<RemoveContainerResponse> {
+        self.data.lock().containers.remove(&r.container_id);
+        Ok(RemoveContainerResponse {})
+    }
+    async fn list_containers(&self, _: ListContainersRequest) -> Answer<ListContainersResponse> {
+        let data = self.data.lock();
+        let containers = data
+            .containers
+            .iter()
+            .map(|(id, (sandbox, config, status))| Container {
+                id: id.clone(),
+                pod_sandbox_id: sandbox.clone(),
+                labels: config.labels.clone(),
+                created_at: status.created_at,
+                ..Default::default()
+            });
+        Ok(ListContainersResponse {
+            containers: containers.collect(),
+        })
+    }
+    async fn container_status(&self, r: ContainerStatusRequest) -> Answer<ContainerStatusResponse> {
+        let data = self.data.lock();
+        let found = data.containers.get(&r.container_id);
+        let (_, _, status) = found.ok_or_else(|| CriError::not_found("no such container"))?;
+        Ok(ContainerStatusResponse {
+            status: Some(status.clone()),
+            ..Default::default()
+        })
+    }
+    async fn reopen_container_log(
+        &self,
+        _: ReopenContainerLogRequest,
+    ) -> Answer<ReopenContainerLogResponse> {
+        Ok(ReopenContainerLogResponse {})
+    }
+    async fn container_stats(&self, _: ContainerStatsRequest) -> Answer<ContainerStatsResponse> {
+        Ok(ContainerStatsResponse::default())
+    }
+    async fn list_container_stats(
+        &self,
+        _: ListContainerStatsRequest,
+    ) -> Answer<ListContainerStatsResponse> {
+        Ok(ListContainerStatsResponse::default())
+    }
+    async fn get_container_events(&self, _: GetEventsRequest) -> Answer<ContainerEvents> {
+        let stream = tokio_stream::wrappers::BroadcastStream::new(self.events.subscribe());
+        Ok(stream.filter_map(|event| async { event.ok() }).boxed())
+    }
+}
+
+#[async_trait]
+impl ImageService for FakeRuntime {
+    async fn list_images(&self, _: ListImagesRequest) -> Answer<ListImagesResponse> {
+        Ok(ListImagesResponse::default())
+    }
+    async fn image_status(&self, r: ImageStatusRequest) -> Answer<ImageStatusResponse> {
+        let name = r.image.unwrap().image;
+        let present = self.data.lock().images.contains(&name);
+        let image = Image {
+            id: format!("sha256:{name}"),
+            size: 7,
+            ..Default::default()
+        };
+        Ok(ImageStatusResponse {
+            image: present.then_some(image),
+            ..Default::default()
+        })
+    }
+    async fn pull_image(&self, r: PullImageRequest) -> Answer<PullImageResponse> {
+        let name = r.image.unwrap().image;
+        self.data.lock().auths.extend(r.auth);
+        if name.contains("missing") {
+            return Err(CriError::not_found(format!("{name}: not found")));
+        }
+        self.data.lock().images.insert(name.clone());
+        Ok(PullImageResponse {
+            image_ref: format!("sha256:{name}"),
+        })
+    }
+    async fn remove_image(&self, _: RemoveImageRequest) -> Answer<RemoveImageResponse> {
+        Ok(RemoveImageResponse {})
+    }
+    async fn image_fs_info(&self, _: ImageFsInfoRequest) -> Answer<ImageFsInfoResponse> {
+        Ok(ImageFsInfoResponse::default())
+    }
+}

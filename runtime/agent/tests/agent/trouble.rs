@@ -1,0 +1,229 @@
+//! What is missing, wrong or lost.
+
+use serde_json::json;
+
+use crate::cluster::{Cluster, eventually};
+
+const REASON: &str = "/status/containerStatuses/0/state/waiting/reason";
+const MESSAGE: &str = "/status/containerStatuses/0/state/waiting/message";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_cannot_be_had() {
+    let cluster = Cluster::new();
+    cluster.pod(
+        "missing",
+        &["run"],
+        json!({"container": {"image": "missing:v1"}}),
+    );
+    cluster
+        .until("missing", REASON, json!("ErrImagePull"))
+        .await;
+    cluster
+        .event("Pulling", "Pulling image \"missing:v1\"")
+        .await;
+    cluster
+        .event(
+            "Failed",
+            "Failed to pull image \"missing:v1\": missing:v1: not found",
+        )
+        .await;
+    cluster.event("Failed", "Error: ErrImagePull").await;
+    cluster.pod("bad", &["run"], json!({"container": {"image": "Bad Name"}}));
+    cluster
+        .until("bad", REASON, json!("InvalidImageName"))
+        .await;
+    let never = json!({"container": {"image": "absent:v1", "imagePullPolicy": "Never"}});
+    cluster.pod("never", &["run"], never);
+    cluster
+        .until("never", REASON, json!("ErrImageNeverPull"))
+        .await;
+    cluster
+        .until("missing", REASON, json!("ImagePullBackOff"))
+        .await;
+    let message = "Back-off pulling image \"missing:v1\"";
+    cluster.event("BackOff", message).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pulls_use_the_pods_secrets() {
+    let cluster = Cluster::new();
+    let config = "eyJhdXRocyI6eyJyZWcuaW8iOnsidXNlcm5hbWUiOiJtZSIsInBhc3N3b3JkIjoicHcifX19";
+    cluster.api.put(
+        "secrets",
+        json!({"metadata": {"name": "r", "namespace": "default"},
+        "data": {".dockerconfigjson": config}}),
+    );
+    cluster.api.put(
+        "serviceaccounts",
+        json!({"metadata": {"name": "sa", "namespace": "default"},
+        "imagePullSecrets": [{"name": "r"}]}),
+    );
+    cluster.pod(
+        "p",
+        &["run"],
+        json!({"serviceAccountName": "sa",
+        "container": {"image": "reg.io/app:v1"}}),
+    );
+    cluster.until("p", "/status/phase", json!("Running")).await;
+    let auths = cluster.runtime.auths();
+    assert_eq!(
+        (auths[0].username.as_str(), auths[0].password.as_str()),
+        ("me", "pw")
+    );
+    cluster
+        .event("Pulled", "Successfully pulled image \"reg.io/app:v1\" in")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn configuration_that_appears_later() {
+    let cluster = Cluster::new();
+    cluster.pod(
+        "p",
+        &["run"],
+        json!({"container": {
+        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}}]}}),
+    );
+    cluster
+        .until("p", MESSAGE, json!("configmap \"m\" not found"))
+        .await;
+    cluster
+        .until("p", REASON, json!("CreateContainerConfigError"))
+        .await;
+    cluster.api.put(
+        "configmaps",
+        json!({"metadata": {"name": "m", "namespace": "default"},
+        "data": {"k": "v"}}),
+    );
+    cluster.until("p", "/status/phase", json!("Running")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_that_cannot_be_made() {
+    let cluster = Cluster::new();
+    cluster.pod(
+        "h",
+        &["run"],
+        json!({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}),
+    );
+    cluster
+        .event("FailedMount", "volume type hostPath is not supported")
+        .await;
+    cluster.until("h", REASON, json!("ContainerCreating")).await;
+    cluster.pod(
+        "s",
+        &["run"],
+        json!({"volumes": [{"name": "s", "secret": {"secretName": "x"}}]}),
+    );
+    let text = "MountVolume.SetUp failed for volume \"s\" : secret \"x\" not found";
+    cluster.event("FailedMount", text).await;
+    cluster.api.put(
+        "secrets",
+        json!({"metadata": {"name": "x", "namespace": "default"}}),
+    );
+    cluster.until("s", "/status/phase", json!("Running")).await;
+    cluster.api.delete("pods", "default", "h", 5);
+    let gone = eventually(|| cluster.get("h").is_null().then_some(())).await;
+    assert!(gone.is_some(), "a pod that never started can be deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_that_do_not_compile() {
+    let cluster = Cluster::new();
+    cluster.pod("p", &["uncreatable"], json!({}));
+    cluster
+        .until("p", REASON, json!("CreateContainerError"))
+        .await;
+    cluster
+        .until("p", MESSAGE, json!("the module does not compile"))
+        .await;
+    cluster
+        .event("Failed", "Error: the module does not compile")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_on_a_runtime_that_forgot() {
+    let mut cluster = Cluster::new();
+    cluster.pod("always", &["run"], json!({}));
+    cluster.pod("never", &["run"], json!({"restartPolicy": "Never"}));
+    cluster.pod("done", &["exit", "0"], json!({"restartPolicy": "Never"}));
+    cluster
+        .until("always", "/status/phase", json!("Running"))
+        .await;
+    cluster
+        .until("never", "/status/phase", json!("Running"))
+        .await;
+    let done = cluster
+        .until("done", "/status/phase", json!("Succeeded"))
+        .await;
+    cluster.restart(true).await;
+    let pod = cluster
+        .until(
+            "always",
+            "/status/containerStatuses/0/restartCount",
+            json!(1),
+        )
+        .await;
+    let last = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
+    assert_eq!(
+        (&last["exitCode"], &last["reason"]),
+        (&json!(137), &json!("ContainerStatusUnknown"))
+    );
+    cluster
+        .until("never", "/status/phase", json!("Failed"))
+        .await;
+    assert_eq!(
+        cluster.get("done")["status"]["containerStatuses"],
+        done["status"]["containerStatuses"]
+    );
+    cluster.api.delete("pods", "default", "done", 5);
+    assert!(
+        eventually(|| cluster.get("done").is_null().then_some(()))
+            .await
+            .is_some()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_on_a_runtime_that_lived_on() {
+    let mut cluster = Cluster::new();
+    cluster.pod("p", &["run"], json!({}));
+    cluster.pod("q", &["run"], json!({}));
+    let before = cluster.until("p", "/status/phase", json!("Running")).await;
+    cluster.until("q", "/status/phase", json!("Running")).await;
+    cluster.restart(false).await;
+    cluster.api.delete("pods", "default", "q", 5);
+    assert!(
+        eventually(|| cluster.get("q").is_null().then_some(()))
+            .await
+            .is_some()
+    );
+    let status = |pod: &serde_json::Value| pod["status"]["containerStatuses"].clone();
+    assert_eq!(status(&cluster.get("p")), status(&before));
+    assert_eq!(cluster.runtime.calls("create c"), 2);
+    cluster.api.delete("pods", "default", "p", 0);
+    cluster.runtime_is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_writes_survive_a_broken_server() {
+    let cluster = Cluster::new();
+    cluster.api.break_requests(Some("/status"));
+    cluster.pod("p", &["run"], json!({}));
+    eventually(|| (cluster.api.requests("PATCH pods/default/p/status") >= 2).then_some(()))
+        .await
+        .unwrap();
+    cluster.api.break_requests(None);
+    cluster.until("p", "/status/phase", json!("Running")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_changes_of_the_status_are_put_right() {
+    let cluster = Cluster::new();
+    cluster.pod("p", &["run"], json!({}));
+    let mut pod = cluster.until("p", "/status/phase", json!("Running")).await;
+    pod["status"]["phase"] = json!("Pending");
+    cluster.api.put("pods", pod);
+    cluster.until("p", "/status/phase", json!("Running")).await;
+}
