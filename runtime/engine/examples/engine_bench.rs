@@ -64,6 +64,10 @@ async fn main() {
             format!("{:.1} ms", millis(begun.elapsed())),
         );
     }
+    row(
+        "resident, three modules compiled",
+        format!("{:.1} MiB", resident() as f64 / 1_048_576.0),
+    );
     let second = Engine::new(EngineConfig::new(dir.path().join("cache"))).unwrap();
     let begun = Instant::now();
     second

@@ -53,7 +53,7 @@ impl EngineConfig {
             max_instances: 20_000,
             default_memory_limit: 512 << 20,
             max_table_elements: 100_000,
-            max_core_instances: 64,
+            max_core_instances: 128,
             max_module_bytes: 128 << 20,
             max_stack_bytes: 1 << 20,
             compile_parallelism: cores,

@@ -15,7 +15,7 @@ use crate::state::Template;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use request::Handler;
+use request::{Handler, places};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -83,7 +83,9 @@ impl Server {
     /// Serves until told to end. After `terminate` it finishes the requests it has; `kill` ends everything.
     pub(crate) async fn run(self) -> Exit {
         let connections = TaskTracker::new();
-        let limit = Arc::new(Semaphore::new(self.handler.limits().max_connections));
+        let limit = Arc::new(Semaphore::new(places(
+            self.handler.limits().max_connections,
+        )));
         let accepting = self.listeners.into_iter().map(|listener| {
             accept(
                 listener,

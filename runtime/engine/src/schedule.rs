@@ -7,6 +7,7 @@
 use crate::EngineConfig;
 use crate::config::TIME_SLICE;
 use crate::limits::Meter;
+use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,7 +22,8 @@ const EVENT_INTERVAL: u32 = 8;
 
 /// Builds the runtime guests run on.
 pub(crate) fn guest_runtime(config: &EngineConfig) -> std::io::Result<Runtime> {
-    let nice = config.guest_nice;
+    // Relative to the thread that makes the engine, but set as an absolute value: threads inherit priorities.
+    let nice = getpriority_process(None).map_or(0, |own| own.saturating_add(config.guest_nice));
     Builder::new_multi_thread()
         .worker_threads(config.worker_threads.max(1))
         .max_blocking_threads(config.max_blocking_threads.max(1))
@@ -29,7 +31,7 @@ pub(crate) fn guest_runtime(config: &EngineConfig) -> std::io::Result<Runtime> {
         .thread_name("sampan-guest")
         .on_thread_start(move || {
             // On Linux this concerns the calling thread only. A refusal costs fairness, not correctness.
-            if let Err(error) = rustix::process::nice(nice) {
+            if let Err(error) = setpriority_process(None, nice) {
                 tracing::debug!(%error, "guest threads keep their priority");
             }
         })

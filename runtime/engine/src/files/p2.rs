@@ -3,10 +3,11 @@
 //! Every method delegates; what differs is that opening counts (the answer beyond the limit is `quota`, since p2 has
 //! no code for too many open files) and that `not-permitted` because of a read-only mount becomes `read-only`.
 
-use super::{FileBudget, FileSlot};
+mod account;
+
+pub(crate) use account::Account;
+
 use crate::state::ComponentState;
-use std::fs::File;
-use std::sync::{Arc, Weak};
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
@@ -16,47 +17,6 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
-
-/// The account of one instance's open files. A stream keeps its file open after the descriptor is dropped, so what
-/// counts is whether the file itself is still held by anything.
-pub(crate) struct Account {
-    budget: Arc<FileBudget>,
-    limit: u32,
-    open: Vec<(Weak<File>, FileSlot)>,
-}
-
-impl Account {
-    pub(crate) fn new(budget: Arc<FileBudget>, limit: u32) -> Self {
-        Account {
-            budget,
-            limit,
-            open: Vec::new(),
-        }
-    }
-
-    fn reserve(&mut self) -> Option<FileSlot> {
-        if self.open.len() < self.limit as usize
-            && let Some(slot) = self.budget.take()
-        {
-            return Some(slot);
-        }
-        self.open.retain(|(file, _)| file.strong_count() > 0);
-        if self.open.len() < self.limit as usize {
-            self.budget.take()
-        } else {
-            None
-        }
-    }
-
-    fn opened(&mut self, file: &Arc<File>, slot: FileSlot) {
-        self.open.push((Arc::downgrade(file), slot));
-    }
-
-    /// Gives closed files back to the budget of all guests.
-    fn closed(&mut self) {
-        self.open.retain(|(file, _)| file.strong_count() > 0);
-    }
-}
 
 /// Puts the guarded interface in front of the original. The linker must allow shadowing.
 pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {

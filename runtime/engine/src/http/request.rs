@@ -60,7 +60,7 @@ impl Handler {
         template: Arc<Template>,
         control: Control,
     ) -> Self {
-        let requests = Arc::new(Semaphore::new(template.spec.http.max_requests.max(1)));
+        let requests = Arc::new(Semaphore::new(places(template.spec.http.max_requests)));
         Handler {
             runner,
             module,
@@ -76,7 +76,7 @@ impl Handler {
 
     /// Waits until no instance is left.
     pub(super) async fn idle(&self) {
-        let all = u32::try_from(self.limits().max_requests.max(1)).unwrap_or(u32::MAX);
+        let all = places(self.limits().max_requests) as u32;
         // Fails only if the semaphore were closed, which nothing does.
         let _all = self.requests.acquire_many(all).await;
     }
@@ -278,6 +278,11 @@ impl Handler {
     async fn log(&self, line: &str) {
         write_line(&*self.template.spec.stderr, line).await;
     }
+}
+
+/// A limit as semaphores can have it.
+pub(super) fn places(limit: usize) -> usize {
+    limit.clamp(1, u32::MAX as usize)
 }
 
 /// The status for a client whose request failed so.

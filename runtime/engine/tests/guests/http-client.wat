@@ -49,6 +49,8 @@
       (param "self" (borrow $outgoing-request)) (param "scheme" (option $scheme)) (result (result))))
     (export "[method]outgoing-request.set-authority" (func
       (param "self" (borrow $outgoing-request)) (param "authority" (option string)) (result (result))))
+    (export "[method]outgoing-request.set-path-with-query" (func
+      (param "self" (borrow $outgoing-request)) (param "path-with-query" (option string)) (result (result))))
     (export "[method]future-incoming-response.subscribe"
       (func (param "self" (borrow $future)) (result (own $pollable))))
     (export "[method]future-incoming-response.get" (func (param "self" (borrow $future))
@@ -89,6 +91,8 @@
     (memory $memory) string-encoding=utf8))
   (core func $set-authority (canon lower (func $types "[method]outgoing-request.set-authority")
     (memory $memory) string-encoding=utf8))
+  (core func $set-path (canon lower (func $types "[method]outgoing-request.set-path-with-query")
+    (memory $memory) string-encoding=utf8))
   (core func $subscribe (canon lower (func $types "[method]future-incoming-response.subscribe")))
   (core func $get (canon lower (func $types "[method]future-incoming-response.get")
     (memory $memory) (realloc $realloc) string-encoding=utf8))
@@ -106,6 +110,7 @@
     (import "host" "request" (func $request (param i32) (result i32)))
     (import "host" "set-scheme" (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))
     (import "host" "set-authority" (func $set-authority (param i32 i32 i32 i32) (result i32)))
+    (import "host" "set-path" (func $set-path (param i32 i32 i32 i32) (result i32)))
     (import "host" "subscribe" (func $subscribe (param i32) (result i32)))
     (import "host" "get" (func $get (param i32 i32)))
     (import "host" "status" (func $status (param i32) (result i32)))
@@ -113,6 +118,7 @@
     (import "host" "block" (func $block (param i32)))
     (import "host" "get-arguments" (func $get-arguments (param i32)))
     (import "host" "exit-with-code" (func $exit-with-code (param i32)))
+    (data (i32.const 200) "/")
     (func (export "run") (result i32)
       (local $request i32) (local $future i32)
       (call $get-arguments (i32.const 0))
@@ -121,6 +127,7 @@
         (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
       (drop (call $set-authority (local.get $request) (i32.const 1)
         (i32.load offset=8 (i32.load (i32.const 0))) (i32.load offset=12 (i32.load (i32.const 0)))))
+      (drop (call $set-path (local.get $request) (i32.const 1) (i32.const 200) (i32.const 1)))
       (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 64))
       (if (i32.load8_u (i32.const 64)) (then
         (call $exit-with-code (i32.add (i32.const 100) (i32.load8_u (i32.const 72))))))
@@ -137,6 +144,7 @@
       (export "request" (func $request))
       (export "set-scheme" (func $set-scheme))
       (export "set-authority" (func $set-authority))
+      (export "set-path" (func $set-path))
       (export "subscribe" (func $subscribe))
       (export "get" (func $get))
       (export "status" (func $status))

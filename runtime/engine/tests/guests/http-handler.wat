@@ -1,6 +1,7 @@
 ;; An HTTP handler. By the second character of the path:
 ;;   t traps at once          s never ends           m takes memory until it is refused, then traps
-;;   h sends half, then traps l writes to its log for ever    i holds its response back until killed, in the host
+;;   h sends half, then traps l writes to its log for ever    i waits for an hour before it answers
+;;   w answers, then works on for an hour
 ;;   anything else: answers "hello\n".
 (component $handler
   (import "wasi:io/error@0.2.3" (instance $io-error (export "error" (type (sub resource)))))
@@ -143,7 +144,8 @@
       (call $write (local.get $stream) (i32.const 64) (i32.const 6) (i32.const 32))
       (if (call $is (i32.const 0x68)) (then unreachable))
       (call $drop-stream (local.get $stream))
-      (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 32))))
+      (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 32))
+      (if (call $is (i32.const 0x77)) (then (call $block (call $subscribe (i64.const 3600000000000)))))))
   (core instance $main (instantiate $main
     (with "libc" (instance $libc))
     (with "host" (instance
