@@ -1,6 +1,6 @@
 //! Joins the three sources into the types of the registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -61,13 +61,15 @@ impl Source<'_> {
         }
         let gvk = gvk(name, properties)?;
         let required = schema["required"].as_array();
+        let message = message_name(name);
         let mut fields = Vec::new();
         for (json, property) in properties {
             let shape = self
                 .shape(property)
                 .map_err(|error| format!("{name}.{json}: {error}"))?;
             // k8s-openapi demands metadata of every kind because its types do; the API does not.
-            let optional = json == "metadata" && gvk.is_some();
+            let optional = json == "metadata" && gvk.is_some()
+                || listed(&self.overlay.optional, &message, json);
             let mut field = Field {
                 name: json.clone(),
                 description: text(property),
@@ -75,7 +77,7 @@ impl Source<'_> {
                     && required.is_some_and(|all| all.iter().any(|one| one == json)),
                 ..Field::default()
             };
-            self.facts(&mut field, &shape, &message_name(name), properties)
+            self.facts(&mut field, &shape, &message, properties)
                 .map_err(|error| format!("{name}.{json}: {error}"))?;
             field.shape = shape;
             fields.push(field);
@@ -136,14 +138,12 @@ impl Source<'_> {
         let Some(wire) = self.wire(&field.name, message, properties) else {
             return Ok(());
         };
-        let listed = |facts: &BTreeMap<String, _>| facts.contains_key(&wire.message);
-        field.pointer = listed_pointer(self.overlay, &wire.message, &field.name);
+        field.pointer = listed(&self.overlay.pointers, &wire.message, &field.name);
         if let Some(found) = wire.field {
             field.markers(&found.markers)?;
         }
-        if listed(&self.overlay.markers)
-            && let Some(markers) = self.overlay.markers[&wire.message].get(&field.name)
-        {
+        let markers = self.overlay.markers.get(&wire.message);
+        if let Some(markers) = markers.and_then(|fields| fields.get(&field.name)) {
             field.markers(markers)?;
         }
         field.tag = Some(wire.tag);
@@ -239,10 +239,9 @@ impl Source<'_> {
     }
 }
 
-fn listed_pointer(overlay: &Overlay, message: &str, field: &str) -> bool {
-    overlay
-        .pointers
-        .get(message)
+/// Whether the overlay has the field of the message in a list.
+fn listed(list: &BTreeMap<String, BTreeSet<String>>, message: &str, field: &str) -> bool {
+    list.get(message)
         .is_some_and(|fields| fields.contains(field))
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Overlay {
     pub(crate) tags: BTreeMap<String, BTreeMap<String, u32>>,
     /// Message -> JSON name -> protobuf name.
     pub(crate) names: BTreeMap<String, BTreeMap<String, String>>,
+    /// Message -> fields that the JSON Schemas demand and the API does not.
+    pub(crate) optional: BTreeMap<String, BTreeSet<String>>,
     /// Message -> field -> markers in the words of the `.proto` comments.
     pub(crate) markers: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
@@ -42,13 +44,16 @@ fn fact<'a>(
     }
     let message = words.next()?.to_owned();
     match verb {
-        "pointer" => {
-            overlay
-                .pointers
-                .entry(message)
-                .or_default()
-                .extend(words.map(str::to_owned));
-        }
+        "pointer" => overlay
+            .pointers
+            .entry(message)
+            .or_default()
+            .extend(words.map(str::to_owned)),
+        "optional" => overlay
+            .optional
+            .entry(message)
+            .or_default()
+            .extend(words.map(str::to_owned)),
         "tag" => {
             let tags = overlay.tags.entry(message).or_default();
             for word in words {

@@ -9,9 +9,7 @@ const POD: &str = "io.k8s.api.core.v1.Pod";
 
 fn main() {
     let before = resident();
-    let registry = time(1, || {
-        drop(std::hint::black_box(schema::schemas().by_name(POD)))
-    });
+    let registry = time(1, || assert!(schema::schemas().by_name(POD).is_some()));
     row(
         "inflate the registry",
         registry,

@@ -100,8 +100,9 @@ pub struct Field {
     /// Tags of the messages the field is nested in on the wire, outermost first: protobuf nests
     /// what JSON inlines (`volumes[].hostPath` is `volumes[].volumeSource.hostPath` there).
     pub inline: Box<[u32]>,
-    /// Whether absent differs from zero. Protobuf carries zeros of all other fields too, and they
-    /// mean "absent".
+    /// Whether a zero on the wire is meant: for pointers in Go, where absent differs from zero, and
+    /// for the few fields Go writes in JSON even when zero. Protobuf carries zeros of all other
+    /// fields too, and they mean "absent".
     pub pointer: bool,
 }
 

@@ -40,7 +40,15 @@ fn list_types_and_merge_keys() {
     let deployment = "io.k8s.api.apps.v1.Deployment";
     let policy = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy";
     // Type, path, list type, its keys, patch merge key, patch strategy.
-    let cases: &[(&str, &str, ListType, &[&str], Option<&str>, bool)] = &[
+    type Case = (
+        &'static str,
+        &'static str,
+        ListType,
+        &'static [&'static str],
+        Option<&'static str>,
+        bool,
+    );
+    let cases: &[Case] = &[
         (POD, "spec.containers", Map, &["name"], Some("name"), true),
         (
             POD,
@@ -210,6 +218,7 @@ fn shapes_requirement_and_pointers() {
     );
     assert!(field(POD, "spec.containers").required);
     assert!(!field(POD, "metadata").required);
+    assert!(!field(POD, "spec.imagePullSecrets.name").required);
     assert!(field(POD, "spec.terminationGracePeriodSeconds").pointer);
     assert!(!field(POD, "spec.hostNetwork").pointer);
     assert!(
