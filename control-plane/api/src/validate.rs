@@ -21,6 +21,10 @@ use serde_json::Value;
 use crate::resource::Resource;
 use crate::status::FieldError;
 
+/// Most errors one answer lists. A body of a few megabytes can be wrong in a hundred thousand ways,
+/// and each message is far longer than what it is about.
+pub const MAX_ERRORS: usize = 100;
+
 /// What an update may not change once it is set.
 const IMMUTABLE: &str = "field is immutable";
 
@@ -42,6 +46,7 @@ pub fn create(resource: &Resource, value: &Value) -> Vec<FieldError> {
         ("", "Binding") => binding(value, &mut errors),
         _ => {}
     }
+    errors.truncate(MAX_ERRORS);
     errors
 }
 
@@ -62,6 +67,7 @@ pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> 
         ("node.k8s.io", "RuntimeClass") => runtime_class::update(new, old, &mut errors),
         _ => {}
     }
+    errors.truncate(MAX_ERRORS);
     errors
 }
 
@@ -76,6 +82,7 @@ pub fn status_update(resource: &Resource, new: &Value, old: &Value) -> Vec<Field
         ("", "Namespace") => namespace::status_update(new, &mut errors),
         _ => {}
     }
+    errors.truncate(MAX_ERRORS);
     errors
 }
 

@@ -1,5 +1,7 @@
 //! Who owns which part of an object: what a create starts with, and what an update may not touch.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Value, json};
 
 use crate::object::{self, get, is_empty, items, remove, set, text};
@@ -114,16 +116,17 @@ fn carry_allocations(new: &mut Value, old: &Value) {
         return;
     }
     let given = |port: &Value| object::int(port, "nodePort").unwrap_or(0);
-    let mut taken: Vec<i64> = items(new, "spec.ports").iter().map(given).collect();
+    let identity = |port: &Value| {
+        let number = object::int(port, "port").unwrap_or(0);
+        (number, text(port, "protocol").to_owned())
+    };
+    let ports = items(old, "spec.ports").iter();
+    let before: HashMap<_, i64> = ports.map(|port| (identity(port), given(port))).collect();
+    let mut taken: HashSet<i64> = items(new, "spec.ports").iter().map(given).collect();
     for port in object::items_mut(new, "spec.ports") {
-        let same = |other: &&Value| {
-            get(other, "port") == get(port, "port")
-                && text(other, "protocol") == text(port, "protocol")
-        };
-        let number = items(old, "spec.ports").iter().find(same).map_or(0, given);
-        if given(port) == 0 && number != 0 && !taken.contains(&number) {
+        let number = before.get(&identity(port)).copied().unwrap_or(0);
+        if given(port) == 0 && number != 0 && taken.insert(number) {
             set(port, "nodePort", number);
-            taken.push(number);
         }
     }
 }

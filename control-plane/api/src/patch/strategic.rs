@@ -12,6 +12,8 @@ mod lists;
 mod lookup;
 mod order;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::PatchError;
@@ -75,7 +77,7 @@ fn merge_field(
             Some(Value::Array(merge_list_field(old, new, &rules)?))
         }
         // Nothing to merge with: the patch's value, without what only means something in a merge.
-        (_, new) => without_directives(without_nulls(new)),
+        (_, new) => as_new(new),
     };
     match merged {
         Some(value) => {
@@ -115,7 +117,8 @@ fn delete_scalars(
         *list = merged;
         return Ok(());
     }
-    list.retain(|value| !values.contains(value));
+    let deleted = order::Places::of(&values, None);
+    list.retain(|value| deleted.find(value).is_none());
     Ok(())
 }
 
@@ -126,7 +129,8 @@ fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<(), PatchErr
     };
     let malformed = || PatchError::Malformed("invalid patch format of retainKeys".to_owned());
     let retained = directive.as_array().ok_or_else(malformed)?;
-    let listed = |key: &str| retained.iter().any(|one| one.as_str() == Some(key));
+    let retained: HashSet<&str> = retained.iter().filter_map(Value::as_str).collect();
+    let listed = |key: &str| retained.contains(key);
     for (key, value) in patch.iter() {
         let directive = key.starts_with(DELETE_PREFIX) || key.starts_with(ORDER_PREFIX);
         if !value.is_null() && !directive && !listed(key) {
@@ -150,34 +154,21 @@ fn strip_prefix<'a>(key: &'a str, prefix: &str) -> Option<Result<&'a str, PatchE
     }))
 }
 
-/// Drops maps that carry `$patch`, at any depth: without a counterpart they are about nothing.
-fn without_directives(value: Value) -> Option<Value> {
+/// A value of the patch that has no counterpart in the original: without nulls, and without what
+/// only means something in a merge. `None` when all of it was a directive.
+fn as_new(value: Value) -> Option<Value> {
     match value {
         Value::Object(map) if map.contains_key(PATCH) => None,
         Value::Object(map) => {
-            let kept = map.into_iter();
-            let kept = kept.filter_map(|(key, value)| Some((key, without_directives(value)?)));
+            let directives = [RETAIN_KEYS, DELETE_PREFIX, ORDER_PREFIX];
+            let kept = map.into_iter().filter(|(key, value)| {
+                !value.is_null() && !directives.iter().any(|start| key.starts_with(start))
+            });
+            let kept = kept.filter_map(|(key, value)| Some((key, as_new(value)?)));
             Some(Value::Object(kept.collect()))
         }
-        Value::Array(items) => Some(Value::Array(
-            items.into_iter().filter_map(without_directives).collect(),
-        )),
+        Value::Array(items) => Some(Value::Array(items.into_iter().filter_map(as_new).collect())),
         scalar => Some(scalar),
-    }
-}
-
-/// Drops null fields at any depth: there is nothing to delete.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let kept = map.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(
-                kept.map(|(key, value)| (key, without_nulls(value)))
-                    .collect(),
-            )
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
-        scalar => scalar,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Forms of [`Status`] about objects: one constructor per answer upstream gives.
 
+use std::collections::HashSet;
+
 use crate::resource::Resource;
 
 use super::field::quote;
@@ -105,13 +107,9 @@ impl Status {
             ..Details::default()
         };
         let subject = format!("{} {} is invalid", qualified(kind, group), quote(name));
-        let mut texts: Vec<String> = Vec::new();
-        for error in &errors {
-            let text = error.to_string();
-            if !texts.contains(&text) {
-                texts.push(text);
-            }
-        }
+        let mut seen = HashSet::new();
+        let texts = errors.iter().map(ToString::to_string);
+        let texts: Vec<String> = texts.filter(|text| seen.insert(text.clone())).collect();
         let message = match &texts[..] {
             [] => subject,
             [only] => format!("{subject}: {only}"),

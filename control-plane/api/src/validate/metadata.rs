@@ -1,5 +1,7 @@
 //! The metadata of every kind.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -68,8 +70,9 @@ pub(super) fn create(resource: &Resource, value: &Value, out: &mut Vec<FieldErro
 pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     let path = Path::new("metadata");
     if object::deletion_timestamp(old).is_some() {
+        let kept: HashSet<&str> = object::finalizers(old).collect();
         let added: Vec<&str> = object::finalizers(new)
-            .filter(|one| !object::finalizers(old).any(|old| old == *one))
+            .filter(|one| !kept.contains(one))
             .collect();
         if !added.is_empty() {
             let why = format!(
@@ -152,17 +155,17 @@ fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
             continue;
         }
         let this = format!("{}/{}", text(owner, "kind"), text(owner, "name"));
-        match &controller {
-            Some(first) => {
-                let why = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in \
-                     references for {first} and {this}"
-                );
-                let all = Value::from(object::owner_references(value));
-                out.push(FieldError::invalid(path, all, why));
-            }
-            None => controller = Some(this),
+        if let Some(first) = &controller {
+            let why = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references \
+                 for {first} and {this}"
+            );
+            let all = Value::from(object::owner_references(value));
+            out.push(FieldError::invalid(path, all, why));
+            // The error shows the whole list: once is enough.
+            return;
         }
+        controller = Some(this);
     }
 }
 

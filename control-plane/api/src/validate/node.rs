@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -36,19 +38,18 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
 }
 
 fn taints(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
+    let mut seen = HashSet::new();
     for (at, taint) in items(spec, "taints").iter().enumerate() {
         let here = path.index(at);
         required_text(out, taint, &here, "key", names::qualified_name);
         optional_text(out, taint, &here, "value", names::label_value);
         required_choice(out, taint, &here, "effect", &TAINT_EFFECTS);
         let identity = (text(taint, "key"), text(taint, "effect"));
-        if seen.contains(&identity) {
+        if !seen.insert(identity) {
             let mut error = FieldError::duplicate(&here, taint.clone());
             error.detail = "taints must be unique by key and effect pair".to_owned();
             out.push(error);
         }
-        seen.push(identity);
     }
 }
 
@@ -57,9 +58,9 @@ fn status(value: &Value, out: &mut Vec<FieldError>) {
     let status = get(value, "status").unwrap_or(&Value::Null);
     amounts(out, status, &path, "capacity");
     amounts(out, status, &path, "allocatable");
-    let addresses = items(status, "addresses");
-    for (at, address) in addresses.iter().enumerate() {
-        if addresses[..at].contains(address) {
+    let mut seen = HashSet::new();
+    for (at, address) in items(status, "addresses").iter().enumerate() {
+        if !seen.insert((text(address, "type"), text(address, "address"))) {
             let here = path.child("addresses").index(at);
             out.push(FieldError::duplicate(here, address.clone()));
         }

@@ -8,6 +8,8 @@ use crate::object::{self, get, text};
 use crate::quantity::Quantity;
 use crate::status::FieldError;
 
+use super::MAX_ERRORS;
+
 /// The path of a field.
 #[derive(Clone)]
 pub(super) struct Path(String);
@@ -52,7 +54,8 @@ pub(super) fn invalid(
     value: impl Into<Value>,
     messages: Vec<String>,
 ) {
-    if messages.is_empty() {
+    // More would not be shown: see MAX_ERRORS.
+    if messages.is_empty() || out.len() >= MAX_ERRORS {
         return;
     }
     let value = value.into();

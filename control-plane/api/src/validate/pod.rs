@@ -11,6 +11,8 @@ mod status;
 mod update;
 mod volume;
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -108,11 +110,11 @@ fn names_and_gates(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
             names::qualified_name(condition),
         );
     }
-    let gates = items(spec, "schedulingGates");
-    for (at, gate) in gates.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for (at, gate) in items(spec, "schedulingGates").iter().enumerate() {
         let here = path.child("schedulingGates").index(at);
         required_text(out, gate, &here, "name", names::qualified_name);
-        if gates[..at].contains(gate) {
+        if !seen.insert(text(gate, "name")) {
             out.push(FieldError::duplicate(&here, text(gate, "name")));
         }
     }

@@ -1,5 +1,7 @@
 //! Services. Whether an address or node port is free is for the allocator to say.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -84,15 +86,16 @@ fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
     if list.is_empty() && !headless && kind != "ExternalName" {
         out.push(FieldError::required(&path, ""));
     }
+    let (mut named, mut numbered) = (HashSet::new(), HashSet::new());
+    let mut on_node = HashSet::new();
     for (at, one) in list.iter().enumerate() {
         let here = path.index(at);
-        let earlier = &list[..at];
         match text(one, "name") {
             "" if list.len() > 1 => out.push(FieldError::required(here.child("name"), "")),
             "" => {}
             name => {
                 invalid(out, &here.child("name"), name, names::dns1123_label(name));
-                if earlier.iter().any(|other| text(other, "name") == name) {
+                if !named.insert(name) {
                     out.push(FieldError::duplicate(here.child("name"), name));
                 }
             }
@@ -102,10 +105,8 @@ fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
         required_choice(out, one, &here, "protocol", &PROTOCOLS);
         port(out, one, &here, "targetPort");
         optional_text(out, one, &here, "appProtocol", names::qualified_name);
-        let same = |other: &Value, field: &str| {
-            get(other, field) == get(one, field) && text(other, "protocol") == text(one, "protocol")
-        };
-        if earlier.iter().any(|other| same(other, "port")) {
+        let protocol = text(one, "protocol");
+        if !numbered.insert((number, protocol)) {
             out.push(FieldError::duplicate(&here, one.clone()));
         }
         let node_port = int(one, "nodePort").unwrap_or(0);
@@ -115,7 +116,7 @@ fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
         if !matches!(kind, "NodePort" | "LoadBalancer") {
             let why = format!("may not be used when `type` is '{kind}'");
             out.push(FieldError::forbidden(here.child("nodePort"), why));
-        } else if earlier.iter().any(|other| same(other, "nodePort")) {
+        } else if !on_node.insert((node_port, protocol)) {
             out.push(FieldError::duplicate(here.child("nodePort"), node_port));
         }
     }
@@ -185,13 +186,13 @@ fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
     }
     let policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
     optional_choice(out, spec, path, "ipFamilyPolicy", &policies);
-    let families = items(spec, "ipFamilies");
-    for (at, family) in families.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for (at, family) in items(spec, "ipFamilies").iter().enumerate() {
         let here = path.child("ipFamilies").index(at);
         let name = family.as_str().unwrap_or("");
         if !matches!(name, "IPv4" | "IPv6") {
             out.push(FieldError::not_supported(&here, name, &["IPv4", "IPv6"]));
-        } else if families[..at].contains(family) {
+        } else if !seen.insert(name) {
             out.push(FieldError::duplicate(&here, name));
         }
     }

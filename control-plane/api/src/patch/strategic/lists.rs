@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::lookup::ListRules;
-use super::{Object, PATCH, PatchError, merge_object, no_merge_key, order, unknown_directive};
+use super::order::{self, Places};
+use super::{Object, PATCH, PatchError, as_new, merge_object, no_merge_key, unknown_directive};
 
 /// What a list holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,10 @@ pub(super) fn merge(
     }
     if kind(&original, &patch)? == Kind::Scalars {
         let mut merged = original.clone();
+        let mut places = Places::of(&merged, None);
         for value in &patch {
-            if !merged.contains(value) {
+            if places.find(value).is_none() {
+                places.add(value, merged.len());
                 merged.push(value.clone());
             }
         }
@@ -57,11 +60,17 @@ pub(super) fn merge(
     };
     let (original, patch) = apply_item_directives(original, patch, key)?;
     let mut merged = original.clone();
+    let mut places = Places::of(&merged, Some(key));
     for item in &patch {
-        let value = item.get(key).ok_or_else(|| no_merge_key(item, key))?;
-        match position(&merged, key, value) {
+        if item.get(key).is_none() {
+            return Err(no_merge_key(item, key));
+        }
+        match places.find(item) {
             Some(at) => merged[at] = merge_item(merged[at].take(), item.clone(), rules)?,
-            None => merged.push(item.clone()),
+            None => {
+                places.add(item, merged.len());
+                merged.extend(as_new(item.clone()));
+            }
         }
     }
     order::arrange(merged, &patch, &patch, &original, Some(key))
@@ -81,7 +90,7 @@ fn apply_item_directives(
     patch: Vec<Value>,
     key: &str,
 ) -> Result<(Vec<Value>, Vec<Value>), PatchError> {
-    let (mut rest, mut replace) = (Vec::new(), false);
+    let (mut rest, mut deleted, mut replace) = (Vec::new(), Vec::new(), false);
     for mut item in patch {
         let Some(directive) = item.as_object_mut().and_then(|item| item.get(PATCH)) else {
             rest.push(item);
@@ -89,8 +98,10 @@ fn apply_item_directives(
         };
         match directive.as_str() {
             Some("delete") => {
-                let value = item.get(key).ok_or_else(|| no_merge_key(&item, key))?;
-                original.retain(|one| one.get(key) != Some(value));
+                if item.get(key).is_none() {
+                    return Err(no_merge_key(&item, key));
+                }
+                deleted.push(item);
             }
             Some("replace") => replace = true,
             Some("merge") => {
@@ -103,14 +114,10 @@ fn apply_item_directives(
             }
         }
     }
-    Ok(if replace {
-        (rest, Vec::new())
-    } else {
-        (original, rest)
-    })
-}
-
-/// Where the item with that merge key is.
-fn position(items: &[Value], key: &str, value: &Value) -> Option<usize> {
-    items.iter().position(|item| item.get(key) == Some(value))
+    if replace {
+        return Ok((rest, Vec::new()));
+    }
+    let deleted = Places::of(&deleted, Some(key));
+    original.retain(|one| deleted.find(one).is_none());
+    Ok((original, rest))
 }

@@ -1,12 +1,14 @@
 //! The order of merged lists: what the patch names comes in the patch's order (or in that of
 //! `$setElementOrder`), what only the server knows keeps its place relative to that.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::lookup::Lookup;
 use super::{
-    ORDER_PREFIX, Object, PATCH, PatchError, lists, merge_list_field, no_merge_key, strip_prefix,
-    without_directives,
+    ORDER_PREFIX, Object, PATCH, PatchError, as_new, lists, merge_list_field, no_merge_key,
+    strip_prefix,
 };
 
 /// Carries out every `$setElementOrder/field` together with the list it orders. Both leave `patch`.
@@ -38,7 +40,7 @@ pub(super) fn apply_element_orders(
         let merged = match (old, new) {
             (None, None) => continue,
             (Some(old), None) => old,
-            (None, Some(new)) => new.into_iter().filter_map(without_directives).collect(),
+            (None, Some(new)) => new.into_iter().filter_map(as_new).collect(),
             (Some(old), Some(new)) => merge_list_field(old, new, &rules)?,
         };
         let key = match lists::kind(&merged, &[])? {
@@ -66,26 +68,58 @@ pub(super) fn arrange(
             return Err(no_merge_key(item, key));
         }
     }
+    let (named, order) = (Places::of(named, key), Places::of(order, key));
+    let server = Places::of(server, key);
     let (mut from_patch, mut from_server): (Vec<Value>, Vec<Value>) = merged
         .into_iter()
-        .partition(|item| index(named, item, key).is_some());
-    from_patch.sort_by_key(|item| index(order, item, key));
-    from_server.sort_by_key(|item| index(server, item, key).unwrap_or(usize::MAX));
-    Ok(interleave(from_server, from_patch, server, key))
+        .partition(|item| named.find(item).is_some());
+    from_patch.sort_by_cached_key(|item| order.find(item));
+    from_server.sort_by_cached_key(|item| server.find(item).unwrap_or(usize::MAX));
+    Ok(interleave(from_server, from_patch, &server))
+}
+
+/// Where the items of a list are, by what tells them apart. Lists come from outside and may be
+/// long, so nothing here compares each item with each other.
+pub(super) struct Places<'a> {
+    key: Option<&'a str>,
+    first: HashMap<String, usize>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(items: &[Value], key: Option<&'a str>) -> Places<'a> {
+        let first = HashMap::with_capacity(items.len());
+        let mut places = Places { key, first };
+        for (at, item) in items.iter().enumerate() {
+            places.add(item, at);
+        }
+        places
+    }
+
+    pub(super) fn add(&mut self, item: &Value, at: usize) {
+        if let Some(identity) = self.identity(item) {
+            self.first.entry(identity).or_insert(at);
+        }
+    }
+
+    pub(super) fn find(&self, item: &Value) -> Option<usize> {
+        self.first.get(&self.identity(item)?).copied()
+    }
+
+    fn identity(&self, item: &Value) -> Option<String> {
+        match self.key {
+            Some(key) => item.get(key).map(Value::to_string),
+            None => Some(item.to_string()),
+        }
+    }
 }
 
 /// Merges two ordered lists so that an item of the server's comes first only where the server's
 /// old list had it first.
-fn interleave(
-    left: Vec<Value>,
-    right: Vec<Value>,
-    server: &[Value],
-    key: Option<&str>,
-) -> Vec<Value> {
+fn interleave(left: Vec<Value>, right: Vec<Value>, server: &Places<'_>) -> Vec<Value> {
     let mut merged = Vec::with_capacity(left.len() + right.len());
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     while let (Some(ours), Some(theirs)) = (left.peek(), right.peek()) {
-        let before = match (index(server, ours, key), index(server, theirs, key)) {
+        let before = match (server.find(ours), server.find(theirs)) {
             (Some(ours), Some(theirs)) => ours < theirs,
             _ => false,
         };
@@ -94,14 +128,6 @@ fn interleave(
     merged.extend(left);
     merged.extend(right);
     merged
-}
-
-/// Where the item of the same identity is.
-fn index(items: &[Value], item: &Value, key: Option<&str>) -> Option<usize> {
-    items.iter().position(|other| match key {
-        Some(key) => other.get(key).is_some() && other.get(key) == item.get(key),
-        None => other == item,
-    })
 }
 
 /// The items of the patch must all be in the order list, in the same relative order.

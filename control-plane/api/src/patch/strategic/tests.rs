@@ -134,6 +134,37 @@ fn retained_keys() {
 }
 
 #[test]
+fn new_items_carry_no_directives() {
+    check(
+        json!({"spec": {"volumes": [{"name": "a", "emptyDir": {}}]}}),
+        json!({"spec": {"volumes": [{"name": "b", "$retainKeys": ["name", "emptyDir"],
+            "emptyDir": {"medium": null}}]}}),
+        json!({"spec": {"volumes": [{"name": "b", "emptyDir": {}}, {"name": "a", "emptyDir": {}}]}}),
+    );
+    check(
+        json!({}),
+        pod(
+            json!([{"name": "a", "$setElementOrder/ports": [], "lifecycle": {"$patch": "delete"}}]),
+        ),
+        pod(json!([{"name": "a"}])),
+    );
+}
+
+/// Comparing each item with each other would take minutes here.
+#[test]
+fn long_lists() {
+    let variables = |start: usize| {
+        let list: Vec<Value> = (start..start + 30_000)
+            .map(|at| json!({"name": format!("V{at}"), "value": ""}))
+            .collect();
+        pod(json!([{"name": "c", "env": list}]))
+    };
+    let merged = strategic(&variables(0), &variables(20_000), POD).expect("merges");
+    let env = &merged["spec"]["containers"][0]["env"];
+    assert_eq!(env.as_array().map(Vec::len), Some(50_000));
+}
+
+#[test]
 fn refusals() {
     let check = |original: Value, patch: Value, code: u16| {
         let error = strategic(&original, &patch, POD).expect_err("refused");

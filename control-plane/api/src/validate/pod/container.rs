@@ -1,5 +1,7 @@
 //! Containers of all three sorts.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -18,8 +20,8 @@ const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// Every container of the pod.
 pub(super) fn all(spec: &Value, path: &Path, volumes: &Volumes<'_>, out: &mut Vec<FieldError>) {
-    let mut names: Vec<&str> = Vec::new();
-    let mut host_ports: Vec<String> = Vec::new();
+    let mut names = HashSet::new();
+    let mut host_ports = HashSet::new();
     let containers = items(spec, "containers");
     if containers.is_empty() {
         out.push(FieldError::required(path.child("containers"), ""));
@@ -63,15 +65,14 @@ pub(super) fn image(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
 fn unique_name<'a>(
     container: &'a Value,
     path: &Path,
-    seen: &mut Vec<&'a str>,
+    seen: &mut HashSet<&'a str>,
     out: &mut Vec<FieldError>,
 ) {
     required_text(out, container, path, "name", names::dns1123_label);
     let name = text(container, "name");
-    if seen.contains(&name) && !name.is_empty() {
+    if !name.is_empty() && !seen.insert(name) {
         out.push(FieldError::duplicate(path.child("name"), name));
     }
-    seen.push(name);
 }
 
 fn container(one: &Value, path: &Path, volumes: &Volumes<'_>, out: &mut Vec<FieldError>) {
@@ -117,12 +118,12 @@ fn no_probes(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 fn ports(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let list = items(container, "ports");
-    for (at, port) in list.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for (at, port) in items(container, "ports").iter().enumerate() {
         let here = path.child("ports").index(at);
         let name = text(port, "name");
         optional_text(out, port, &here, "name", names::port_name);
-        if !name.is_empty() && list[..at].iter().any(|other| text(other, "name") == name) {
+        if !name.is_empty() && !seen.insert(name) {
             out.push(FieldError::duplicate(here.child("name"), name));
         }
         match int(port, "containerPort").unwrap_or(0) {
@@ -148,7 +149,7 @@ fn ports(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
 fn host_port_conflicts(
     container: &Value,
     path: &Path,
-    seen: &mut Vec<String>,
+    seen: &mut HashSet<String>,
     out: &mut Vec<FieldError>,
 ) {
     for (at, port) in items(container, "ports").iter().enumerate() {
@@ -165,27 +166,24 @@ fn host_port_conflicts(
             let here = path.child("ports").index(at).child("hostPort");
             out.push(FieldError::duplicate(here, identity.as_str()));
         }
-        seen.push(identity);
+        seen.insert(identity);
     }
 }
 
 fn mounts(container: &Value, path: &Path, volumes: &Volumes<'_>, out: &mut Vec<FieldError>) {
-    let list = items(container, "volumeMounts");
-    for (at, mount) in list.iter().enumerate() {
+    let mut targets = HashSet::new();
+    for (at, mount) in items(container, "volumeMounts").iter().enumerate() {
         let here = path.child("volumeMounts").index(at);
         let name = text(mount, "name");
         if name.is_empty() {
             out.push(FieldError::required(here.child("name"), ""));
-        } else if !volumes.contains(&name) {
+        } else if !volumes.contains(name) {
             out.push(FieldError::not_found(here.child("name"), name));
         }
         let target = text(mount, "mountPath");
         if target.is_empty() {
             out.push(FieldError::required(here.child("mountPath"), ""));
-        } else if list[..at]
-            .iter()
-            .any(|other| text(other, "mountPath") == target)
-        {
+        } else if !targets.insert(target) {
             out.push(FieldError::invalid(
                 here.child("mountPath"),
                 target,

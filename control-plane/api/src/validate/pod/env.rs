@@ -165,7 +165,7 @@ fn source(from: &Value, path: &Path, volumes: &Volumes<'_>, out: &mut Vec<FieldE
                 required_text(out, reference, &here, "key", names::env_var_name);
                 required_text(out, reference, &here, "path", inner_path);
                 let volume = text(reference, "volumeName");
-                if !volumes.contains(&volume) {
+                if !volumes.contains(volume) {
                     out.push(FieldError::not_found(here.child("volumeName"), volume));
                 }
             }

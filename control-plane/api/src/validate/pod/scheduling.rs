@@ -1,5 +1,7 @@
 //! Where a pod may run: tolerations, affinities, spread constraints.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -224,7 +226,7 @@ fn weight(term: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 fn spread(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
+    let mut seen = HashSet::new();
     for (at, constraint) in items(spec, "topologySpreadConstraints").iter().enumerate() {
         let here = path.index(at);
         let skew = int(constraint, "maxSkew").unwrap_or(0);
@@ -239,12 +241,11 @@ fn spread(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
             text(constraint, "topologyKey"),
             text(constraint, "whenUnsatisfiable"),
         );
-        if seen.contains(&(key, action)) {
+        if !seen.insert((key, action)) {
             let pair = format!("{{{key}, {action}}}");
             let at = here.child("{topologyKey, whenUnsatisfiable}");
             out.push(FieldError::duplicate(at, pair));
         }
-        seen.push((key, action));
         if let Some(domains) = int(constraint, "minDomains") {
             if domains <= 0 {
                 let why = "must be greater than zero";

@@ -1,9 +1,11 @@
 //! What may change in a pod that exists: nearly nothing.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{entries, get, int, items, remove, set};
+use crate::object::{entries, get, int, items, remove, set, text};
 use crate::status::FieldError;
 
 use super::super::path::{Path, invalid};
@@ -113,11 +115,9 @@ fn deadline(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
 /// Tolerations may come and change how long they last, never go.
 fn tolerations(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let lasting = |toleration: &Value| {
-        let mut toleration = toleration.clone();
-        remove(&mut toleration, "tolerationSeconds");
-        toleration
+        ["key", "operator", "value", "effect"].map(|field| text(toleration, field).to_owned())
     };
-    let kept: Vec<Value> = items(new, "tolerations").iter().map(lasting).collect();
+    let kept: HashSet<_> = items(new, "tolerations").iter().map(lasting).collect();
     let all_kept = items(old, "tolerations")
         .iter()
         .all(|one| kept.contains(&lasting(one)));
@@ -129,10 +129,11 @@ fn tolerations(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>)
 
 /// Gates may only go. Returns whether the pod was held back by any.
 fn gates(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bool {
-    let before = items(old, "schedulingGates");
+    let names = items(old, "schedulingGates").iter();
+    let before: HashSet<&str> = names.map(|gate| text(gate, "name")).collect();
     for (at, gate) in items(new, "schedulingGates").iter().enumerate() {
-        if !before.contains(gate) {
-            let name = crate::object::text(gate, "name");
+        let name = text(gate, "name");
+        if !before.contains(name) {
             let why = format!("only deletion is allowed, but found new scheduling gate '{name}'");
             out.push(FieldError::forbidden(
                 path.child("schedulingGates").index(at),

@@ -1,5 +1,7 @@
 //! Volumes.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
@@ -11,7 +13,7 @@ use super::container::inner_path;
 use super::env;
 
 /// The names that mounts may refer to.
-pub(super) type Volumes<'a> = Vec<&'a str>;
+pub(super) type Volumes<'a> = HashSet<&'a str>;
 
 const HOST_PATH_TYPES: [&str; 8] = [
     "",
@@ -45,15 +47,14 @@ const TOKEN_SECONDS: (i64, i64) = (600, 1 << 32);
 
 /// Every volume of the pod; returns their names.
 pub(super) fn all<'a>(spec: &'a Value, path: &Path, out: &mut Vec<FieldError>) -> Volumes<'a> {
-    let mut seen: Volumes<'a> = Vec::new();
+    let mut seen = Volumes::new();
     for (at, volume) in items(spec, "volumes").iter().enumerate() {
         let here = path.index(at);
         required_text(out, volume, &here, "name", names::dns1123_label);
         let name = text(volume, "name");
-        if seen.contains(&name) && !name.is_empty() {
+        if !seen.insert(name) && !name.is_empty() {
             out.push(FieldError::duplicate(here.child("name"), name));
         }
-        seen.push(name);
         sources(volume, &here, out);
     }
     seen
@@ -160,7 +161,7 @@ fn downward(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
 
 fn projected(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
     mode(source, path, "defaultMode", out);
-    let mut paths: Vec<&str> = Vec::new();
+    let mut paths = HashSet::new();
     for (at, projection) in items(source, "sources").iter().enumerate() {
         let here = path.child("sources").index(at);
         let given: Vec<&str> = PROJECTIONS
@@ -193,11 +194,10 @@ fn projected(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
                 .chain([text(one, "path")])
                 .filter(|target| !target.is_empty())
             {
-                if paths.contains(&target) {
+                if !paths.insert(target) {
                     let why = "conflicting duplicate paths";
                     out.push(FieldError::invalid(&here, target, why));
                 }
-                paths.push(target);
             }
         }
     }

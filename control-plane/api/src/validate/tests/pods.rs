@@ -127,6 +127,20 @@ fn containers() {
     );
 }
 
+/// Comparing each item with each other would take minutes here, and listing each error gigabytes.
+#[test]
+fn long_lists() {
+    let ports: Vec<Value> = (0..50_000)
+        .map(|at| json!({"containerPort": 0, "name": format!("{at}-")}))
+        .collect();
+    let mounts: Vec<Value> = (0..50_000)
+        .map(|at| json!({"name": "v", "mountPath": format!("/{at}")}))
+        .collect();
+    let mut pod = container(json!({"ports": ports, "volumeMounts": mounts}));
+    set(&mut pod, "spec.volumes", json!([{"name": "v"}]));
+    assert_eq!(errors(core("Pod"), pod).len(), MAX_ERRORS);
+}
+
 #[test]
 fn environment() {
     let check = |env: Value, expect: &[&str]| {
