@@ -44,27 +44,27 @@ impl FetchError {
         match self {
             FetchError::NotFound(_) => PullError::NotFound {
                 image,
-                source: self,
+                reason: self,
             },
             FetchError::Unauthorized(_) => PullError::Unauthorized {
                 image,
-                source: self,
+                reason: self,
             },
             FetchError::Unavailable(_) => PullError::Unavailable {
                 image,
-                source: self,
+                reason: self,
             },
             FetchError::Invalid(_) => PullError::Invalid {
                 image,
-                source: self,
+                reason: self,
             },
             FetchError::TooLarge(_) => PullError::TooLarge {
                 image,
-                source: self,
+                reason: self,
             },
             FetchError::Storage(_) => PullError::Storage {
                 image,
-                source: self,
+                reason: self,
             },
         }
     }
@@ -72,82 +72,80 @@ impl FetchError {
 
 /// A disk error with the remedy where there is one.
 pub(crate) fn explain(error: &io::Error) -> String {
+    format!("{error}{}", remedy(error))
+}
+
+fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("{error}: free space on the data folder's disk")
+            " (free space on the data folder's disk)"
         }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            format!("{error}: the data folder must be writable")
+            " (the data folder must be writable)"
         }
-        _ => error.to_string(),
+        _ => "",
     }
 }
 
-/// Why an image could not be pulled. The text is complete: it names the image and the reason.
+/// Why an image could not be pulled. The text is complete: it names the image and the reason, which is
+/// therefore no further source.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PullError {
     /// The reference cannot be read (kubectl shows InvalidImageName).
-    #[error("failed to parse image name {image:?}: {source}")]
+    #[error("failed to parse image name {image:?}: {reason}")]
     InvalidName {
         /// What was asked for.
         image: String,
         /// What is wrong with it.
-        #[source]
-        source: ReferenceError,
+        reason: ReferenceError,
     },
     /// No such repository, tag, digest or file.
-    #[error("failed to pull image {image:?}: {source}")]
+    #[error("failed to pull image {image:?}: {reason}")]
     NotFound {
         /// What was asked for.
         image: String,
         /// The place's answer.
-        #[source]
-        source: FetchError,
+        reason: FetchError,
     },
     /// Credentials are missing or wrong.
-    #[error("failed to pull image {image:?}: {source}")]
+    #[error("failed to pull image {image:?}: {reason}")]
     Unauthorized {
         /// What was asked for.
         image: String,
         /// The place's answer.
-        #[source]
-        source: FetchError,
+        reason: FetchError,
     },
     /// The registry cannot be reached.
-    #[error("failed to pull image {image:?}: {source}")]
+    #[error("failed to pull image {image:?}: {reason}")]
     Unavailable {
         /// What was asked for.
         image: String,
         /// What failed.
-        #[source]
-        source: FetchError,
+        reason: FetchError,
     },
     /// Bad manifest, digest mismatch, unsupported media type, hostile layer.
-    #[error("failed to pull image {image:?}: {source}")]
+    #[error("failed to pull image {image:?}: {reason}")]
     Invalid {
         /// What was asked for.
         image: String,
         /// What is wrong.
-        #[source]
-        source: FetchError,
+        reason: FetchError,
     },
     /// Over one of the [`Limits`](crate::Limits).
-    #[error("failed to pull image {image:?}: {source}")]
+    #[error("failed to pull image {image:?}: {reason}")]
     TooLarge {
         /// What was asked for.
         image: String,
         /// Which limit.
-        #[source]
-        source: FetchError,
+        reason: FetchError,
     },
     /// Our own disk failed.
-    #[error("failed to pull image {image:?}: {source}")]
+    #[error("failed to pull image {image:?}: {reason}")]
     Storage {
         /// What was asked for.
         image: String,
         /// What failed.
-        #[source]
-        source: FetchError,
+        reason: FetchError,
     },
 }
 
@@ -155,7 +153,7 @@ pub enum PullError {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A folder or file of the store cannot be used.
-    #[error("image store {path}: {step}: {}", explain(source))]
+    #[error("image store {path}: cannot {step}{}", remedy(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -166,7 +164,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// A configured folder of plain files does not exist.
-    #[error("folder of image files {path}: {source}")]
+    #[error("folder of image files {path}")]
     FileRoot {
         /// The folder.
         path: PathBuf,

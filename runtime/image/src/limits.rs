@@ -21,7 +21,7 @@ pub struct Limits {
     /// How many times larger than its compressed form a layer may become, once it is larger than
     /// [`RATIO_FLOOR`]. gzip reaches 1000 only on constant data.
     pub unpack_ratio: u64,
-    /// Downloads at one time in the whole store.
+    /// Downloads from registries of others at one time. Local sources do not wait for slow ones.
     pub downloads: usize,
     /// Attempts at one request, the first included, when the registry cannot be reached.
     pub attempts: u32,
@@ -39,7 +39,7 @@ impl Default for Limits {
             unpacked_bytes: 4 << 30,
             entries: 200_000,
             unpack_ratio: 200,
-            downloads: 8,
+            downloads: 32,
             attempts: 3,
             backoff: Duration::from_millis(200),
         }

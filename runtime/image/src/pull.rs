@@ -48,9 +48,9 @@ pub(crate) async fn pull(
     text: &str,
     auth: Option<Auth>,
 ) -> Result<Arc<Image>, PullError> {
-    let reference: Reference = text.parse().map_err(|source| PullError::InvalidName {
+    let reference: Reference = text.parse().map_err(|reason| PullError::InvalidName {
         image: text.to_owned(),
-        source,
+        reason,
     })?;
     let done = match reference {
         Reference::Name(name) => pull_name(store, &name, auth.as_ref()).await,

@@ -3,11 +3,16 @@
 //! `app:v1`, `host[:port]/path:tag@sha256:...`, `file:///abs/app.wasm`, `oci:///abs/layout[:tag]`.
 //! Parsing is pure: it says what a text means and never looks whether it exists.
 
+mod grammar;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::digest::{Digest, DigestError};
+
+use grammar::{NAME_MAX, check_domain, is_domain, is_hex_id, tag};
+pub(crate) use grammar::{check_repository, is_tag};
 
 /// The domain a name without one means when the cluster's own registry does not have it.
 const DEFAULT_DOMAIN: &str = "docker.io";
@@ -17,11 +22,6 @@ const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 const OFFICIAL_PREFIX: &str = "library/";
 /// The tag that no tag means.
 const DEFAULT_TAG: &str = "latest";
-/// Longest name without tag and digest, as in the distribution specification.
-const NAME_MAX: usize = 255;
-/// Longest tag, as in the distribution specification.
-const TAG_MAX: usize = 128;
-
 /// A parsed reference.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
@@ -65,7 +65,7 @@ pub enum ReferenceError {
     Format(&'static str),
     /// The part behind `@`.
     #[error("invalid reference format: {0}")]
-    Digest(#[from] DigestError),
+    Digest(DigestError),
     /// A path that does not start at the root.
     #[error(
         "invalid reference format: {0} must be followed by an absolute path, as in {0}/srv/app"
@@ -126,7 +126,7 @@ fn absolute(path: &str, scheme: &'static str) -> Result<PathBuf, ReferenceError>
 /// Takes `:tag` or `@digest` from the end of a layout's path.
 fn split_layout(rest: &str) -> Result<(&str, Option<String>), ReferenceError> {
     if let Some((path, digest)) = rest.rsplit_once('@') {
-        return Ok((path, Some(digest.parse::<Digest>()?.into())));
+        return Ok((path, Some(parse_digest(digest)?.into())));
     }
     let last = rest.rfind('/').map_or(0, |at| at + 1);
     match rest[last..].rfind(':') {
@@ -135,12 +135,16 @@ fn split_layout(rest: &str) -> Result<(&str, Option<String>), ReferenceError> {
     }
 }
 
+fn parse_digest(text: &str) -> Result<Digest, ReferenceError> {
+    text.parse().map_err(ReferenceError::Digest)
+}
+
 impl FromStr for OciName {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<OciName, ReferenceError> {
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse::<Digest>()?)),
+            Some((rest, digest)) => (rest, Some(parse_digest(digest)?)),
             None => (text, None),
         };
         let last = rest.rfind('/').map_or(0, |at| at + 1);
@@ -228,94 +232,6 @@ impl fmt::Display for OciName {
             None => Ok(()),
         }
     }
-}
-
-/// Docker's rule: the first component is a host if it could not be a folder of a repository.
-fn is_domain(first: &str) -> bool {
-    first.contains(['.', ':']) || first == "localhost"
-}
-
-fn check_domain(text: &str) -> Result<String, ReferenceError> {
-    let error = ReferenceError::Format("the registry must be host or host:port");
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && !text.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return Err(error);
-    }
-    let bracketed = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let good = match bracketed {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host.split('.').all(|label| {
-            let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-            edge(label.chars().next())
-                && edge(label.chars().last())
-                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        }),
-    };
-    if good {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err(error)
-    }
-}
-
-/// Whether `path` is a repository name of the distribution specification.
-pub(crate) fn check_repository(path: &str) -> Result<(), ReferenceError> {
-    if path.is_empty() {
-        return Err(ReferenceError::Empty);
-    }
-    if path.len() > NAME_MAX {
-        return Err(ReferenceError::Format(
-            "the repository name is longer than 255 characters",
-        ));
-    }
-    if path.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err(ReferenceError::Uppercase(path.to_owned()));
-    }
-    if path.split('/').all(is_component) {
-        Ok(())
-    } else {
-        Err(ReferenceError::Format(
-            "a repository name has lower-case letters and digits, separated by one of . _ __ - or /",
-        ))
-    }
-}
-
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
-fn is_component(component: &str) -> bool {
-    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let mut separators = component
-        .split(word)
-        .filter(|separator| !separator.is_empty());
-    component.starts_with(word)
-        && component.ends_with(word)
-        && separators.all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
-}
-
-/// Whether `text` is a tag of the distribution specification.
-pub(crate) fn is_tag(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    !text.is_empty()
-        && text.len() <= TAG_MAX
-        && text.bytes().all(inner)
-        && !text.starts_with(['.', '-'])
-}
-
-fn tag(text: &str) -> Result<String, ReferenceError> {
-    if is_tag(text) {
-        return Ok(text.to_owned());
-    }
-    Err(ReferenceError::Format(
-        "a tag has at most 128 letters, digits, and the signs _ . -",
-    ))
-}
-
-fn is_hex_id(path: &str) -> bool {
-    path.len() == 64 && path.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod answer;
 mod blobs;
 mod index;
 mod manifests;
+mod query;
 mod route;
 mod routes;
 mod uploads;

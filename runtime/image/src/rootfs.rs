@@ -7,6 +7,7 @@
 
 mod layer;
 mod tree;
+mod write;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -113,7 +114,7 @@ fn unpack_one(layer: &Layer, root: &Path, budget: &mut Budget<'_>) -> Result<(),
     let drained = unpacked.and_then(|()| {
         io::copy(&mut meter, &mut io::sink())
             .map(drop)
-            .map_err(|error| layer::broken(&error))
+            .map_err(|error| write::broken(&error))
     });
     if meter.over {
         let most = meter.most;

@@ -52,6 +52,11 @@ impl Source {
         }
     }
 
+    /// Whether content comes over the network, at the pace of somebody else.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.name.is_some() && self.role != Role::Own
+    }
+
     /// The names an image pulled from here gets, given the digest its reference resolved to.
     pub(crate) fn names(&self, top: &Digest) -> Vec<String> {
         let Some(name) = &self.name else {

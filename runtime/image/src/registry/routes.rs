@@ -13,12 +13,11 @@ use serde_json::json;
 use crate::digest::Digest;
 use crate::registry::Registry;
 use crate::registry::answer::{Failure, received};
+use crate::registry::query::{Query, content_start};
 use crate::registry::route::Route;
 
 /// Where the specification puts the protocol.
 const PREFIX: &str = "/v2";
-/// Names and tags in one answer, also when the client asks for more.
-const PAGE_MAX: usize = 1000;
 
 type Answer = Result<Response, Failure>;
 
@@ -260,58 +259,4 @@ fn page(path: &str, listed: &[String], count: usize, body: &serde_json::Value) -
         }
     }
     response
-}
-
-/// The first byte a chunk claims to hold: `Content-Range: 0-1023`.
-fn content_start(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
-    let Some(value) = headers.get(header::CONTENT_RANGE) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default();
-    let text = text.strip_prefix("bytes").unwrap_or(text).trim();
-    let first = text
-        .split(['-', '/'])
-        .next()
-        .unwrap_or_default()
-        .parse::<u64>();
-    first
-        .map(Some)
-        .map_err(|_| Failure::UploadInvalid(format!("bad Content-Range {text:?}")))
-}
-
-/// The parameters of a request; only what this protocol uses, so nothing but the colon is ever escaped.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(text: &str) -> Query {
-        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-        let decode = |text: &str| {
-            text.replace("%3A", ":")
-                .replace("%3a", ":")
-                .replace("%2F", "/")
-                .replace("%2f", "/")
-        };
-        Query(
-            pairs
-                .map(|(name, value)| (name.to_owned(), decode(value)))
-                .collect(),
-        )
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn digest(&self, name: &str) -> Result<Option<Digest>, Failure> {
-        let parsed = self.get(name).map(str::parse::<Digest>).transpose();
-        parsed.map_err(|error| Failure::DigestInvalid(error.to_string()))
-    }
-
-    fn count(&self) -> usize {
-        let asked = self.get("n").and_then(|text| text.parse::<usize>().ok());
-        asked.unwrap_or(PAGE_MAX).min(PAGE_MAX)
-    }
 }

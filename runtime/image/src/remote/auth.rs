@@ -10,7 +10,7 @@ use crate::distribution::Auth;
 use crate::error::FetchError;
 use crate::limits::SMALL_BODY_BYTES;
 use crate::remote::challenge::{Challenge, choose};
-use crate::remote::{Clients, error_text, read_bounded, unreachable};
+use crate::remote::client::{Clients, error_text, read_bounded, unreachable};
 
 /// The credentials of one pull and what they were traded for.
 pub(crate) struct Session {

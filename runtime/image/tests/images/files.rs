@@ -27,7 +27,7 @@ async fn a_file_is_an_image_until_it_changes() {
     let name = format!("file://{}", path.display());
     let first = store.pull(&name, None).await.unwrap();
     assert_eq!(first.id, Digest::of(&module("one")).as_str());
-    assert_eq!(first.repo_tags, [name.clone()]);
+    assert_eq!(first.repo_tags, std::slice::from_ref(&name));
     assert_eq!(store.get(&name).unwrap().id, first.id);
     // The copy is ours: the file may go.
     fs::rename(&path, root.join("aside")).unwrap();

@@ -217,6 +217,12 @@ impl Drop for Server {
     }
 }
 
+impl Server {
+    pub(crate) fn of(address: SocketAddr, task: tokio::task::JoinHandle<()>) -> Server {
+        Server { address, task }
+    }
+}
+
 pub(crate) async fn serve(router: axum::Router) -> Server {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -35,13 +35,13 @@ async fn refused(shelf: Shelf, limits: Limits) -> PullError {
     error
 }
 
-async fn check(shelf: Shelf, limits: Limits, kind: &str, word: &str) {
+pub(crate) async fn check(shelf: Shelf, limits: Limits, kind: &str, word: &str) {
     let error = refused(shelf, limits).await;
     assert_eq!(variant(&error), kind, "{error}");
     assert!(error.to_string().contains(word), "{error}");
 }
 
-fn archive(tar: Tar) -> Shelf {
+pub(crate) fn archive(tar: Tar) -> Shelf {
     let mut shelf = Shelf::default();
     shelf.rootfs("v1", json!({}), &[tar.bytes()]);
     shelf
@@ -214,77 +214,6 @@ async fn broken_archives_are_refused() {
     let layer = shelf.blob(GZIP_LAYER, archive);
     shelf.image("v1", config, &[layer]);
     check(shelf, Limits::default(), "Invalid", "cannot be unpacked").await;
-}
-
-#[tokio::test]
-async fn bombs_are_stopped() {
-    let zeros = vec![0; 20 << 20];
-    let ratio = Limits {
-        unpack_ratio: 10,
-        ..Limits::default()
-    };
-    check(
-        archive(Tar::new().file("zeros", &zeros)),
-        ratio,
-        "TooLarge",
-        "unpacks to more",
-    )
-    .await;
-    let bytes = Limits {
-        unpacked_bytes: 1 << 20,
-        ..Limits::default()
-    };
-    check(
-        archive(Tar::new().file("zeros", &zeros)),
-        bytes,
-        "TooLarge",
-        "unpacks to more",
-    )
-    .await;
-    let mut many = Tar::new();
-    for n in 0..200 {
-        many = many.file(&format!("f{n}"), b"");
-    }
-    let entries = Limits {
-        entries: 100,
-        ..Limits::default()
-    };
-    check(archive(many), entries, "TooLarge", "more than 100 files").await;
-    let name = vec![b'a'; 2 << 20];
-    let long = Tar::new().raw(tar::EntryType::GNULongName, "././@LongLink", "", &name);
-    check(
-        archive(long),
-        Limits::default(),
-        "TooLarge",
-        "extension header",
-    )
-    .await;
-    let pax = Tar::new().raw(tar::EntryType::XHeader, "pax", "", b"19 size=9999999999\n");
-    check(
-        archive(pax.file("a", b"a")),
-        Limits::default(),
-        "Invalid",
-        "overrides",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn announced_sizes_are_limited_before_the_download() {
-    let mut shelf = Shelf::default();
-    shelf.artifact("v1", &module("large"));
-    let limits = Limits {
-        layer_bytes: 10,
-        ..Limits::default()
-    };
-    check(shelf, limits, "TooLarge", "at most 10").await;
-    let mut shelf = Shelf::default();
-    shelf.artifact("v1", &module("large"));
-    let limits = Limits {
-        manifest_bytes: 100,
-        ..Limits::default()
-    };
-    check(shelf, limits, "TooLarge", "manifest").await;
 }
 
 #[tokio::test]

@@ -98,7 +98,10 @@ async fn a_folder_that_cannot_be_used_is_a_clear_error() {
     let Err(error) = ImageStore::open(ImageConfig::new(&file)) else {
         panic!("opened a file")
     };
-    assert!(error.to_string().contains("create folder"), "{error}");
+    assert!(
+        error.to_string().contains("cannot create folder"),
+        "{error}"
+    );
     let mut config = ImageConfig::new(dir.path().join("store"));
     config.file_roots = vec![dir.path().join("missing")];
     let Err(error) = ImageStore::open(config) else {
