@@ -102,6 +102,28 @@ impl Prefix {
         &self.text[1..1 + self.bucket_len]
     }
 
+    /// Whether it covers its whole bucket.
+    pub(crate) fn is_bucket(&self) -> bool {
+        self.text.len() == self.bucket_len + 2
+    }
+
+    /// Whether every key between the prefix and its end matches.
+    pub(crate) fn is_contiguous(&self) -> bool {
+        self.text.ends_with('/')
+    }
+
+    /// A text that sorts after every key starting with the prefix, and before every other key that sorts after those.
+    pub(crate) fn end(&self) -> String {
+        let mut end = self.text.to_string();
+        match end.strip_suffix('/') {
+            // The character after the slash.
+            Some(stem) => end = format!("{stem}0"),
+            // No key holds a character above the last one there is, so this is after all of them.
+            None => end.push(char::MAX),
+        }
+        end
+    }
+
     /// The text every matching key starts with. Keys starting with it need not match: see [`Prefix::matches`].
     pub fn as_str(&self) -> &str {
         &self.text
@@ -170,6 +192,22 @@ mod tests {
             assert_eq!(prefix.matches(&key), expected, "{prefix:?} {key}");
         }
         assert_eq!(Prefix::within("pods", "default/").bucket_name(), "pods");
+    }
+
+    #[test]
+    fn prefix_end_is_after_its_keys() {
+        for (prefix, inside, outside) in [
+            (Prefix::bucket("pods"), "/pods/\u{ffff}", "/pods0"),
+            (Prefix::within("pods", "a/"), "/pods/a/zz", "/pods/a0"),
+            (Prefix::within("pods", "a"), "/pods/a/zz", "/pods/b"),
+        ] {
+            let end = prefix.end();
+            assert!(
+                prefix.as_str() < inside && *inside < *end && *end <= *outside,
+                "{prefix:?}"
+            );
+        }
+        assert!(Prefix::bucket("pods").is_bucket() && !Prefix::within("pods", "a/").is_bucket());
     }
 
     #[test]

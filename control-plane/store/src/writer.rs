@@ -31,6 +31,9 @@ pub(crate) use trim::LogTrim;
 /// was handed out but not written (a lazy write) is not handed out again.
 const RESERVE: u64 = 100_000;
 
+/// How often the writer lets other tasks run before it takes an empty queue for an answer.
+const TURNS: u32 = 4;
+
 /// A request to the writer.
 pub(crate) enum Command<O> {
     Txn(Txn<O>),
@@ -84,6 +87,7 @@ pub(crate) struct Writer<C: Codec> {
 impl<C: Codec> Writer<C> {
     /// Runs until asked to close or until every handle is gone.
     pub(crate) async fn run(mut self) {
+        let _ends_watches = EndsWatches(Arc::clone(&self.memory));
         let mut next = None;
         loop {
             let command = match next.take() {
@@ -100,7 +104,7 @@ impl<C: Codec> Writer<C> {
             match command {
                 Command::Txn(first) => {
                     let mut batch = vec![first];
-                    next = self.fill(&mut batch);
+                    next = self.fill(&mut batch).await;
                     self.batch(batch).await;
                 }
                 Command::Compact { to, reply } => {
@@ -123,8 +127,12 @@ impl<C: Codec> Writer<C> {
     }
 
     /// Takes what has queued, up to the limits of a batch. Answers a command that has to wait for the next round.
-    fn fill(&mut self, batch: &mut Vec<Txn<C::Object>>) -> Option<Command<C::Object>> {
+    ///
+    /// An empty queue does not end the batch at once: the callers just answered get their turn to ask again first, so
+    /// that they share one sync instead of taking every other one.
+    async fn fill(&mut self, batch: &mut Vec<Txn<C::Object>>) -> Option<Command<C::Object>> {
         let mut bytes = batch.iter().map(Txn::bytes).sum::<usize>();
+        let mut turns = TURNS;
         while batch.len() < self.config.max_batch && bytes < self.config.max_batch_bytes {
             match self.commands.try_recv() {
                 Ok(Command::Txn(txn)) => {
@@ -132,7 +140,11 @@ impl<C: Codec> Writer<C> {
                     batch.push(txn);
                 }
                 Ok(other) => return Some(other),
-                Err(_) => return None,
+                Err(_) if turns == 0 => return None,
+                Err(_) => {
+                    turns -= 1;
+                    tokio::task::yield_now().await;
+                }
             }
         }
         None
@@ -228,6 +240,15 @@ impl<C: Codec> Writer<C> {
             _ => {}
         }
         *health = error.cloned();
+    }
+}
+
+/// Watches must not wait for a writer that is gone, whatever took it (a codec that panics, say).
+struct EndsWatches<O>(Arc<Memory<O>>);
+
+impl<O> Drop for EndsWatches<O> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -80,22 +80,37 @@ fn undo<O>(entries: &mut Entries<O>, event: &Event<O>) {
 
 /// Cuts one page out of a map.
 fn page<O>(revision: Revision, entries: &Entries<O>, request: &RangeRequest) -> Page<O> {
+    let prefix = &request.prefix;
+    let end = prefix.end();
     let start: Bound<&str> = match &request.start_after {
-        Some(key) if key.as_str() >= request.prefix.as_str() => Bound::Excluded(key.as_str()),
-        _ => Bound::Included(request.prefix.as_str()),
+        // Not a page of this list, but the key may come from outside.
+        Some(key) if key.as_str() >= end.as_str() => {
+            return Page {
+                revision,
+                entries: Vec::new(),
+                more: false,
+                remaining: 0,
+            };
+        }
+        Some(key) if key.as_str() >= prefix.as_str() => Bound::Excluded(key.as_str()),
+        _ => Bound::Included(prefix.as_str()),
     };
     let mut matching = entries
-        .range::<_, str>((start, Bound::Unbounded))
-        .take_while(|(key, _)| key.as_str().starts_with(request.prefix.as_str()))
-        .filter(|(key, _)| request.prefix.matches(key))
+        .range::<_, str>((start, Bound::Excluded(end.as_str())))
+        .filter(|(key, _)| prefix.is_contiguous() || prefix.matches(key))
         .map(|(_, entry): (&Key, &Arc<Entry<O>>)| entry);
     let limit = request.limit.unwrap_or(usize::MAX);
     let found: Vec<Arc<Entry<O>>> = matching.by_ref().take(limit).cloned().collect();
-    let remaining = matching.count() as u64;
+    let whole = prefix.is_bucket() && request.start_after.is_none();
+    let remaining = if whole {
+        entries.len() - found.len()
+    } else {
+        matching.count()
+    };
     Page {
         revision,
         entries: found,
         more: remaining > 0,
-        remaining,
+        remaining: remaining as u64,
     }
 }

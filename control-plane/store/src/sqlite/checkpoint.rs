@@ -58,23 +58,18 @@ impl Checkpoints {
     }
 
     async fn start(&mut self) {
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::Running(task) if !task.is_finished() => self.state = State::Running(task),
-            State::Running(task) => self.settle(task).await,
-            State::Idle(connection) => {
-                self.since = 0;
-                self.state = State::Running(tokio::spawn(passive(connection)));
-            }
-            State::Gone => {}
+        if matches!(&self.state, State::Running(task) if !task.is_finished()) {
+            return;
+        }
+        if let Some(connection) = self.take().await {
+            self.since = 0;
+            self.state = State::Running(tokio::spawn(passive(connection)));
         }
     }
 
     /// With no write in between, this one reaches the end of the log, which then starts over.
     async fn run(&mut self) {
-        if let State::Running(task) = std::mem::replace(&mut self.state, State::Gone) {
-            self.settle(task).await;
-        }
-        if let State::Idle(connection) = std::mem::replace(&mut self.state, State::Gone) {
+        if let Some(connection) = self.take().await {
             let (connection, complete) = passive(connection).await;
             self.state = State::Idle(connection);
             self.since = 0;
@@ -83,27 +78,32 @@ impl Checkpoints {
         }
     }
 
-    async fn settle(&mut self, task: JoinHandle<(SqliteConnection, bool)>) {
-        match task.await {
-            Ok((connection, complete)) => {
-                // Nothing was written since it began, so the log starts over with the next write.
-                if complete && self.since == 0 {
-                    self.log = 0;
-                }
-                self.state = State::Idle(connection);
-            }
-            Err(error) => tracing::error!(%error, "the checkpoint task was lost"),
-        }
-    }
-
     pub(super) async fn close(&mut self) {
-        if let State::Running(task) = std::mem::replace(&mut self.state, State::Gone) {
-            self.settle(task).await;
-        }
-        if let State::Idle(connection) = std::mem::replace(&mut self.state, State::Gone)
+        if let Some(connection) = self.take().await
             && let Err(error) = connection.close().await
         {
             tracing::warn!(%error, "closing the checkpoint connection failed");
+        }
+    }
+
+    /// The connection, once the running checkpoint is done with it.
+    async fn take(&mut self) -> Option<SqliteConnection> {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Idle(connection) => Some(connection),
+            State::Running(task) => match task.await {
+                Ok((connection, complete)) => {
+                    // Nothing was written since it began, so the log starts over with the next write.
+                    if complete && self.since == 0 {
+                        self.log = 0;
+                    }
+                    Some(connection)
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the checkpoint task was lost");
+                    None
+                }
+            },
+            State::Gone => None,
         }
     }
 }

@@ -213,3 +213,133 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
     Some(code & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{create, open};
+    use super::*;
+    use crate::config::StoreConfig;
+    use crate::key::Key;
+
+    async fn database(path: &Path) -> Database {
+        create::create(path).await.expect("the folder is writable");
+        let config = StoreConfig::new(path);
+        let first = open::connect(path, &config).await.expect("it was created");
+        let second = open::connect(path, &config).await.expect("it was created");
+        let owner = File::open(path.parent().expect("it is in a folder")).expect("it is there");
+        Database::new(path.into(), first, Checkpoints::new(second, 1 << 20), owner)
+    }
+
+    fn rows(revision: u64, bytes: usize) -> Rows {
+        let mut rows = Rows::default();
+        let revision = Revision(revision);
+        rows.push_current(
+            &Key::new("pods", "a"),
+            revision,
+            revision,
+            &vec![b'x'; bytes],
+        );
+        rows
+    }
+
+    async fn number(database: &mut Database, query: &'static str) -> i64 {
+        let row = sqlx::query(query).fetch_one(&mut database.connection).await;
+        row.and_then(|row| row.try_get(0))
+            .expect("the query is right")
+    }
+
+    const META: Meta = Meta {
+        ceiling: Revision(100),
+        revision: Revision(0),
+        compacted: Revision(0),
+        clean: false,
+    };
+
+    #[tokio::test]
+    async fn a_full_database_takes_nothing_and_recovers() {
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let mut database = database(&folder.path().join("state.db")).await;
+        assert_eq!(
+            number(&mut database, "PRAGMA max_page_count = 20").await,
+            20
+        );
+        let error = database
+            .commit(rows(1, 200_000), None, &META)
+            .await
+            .expect_err("it is full");
+        assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+        assert!(error.to_string().contains("free some space"), "{error}");
+        assert_eq!(
+            number(&mut database, "SELECT count(*) FROM current").await,
+            0
+        );
+        assert_eq!(
+            number(&mut database, "SELECT ceiling FROM meta").await,
+            0,
+            "all or nothing"
+        );
+        database
+            .commit(rows(1, 100), None, &META)
+            .await
+            .expect("this fits");
+        assert_eq!(number(&mut database, "SELECT ceiling FROM meta").await, 100);
+        database.close(&META).await;
+    }
+
+    #[tokio::test]
+    async fn a_read_only_database_is_told_apart() {
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let mut database = database(&folder.path().join("state.db")).await;
+        number(&mut database, "SELECT 1 FROM meta").await;
+        sqlx::query("PRAGMA query_only = 1")
+            .execute(&mut database.connection)
+            .await
+            .expect("it is set");
+        let error = database
+            .commit(rows(1, 100), None, &META)
+            .await
+            .expect_err("it is read-only");
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+        assert!(error.to_string().contains("mounted read-write"), "{error}");
+        sqlx::query("PRAGMA query_only = 0")
+            .execute(&mut database.connection)
+            .await
+            .expect("it is set");
+        database
+            .commit(rows(1, 100), None, &META)
+            .await
+            .expect("it works again");
+        database.close(&META).await;
+    }
+
+    #[tokio::test]
+    async fn files_are_made_as_they_must_be() {
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let mut database = database(&folder.path().join("state.db")).await;
+        assert_eq!(
+            number(&mut database, "PRAGMA auto_vacuum").await,
+            2,
+            "incremental"
+        );
+        assert_eq!(number(&mut database, "PRAGMA synchronous").await, 2, "full");
+        assert_eq!(
+            number(&mut database, "PRAGMA wal_autocheckpoint").await,
+            0,
+            "ours instead"
+        );
+        assert_eq!(
+            number(&mut database, "SELECT count(*) FROM sqlite_schema").await,
+            3,
+            "no index"
+        );
+        let mode = sqlx::query("PRAGMA journal_mode")
+            .fetch_one(&mut database.connection)
+            .await;
+        assert_eq!(
+            mode.and_then(|row| row.try_get::<String, _>(0))
+                .expect("it has one"),
+            "wal"
+        );
+        database.close(&META).await;
+    }
+}

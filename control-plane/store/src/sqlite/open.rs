@@ -163,7 +163,10 @@ fn header_length(header: &[u8; 100]) -> u64 {
 }
 
 /// Opens a connection to an existing file.
-async fn connect(path: &Path, config: &StoreConfig) -> Result<SqliteConnection, OpenError> {
+pub(super) async fn connect(
+    path: &Path,
+    config: &StoreConfig,
+) -> Result<SqliteConnection, OpenError> {
     let log_limit = config.checkpoint_bytes.saturating_mul(4).to_string();
     let options = SqliteConnectOptions::new()
         .filename(path)

@@ -32,7 +32,7 @@ contract! {
     conflict_names_the_current_version delete_unconditional delete_conditional delete_missing
     recreated_key_has_new_create_revision decode_failure_writes_nothing value_too_large
     prefix_boundaries namespaces_are_apart list_is_sorted list_of_nothing paging paging_while_writing
-    list_at_revision list_at_future limit_zero_and_exact watch_from_now watch_from_past watch_from_zero
+    list_at_revision list_at_future limit_zero_and_exact paging_from_elsewhere watch_from_now watch_from_past watch_from_zero
     watch_from_the_future watch_only_matching watch_single_key watch_delete_carries_deletion_revision
     watch_previous_version watch_revision_advances_when_idle watch_of_unknown_bucket
     watch_cancelled_next_loses_nothing slow_watcher_does_not_block compaction compaction_is_clamped
@@ -410,6 +410,32 @@ async fn limit_zero_and_exact(store: DynStore) {
         (exact.entries.len(), exact.more, exact.remaining),
         (3, false, 0)
     );
+}
+
+async fn paging_from_elsewhere(store: DynStore) {
+    for path in ["a/x", "b/x", "b/y", "c/x"] {
+        write(&*store, pod(path), put("1")).await;
+    }
+    let cases = [
+        (Key::new("aaa", "z"), vec!["b/x=1", "b/y=1"]),
+        (pod("b/x"), vec!["b/y=1"]),
+        (pod("b/xx"), vec!["b/y=1"]),
+        (pod("b/z"), vec![]),
+        (pod("c/x"), vec![]),
+        (Key::new("zzz", "a"), vec![]),
+    ];
+    for (after, expected) in cases {
+        let all = RangeRequest::all(Prefix::within("pods", "b/"));
+        let page = store
+            .range(RangeRequest {
+                start_after: Some(after),
+                ..all
+            })
+            .await
+            .unwrap();
+        assert_eq!(shown(&page), expected);
+        assert!(!page.more);
+    }
 }
 
 async fn watch_from_now(store: DynStore) {

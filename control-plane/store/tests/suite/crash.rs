@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sampan_store::{Expect, Key, Op, Prefix, Revision, SqliteStore, Store, StoreConfig};
+use sampan_store::{Expect, Key, Op, OpenError, Prefix, Revision, SqliteStore, Store, StoreConfig};
 
 use crate::support::*;
 
@@ -58,7 +58,6 @@ fn run_until_killed(folder: &Path, round: u64, lines: usize) -> Vec<String> {
         .env(CHILD, folder)
         .env("SAMPAN_STORE_ROUND", round.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -129,12 +128,16 @@ async fn check(
         store.close().await;
     } else {
         drop(store);
-        within(async {
-            while SqliteStore::open(config(folder), TextCodec).await.is_err() {
-                tokio::task::yield_now().await;
+        let again = within(async {
+            loop {
+                match SqliteStore::open(config(folder), TextCodec).await {
+                    Ok(store) => break store,
+                    Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
             }
-        })
-        .await;
+        });
+        again.await.close().await;
     }
 }
 
