@@ -62,10 +62,6 @@ fn path(user: &UserInfo, verb: &str, method: &Method, path: &str, target: &Targe
     let reading = matches!(*method, Method::GET | Method::HEAD);
     let allowed = match target {
         Target::Version | Target::Health(_) => reading,
-        Target::Extra => {
-            user.in_group(AUTHENTICATED)
-                && (reading || user.node_name().is_none() && is_component(user))
-        }
         _ => reading && user.in_group(AUTHENTICATED),
     };
     if allowed {
@@ -73,10 +69,6 @@ fn path(user: &UserInfo, verb: &str, method: &Method, path: &str, target: &Targe
     } else {
         Err(Status::forbidden_path(&user.name, verb, path))
     }
-}
-
-fn is_component(user: &UserInfo) -> bool {
-    matches!(user.name.as_str(), SCHEDULER | CONTROLLER_MANAGER)
 }
 
 fn reads(verb: &str) -> bool {

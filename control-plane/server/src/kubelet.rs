@@ -1,5 +1,7 @@
 //! Logs: streamed from the agent that holds them, through the kubelet API of its node.
 
+mod options;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +12,12 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sampan_api::object;
 use sampan_api::resource::find as find_resource;
 use sampan_api::status::Status;
-use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -25,6 +27,7 @@ use crate::read::{existing, find};
 use crate::request::ResourceTarget;
 use crate::respond::parse;
 use crate::tls::{TlsError, roots};
+use options::{container, log_path};
 
 /// A node that does not answer within this is not reachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,19 +37,21 @@ const DEFAULT_PORT: i64 = 10250;
 const MAX_ERROR: usize = 64 * 1024;
 
 /// The way to the agents: our authority, and the certificate that says we are the server.
-pub(crate) struct Kubelets(TlsConnector);
+pub(crate) struct Kubelets(RwLock<TlsConnector>);
 
 impl Kubelets {
     pub(crate) fn new(ca_pem: &str, client: &Issued) -> std::result::Result<Kubelets, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(client.certificate_pem.as_bytes())
-            .collect::<std::result::Result<_, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots(ca_pem)?)
-            .with_client_auth_cert(chain, key)?;
-        Ok(Kubelets(TlsConnector::from(Arc::new(config))))
+        Ok(Kubelets(RwLock::new(connector(ca_pem, client)?)))
+    }
+
+    /// Uses another certificate from now on.
+    pub(crate) fn replace(
+        &self,
+        ca_pem: &str,
+        client: &Issued,
+    ) -> std::result::Result<(), TlsError> {
+        *self.0.write() = connector(ca_pem, client)?;
+        Ok(())
     }
 
     async fn get(
@@ -54,14 +59,15 @@ impl Kubelets {
         node: &Endpoint,
         path: &str,
     ) -> std::result::Result<http::Response<Incoming>, String> {
+        let connector = self.0.read().clone();
         let connect = async {
             let stream = TcpStream::connect((node.host.as_str(), node.port))
                 .await
                 .map_err(|error| error.to_string())?;
+            // A node is known by its name, which its certificate carries, not by an address that may change.
             let name =
-                ServerName::try_from(node.host.clone()).map_err(|error| error.to_string())?;
-            let stream = self
-                .0
+                ServerName::try_from(node.name.clone()).map_err(|error| error.to_string())?;
+            let stream = connector
                 .connect(name, stream)
                 .await
                 .map_err(|error| error.to_string())?;
@@ -88,7 +94,20 @@ impl Kubelets {
     }
 }
 
+fn connector(ca_pem: &str, client: &Issued) -> std::result::Result<TlsConnector, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(client.certificate_pem.as_bytes())
+        .collect::<std::result::Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots(ca_pem)?)
+        .with_client_auth_cert(chain, key)?;
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 struct Endpoint {
+    name: String,
     host: String,
     port: u16,
 }
@@ -164,150 +183,9 @@ async fn endpoint(call: &Call, name: &str) -> Result<Endpoint> {
         object::int(&node, "status.daemonEndpoints.kubeletEndpoint.Port").unwrap_or(DEFAULT_PORT);
     let port = u16::try_from(port)
         .map_err(|_| Status::internal(format!("node {name} says its port is {port}")))?;
-    Ok(Endpoint { host, port })
-}
-
-/// The container asked for, or the only one.
-fn container(pod: &Value, asked: Option<&str>) -> Result<String> {
-    let names = |path: &str| -> Vec<&str> {
-        object::items(pod, path)
-            .iter()
-            .map(|container| object::text(container, "name"))
-            .collect()
-    };
-    let (mains, inits) = (names("spec.containers"), names("spec.initContainers"));
-    let pod_name = object::name(pod);
-    if let Some(asked) = asked {
-        if mains.contains(&asked) || inits.contains(&asked) {
-            return Ok(asked.to_owned());
-        }
-        return Err(Status::bad_request(format!(
-            "container {asked} is not valid for pod {pod_name}"
-        )));
-    }
-    match mains[..] {
-        [only] if inits.is_empty() => Ok(only.to_owned()),
-        [] => Err(Status::bad_request(format!(
-            "a container name must be specified for pod {pod_name}"
-        ))),
-        _ => {
-            let mut message = format!(
-                "a container name must be specified for pod {pod_name}, choose one of: [{}]",
-                mains.join(" ")
-            );
-            if !inits.is_empty() {
-                message.push_str(&format!(
-                    " or one of the init containers: [{}]",
-                    inits.join(" ")
-                ));
-            }
-            Err(Status::bad_request(message))
-        }
-    }
-}
-
-/// The agent's path for the log, with the options it understands.
-fn log_path(call: &Call, target: &ResourceTarget, container: &str) -> Result<String> {
-    let mut path = format!(
-        "/containerLogs/{}/{}/{container}",
-        target.namespace, target.name
-    );
-    let mut separator = '?';
-    let mut add = |name: &str, value: &str| {
-        path.push(separator);
-        separator = '&';
-        path.push_str(name);
-        path.push('=');
-        path.push_str(&value.replace('+', "%2B").replace(':', "%3A"));
-    };
-    let (seconds, time) = (call.query.get("sinceSeconds"), call.query.get("sinceTime"));
-    if seconds.is_some() && time.is_some() {
-        return Err(Status::bad_request(
-            "at most one of `sinceTime` or `sinceSeconds` may be specified",
-        ));
-    }
-    for (name, minimum) in [("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)] {
-        let Some(value) = call.query.get(name) else {
-            continue;
-        };
-        let number: i64 = value
-            .parse()
-            .map_err(|_| Status::bad_request(format!("{name} must be a number")))?;
-        if number < minimum {
-            let why = if minimum == 0 {
-                "must be greater than or equal to 0"
-            } else {
-                "must be greater than 0"
-            };
-            let error = sampan_api::status::FieldError::invalid(name, number, why);
-            return Err(Status::invalid_kind(
-                "",
-                "PodLogOptions",
-                &target.name,
-                vec![error],
-            ));
-        }
-        add(name, value);
-    }
-    if let Some(time) = time {
-        if sampan_api::time::parse(time).is_none() {
-            return Err(Status::bad_request(
-                "sinceTime must be an RFC 3339 timestamp",
-            ));
-        }
-        add("sinceTime", time);
-    }
-    for name in ["follow", "timestamps", "previous"] {
-        if call.query.flag(name) {
-            add(name, "true");
-        }
-    }
-    Ok(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn container_choice() {
-        let pod = |mains: &[&str], inits: &[&str]| {
-            let list = |names: &[&str]| {
-                names
-                    .iter()
-                    .map(|name| json!({"name": name}))
-                    .collect::<Vec<_>>()
-            };
-            json!({"metadata": {"name": "p"}, "spec": {"containers": list(mains), "initContainers": list(inits)}})
-        };
-        assert_eq!(
-            container(&pod(&["a"], &[]), None).expect("the only one"),
-            "a"
-        );
-        assert_eq!(
-            container(&pod(&["a", "b"], &["i"]), Some("i")).expect("an init container"),
-            "i"
-        );
-        for (pod, asked, expected) in [
-            (
-                pod(&["a", "b"], &[]),
-                None,
-                "a container name must be specified for pod p, choose one of: [a b]",
-            ),
-            (
-                pod(&["a"], &["i"]),
-                None,
-                "a container name must be specified for pod p, choose one of: [a] or one of the init containers: [i]",
-            ),
-            (
-                pod(&["a"], &[]),
-                Some("x"),
-                "container x is not valid for pod p",
-            ),
-        ] {
-            let status = container(&pod, asked).expect_err(expected);
-            assert_eq!((status.code, status.message.as_str()), (400, expected));
-        }
-    }
+    Ok(Endpoint {
+        name: name.to_owned(),
+        host,
+        port,
+    })
 }

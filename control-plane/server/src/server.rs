@@ -122,10 +122,7 @@ impl Server {
             source,
         })?;
         let certificate = pki.keep("apiserver", &server_certificate(&config, addr))?;
-        let kubelet_client = pki.keep(
-            "apiserver-kubelet-client",
-            &CertificateRequest::client("kube-apiserver", Some(MASTERS)),
-        )?;
+        let kubelet_client = pki.keep("apiserver-kubelet-client", &kubelet_certificate())?;
         let store = SqliteStore::open(StoreConfig::new(dir.join("state.db")), ObjCodec).await?;
         let api = Arc::new(Api {
             store,
@@ -220,7 +217,7 @@ impl Server {
         self.api.store.close().await;
     }
 
-    /// Replaces the certificate before it expires. Never returns.
+    /// Replaces the certificates before they expire. Never returns.
     async fn renew(&self) {
         /// When renewing failed (a full disk, say), it is tried again after this.
         const RETRY: Duration = Duration::from_secs(3600);
@@ -244,6 +241,10 @@ impl Server {
             .pki
             .keep("apiserver", &server_certificate(&self.config, self.addr))?;
         self.identity.replace(&renewed)?;
+        let client = self
+            .pki
+            .keep("apiserver-kubelet-client", &kubelet_certificate())?;
+        self.api.kubelets.replace(self.pki.ca_pem(), &client)?;
         *self.certificate.lock() = renewed;
         self.write_kubeconfigs()
     }
@@ -252,18 +253,32 @@ impl Server {
     fn write_kubeconfigs(&self) -> Result<(), StartError> {
         let node = format!("{NODE_PREFIX}{}", self.config.node_name);
         let admin = UserInfo::admin().name;
-        for (file, keep, user, group) in [
-            ("admin.kubeconfig", "admin", admin.as_str(), MASTERS),
-            ("agent.kubeconfig", "agent", node.as_str(), NODES),
+        // The agent's certificate also serves its kubelet API, under the node's name.
+        let serving = CertificateRequest::server(node.as_str(), [self.config.node_name.clone()]);
+        let agent = CertificateRequest {
+            organization: Some(NODES.into()),
+            ..serving
+        };
+        for (file, keep, user, request) in [
+            (
+                "admin.kubeconfig",
+                "admin",
+                admin.as_str(),
+                CertificateRequest::client(admin.as_str(), Some(MASTERS)),
+            ),
+            ("agent.kubeconfig", "agent", node.as_str(), agent),
         ] {
-            let issued = self
-                .pki
-                .keep(keep, &CertificateRequest::client(user, Some(group)))?;
+            let issued = self.pki.keep(keep, &request)?;
             let text = kubeconfig(&self.url(), self.pki.ca_pem(), user, &issued);
             write_private(&self.config.data_dir.join(file), text.as_bytes())?;
         }
         Ok(())
     }
+}
+
+/// Says to agents that it is the server who asks for logs.
+fn kubelet_certificate() -> CertificateRequest {
+    CertificateRequest::client("kube-apiserver", Some(MASTERS))
 }
 
 /// Every name the server is reached by.

@@ -71,7 +71,7 @@ pub(super) fn reserve<'a>(
         Err(error) => Err(Status::invalid(
             resource,
             object::name(service),
-            vec![error],
+            vec![*error],
         )),
     }
 }
@@ -81,7 +81,7 @@ fn address(
     reservation: &mut Reservation<'_>,
     service: &mut Value,
     old: Option<&Value>,
-) -> std::result::Result<(), FieldError> {
+) -> std::result::Result<(), Box<FieldError>> {
     if !has_cluster_ip(service) {
         return Ok(());
     }
@@ -95,7 +95,11 @@ fn address(
     }
     let refused = |why: &str| {
         let detail = format!("failed to allocate IP {asked}: {why}");
-        FieldError::invalid("spec.clusterIPs", json!([asked]), detail)
+        Box::new(FieldError::invalid(
+            "spec.clusterIPs",
+            json!([asked]),
+            detail,
+        ))
     };
     let address = if asked.is_empty() {
         pool.any_address().map_err(|_| refused("range is full"))?
@@ -123,7 +127,7 @@ fn node_ports(
     reservation: &mut Reservation<'_>,
     service: &mut Value,
     old: Option<&Value>,
-) -> std::result::Result<(), FieldError> {
+) -> std::result::Result<(), Box<FieldError>> {
     let wanted = has_node_ports(service);
     let held = old.map(ports_of).unwrap_or_default();
     for (index, port) in object::items_mut(service, "spec.ports")
@@ -142,12 +146,12 @@ fn node_ports(
         if asked == 0 {
             let chosen = pool
                 .any_port()
-                .map_err(|_| FieldError::invalid(&field, 0, "range is full"))?;
+                .map_err(|_| Box::new(FieldError::invalid(&field, 0, "range is full")))?;
             reservation.ports.push(chosen);
             object::set(port, "nodePort", chosen);
             continue;
         }
-        let refuse = |why: String| FieldError::invalid(&field, asked, why);
+        let refuse = |why: String| Box::new(FieldError::invalid(&field, asked, why));
         let range = || {
             format!(
                 "provided port is not in the valid range. The range of valid ports is {}",

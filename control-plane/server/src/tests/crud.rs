@@ -1,4 +1,4 @@
-//! Create, read, update, patch.
+//! Create, read, update.
 
 use super::*;
 
@@ -129,95 +129,6 @@ async fn leases_are_created_by_update_and_need_a_version() {
         "Lease.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: \"\": must be specified for an update",
     );
     assert_eq!(admin.get(path).await.expect(200), created);
-}
-
-#[tokio::test]
-async fn patches() {
-    let cluster = Cluster::start().await;
-    let admin = cluster.admin();
-    let path = format!("{CONFIGMAPS}/a");
-    let created = admin.create(CONFIGMAPS, configmap("a")).await;
-    let merged = admin
-        .merge(&path, json!({"data": {"k": null, "x": "1"}}))
-        .await
-        .expect(200);
-    assert_eq!(merged["data"], json!({"x": "1"}));
-    let operations = json!([{"op": "replace", "path": "/data/x", "value": "2"}, {"op": "test", "path": "/data/x", "value": "2"}]);
-    let patched = admin
-        .patch(&path, "json-patch", &operations)
-        .await
-        .expect(200);
-    assert_eq!(patched["data"]["x"], "2");
-    let failing = json!([{"op": "test", "path": "/data/x", "value": "9"}]);
-    admin.patch(&path, "json-patch", &failing).await.refused(
-        422,
-        "Invalid",
-        "the server rejected our request due to an error in our request",
-    );
-    let strategic = admin
-        .patch(
-            &path,
-            "strategic-merge-patch",
-            &json!({"metadata": {"labels": {"l": "1"}}}),
-        )
-        .await
-        .expect(200);
-    assert_eq!(strategic["metadata"]["labels"]["l"], "1");
-    // A patch that changes nothing writes nothing.
-    let again = admin
-        .merge(&path, json!({"metadata": {"labels": {"l": "1"}}}))
-        .await
-        .expect(200);
-    assert_eq!(version(&again), version(&strategic));
-    for content_type in [
-        "application/apply-patch+yaml",
-        "application/json",
-        "text/plain",
-    ] {
-        admin
-            .send("PATCH", &path, &[("content-type", content_type)], "{}")
-            .await
-            .refused(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-    }
-    let stale = json!({"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}, "data": {"x": "3"}});
-    admin.merge(&path, stale).await.refused(
-        409,
-        "Conflict",
-        "Operation cannot be fulfilled on configmaps \"a\": the object has been modified...",
-    );
-    admin
-        .merge(&path, json!({"metadata": {"uid": "other"}}))
-        .await
-        .expect(409);
-    admin
-        .merge(&path, json!({"kind": "Secret"}))
-        .await
-        .expect(400);
-    admin
-        .merge(&format!("{CONFIGMAPS}/zz"), json!({}))
-        .await
-        .expect(404);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn concurrent_patches_all_happen() {
-    let cluster = Cluster::start().await;
-    let admin = cluster.admin();
-    admin.create(CONFIGMAPS, configmap("a")).await;
-    let writers = (0..16).map(|writer| {
-        let admin = admin.clone();
-        async move {
-            let mut data = serde_json::Map::new();
-            data.insert(format!("w{writer}"), json!("1"));
-            admin
-                .merge(&format!("{CONFIGMAPS}/a"), json!({ "data": data }))
-                .await
-                .expect(200);
-        }
-    });
-    futures::future::join_all(writers).await;
-    let read = admin.get(&format!("{CONFIGMAPS}/a")).await.expect(200);
-    assert_eq!(read["data"].as_object().expect("data").len(), 17);
 }
 
 #[tokio::test]

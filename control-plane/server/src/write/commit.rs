@@ -6,7 +6,7 @@ use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_api::{convert, defaults, object, validate};
 use sampan_store::{Durability, Expect, Op, TxnError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::WriteOptions;
 use super::create::{to_storage, unstored};
@@ -183,38 +183,32 @@ fn check_uid(resource: &Resource, current: &Stored, new: &Value) -> Result<()> {
     Err(Status::conflict(resource, &current.object.name, &why))
 }
 
-/// Whether two versions say the same.
+/// Whether two versions say the same. An empty map or list and none at all are the same thing at the top and in the
+/// metadata, where clients differ in how they write them.
 fn same(new: &Value, old: &Value) -> bool {
     let (Value::Object(new), Value::Object(old)) = (new, old) else {
         return false;
     };
-    let rest = |map: &serde_json::Map<String, Value>| {
-        map.iter().filter(|(key, _)| *key != "metadata").count()
+    let metadata = |map: &Map<String, Value>| match map.get("metadata") {
+        Some(Value::Object(metadata)) => metadata.clone(),
+        _ => Map::new(),
     };
-    rest(new) == rest(old)
-        && new
-            .iter()
-            .filter(|(key, _)| *key != "metadata")
-            .all(|(key, value)| old.get(key) == Some(value))
-        && same_metadata(new.get("metadata"), old.get("metadata"))
+    covers(new, old, "metadata")
+        && covers(old, new, "metadata")
+        && covers(&metadata(new), &metadata(old), "resourceVersion")
+        && covers(&metadata(old), &metadata(new), "resourceVersion")
 }
 
-fn same_metadata(new: Option<&Value>, old: Option<&Value>) -> bool {
-    let (Some(Value::Object(new)), Some(Value::Object(old))) = (new, old) else {
-        return new == old;
-    };
-    // An empty map or list and none at all are the same thing.
-    let said = |value: &Value| match value {
+/// Whether `b` says everything `a` says, one field aside.
+fn covers(a: &Map<String, Value>, b: &Map<String, Value>, aside: &str) -> bool {
+    let says = |value: &Value| match value {
         Value::Object(map) => !map.is_empty(),
         Value::Array(list) => !list.is_empty(),
         _ => true,
     };
-    let covers = |a: &serde_json::Map<String, Value>, b: &serde_json::Map<String, Value>| {
-        a.iter()
-            .filter(|(key, value)| *key != "resourceVersion" && said(value))
-            .all(|(key, value)| b.get(key) == Some(value))
-    };
-    covers(new, old) && covers(old, new)
+    a.iter()
+        .filter(|(key, value)| *key != aside && says(value))
+        .all(|(key, value)| b.get(key) == Some(value))
 }
 
 /// Heartbeats and events may be lost in a crash; everything else is on disk before it is acknowledged.

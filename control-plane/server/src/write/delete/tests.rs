@@ -1,5 +1,7 @@
 use sampan_api::resource::find;
 
+use serde_json::json;
+
 use super::*;
 
 fn pods() -> &'static Resource {
