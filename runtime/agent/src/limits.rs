@@ -40,8 +40,8 @@ pub const CONCURRENT_STARTS: usize = 64;
 /// Image pulls under way at once.
 pub const CONCURRENT_PULLS: usize = 8;
 /// How long a status that only says "being created" is held back: usually the container runs
-/// before, and one write is saved on the path to Running.
-pub const STATUS_DEFER: Duration = Duration::from_millis(100);
+/// before, and writes are saved on the path to Running, most of all in a burst.
+pub const STATUS_DEFER: Duration = Duration::from_secs(1);
 
 /// Events waiting to be sent; more are dropped, oldest kept.
 pub const EVENT_QUEUE: usize = 1_000;

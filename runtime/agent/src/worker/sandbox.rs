@@ -84,7 +84,6 @@ async fn create(
         let message = format!("Failed to create pod sandbox: {message}");
         recorder.pod(Severity::Warning, "FailedCreatePodSandBox", &message);
     };
-    let logs = cri::log_directory(&shared.log_dir, pod);
     let runtime_class = pod
         .spec
         .as_ref()
@@ -96,10 +95,6 @@ async fn create(
             return None;
         }
     };
-    if let Err(error) = tokio::fs::create_dir_all(&logs).await {
-        failed(&format!("cannot make the log folder: {error}"));
-        return None;
-    }
     let request = v1::RunPodSandboxRequest {
         config: Some(cri::sandbox_config(pod, &shared.log_dir, attempt)),
         runtime_handler: handler,

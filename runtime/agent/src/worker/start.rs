@@ -89,7 +89,7 @@ impl Start {
             .puller
             .ensure(&self.pod, &self.container, &self.recorder, &self.cancel)
             .await?;
-        let parts = self.parts(image_id).await?;
+        let mut parts = self.parts(image_id).await?;
         // Never closed; without a permit the start just goes on.
         let shared = self.shared.clone();
         let _permit = shared.starts.acquire().await;
@@ -100,6 +100,7 @@ impl Start {
             });
         }
         self.remove_outdated().await;
+        parts.mounts = self.mounts(&parts.env).await?;
         let id = self.create(parts).await?;
         self.recorder
             .container(&name, Severity::Normal, "Created", "Container created");
@@ -133,7 +134,7 @@ impl Start {
         Ok(response.status.unwrap_or_default())
     }
 
-    /// Environment, arguments and mounts; what is wrong with them is the user's configuration.
+    /// Environment and arguments; what is wrong with them is the user's configuration.
     async fn parts(&self, image_id: String) -> Result<ContainerParts, StartFailure> {
         let (pod, container) = (&*self.pod, &self.container);
         let made = content::environment(
@@ -170,22 +171,20 @@ impl Start {
                 .collect()
         };
         let (command, args) = (all(&container.command), all(&container.args));
-        let mounts = self.mounts(values).await?;
         Ok(ContainerParts {
             attempt: self.attempt,
             image_id,
             command,
             args,
             env: variables,
-            mounts,
+            mounts: Vec::new(),
         })
     }
 
-    async fn mounts(
-        &self,
-        values: BTreeMap<String, String>,
-    ) -> Result<Vec<v1::Mount>, StartFailure> {
+    /// Volumes, the message file and the log folder: little file work, within the starts' bound.
+    async fn mounts(&self, env: &[(String, String)]) -> Result<Vec<v1::Mount>, StartFailure> {
         let (pod, container) = (self.pod.clone(), self.container.clone());
+        let values: BTreeMap<String, String> = env.iter().cloned().collect();
         let (pod_dir, attempt) = (self.pod_dir.clone(), self.attempt);
         let log_dir = cri::log_directory(&self.shared.log_dir, &pod).join(&container.name);
         let made = tokio::task::spawn_blocking(move || {

@@ -317,29 +317,36 @@ fn watching(api: FakeApi, target: Target, selector: String, query: &str) -> Resp
         .find_map(|pair| pair.strip_prefix("resourceVersion="));
     let from: u64 = from.and_then(|from| from.parse().ok()).unwrap_or(0);
     let changed = api.changed.subscribe();
-    let state = (api, target, selector, changed, from);
+    // Where in the log to go on: everything up to `from` is known to the caller.
+    let seen = |object: &Value| {
+        let revision = object["metadata"]["resourceVersion"].as_str().unwrap();
+        revision.parse::<u64>().unwrap() <= from
+    };
+    let at = api
+        .data
+        .lock()
+        .log
+        .partition_point(|(_, _, object)| seen(object));
+    let state = (api, target, selector, changed, at);
     let events = futures::stream::unfold(
         state,
-        |(api, target, selector, mut changed, from)| async move {
+        |(api, target, selector, mut changed, mut at)| async move {
             loop {
                 let mut lines = Vec::new();
-                let mut last = from;
-                for (kind, key, object) in &api.data.lock().log {
-                    let revision: u64 = object["metadata"]["resourceVersion"]
-                        .as_str()
-                        .unwrap()
-                        .parse()
-                        .unwrap();
-                    if revision > from && matches(&target, &selector, key, object) {
-                        let event = json!({"type": kind, "object": object});
-                        lines.extend(serde_json::to_vec(&event).unwrap());
-                        lines.push(b'\n');
-                        last = revision;
+                {
+                    let data = api.data.lock();
+                    for (kind, key, object) in &data.log[at..] {
+                        if matches(&target, &selector, key, object) {
+                            let event = json!({"type": kind, "object": object});
+                            lines.extend(serde_json::to_vec(&event).unwrap());
+                            lines.push(b'\n');
+                        }
                     }
+                    at = data.log.len();
                 }
                 if !lines.is_empty() {
                     let item = Ok::<_, Infallible>(Bytes::from(lines));
-                    return Some((item, (api, target, selector, changed, last)));
+                    return Some((item, (api, target, selector, changed, at)));
                 }
                 if changed.changed().await.is_err() {
                     return None;
