@@ -19,7 +19,7 @@ use crate::tasks::Tasks;
 /// A running cluster; [`Cluster::stop`] ends it cleanly.
 pub(crate) struct Cluster {
     data: DataDir,
-    server: Server,
+    server: Arc<Server>,
     registry: Arc<Registry>,
     tasks: Tasks,
 }
@@ -38,9 +38,10 @@ impl Cluster {
         let server = Server::start(config)
             .await
             .with_context(|| start_hint(serve))?;
+        let server = Arc::new(server);
 
         let mut tasks = Tasks::new();
-        let serving = server.clone();
+        let serving = Arc::clone(&server);
         let shutdown = tasks.shutdown();
         tasks.spawn("the API server", async move {
             Ok(serving.serve(shutdown).await?)

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     // Several dependencies use rustls: one provider for the process, chosen once.
     // An error only means that it was chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,6 +45,19 @@ fn main() -> ExitCode {
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
     ExitCode::FAILURE
+}
+
+/// Every container holds a log open, every watch a connection: the soft limit of a shell is meant for smaller things.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 /// Logs go to stderr; `SAMPAN_LOG` takes a filter as `tracing-subscriber` spells it.

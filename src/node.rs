@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base64::Engine as _;
-use kube::config::Kubeconfig;
 use sampan_agent::{Agent, AgentConfig, ServingIdentity};
 use sampan_engine::{Engine, EngineConfig};
 use sampan_image::{Distribution, ImageConfig, ImageStore};
@@ -20,6 +20,9 @@ use crate::tasks::Tasks;
 
 /// Where the node of a cluster in one process is reached.
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// How long guests have to end when their process stops.
+const GUEST_GRACE: Duration = Duration::from_secs(2);
 
 /// What a node is made from.
 pub(crate) struct NodeConfig {
@@ -73,33 +76,24 @@ pub(crate) fn tls_from_authority(pki: &Pki, name: &str) -> anyhow::Result<Servin
 
 /// The certificate of the kubeconfig, which the cluster's authority signed for this node: it serves as well.
 pub(crate) fn tls_from_kubeconfig(path: &Path) -> anyhow::Result<ServingIdentity> {
-    let kubeconfig = Kubeconfig::read_from(path)
-        .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-    let user = kubeconfig
-        .auth_infos
-        .first()
-        .and_then(|named| named.auth_info.as_ref());
-    let cluster = kubeconfig
-        .clusters
-        .first()
-        .and_then(|named| named.cluster.as_ref());
-    let pem = |what: &str, data: Option<&str>| -> anyhow::Result<String> {
-        let data = data.with_context(|| format!("{} holds no {what}", path.display()))?;
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the kubeconfig {name}"))?;
+    // Read as data, since kube's own type guards the key.
+    let kubeconfig: serde_json::Value =
+        serde_saphyr::from_str(&text).with_context(|| format!("{name} is not valid YAML"))?;
+    let pem = |pointer: &str| -> anyhow::Result<String> {
+        let data = kubeconfig
+            .pointer(pointer)
+            .and_then(serde_json::Value::as_str);
+        let data = data.with_context(|| format!("{name} holds no {pointer}"))?;
         let bytes = base64::engine::general_purpose::STANDARD.decode(data)?;
         Ok(String::from_utf8(bytes)?)
     };
-    use kube::core::Secret as _;
-    let key = user.and_then(|user| user.client_key_data.as_ref());
     Ok(ServingIdentity::new(
-        pem(
-            "client-certificate-data",
-            user.and_then(|user| user.client_certificate_data.as_deref()),
-        )?,
-        pem("client-key-data", key.map(|key| key.expose_secret()))?,
-        pem(
-            "certificate-authority-data",
-            cluster.and_then(|cluster| cluster.certificate_authority_data.as_deref()),
-        )?,
+        pem("/users/0/user/client-certificate-data")?,
+        pem("/users/0/user/client-key-data")?,
+        pem("/clusters/0/cluster/certificate-authority-data")?,
     ))
 }
 

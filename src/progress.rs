@@ -1,6 +1,7 @@
 //! Shows how the applied pods come along, until each is Ready or Completed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::SelectAll;
@@ -10,6 +11,9 @@ use kube::runtime::watcher;
 
 /// Lines of a pod's output that are shown.
 const SHOWN_LINES: i64 = 10;
+
+/// How long pods must stay well: one that ends at once was Ready for a moment.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// A pod, by namespace and name.
 pub(crate) type PodKey = (String, String);
@@ -55,7 +59,7 @@ impl Progress {
         }
     }
 
-    /// Prints each change until every pod is Ready or Completed (true), or one has failed for good (false).
+    /// Prints each change until every pod is and stays Ready or Completed (true), or one has failed for good (false).
     pub(crate) async fn follow(&mut self) -> anyhow::Result<bool> {
         let namespaces: std::collections::BTreeSet<_> = self
             .pods
@@ -67,23 +71,30 @@ impl Progress {
             let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
             streams.push(watcher(api, watcher::Config::default()).boxed());
         }
-        while !self
-            .pods
-            .values()
-            .all(|pod| standing(pod.as_ref()).is_good())
-        {
-            let Some(event) = streams.next().await else {
-                break;
+        loop {
+            let good = self
+                .pods
+                .values()
+                .all(|pod| standing(pod.as_ref()).is_good());
+            let event = tokio::select! {
+                event = streams.next() => event,
+                () = tokio::time::sleep(SETTLE), if good => break,
             };
             match event {
-                Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) => {
+                Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
                     if let Standing::Failed(_) = self.see(pod).await {
                         return Ok(false);
                     }
                 }
-                Ok(_) => {}
+                Some(Ok(_)) => {}
                 // The watcher tries again by itself.
-                Err(error) => tracing::debug!(%error, "watching the applied pods"),
+                Some(Err(error)) => tracing::debug!(%error, "watching the applied pods"),
+                None => break,
+            }
+        }
+        for (key, pod) in &self.pods {
+            if standing(pod.as_ref()) == Standing::Ready {
+                self.show_output(key).await;
             }
         }
         Ok(true)
@@ -103,7 +114,7 @@ impl Progress {
         *seen = Some(pod);
         if before != now {
             println!("pod/{}  {now}", key.1);
-            if !matches!(now, Standing::Waiting(_)) {
+            if matches!(now, Standing::Completed | Standing::Failed(_)) {
                 self.show_output(&key).await;
             }
         }

@@ -65,7 +65,8 @@ impl Distribution for RemoteRegistry {
         let response = self.get(format!("/v2/{name}/blobs/{digest}")).await?;
         let size = response.headers().get(header::CONTENT_LENGTH);
         let size = size.and_then(|value| value.to_str().ok()?.parse().ok());
-        let frames = BodyStream::new(response.into_body()).map_err(std::io::Error::other);
+        let frames =
+            TryStreamExt::map_err(BodyStream::new(response.into_body()), std::io::Error::other);
         let chunks = frames.try_filter_map(async |frame| Ok(frame.into_data().ok()));
         Ok(Blob::Stream {
             size,

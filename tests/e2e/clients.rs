@@ -5,44 +5,33 @@ use std::process::Command;
 use base64::Engine as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, LogParams, PostParams};
-use kube::config::Kubeconfig;
 use kube::runtime::wait::{await_condition, conditions};
 
 use crate::support::{Cluster, Guest, PATIENCE, PodSpec, eventually, have, which};
 
 /// The certificates of the kubeconfig as the files curl wants.
 fn curl_credentials(cluster: &Cluster) -> Vec<String> {
-    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).expect("the kubeconfig");
-    let user = kubeconfig.auth_infos[0].auth_info.clone().expect("a user");
-    let authority = kubeconfig.clusters[0].cluster.clone().expect("a cluster");
-    let file = |name: &str, data: &str| {
+    let text = std::fs::read_to_string(cluster.kubeconfig()).expect("the kubeconfig");
+    let kubeconfig: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    let file = |name: &str, pointer: &str| {
         let path = cluster.folder.path().join(name);
+        let data = kubeconfig
+            .pointer(pointer)
+            .and_then(|data| data.as_str())
+            .expect(pointer);
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(data)
             .expect("base64");
         std::fs::write(&path, bytes).expect("write");
         path.to_str().expect("UTF-8").to_string()
     };
-    use kube::core::Secret as _;
-    let key = user
-        .client_key_data
-        .as_ref()
-        .expect("a key")
-        .expose_secret()
-        .to_string();
     vec![
         "--cacert".to_string(),
-        file(
-            "ca.crt",
-            &authority.certificate_authority_data.expect("a CA"),
-        ),
+        file("ca.crt", "/clusters/0/cluster/certificate-authority-data"),
         "--cert".to_string(),
-        file(
-            "client.crt",
-            &user.client_certificate_data.expect("a certificate"),
-        ),
+        file("client.crt", "/users/0/user/client-certificate-data"),
         "--key".to_string(),
-        file("client.key", &key),
+        file("client.key", "/users/0/user/client-key-data"),
     ]
 }
 

@@ -86,7 +86,8 @@ fn what_is_no_module_is_refused() {
         .output()
         .expect("runs");
     assert!(String::from_utf8_lossy(&output.stderr).contains("is not a Wasm module"));
-    let module = Guest::Hello.write(cluster.folder.path());
+    let folder = tempfile::tempdir().expect("temp dir");
+    let module = Guest::Hello.write(folder.path());
     let output = cluster
         .sampan("push")
         .arg(&module)

@@ -97,7 +97,7 @@ fn the_quickstart_by_kubectl() {
                 .then_some(())
         });
     }
-    assert!(described.contains("WHO:  Kubernetes"), "{described}");
+    assert!(described.contains("WHO:   Kubernetes"), "{described}");
     let events = kubectl.ok(&[
         "get",
         "events",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 pub(crate) use guests::{Guest, PodSpec};
-pub(crate) use kubectl::{Kubectl, Ran};
+pub(crate) use kubectl::Kubectl;
 
 /// How long anything may take. Far more than it does, since the machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
