@@ -251,24 +251,14 @@ impl Server {
 
     /// `admin.kubeconfig` and `agent.kubeconfig`, with certificates that have at least 30 days left.
     fn write_kubeconfigs(&self) -> Result<(), StartError> {
-        let node = format!("{NODE_PREFIX}{}", self.config.node_name);
-        let admin = UserInfo::admin().name;
-        // The agent's certificate also serves its kubelet API, under the node's name.
-        let serving = CertificateRequest::server(node.as_str(), [self.config.node_name.clone()]);
-        let agent = CertificateRequest {
-            organization: Some(NODES.into()),
-            ..serving
-        };
-        for (file, keep, user, request) in [
-            (
-                "admin.kubeconfig",
-                "admin",
-                admin.as_str(),
-                CertificateRequest::client(admin.as_str(), Some(MASTERS)),
-            ),
-            ("agent.kubeconfig", "agent", node.as_str(), agent),
+        let admin = CertificateRequest::client(UserInfo::admin().name, Some(MASTERS));
+        let agent = agent_certificate(&self.config.node_name);
+        for (file, keep, request) in [
+            ("admin.kubeconfig", "admin", admin),
+            ("agent.kubeconfig", "agent", agent),
         ] {
             let issued = self.pki.keep(keep, &request)?;
+            let user = &request.common_name;
             let text = kubeconfig(&self.url(), self.pki.ca_pem(), user, &issued);
             write_private(&self.config.data_dir.join(file), text.as_bytes())?;
         }
@@ -279,6 +269,14 @@ impl Server {
 /// Says to agents that it is the server who asks for logs.
 fn kubelet_certificate() -> CertificateRequest {
     CertificateRequest::client("kube-apiserver", Some(MASTERS))
+}
+
+/// An agent is a client of the server, and serves its kubelet API with the same certificate.
+fn agent_certificate(node: &str) -> CertificateRequest {
+    let names = [node, "localhost", "127.0.0.1"].map(str::to_owned);
+    let mut request = CertificateRequest::server(format!("{NODE_PREFIX}{node}"), names);
+    request.organization = Some(NODES.to_owned());
+    request
 }
 
 /// Every name the server is reached by.
