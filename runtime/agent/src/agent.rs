@@ -131,16 +131,21 @@ impl Agent {
             loops.spawn(watch.clone().run(stop.clone()));
         }
         loops.spawn(api.run(shared, config.serving, watch, stop.clone()));
-        let mut result = Ok(());
-        while let Some(ended) = loops.join_next().await {
-            if let Err(error) = ended {
-                // A node that only half works is worse than one that is down.
-                stop.cancel();
-                result = Err(AgentError::Panicked(error));
-            }
-        }
-        result
+        ended(loops, &stop).await
     }
+}
+
+/// Waits for all loops. One that panics takes the others with it: a node that only half works is
+/// worse than one that is down.
+async fn ended(mut loops: JoinSet<()>, stop: &CancellationToken) -> Result<(), AgentError> {
+    let mut result = Ok(());
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended {
+            stop.cancel();
+            result = Err(AgentError::Panicked(error));
+        }
+    }
+    result
 }
 
 async fn make_folder(path: &Path) -> Result<(), AgentError> {

@@ -31,7 +31,7 @@ use crate::plan::{
     Action, Found, Input, Instance, Intent, Kill, Outcome, PodState, Run, Sandbox, after, notes,
     plan, seed,
 };
-use crate::registry::{ContainerView, PodView, Registry};
+use crate::registry::Registry;
 pub(crate) use inbox::{Inbox, News};
 use report::{Report, Written};
 
@@ -156,25 +156,6 @@ impl Worker {
             self.act(action, now);
         }
         wake_at
-    }
-
-    fn publish(&self) {
-        let containers = self.state.containers.iter().filter_map(|(name, track)| {
-            let instance = track.instance.as_ref()?;
-            let view = ContainerView {
-                id: instance.id.clone(),
-                attempt: instance.attempt,
-                running: track.running().is_some(),
-            };
-            Some((name.clone(), view))
-        });
-        let view = PodView {
-            pod: self.pod.clone(),
-            status: self.status.clone(),
-            log_dir: crate::cri::log_directory(&self.shared.log_dir, &self.pod),
-            containers: containers.collect(),
-        };
-        self.shared.registry.publish(&self.uid, view);
     }
 
     /// Starts an action and notes that it is under way, so that the next plan does not ask again.

@@ -1,4 +1,5 @@
-//! Writing a pod's status: only when it changed, one write at a time, the newest wins.
+//! Telling others of a pod: readers of the kubelet API at once; the API server by writing its
+//! status, only when it changed, one write at a time, the newest wins.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::{Done, Worker};
 use crate::limits::{API_RETRY, STATUS_DEFER};
 use crate::plan::{Backoff, after, is_only_creating, status_patch};
+use crate::registry::{ContainerView, PodView};
 
 /// How long one write may take before it counts as failed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -128,6 +130,26 @@ fn version(pod: &Pod) -> u64 {
 }
 
 impl Worker {
+    /// Shows the pod to the kubelet API's readers.
+    pub(super) fn publish(&self) {
+        let containers = self.state.containers.iter().filter_map(|(name, track)| {
+            let instance = track.instance.as_ref()?;
+            let view = ContainerView {
+                id: instance.id.clone(),
+                attempt: instance.attempt,
+                running: track.running().is_some(),
+            };
+            Some((name.clone(), view))
+        });
+        let view = PodView {
+            pod: self.pod.clone(),
+            status: self.status.clone(),
+            log_dir: crate::cri::log_directory(&self.shared.log_dir, &self.pod),
+            containers: containers.collect(),
+        };
+        self.shared.registry.publish(&self.uid, view);
+    }
+
     /// Starts writing the status if it changed. Returns when to look again.
     pub(super) fn write_status(&mut self, now: Timestamp) -> Option<Timestamp> {
         let patch = match self.report.next(&self.status, now) {
