@@ -5,6 +5,7 @@
 mod checkpoint;
 mod create;
 mod database;
+mod history;
 mod load;
 mod open;
 mod rows;

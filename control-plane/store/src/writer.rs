@@ -7,6 +7,7 @@
 mod housekeeping;
 mod lazy;
 mod stage;
+mod staged;
 mod trim;
 
 use std::collections::HashMap;
@@ -23,8 +24,9 @@ use crate::key::{Key, Revision};
 use crate::memory::{Memory, Publication};
 use crate::sqlite::{Database, Meta, Rows};
 pub(crate) use lazy::LazyWrites;
+use stage::Stage;
 pub(crate) use stage::event_bytes;
-use stage::{Stage, Staged};
+use staged::Staged;
 pub(crate) use trim::LogTrim;
 
 /// Revisions reserved ahead on disk. After an unclean stop the store goes on above the reservation, so a revision that

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::stage::Pending;
+use super::staged::Pending;
 use crate::key::Key;
 
 #[derive(Default)]

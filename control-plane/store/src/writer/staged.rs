@@ -1,0 +1,179 @@
+//! A decided batch on its way: to rows of the file, to memory, and to answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::LazyWrites;
+use crate::contract::{Committed, Durability, Event};
+use crate::error::{StoreError, TxnError};
+use crate::key::{Key, Revision};
+use crate::memory::Entries;
+use crate::sqlite::{LogRow, Rows};
+
+pub(super) type Outcome<O> = Result<Committed<O>, TxnError<O>>;
+
+/// A decided batch, not yet visible.
+pub(super) struct Staged<O> {
+    /// The revision after it.
+    pub(super) revision: Revision,
+    /// Whether anything in it must be on disk before it is acknowledged.
+    pub(super) durable: bool,
+    pub(super) events: Vec<(Arc<Event<O>>, usize)>,
+    /// Hidden rows replaced by new ones.
+    pub(super) recovered: Vec<(Key, Revision)>,
+    pub(super) buckets: HashMap<Arc<str>, Working<O>>,
+    pub(super) changes: Vec<Change>,
+    pub(super) answers: Vec<(oneshot::Sender<Outcome<O>>, Outcome<O>)>,
+}
+
+/// The next version of a bucket's map.
+pub(super) struct Working<O> {
+    pub(super) entries: Entries<O>,
+    pub(super) changed: bool,
+}
+
+/// One write as the file needs it.
+pub(super) struct Change {
+    pub(super) key: Key,
+    pub(super) revision: Revision,
+    pub(super) create_revision: Revision,
+    pub(super) previous: Option<Version>,
+    pub(super) write: Write,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Version {
+    pub(super) revision: Revision,
+    pub(super) create_revision: Revision,
+}
+
+pub(super) enum Write {
+    Put {
+        value: Bytes,
+        durability: Durability,
+    },
+    Delete,
+}
+
+/// What a row of `current` shall be.
+pub(super) struct Pending {
+    pub(super) create_revision: Revision,
+    pub(super) revision: Revision,
+    pub(super) value: Bytes,
+}
+
+impl<O> Staged<O> {
+    /// The rows that bring the file to the state after this batch, waiting lazy writes included.
+    pub(super) fn rows(&self, lazy: &LazyWrites) -> Rows {
+        let mut rows = Rows::default();
+        let mut current: HashMap<&Key, &Pending> = lazy.iter().collect();
+        let owned: Vec<Option<Pending>> = self.changes.iter().map(Change::pending).collect();
+        for (change, pending) in self.changes.iter().zip(&owned) {
+            // The old value is in `current`, unless it is about to get there with this very transaction.
+            let unwritten = current.remove(&change.key);
+            if change.is_logged() {
+                rows.push_log(&LogRow {
+                    revision: change.revision,
+                    key: &change.key,
+                    deleted: pending.is_none(),
+                    previous: change
+                        .previous
+                        .map(|old| (old.revision, old.create_revision)),
+                    previous_value: unwritten.map(|pending| &pending.value),
+                });
+            }
+            match (pending, change.previous) {
+                (Some(pending), _) => _ = current.insert(&change.key, pending),
+                (None, Some(old)) => rows.push_delete(old.create_revision),
+                (None, None) => {}
+            }
+        }
+        for (key, pending) in current {
+            rows.push_current(
+                key,
+                pending.create_revision,
+                pending.revision,
+                &pending.value,
+            );
+        }
+        for (_, row) in &self.recovered {
+            rows.push_delete(*row);
+        }
+        rows
+    }
+
+    /// Bytes of values in it, for the limit on what may wait unwritten.
+    pub(super) fn bytes(&self) -> usize {
+        self.changes
+            .iter()
+            .filter_map(Change::value)
+            .map(Bytes::len)
+            .sum()
+    }
+
+    /// The values put, in order.
+    pub(super) fn drain_pending(&mut self) -> impl Iterator<Item = (Key, Pending)> + use<'_, O> {
+        self.changes.drain(..).filter_map(|change| {
+            let pending = change.pending()?;
+            Some((change.key, pending))
+        })
+    }
+
+    /// The maps that changed.
+    pub(super) fn take_buckets(&mut self) -> Vec<(Arc<str>, Entries<O>)> {
+        let buckets = self.buckets.drain().filter(|(_, working)| working.changed);
+        buckets
+            .map(|(name, working)| (name, working.entries))
+            .collect()
+    }
+
+    /// Tells every caller how its write went. One that stopped waiting is not an error.
+    pub(super) fn answer(self) {
+        for (reply, outcome) in self.answers {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    /// Tells every caller that the batch failed: even a conflict may have been with a write that now did not happen.
+    pub(super) fn fail(self, error: &StoreError) {
+        for (reply, outcome) in self.answers {
+            let outcome = match outcome {
+                Err(TxnError::Decode(error)) => Err(TxnError::Decode(error)),
+                _ => Err(TxnError::Store(error.clone())),
+            };
+            let _ = reply.send(outcome);
+        }
+    }
+}
+
+impl Change {
+    fn value(&self) -> Option<&Bytes> {
+        match &self.write {
+            Write::Put { value, .. } => Some(value),
+            Write::Delete => None,
+        }
+    }
+
+    fn pending(&self) -> Option<Pending> {
+        let value = self.value()?.clone();
+        Some(Pending {
+            create_revision: self.create_revision,
+            revision: self.revision,
+            value,
+        })
+    }
+
+    /// Lazy writes leave no trace in the log: history across a restart ends where one is missing.
+    fn is_logged(&self) -> bool {
+        !matches!(
+            self.write,
+            Write::Put {
+                durability: Durability::Lazy,
+                ..
+            }
+        )
+    }
+}
