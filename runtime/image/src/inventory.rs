@@ -20,7 +20,7 @@ use crate::error::{FetchError, ImageError};
 use crate::image::Image;
 use crate::records::{Catalogue, Effects, Record, Stored, rootfs_dir};
 
-use load::read_records;
+use load::{read_records, record_path, records_dir};
 
 /// The store's disk. Clones share it.
 #[derive(Clone)]
@@ -295,12 +295,4 @@ impl Disk {
         }
         Ok(())
     }
-}
-
-fn records_dir(root: &Path) -> PathBuf {
-    root.join("images")
-}
-
-fn record_path(root: &Path, id: &Digest) -> PathBuf {
-    records_dir(root).join(format!("{}.json", id.hex()))
 }

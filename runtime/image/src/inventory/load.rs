@@ -1,12 +1,22 @@
 //! Reading the image records back at the start.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::content::ContentDir;
+use crate::digest::Digest;
 use crate::error::ImageError;
-use crate::inventory::{record_path, records_dir};
 use crate::records::{Record, Stored, rootfs_dir};
+
+/// Where the records are.
+pub(super) fn records_dir(root: &Path) -> PathBuf {
+    root.join("images")
+}
+
+/// The record of one image.
+pub(super) fn record_path(root: &Path, id: &Digest) -> PathBuf {
+    records_dir(root).join(format!("{}.json", id.hex()))
+}
 
 /// Reads all records whose content is complete. One that cannot be read is set aside for a human and
 /// costs its image only: it is pulled again when it is needed.

@@ -47,15 +47,14 @@ async fn a_file_is_an_image_until_it_changes() {
     assert_eq!(store.list().len(), 1, "the old one lost its only name");
 }
 
-#[tokio::test]
-async fn only_files_below_the_roots() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
+/// A root with a module, and with what only looks like one.
+fn tempting_root(dir: &Path) -> std::path::PathBuf {
+    let root = dir.join("root");
     fs::create_dir(&root).unwrap();
-    let secret = dir.path().join("secret.wasm");
+    let secret = dir.join("secret.wasm");
     fs::write(&secret, module("secret")).unwrap();
     symlink(&secret, root.join("link.wasm")).unwrap();
-    symlink(dir.path(), root.join("up")).unwrap();
+    symlink(dir, root.join("up")).unwrap();
     fs::write(root.join("text.wasm"), "(module)").unwrap();
     fs::write(root.join("real.wasm"), module("real")).unwrap();
     symlink("real.wasm", root.join("inner.wasm")).unwrap();
@@ -68,9 +67,17 @@ async fn only_files_below_the_roots() {
         0,
     )
     .unwrap();
+    root
+}
+
+#[tokio::test]
+async fn only_files_below_the_roots() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = tempting_root(dir.path());
     let store = open(dir.path(), &root);
     let root = root.display();
-    let outside = secret.display();
+    let outside = dir.path().join("secret.wasm");
+    let outside = outside.display();
     for (name, kind, word) in [
         (format!("file://{outside}"), "NotFound", "not below"),
         (format!("file://{root}/link.wasm"), "NotFound", "not below"),
@@ -117,7 +124,13 @@ async fn only_files_below_the_roots() {
             .await
             .is_ok()
     );
+}
 
+#[tokio::test]
+async fn without_roots_no_file_is_an_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = tempting_root(dir.path());
+    let root = root.display();
     let closed = ImageStore::open(ImageConfig::new(dir.path().join("closed"))).unwrap();
     let error = closed
         .pull(&format!("file://{root}/real.wasm"), None)

@@ -8,8 +8,8 @@ use reqwest::StatusCode;
 use sampan_image::{Digest, ImageStore, wasm_artifact};
 use serde_json::json;
 
+use crate::client::http;
 use crate::fixtures::*;
-use crate::registry::http;
 
 struct Foreign {
     process: Child,

@@ -47,10 +47,8 @@ async fn an_image_with_a_wasm_layer_keeps_its_config() {
     assert!(matches!(image.content, Content::Module { .. }));
 }
 
-#[tokio::test]
-async fn layers_are_stacked_into_a_root_filesystem() {
-    let wasm = module("rootfs");
-    let long = format!("{}/end", "folder".repeat(30));
+/// Two layers, the upper of which changes and hides parts of the lower.
+fn stacked(wasm: &[u8], long: &str) -> [Vec<u8>; 2] {
     let lower = Tar::new()
         .folder("etc/")
         .file("etc/gone", b"1")
@@ -62,7 +60,7 @@ async fn layers_are_stacked_into_a_root_filesystem() {
         .folder("usr/bin/")
         .raw(tar::EntryType::Char, "dev/null", "", b"")
         .raw(tar::EntryType::Fifo, "dev/pipe", "", b"")
-        .long(&long, b"long")
+        .long(long, b"long")
         .bytes();
     let upper = Tar::new()
         .file("etc/.wh.gone", b"")
@@ -71,14 +69,21 @@ async fn layers_are_stacked_into_a_root_filesystem() {
         .file("cache/new", b"2")
         .file("cache/old/stays", b"2")
         .file("cache/.wh..wh..opq", b"")
-        .file("bin/app.wasm", &wasm)
+        .file("bin/app.wasm", wasm)
         .hard_link("bin/again.wasm", "usr/bin/app.wasm")
         .bytes();
+    [lower, upper]
+}
+
+#[tokio::test]
+async fn layers_are_stacked_into_a_root_filesystem() {
+    let wasm = module("rootfs");
+    let long = format!("{}/end", "folder".repeat(30));
     let mut shelf = Shelf::default();
     let manifest = shelf.rootfs(
         "v1",
         json!({"Entrypoint": ["/bin/app.wasm"]}),
-        &[lower, upper],
+        &stacked(&wasm, &long),
     );
     let (dir, store, _) = store_of(shelf);
     let image = store.pull("app:v1", None).await.unwrap();

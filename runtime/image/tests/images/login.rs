@@ -14,8 +14,8 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use sampan_image::{Auth, ImageStore, PullError, Registry};
 
+use crate::client::push;
 use crate::fixtures::*;
-use crate::registry::push;
 
 /// What the guarded registry wants.
 #[derive(Clone, Copy)]

@@ -5,17 +5,14 @@ use sampan_image::{Digest, Limits, Registry, wasm_artifact};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::client::*;
 use crate::fixtures::*;
-use crate::registry::*;
 
 #[tokio::test]
 async fn uploads_come_in_chunks_and_in_order() {
-    let (dir, _registry, _server, base) = start().await;
-    let begin = http()
-        .post(format!("{base}/v2/app/blobs/uploads/"))
-        .send()
-        .await
-        .unwrap();
+    let (_dir, _registry, _server, base) = start().await;
+    let begin = format!("{base}/v2/app/blobs/uploads/");
+    let begin = http().post(begin).send().await.unwrap();
     assert_eq!(begin.status(), StatusCode::ACCEPTED);
     let location = begin.headers()["location"].to_str().unwrap().to_owned();
     assert!(location.starts_with("/v2/app/blobs/uploads/"), "{location}");
@@ -58,6 +55,13 @@ async fn uploads_come_in_chunks_and_in_order() {
         .await
         .unwrap();
     assert_eq!(failure(again).await, refused(404, "BLOB_UPLOAD_UNKNOWN"));
+}
+
+#[tokio::test]
+async fn blobs_are_sent_in_parts() {
+    let (_dir, _registry, _server, base) = start().await;
+    let digest = Digest::of(b"hello world");
+    upload(&base, "app", b"hello world").await;
     let blob = format!("{base}/v2/app/blobs/{digest}");
     let part = http()
         .get(&blob)
@@ -75,12 +79,13 @@ async fn uploads_come_in_chunks_and_in_order() {
         .await
         .unwrap();
     assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+}
 
-    let begin = http()
-        .post(format!("{base}/v2/app/blobs/uploads/"))
-        .send()
-        .await
-        .unwrap();
+#[tokio::test]
+async fn a_cancelled_upload_leaves_nothing() {
+    let (dir, _registry, _server, base) = start().await;
+    let begin = format!("{base}/v2/app/blobs/uploads/");
+    let begin = http().post(begin).send().await.unwrap();
     let url = format!("{base}{}", begin.headers()["location"].to_str().unwrap());
     assert_eq!(
         http().delete(&url).send().await.unwrap().status(),
@@ -97,8 +102,8 @@ async fn uploads_come_in_chunks_and_in_order() {
     );
 }
 
-#[tokio::test]
-async fn bad_requests_get_oci_errors_and_store_nothing() {
+/// A registry that takes 1,000 bytes at a time.
+async fn start_small() -> (tempfile::TempDir, Server, String) {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits {
         manifest_bytes: 1000,
@@ -108,6 +113,12 @@ async fn bad_requests_get_oci_errors_and_store_nothing() {
     let registry = Registry::with_limits(dir.path(), limits).unwrap();
     let server = serve(registry.router()).await;
     let base = format!("http://{}", server.address);
+    (dir, server, base)
+}
+
+#[tokio::test]
+async fn bad_uploads_get_oci_errors_and_store_nothing() {
+    let (dir, _server, base) = start_small().await;
     let digest = Digest::of(b"right");
     let wrong = format!("{base}/v2/app/blobs/uploads/?digest={digest}");
     let wrong = http().post(wrong).body("wrong").send().await.unwrap();
@@ -123,7 +134,13 @@ async fn bad_requests_get_oci_errors_and_store_nothing() {
         failure(upload(&base, "App", b"x").await).await,
         refused(400, "NAME_INVALID")
     );
+    assert_eq!(tree(dir.path()), Vec::<String>::new());
+}
 
+#[tokio::test]
+async fn bad_manifests_get_oci_errors_and_store_nothing() {
+    let (dir, _server, base) = start_small().await;
+    let digest = Digest::of(b"another");
     let artifact = wasm_artifact(&module("absent")).unwrap();
     let absent = put_manifest(&base, "app", "v1", artifact.manifest.to_vec()).await;
     assert_eq!(failure(absent).await, refused(400, "MANIFEST_BLOB_UNKNOWN"));
@@ -142,7 +159,13 @@ async fn bad_requests_get_oci_errors_and_store_nothing() {
     }
     let elsewhere = put_manifest(&base, "app", digest.as_str(), artifact.manifest.to_vec()).await;
     assert_eq!(failure(elsewhere).await, refused(400, "DIGEST_INVALID"));
+    assert_eq!(tree(dir.path()), Vec::<String>::new());
+}
 
+#[tokio::test]
+async fn what_is_not_there_gets_oci_errors() {
+    let (dir, registry, _server, _) = start().await;
+    let digest = Digest::of(b"absent");
     for (method, path, want) in [
         ("GET", "/v2/app/manifests/v1", refused(404, "NAME_UNKNOWN")),
         (

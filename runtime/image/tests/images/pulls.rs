@@ -184,7 +184,7 @@ async fn a_mirror_keeps_the_name_and_comes_before_the_registry() {
     let own = tempfile::tempdir().unwrap();
     let registry = sampan_image::Registry::open(own.path()).unwrap();
     let server = serve(registry.router()).await;
-    crate::registry::push(&server, "library/app", "v1", &module("mirrored")).await;
+    crate::client::push(&server, "library/app", "v1", &module("mirrored")).await;
     let dir = tempfile::tempdir().unwrap();
     let mut config = impatient(dir.path());
     let gone = "http://127.0.0.1:1".to_owned();

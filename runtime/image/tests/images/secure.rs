@@ -10,8 +10,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sampan_image::{Image, ImageStore, PullError, Registry};
 use tokio_rustls::TlsAcceptor;
 
+use crate::client::{http, push};
 use crate::fixtures::*;
-use crate::registry::{http, push};
 
 /// An authority and a server certificate of it for 127.0.0.1.
 fn certificates() -> (String, rustls::ServerConfig) {
