@@ -43,6 +43,11 @@ pub(crate) struct LogStream {
     /// Files to read after the present one, oldest first.
     next_files: VecDeque<PathBuf>,
     file: Option<File>,
+    /// Where the reader is in the present file.
+    position: u64,
+    /// Where the newest file ended when the log was opened: a log that is not followed ends there,
+    /// however fast it grows.
+    end: u64,
     /// Read and not yet taken apart.
     rest: Vec<u8>,
     options: LogOptions,
@@ -77,10 +82,11 @@ impl LogStream {
         let (path, tail) = (log.to_owned(), options.tail_lines);
         let start = move || -> io::Result<_> {
             let files = super::files(&path);
-            let start = tail.map(|count| start_of_tail(&files, count)).transpose()?;
-            Ok((files, start.unwrap_or((0, 0))))
+            let end = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            let start = tail.map(|count| start_of_tail(&files, count, end));
+            Ok((files, start.transpose()?.unwrap_or((0, 0)), end))
         };
-        let (files, (first, offset)) = tokio::task::spawn_blocking(start)
+        let (files, (first, offset), end) = tokio::task::spawn_blocking(start)
             .await
             .map_err(io::Error::other)??;
         let mut next_files: VecDeque<PathBuf> = files.into_iter().skip(first).collect();
@@ -96,6 +102,8 @@ impl LogStream {
             log: log.to_owned(),
             next_files,
             file,
+            position: offset,
+            end: if follow.is_some() { u64::MAX } else { end },
             rest: Vec::new(),
             left: options.limit_bytes.unwrap_or(u64::MAX),
             options,
@@ -145,11 +153,19 @@ impl LogStream {
             // Longer than any line of this format: passed over, as other malformed lines.
             self.rest.clear();
         }
+        let newest = self.next_files.is_empty();
+        let allowed = if newest {
+            self.end.saturating_sub(self.position)
+        } else {
+            u64::MAX
+        };
         let before = self.rest.len();
-        self.rest.resize(before + READ, 0);
+        let length = usize::try_from(allowed).unwrap_or(usize::MAX).min(READ);
+        self.rest.resize(before + length, 0);
         let read = file.read(&mut self.rest[before..]).await;
-        self.rest
-            .truncate(before + read.as_ref().copied().unwrap_or(0));
+        let count = read.as_ref().copied().unwrap_or(0);
+        self.rest.truncate(before + count);
+        self.position += count as u64;
         read
     }
 
@@ -159,6 +175,7 @@ impl LogStream {
             match File::open(&path).await {
                 Ok(file) => {
                     self.file = Some(file);
+                    self.position = 0;
                     return Ok(true);
                 }
                 // Rotated away between listing and opening: what it held is in the next one.

@@ -11,8 +11,13 @@ use crate::limits::LOG_LINE_MAX;
 const BLOCK: u64 = 64 << 10;
 
 /// The file and offset where the last `count` lines begin, over all files of a log (oldest
-/// first). A line in several pieces counts once.
-pub(super) fn start_of_tail(files: &[PathBuf], count: u64) -> io::Result<(usize, u64)> {
+/// first), the newest of which is looked at up to `newest_end` only: it may grow meanwhile. A
+/// line in several pieces counts once.
+pub(super) fn start_of_tail(
+    files: &[PathBuf],
+    count: u64,
+    newest_end: u64,
+) -> io::Result<(usize, u64)> {
     // The wanted lines begin where the line before them ends: one full line more is looked for.
     let mut left = count;
     for (index, path) in files.iter().enumerate().rev() {
@@ -21,16 +26,22 @@ pub(super) fn start_of_tail(files: &[PathBuf], count: u64) -> io::Result<(usize,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if let Some(offset) = search(&mut file, &mut left)? {
+        let length = file.metadata()?.len();
+        let end = if index + 1 == files.len() {
+            length.min(newest_end)
+        } else {
+            length
+        };
+        if let Some(offset) = search(&mut file, end, &mut left)? {
             return Ok((index, offset));
         }
     }
     Ok((0, 0))
 }
 
-/// The end of the full line that comes before the `left` last ones; counts `left` down.
-fn search(file: &mut File, left: &mut u64) -> io::Result<Option<u64>> {
-    let mut position = file.metadata()?.len();
+/// The end of the full line that comes before the `left` last ones before `end`; counts `left` down.
+fn search(file: &mut File, end: u64, left: &mut u64) -> io::Result<Option<u64>> {
+    let mut position = end;
     // Bytes after `position` whose line has not begun yet, looking backwards.
     let mut rest: Vec<u8> = Vec::new();
     // Where the line under inspection ends, its newline included.
@@ -92,7 +103,7 @@ pub(crate) async fn tail(log: &Path, lines: usize, bytes: usize) -> String {
 
 fn read_tail(log: &Path, lines: usize, bytes: usize) -> io::Result<String> {
     let files = super::files(log);
-    let (first, offset) = start_of_tail(&files, lines as u64)?;
+    let (first, offset) = start_of_tail(&files, lines as u64, u64::MAX)?;
     let mut out = Vec::new();
     for (index, path) in files.iter().enumerate().skip(first) {
         let Ok(mut file) = File::open(path) else {
@@ -161,9 +172,9 @@ mod tests {
         std::fs::write(&path, &text).unwrap();
         let each = text.len() as u64 / 30;
         for count in [0, 1, 7, 29] {
-            let start = start_of_tail(std::slice::from_ref(&path), count).unwrap();
+            let start = start_of_tail(std::slice::from_ref(&path), count, u64::MAX).unwrap();
             assert_eq!(start, (0, each * (30 - count)), "{count}");
         }
-        assert_eq!(start_of_tail(&[path], 30).unwrap(), (0, 0));
+        assert_eq!(start_of_tail(&[path], 30, u64::MAX).unwrap(), (0, 0));
     }
 }
