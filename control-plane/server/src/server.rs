@@ -1,5 +1,7 @@
 //! The server as its owner sees it: started on a data folder, served until told to stop, closed.
 
+mod certificates;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,14 +24,12 @@ use crate::chain::InFlight;
 use crate::config::ServerConfig;
 use crate::kubelet::Kubelets;
 use crate::object::ObjCodec;
-use crate::pki::{
-    CertificateRequest, Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after,
-    write_private,
-};
+use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
 use crate::serve::Acceptor;
 use crate::strategy::Addresses;
 use crate::tls::{Identity, TlsError, Trust, server_config};
-use crate::user::{MASTERS, NODE_PREFIX, NODES, UserInfo};
+use crate::user::UserInfo;
+use certificates::{admin_certificate, agent_certificate, kubelet_certificate, server_certificate};
 
 /// The API as a service: what a client in this process talks to.
 pub type ApiService = BoxCloneService<Request<Body>, Response<Body>, Infallible>;
@@ -251,7 +251,7 @@ impl Server {
 
     /// `admin.kubeconfig` and `agent.kubeconfig`, with certificates that have at least 30 days left.
     fn write_kubeconfigs(&self) -> Result<(), StartError> {
-        let admin = CertificateRequest::client(UserInfo::admin().name, Some(MASTERS));
+        let admin = admin_certificate();
         let agent = agent_certificate(&self.config.node_name);
         for (file, keep, request) in [
             ("admin.kubeconfig", "admin", admin),
@@ -264,41 +264,4 @@ impl Server {
         }
         Ok(())
     }
-}
-
-/// Says to agents that it is the server who asks for logs.
-fn kubelet_certificate() -> CertificateRequest {
-    CertificateRequest::client("kube-apiserver", Some(MASTERS))
-}
-
-/// An agent is a client of the server, and serves its kubelet API with the same certificate.
-fn agent_certificate(node: &str) -> CertificateRequest {
-    let names = [node, "localhost", "127.0.0.1"].map(str::to_owned);
-    let mut request = CertificateRequest::server(format!("{NODE_PREFIX}{node}"), names);
-    request.organization = Some(NODES.to_owned());
-    request
-}
-
-/// Every name the server is reached by.
-fn server_certificate(config: &ServerConfig, addr: SocketAddr) -> CertificateRequest {
-    let mut names: Vec<String> = [
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    names.push(config.service_ip().to_string());
-    if !addr.ip().is_unspecified() {
-        names.push(addr.ip().to_string());
-    }
-    names.push(config.node_name.clone());
-    names.extend(config.advertise.iter().cloned());
-    names.sort();
-    names.dedup();
-    CertificateRequest::server("kube-apiserver", names)
 }

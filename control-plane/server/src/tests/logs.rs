@@ -16,7 +16,7 @@ use crate::CertificateRequest;
 
 /// An agent that answers with the path it was asked, and to `follow` with a line and then silence.
 async fn agent(cluster: &Cluster) -> u16 {
-    let names = ["127.0.0.1".to_owned()];
+    let names = ["n1".to_owned()];
     let issued = cluster
         .server
         .pki()
@@ -99,9 +99,11 @@ async fn logs_come_from_the_node() {
     let query =
         "tailLines=5&timestamps=true&previous=1&sinceTime=2026-11-23T01:00:00%2B02:00&limitBytes=9";
     let answer = admin.get(&format!("{PODS}/p/log?{query}")).await;
+    let shown = String::from_utf8_lossy(&answer.bytes);
     assert_eq!(
         (answer.status.as_u16(), answer.header("content-type")),
-        (200, "text/plain")
+        (200, "text/plain"),
+        "{shown}"
     );
     assert_eq!(
         String::from_utf8_lossy(&answer.bytes),
