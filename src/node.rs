@@ -122,10 +122,12 @@ pub(crate) async fn start(
         agent_config(&config, pod_cidr),
     );
     let shutdown = tasks.shutdown();
-    tasks.spawn(
-        "the node agent",
-        async move { Ok(agent.run(shutdown).await?) },
-    );
+    tasks.spawn("the node agent", async move {
+        let ended = agent.run(shutdown).await;
+        // Guests end with their process: they get a moment to do so of themselves.
+        shim.shutdown(GUEST_GRACE).await;
+        Ok(ended?)
+    });
     Ok(())
 }
 

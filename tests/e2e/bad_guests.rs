@@ -66,7 +66,7 @@ impl Village {
     }
 
     /// Nobody else has noticed anything.
-    fn is_well(self) {
+    fn check_on_neighbour(self) {
         let restarts = self
             .kubectl
             .field("pod/neighbour", ".status.containerStatuses[0].restartCount");
@@ -111,7 +111,7 @@ fn traps_exit_codes_and_memory() {
         (&hog["exitCode"], &hog["reason"]),
         (&json!(137), &json!("OOMKilled"))
     );
-    village.is_well();
+    village.check_on_neighbour();
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn loops_floods_and_open_files() {
     for name in ["spin", "flood"] {
         village.kubectl.ok(&["delete", "pod", name]);
     }
-    village.is_well();
+    village.check_on_neighbour();
 }
 
 #[test]
@@ -171,5 +171,5 @@ fn images_that_cannot_run() {
     if refused.success {
         village.waits(&invalid, "invalid", "InvalidImageName");
     }
-    village.is_well();
+    village.check_on_neighbour();
 }

@@ -6,6 +6,16 @@ use serde_json::{Value, json};
 
 use crate::support::Cluster;
 
+/// What is wrong, the media type, the body; and the code, reason and part of the message of the answer.
+type Case = (
+    &'static str,
+    &'static str,
+    Vec<u8>,
+    u16,
+    &'static str,
+    &'static str,
+);
+
 struct Door {
     client: kube::Client,
 }
@@ -73,7 +83,7 @@ async fn bodies() {
             .extend(fields.as_object().expect("an object").clone());
         map.to_string()
     };
-    let cases: Vec<(&str, &str, Vec<u8>, u16, &str, &str)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "broken JSON",
             JSON,
