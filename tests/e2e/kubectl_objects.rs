@@ -270,3 +270,40 @@ fn every_output_form() {
     assert!(sorted.starts_with("namespace/default"), "{sorted}");
     cluster.stop();
 }
+
+#[test]
+fn what_an_owner_leaves_behind() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    for (policy, survives) in [
+        ("background", false),
+        ("foreground", false),
+        ("orphan", true),
+    ] {
+        kubectl.ok(&["create", "configmap", "owner"]);
+        let uid = kubectl.field("configmap/owner", ".metadata.uid");
+        kubectl.apply(&format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: child\n  ownerReferences:\n  - {{apiVersion: v1, \
+             kind: ConfigMap, name: owner, uid: {uid}, blockOwnerDeletion: true}}\n"
+        ));
+        kubectl.ok(&[
+            "delete",
+            "configmap",
+            "owner",
+            &format!("--cascade={policy}"),
+        ]);
+        if survives {
+            eventually("the child is nobody's", || {
+                let owners = kubectl.field("configmap/child", ".metadata.ownerReferences");
+                owners.is_empty().then_some(())
+            });
+        } else {
+            eventually("the child is gone", || {
+                (!kubectl.run(&["get", "configmap", "child"]).success).then_some(())
+            });
+        }
+    }
+    cluster.stop();
+}

@@ -6,6 +6,7 @@
 mod delays;
 mod driver;
 mod event_expiry;
+mod garbage;
 mod namespace;
 mod node_lease;
 mod pod_gc;
@@ -48,6 +49,7 @@ impl Controllers {
         ));
         set.spawn(pod_gc::run(client.clone(), shutdown.clone()));
         set.spawn(event_expiry::run(client.clone(), shutdown.clone()));
+        set.spawn(garbage::run(client.clone(), shutdown.clone()));
         set.spawn(node_lease::run(client, shutdown.clone()));
         while let Some(ended) = set.join_next().await {
             if let (Err(error), false) = (&ended, shutdown.is_cancelled()) {

@@ -136,11 +136,20 @@ impl Seed<'_> {
 }
 
 fn store(object: &mut Map<String, Value>, field: &Field, value: Option<Value>) {
-    match value {
+    match value.filter(|value| field.required || !is_empty(value, &field.shape)) {
         Some(value) => object.insert(field.name.as_ref().to_owned(), value),
         // A null takes back what an earlier duplicate said.
         None => object.shift_remove(&*field.name),
     };
+}
+
+/// An optional list or map that holds nothing is left out, as upstream's encoders do.
+fn is_empty(value: &Value, shape: &Shape) -> bool {
+    match (value, shape) {
+        (Value::Array(list), Shape::List(_)) => list.is_empty(),
+        (Value::Object(map), Shape::Map(_)) => map.is_empty(),
+        _ => false,
+    }
 }
 
 /// What null means for the items of lists and maps, where it cannot be dropped.

@@ -1,0 +1,366 @@
+//! The garbage collector: what belongs to a deleted owner goes too, in the way the owner's deletion asked for.
+//!
+//! Only objects that have owners, or that are being deleted with a policy, are remembered; whether an owner exists is asked
+//! of the server when it matters. Events are left out: they expire.
+
+mod graph;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, PartialObjectMeta, Patch, PatchParams,
+    Preconditions, PropagationPolicy,
+};
+use kube::discovery::{Discovery, Scope, verbs};
+use kube::runtime::watcher::Event;
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{self, Next, Reconcile};
+use crate::source;
+use graph::Graph;
+
+/// The finalizers by which an owner waits for its dependents.
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+/// Discovery that failed is tried again after this.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(2);
+
+type Meta = PartialObjectMeta<DynamicObject>;
+
+/// An object the collector may have to act on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    api_version: String,
+    kind: String,
+    /// Empty for what belongs to no namespace.
+    namespace: String,
+    name: String,
+    uid: String,
+}
+
+struct Collector {
+    client: kube::Client,
+    resources: Arc<HashMap<(String, String), (ApiResource, Scope)>>,
+    graph: Arc<Mutex<Graph>>,
+}
+
+pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
+    let resources = loop {
+        match discover(&client).await {
+            Ok(resources) => break Arc::new(resources),
+            Err(error) => {
+                tracing::warn!(%error, "the garbage collector cannot discover what there is")
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    };
+    let graph: Arc<Mutex<Graph>> = Arc::default();
+    let watches = resources.values().map(|(resource, _)| {
+        let api: Api<Meta> = Api::all_with(client.clone(), resource);
+        let (resource, graph) = (resource.clone(), Arc::clone(&graph));
+        source::objects(api, "")
+            .flat_map(move |event| stream::iter(changed(&resource, &mut graph.lock(), event)))
+    });
+    let keys = stream::select_all(watches.map(StreamExt::boxed));
+    driver::run(
+        Collector {
+            client,
+            resources,
+            graph,
+        },
+        keys,
+        shutdown,
+    )
+    .await;
+}
+
+async fn discover(
+    client: &kube::Client,
+) -> Result<HashMap<(String, String), (ApiResource, Scope)>, kube::Error> {
+    let discovery = Discovery::new(client.clone()).run().await?;
+    let mut found = HashMap::new();
+    for group in discovery.groups() {
+        for (resource, capabilities) in group.recommended_resources() {
+            let collectable = [verbs::LIST, verbs::WATCH, verbs::DELETE]
+                .iter()
+                .all(|verb| capabilities.supports_operation(verb));
+            if collectable && resource.kind != "Event" {
+                let id = (resource.api_version.clone(), resource.kind.clone());
+                found.insert(id, (resource, capabilities.scope));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Takes an event into the graph; returns whom it concerns.
+fn changed(resource: &ApiResource, graph: &mut Graph, event: Event<Meta>) -> Vec<Key> {
+    match event {
+        Event::Apply(object) | Event::InitApply(object) => {
+            let key = key_of(resource, &object);
+            let owners = object.metadata.owner_references.unwrap_or_default();
+            let finalizers = object.metadata.finalizers.unwrap_or_default();
+            let waits = object.metadata.deletion_timestamp.is_some()
+                && finalizers
+                    .iter()
+                    .any(|finalizer| finalizer == FOREGROUND || finalizer == ORPHAN);
+            graph.put(&key, &owners, waits);
+            if owners.is_empty() && !waits {
+                Vec::new()
+            } else {
+                vec![key]
+            }
+        }
+        Event::Delete(object) => graph.remove(&key_of(resource, &object)),
+        Event::Init | Event::InitDone => Vec::new(),
+    }
+}
+
+fn key_of(resource: &ApiResource, object: &Meta) -> Key {
+    Key {
+        api_version: resource.api_version.clone(),
+        kind: resource.kind.clone(),
+        namespace: object.metadata.namespace.clone().unwrap_or_default(),
+        name: object.metadata.name.clone().unwrap_or_default(),
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+    }
+}
+
+/// How an owner stands to its dependents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Solid,
+    /// Being deleted, and waiting for its dependents to go first.
+    Waiting,
+    Gone,
+}
+
+impl Reconcile for Collector {
+    type Key = Key;
+    type Error = kube::Error;
+    const NAME: &'static str = "garbage-collector";
+
+    async fn reconcile(&self, key: &Key) -> Result<Next, kube::Error> {
+        let Some(api) = self.api(&key.api_version, &key.kind, &key.namespace) else {
+            return Ok(Next::OnChange);
+        };
+        let Some(object) = live(&api, &key.name, &key.uid).await? else {
+            return Ok(Next::OnChange);
+        };
+        let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
+        let has = |name: &str| finalizers.iter().any(|finalizer| finalizer == name);
+        if object.metadata.deletion_timestamp.is_some() {
+            if has(ORPHAN) {
+                return self.orphan_dependents(&api, key, &object).await;
+            }
+            if has(FOREGROUND) {
+                return self.wait_for_dependents(&api, key, &object).await;
+            }
+            return Ok(Next::OnChange);
+        }
+        self.follow_owners(&api, key, &object).await
+    }
+}
+
+impl Collector {
+    fn api(&self, api_version: &str, kind: &str, namespace: &str) -> Option<Api<Meta>> {
+        let (resource, scope) = self
+            .resources
+            .get(&(api_version.to_string(), kind.to_string()))?;
+        Some(match scope {
+            Scope::Cluster => Api::all_with(self.client.clone(), resource),
+            Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, resource),
+        })
+    }
+
+    async fn owner(
+        &self,
+        reference: &OwnerReference,
+        namespace: &str,
+    ) -> Result<Owner, kube::Error> {
+        let Some(api) = self.api(&reference.api_version, &reference.kind, namespace) else {
+            // A kind nobody serves: whether the owner exists cannot be known, so nothing is deleted for it.
+            return Ok(Owner::Solid);
+        };
+        let Some(owner) = live(&api, &reference.name, &reference.uid).await? else {
+            return Ok(Owner::Gone);
+        };
+        let finalizers = owner.metadata.finalizers.unwrap_or_default();
+        let waits = owner.metadata.deletion_timestamp.is_some()
+            && finalizers.iter().any(|finalizer| finalizer == FOREGROUND);
+        Ok(if waits { Owner::Waiting } else { Owner::Solid })
+    }
+
+    /// An object with one owner left stays, with its references put right; one without goes.
+    async fn follow_owners(
+        &self,
+        api: &Api<Meta>,
+        key: &Key,
+        object: &Meta,
+    ) -> Result<Next, kube::Error> {
+        let references = object.metadata.owner_references.clone().unwrap_or_default();
+        if references.is_empty() {
+            return Ok(Next::OnChange);
+        }
+        let mut kept = Vec::new();
+        let mut waiting = false;
+        for reference in &references {
+            match self.owner(reference, &key.namespace).await? {
+                Owner::Solid => kept.push(reference.clone()),
+                Owner::Waiting => waiting = true,
+                Owner::Gone => {}
+            }
+        }
+        if kept.len() == references.len() {
+            return Ok(Next::OnChange);
+        }
+        if !kept.is_empty() {
+            return set_owners(api, key, object, &kept).await;
+        }
+        let foreground = waiting && self.graph.lock().has_dependents(&key.uid);
+        let policy = if foreground {
+            PropagationPolicy::Foreground
+        } else {
+            PropagationPolicy::Background
+        };
+        let params = DeleteParams {
+            propagation_policy: Some(policy),
+            preconditions: Some(Preconditions {
+                uid: Some(key.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        tolerated(api.delete(&key.name, &params).await.map(|_| ()))
+    }
+
+    /// Deletes the dependents; the owner goes when none is left that blocks it.
+    async fn wait_for_dependents(
+        &self,
+        api: &Api<Meta>,
+        key: &Key,
+        object: &Meta,
+    ) -> Result<Next, kube::Error> {
+        let dependents = self.graph.lock().dependents(&key.uid);
+        let mut blocked = false;
+        for dependent in dependents {
+            let Some(dependents) = self.api(
+                &dependent.api_version,
+                &dependent.kind,
+                &dependent.namespace,
+            ) else {
+                continue;
+            };
+            let Some(live) = live(&dependents, &dependent.name, &dependent.uid).await? else {
+                continue;
+            };
+            let references = live.metadata.owner_references.iter().flatten();
+            let mut ours = references.filter(|reference| reference.uid == key.uid);
+            blocked |= ours.any(|reference| reference.block_owner_deletion == Some(true));
+            if live.metadata.deletion_timestamp.is_none() {
+                self.follow_owners(&dependents, &dependent, &live).await?;
+            }
+        }
+        // The end of a dependent brings this owner back.
+        if blocked {
+            Ok(Next::OnChange)
+        } else {
+            drop_finalizer(api, key, object, FOREGROUND).await
+        }
+    }
+
+    /// Takes the owner out of its dependents, then lets it go.
+    async fn orphan_dependents(
+        &self,
+        api: &Api<Meta>,
+        key: &Key,
+        object: &Meta,
+    ) -> Result<Next, kube::Error> {
+        let dependents = self.graph.lock().dependents(&key.uid);
+        for dependent in dependents {
+            let Some(api) = self.api(
+                &dependent.api_version,
+                &dependent.kind,
+                &dependent.namespace,
+            ) else {
+                continue;
+            };
+            let Some(live) = live(&api, &dependent.name, &dependent.uid).await? else {
+                continue;
+            };
+            let references = live.metadata.owner_references.clone().unwrap_or_default();
+            let kept: Vec<_> = references
+                .into_iter()
+                .filter(|reference| reference.uid != key.uid)
+                .collect();
+            if set_owners(&api, &dependent, &live, &kept).await? == Next::Again {
+                return Ok(Next::Again);
+            }
+        }
+        drop_finalizer(api, key, object, ORPHAN).await
+    }
+}
+
+/// The object of that name, if it is still the one meant.
+async fn live(api: &Api<Meta>, name: &str, uid: &str) -> Result<Option<Meta>, kube::Error> {
+    let object = api.get_opt(name).await?;
+    Ok(object.filter(|object| object.metadata.uid.as_deref() == Some(uid)))
+}
+
+async fn set_owners(
+    api: &Api<Meta>,
+    key: &Key,
+    object: &Meta,
+    owners: &[OwnerReference],
+) -> Result<Next, kube::Error> {
+    let patch = json!({"metadata": {
+        "resourceVersion": object.metadata.resource_version,
+        // An empty list would stay an empty list.
+        "ownerReferences": (!owners.is_empty()).then_some(owners),
+    }});
+    tolerated(
+        api.patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map(|_| ()),
+    )
+}
+
+async fn drop_finalizer(
+    api: &Api<Meta>,
+    key: &Key,
+    object: &Meta,
+    finalizer: &str,
+) -> Result<Next, kube::Error> {
+    let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
+    let left: Vec<_> = finalizers
+        .into_iter()
+        .filter(|name| name != finalizer)
+        .collect();
+    let patch = json!({"metadata": {
+        "resourceVersion": object.metadata.resource_version,
+        "finalizers": left,
+    }});
+    tolerated(
+        api.patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map(|_| ()),
+    )
+}
+
+/// What is gone needs nothing more; what changed meanwhile is looked at again.
+fn tolerated(result: Result<(), kube::Error>) -> Result<Next, kube::Error> {
+    match result {
+        Ok(()) => Ok(Next::OnChange),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Next::OnChange),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Next::Again),
+        Err(error) => Err(error),
+    }
+}

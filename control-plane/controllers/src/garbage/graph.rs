@@ -1,0 +1,120 @@
+//! Who belongs to whom, by uid.
+
+use std::collections::{HashMap, HashSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::Key;
+
+/// Dependents by owner. Objects without owners take no room, unless they wait to be deleted.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    dependents: HashMap<String, HashSet<Key>>,
+    owners: HashMap<String, Vec<String>>,
+    waiting: HashMap<String, Key>,
+}
+
+impl Graph {
+    /// Takes an object's present state; `waits` says that its deletion waits for its dependents.
+    pub(super) fn put(&mut self, key: &Key, owners: &[OwnerReference], waits: bool) {
+        self.unlink(key);
+        for owner in owners {
+            self.dependents
+                .entry(owner.uid.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        if !owners.is_empty() {
+            let uids = owners.iter().map(|owner| owner.uid.clone()).collect();
+            self.owners.insert(key.uid.clone(), uids);
+        }
+        if waits {
+            self.waiting.insert(key.uid.clone(), key.clone());
+        } else {
+            self.waiting.remove(&key.uid);
+        }
+    }
+
+    /// Forgets an object; returns its dependents, and those of its owners that wait for it.
+    pub(super) fn remove(&mut self, key: &Key) -> Vec<Key> {
+        let owners = self.owners.get(&key.uid).cloned().unwrap_or_default();
+        self.unlink(key);
+        self.waiting.remove(&key.uid);
+        let waiting = owners
+            .iter()
+            .filter_map(|owner| self.waiting.get(owner).cloned());
+        let concerned: Vec<Key> = waiting.chain(self.dependents(&key.uid)).collect();
+        concerned
+    }
+
+    pub(super) fn dependents(&self, owner: &str) -> Vec<Key> {
+        self.dependents
+            .get(owner)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn has_dependents(&self, owner: &str) -> bool {
+        self.dependents
+            .get(owner)
+            .is_some_and(|dependents| !dependents.is_empty())
+    }
+
+    fn unlink(&mut self, key: &Key) {
+        for owner in self.owners.remove(&key.uid).unwrap_or_default() {
+            if let Some(dependents) = self.dependents.get_mut(&owner) {
+                dependents.remove(key);
+                if dependents.is_empty() {
+                    self.dependents.remove(&owner);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key {
+            api_version: "v1".to_string(),
+            kind: "ConfigMap".to_string(),
+            namespace: "default".to_string(),
+            name: name.to_string(),
+            uid: name.to_string(),
+        }
+    }
+
+    fn owned_by(name: &str) -> Vec<OwnerReference> {
+        vec![OwnerReference {
+            uid: name.to_string(),
+            ..OwnerReference::default()
+        }]
+    }
+
+    #[test]
+    fn the_end_of_an_object_concerns_its_dependents_and_the_owners_that_wait() {
+        let mut graph = Graph::default();
+        graph.put(&key("child"), &owned_by("parent"), false);
+        graph.put(&key("grandchild"), &owned_by("child"), false);
+        assert_eq!(graph.dependents("parent"), [key("child")]);
+        graph.put(&key("parent"), &[], true);
+        assert_eq!(
+            graph.remove(&key("child")),
+            [key("parent"), key("grandchild")]
+        );
+        assert!(!graph.has_dependents("parent"));
+    }
+
+    #[test]
+    fn a_lost_reference_is_forgotten() {
+        let mut graph = Graph::default();
+        graph.put(&key("child"), &owned_by("parent"), false);
+        graph.put(&key("child"), &[], false);
+        assert!(!graph.has_dependents("parent"));
+        assert_eq!(graph.remove(&key("parent")), []);
+    }
+}
