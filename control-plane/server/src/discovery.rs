@@ -257,3 +257,29 @@ pub(crate) fn openapi(call: &Call, path: &str) -> Answer {
     }
     Ok(response)
 }
+
+/// `/openapi/v2`: a valid document that describes no kind; all of them are in v3.
+///
+/// kubectl asks for it before it applies a kind that v3 does not have (`List`, or a kind nobody serves) and gives up
+/// without it; when the document does not have the kind either, it goes on to its own and clearer answer.
+pub(crate) fn openapi_v2(call: &Call) -> Response {
+    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    const JSON: &str =
+        r#"{"swagger":"2.0","info":{"title":"Kubernetes","version":"v1.36.2"},"paths":{}}"#;
+    /// The same: `swagger` is field 1, `info` 2 with `title` 1 and `version` 2, `paths` 8.
+    const MESSAGE: &[u8] = b"\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.36.2\x42\x00";
+    let wants_protobuf = call
+        .parts
+        .headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("proto-openapi.spec.v2"));
+    let (content_type, body) = if wants_protobuf {
+        (PROTOBUF, MESSAGE)
+    } else {
+        ("application/json", JSON.as_bytes())
+    };
+    let etag = format!("\"{}\"", hex::encode_upper(Sha256::digest(body)));
+    let content_type = HeaderValue::from_static(content_type);
+    cached(call, &etag, content_type, Bytes::from_static(body))
+}

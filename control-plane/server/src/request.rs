@@ -26,10 +26,14 @@ pub(crate) enum Target {
     OpenApiIndex,
     /// `/openapi/v3/PATH`
     OpenApi(String),
+    /// `/openapi/v2`
+    OpenApiV2,
     /// `/v2/...`: what the root package mounted.
     Extra,
     /// An object, a collection, or a part of an object.
     Resource(ResourceTarget),
+    /// A stream into a running object that Kubernetes has and this server has not, such as `pods/exec`.
+    Stream(String),
     /// Anything else.
     Unknown,
 }
@@ -85,6 +89,7 @@ impl Target {
             "openapi" => match path.strip_prefix("openapi/v3") {
                 Some("") => Target::OpenApiIndex,
                 Some(rest) if rest.starts_with('/') => Target::OpenApi(rest[1..].into()),
+                None if path == "openapi/v2" => Target::OpenApiV2,
                 _ => Target::Unknown,
             },
             "v2" => Target::Extra,
@@ -122,6 +127,9 @@ fn below<'a>(segments: impl Iterator<Item = &'a str>, group: &str, version: &str
     // One object of a namespaced kind is only reached through its namespace, and the other way round.
     let misplaced = resource.namespaced && namespace.is_empty() && !name.is_empty()
         || !resource.namespaced && !namespace.is_empty();
+    if !misplaced && is_stream(resource.plural, subresource) {
+        return Target::Stream(format!("{}/{subresource}", resource.plural));
+    }
     if misplaced || rest.len() > 3 || rest.len() > 1 && name.is_empty() {
         return Target::Unknown;
     }
@@ -135,6 +143,14 @@ fn below<'a>(segments: impl Iterator<Item = &'a str>, group: &str, version: &str
         subresource: subresource.into(),
         watch_prefix,
     })
+}
+
+fn is_stream(plural: &str, subresource: &str) -> bool {
+    match subresource {
+        "exec" | "attach" | "portforward" => plural == "pods",
+        "proxy" => matches!(plural, "pods" | "services" | "nodes"),
+        _ => false,
+    }
 }
 
 fn percent_decode(path: &str) -> std::borrow::Cow<'_, str> {
@@ -245,7 +261,16 @@ mod tests {
                 "/openapi/v3/apis/node.k8s.io/v1",
                 r#"OpenApi("apis/node.k8s.io/v1")"#,
             ),
-            ("/openapi/v2", "Unknown"),
+            ("/openapi/v2", "OpenApiV2"),
+            ("/openapi/v2/x", "Unknown"),
+            ("/api/v1/namespaces/a/pods/b/exec", r#"Stream("pods/exec")"#),
+            (
+                "/api/v1/namespaces/a/services/b:80/proxy/x/y",
+                r#"Stream("services/proxy")"#,
+            ),
+            ("/api/v1/nodes/a/proxy/stats", r#"Stream("nodes/proxy")"#),
+            ("/api/v1/nodes/a/exec", "Unknown"),
+            ("/api/v1/pods/b/exec", "Unknown"),
             ("/", "Unknown"),
         ] {
             assert_eq!(show(path), expected, "{path}");

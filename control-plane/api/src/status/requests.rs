@@ -36,6 +36,13 @@ impl Status {
         Status::failure(405, "MethodNotAllowed", message).with(Details::default())
     }
 
+    /// 501: a part of Kubernetes that this server does not have, such as `pods/exec`. Upstream has
+    /// no such answer; kubectl prints reason and message.
+    pub fn not_implemented(what: &str) -> Status {
+        let message = format!("{what} is not supported by this server");
+        Status::failure(501, "NotImplemented", message).with(Details::default())
+    }
+
     /// 406: the client accepts nothing the server can write.
     pub fn not_acceptable() -> Status {
         let message = format!("only the following media types are accepted: {MEDIA_TYPES}");

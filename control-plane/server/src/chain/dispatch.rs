@@ -10,6 +10,8 @@ use crate::{discovery, kubelet, read, respond, strategy, watch, write};
 pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
     let target = match target {
         Target::Resource(target) => return resource(call, target).await,
+        // Streams are asked for with GET and with POST; plain text would reach people as a riddle.
+        Target::Stream(name) => return Err(Status::not_implemented(&name)),
         other => other,
     };
     if !matches!(call.parts.method, Method::GET | Method::HEAD) {
@@ -27,7 +29,10 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         Target::Health(path) => Ok(discovery::health(&call, &path)),
         Target::OpenApiIndex => discovery::openapi_index(&call),
         Target::OpenApi(path) => discovery::openapi(&call, &path),
-        Target::Extra | Target::Unknown | Target::Resource(_) => Ok(respond::no_such_path()),
+        Target::OpenApiV2 => Ok(discovery::openapi_v2(&call)),
+        Target::Extra | Target::Unknown | Target::Stream(_) | Target::Resource(_) => {
+            Ok(respond::no_such_path())
+        }
     }
 }
 

@@ -13,7 +13,6 @@ async fn paths_and_methods() {
         "/apis/nope.example.com/v1/x",
         "/api/v2",
         "/apis/nope.example.com",
-        "/openapi/v2",
         "/readyz/nope",
         "/v2/",
     ] {
@@ -37,6 +36,25 @@ async fn paths_and_methods() {
             405,
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource",
+        );
+    }
+    for (method, path, what) in [
+        (
+            "POST",
+            "/api/v1/namespaces/default/pods/p/exec?command=ls",
+            "pods/exec",
+        ),
+        (
+            "GET",
+            "/api/v1/namespaces/default/pods/p/portforward",
+            "pods/portforward",
+        ),
+        ("GET", "/api/v1/nodes/n/proxy/metrics", "nodes/proxy"),
+    ] {
+        admin.send(method, path, &[], Body::empty()).await.refused(
+            501,
+            "NotImplemented",
+            &format!("{what} is not supported by this server"),
         );
     }
     for path in ["/healthz", "/livez", "/readyz", "/livez/ping"] {

@@ -206,6 +206,18 @@ async fn discovery() {
         (old.status.as_u16(), old.header("location")),
         (301, url.as_str())
     );
+    // kubectl gives up without this one, whatever is in it, when v3 does not have a kind.
+    let accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let older = admin
+        .send("GET", "/openapi/v2", &[("accept", accept)], Body::empty())
+        .await;
+    assert_eq!(
+        older.header("content-type"),
+        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    );
+    assert!(older.bytes.starts_with(b"\x0a\x032.0\x12"));
+    let older = admin.get("/openapi/v2").await.expect(200);
+    assert_eq!(older["swagger"], "2.0");
     let version = admin.get("/version").await.expect(200);
     assert!(
         version["gitVersion"]
