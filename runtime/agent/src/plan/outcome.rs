@@ -35,6 +35,8 @@ pub(crate) enum Outcome {
 pub(crate) struct StartFailure {
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// Hash of what the container was to be made from: a failure says nothing of another image.
+    pub(crate) hash: String,
     /// Something the user is about to create is missing: look again soon.
     pub(crate) quick_retry: bool,
     /// Given up because the pod is to stop; not a failure.

@@ -169,8 +169,15 @@ fn ready(
     let of_this_sandbox = track.instance.as_ref().is_some_and(|i| {
         i.sandbox == input.state.sandbox.attempt() && matches!(i.run, Run::Exited(_))
     });
-    let crash = of_this_sandbox.then(|| crash_wait(track)).flatten();
-    for until in [crash, track.retry.until()].into_iter().flatten() {
+    // Nor does what happened with another image: the user has just mended it.
+    let hash = container_hash(container);
+    let same_instance = track.instance.as_ref().is_some_and(|i| i.hash == hash);
+    let same_failure = track.failure.as_ref().is_none_or(|f| f.hash == hash);
+    let crash = (of_this_sandbox && same_instance)
+        .then(|| crash_wait(track))
+        .flatten();
+    let retry = same_failure.then(|| track.retry.until()).flatten();
+    for until in [crash, retry].into_iter().flatten() {
         if until > input.now {
             wake.at(until);
             return None;

@@ -137,10 +137,20 @@ impl PodState {
             self.starting = None;
         }
         let track = self.track(container);
+        // The failures of another image are not this one's.
+        if track
+            .instance
+            .as_ref()
+            .is_some_and(|old| old.hash != instance.hash)
+        {
+            track.crash.reset();
+        }
         // Neither a changed definition nor a new sandbox is the container's own failure.
         let restarted = track.exit().is_some()
             && track.instance.as_ref().is_some_and(|old| {
-                old.sandbox == instance.sandbox && !old.kill.is_some_and(|kill| kill.replace)
+                old.sandbox == instance.sandbox
+                    && old.hash == instance.hash
+                    && !old.kill.is_some_and(|kill| kill.replace)
             });
         if let Some(Instance {
             run: Run::Exited(exit),
@@ -179,10 +189,18 @@ impl PodState {
         } else {
             BACKOFF
         };
+        if track
+            .failure
+            .as_ref()
+            .is_some_and(|earlier| earlier.hash != failure.hash)
+        {
+            track.retry.reset();
+        }
         track.retry.fail(now, rhythm);
         track.failure = Some(Failure {
             reason: failure.reason,
             message: failure.message,
+            hash: failure.hash,
             since: now,
         });
     }

@@ -149,10 +149,21 @@ impl World {
         });
     }
 
+    /// Hash of a container as it is in the pod now.
+    fn hash(&self, name: &str) -> String {
+        let found = all_containers(&self.pod).find(|(container, _)| container.name == name);
+        container_hash(found.unwrap().0)
+    }
+
+    fn set_image(&mut self, image: &str) {
+        self.pod.spec.as_mut().unwrap().containers[0].image = Some(image.into());
+    }
+
     fn failed(&mut self, name: &str, reason: &str, message: &str) {
         let failure = StartFailure {
             reason: reason.into(),
             message: message.into(),
+            hash: self.hash(name),
             ..StartFailure::default()
         };
         self.apply(Outcome::StartFailed {

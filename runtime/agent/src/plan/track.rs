@@ -66,6 +66,8 @@ pub(crate) struct Kill {
 pub(crate) struct Failure {
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// Hash of what the container was to be made from.
+    pub(crate) hash: String,
     pub(crate) since: Timestamp,
 }
 

@@ -16,7 +16,7 @@ use crate::content::{self, Environment, expand};
 use crate::cri::{self, ContainerParts, observe};
 use crate::events::{PodRecorder, Severity, cut};
 use crate::limits::STATUS_MESSAGE_MAX;
-use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers};
+use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers, container_hash};
 
 /// All that one start needs, taken from the worker at its beginning.
 struct Start {
@@ -67,6 +67,7 @@ impl Worker {
         };
         Some(Box::pin(async move {
             let container = start.container.name.clone();
+            let hash = container_hash(&start.container);
             Done::outcome(match start.run().await {
                 Ok(instance) => Outcome::Started {
                     container,
@@ -74,6 +75,7 @@ impl Worker {
                 },
                 Err(mut failure) => {
                     failure.message = cut(&failure.message, STATUS_MESSAGE_MAX).to_owned();
+                    failure.hash = hash;
                     Outcome::StartFailed { container, failure }
                 }
             })

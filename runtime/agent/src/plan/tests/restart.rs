@@ -154,3 +154,31 @@ fn a_lost_sandbox_starts_over() {
     world.exited("i", 0);
     assert_eq!(world.actions(), ["start c 1"]);
 }
+
+#[test]
+fn another_image_does_not_wait_for_the_failures_of_the_last() {
+    let mut world = World::new(json!({}));
+    world.sandbox();
+    world.failed("c", "ErrImagePull", "not found");
+    assert!(world.actions().is_empty());
+    world.set_image("app:v2");
+    assert_eq!(world.actions(), ["start c 0"]);
+    world.failed("c", "ErrImagePull", "not found");
+    assert_eq!(world.wake_in(), Some(2), "a first failure of its own");
+    world.set_image("app:v3");
+    for _ in 0..3 {
+        world.started("c");
+        world.exited("c", 1);
+    }
+    assert_eq!(world.shown("c"), "Waiting:CrashLoopBackOff");
+    assert!(world.actions().is_empty());
+    world.set_image("app:v4");
+    assert_eq!(world.actions(), ["start c 3"]);
+    world.started("c");
+    world.exited("c", 1);
+    assert_eq!(
+        world.actions(),
+        ["start c 4"],
+        "its first restart is immediate"
+    );
+}

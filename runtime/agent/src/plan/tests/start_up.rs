@@ -190,6 +190,7 @@ fn missing_configuration_is_tried_again_soon() {
         reason: "CreateContainerConfigError".into(),
         message: "configmap \"x\" not found".into(),
         quick_retry: true,
+        hash: world.hash("c"),
         cancelled: false,
     };
     world.apply(Outcome::StartFailed {
