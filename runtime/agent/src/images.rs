@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use sampan_proto::{ImageService, v1};
+use sampan_proto::{ImageService, PullReason, v1};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -151,12 +151,10 @@ impl Puller {
                 Ok(id)
             }
             Err(error) => {
-                let message = format!("Failed to pull image \"{image}\": {}", error.message);
+                let (reason, why) = pull_failure(image, &error);
+                let message = format!("Failed to pull image \"{image}\": {why}");
                 recorder.container(&container.name, Severity::Warning, "Failed", &message);
-                let reason = error
-                    .pull_reason()
-                    .map_or("ErrImagePull", |reason| reason.as_str());
-                Err(self.refuse(recorder, container, reason, error.message))
+                Err(self.refuse(recorder, container, reason, why))
             }
         }
     }
@@ -194,6 +192,23 @@ impl Puller {
     }
 }
 
+/// The waiting reason for a failed pull, and the message without that word in it.
+fn pull_failure(image: &str, error: &sampan_proto::CriError) -> (&'static str, String) {
+    let Some(reason) = error.pull_reason() else {
+        return ("ErrImagePull", error.message.clone());
+    };
+    let because = match reason {
+        PullReason::RegistryUnavailable => "the registry is unavailable",
+        PullReason::SignatureValidationFailed => "the signature validation failed",
+    };
+    let details = error
+        .message
+        .strip_prefix(reason.as_str())
+        .unwrap_or_default();
+    let why = format!("image pull failed for {image} because {because}{details}");
+    (reason.as_str(), why)
+}
+
 fn policy(container: &Container, image: &str) -> Policy {
     match container.image_pull_policy.as_deref() {
         Some("Always") => Policy::Always,
@@ -211,5 +226,29 @@ fn short(duration: std::time::Duration) -> String {
         format!("{:.3}s", duration.as_secs_f64())
     } else {
         format!("{}ms", duration.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sampan_proto::{Code, CriError};
+
+    #[test]
+    fn failed_pulls_are_told_once() {
+        let tell =
+            |message: &str| pull_failure("app:v1", &CriError::new(Code::Unavailable, message));
+        assert_eq!(
+            tell("RegistryUnavailable: connection refused"),
+            (
+                "RegistryUnavailable",
+                "image pull failed for app:v1 because the registry is unavailable: connection refused"
+                    .into()
+            )
+        );
+        assert_eq!(
+            tell("no such thing"),
+            ("ErrImagePull", "no such thing".into())
+        );
     }
 }

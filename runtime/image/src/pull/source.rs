@@ -147,7 +147,8 @@ pub(crate) fn recorded_names(name: &OciName) -> Vec<String> {
     own.into_iter().chain([&full]).map(text).collect()
 }
 
-/// The final error, with what the places asked before had said.
+/// The final error, after what the places asked before had said: that the cluster's own registry does not have a name
+/// is what its user needs to know first.
 pub(crate) fn explain(failures: Vec<(String, FetchError)>, last: FetchError) -> FetchError {
     if failures.is_empty() {
         return last;
@@ -156,7 +157,7 @@ pub(crate) fn explain(failures: Vec<(String, FetchError)>, last: FetchError) -> 
         .into_iter()
         .map(|(place, error)| format!("{place}: {error}"))
         .collect();
-    let joined = |text: String| format!("{text} (before: {})", before.join("; "));
+    let joined = |text: String| format!("{}; {text}", before.join("; "));
     match last {
         FetchError::NotFound(text) => FetchError::NotFound(joined(text)),
         FetchError::Unauthorized(text) => FetchError::Unauthorized(joined(text)),
