@@ -321,16 +321,9 @@ async fn set_owners(
     object: &Meta,
     owners: &[OwnerReference],
 ) -> Result<Next, kube::Error> {
-    let patch = json!({"metadata": {
-        "resourceVersion": object.metadata.resource_version,
-        // An empty list would stay an empty list.
-        "ownerReferences": (!owners.is_empty()).then_some(owners),
-    }});
-    tolerated(
-        api.patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .map(|_| ()),
-    )
+    // An empty list would stay an empty list in a merge.
+    let owners = (!owners.is_empty()).then_some(owners);
+    patch(api, key, object, json!({ "ownerReferences": owners })).await
 }
 
 async fn drop_finalizer(
@@ -339,20 +332,24 @@ async fn drop_finalizer(
     object: &Meta,
     finalizer: &str,
 ) -> Result<Next, kube::Error> {
-    let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
-    let left: Vec<_> = finalizers
-        .into_iter()
-        .filter(|name| name != finalizer)
-        .collect();
-    let patch = json!({"metadata": {
-        "resourceVersion": object.metadata.resource_version,
-        "finalizers": left,
-    }});
-    tolerated(
-        api.patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .map(|_| ()),
-    )
+    let mut left = object.metadata.finalizers.clone().unwrap_or_default();
+    left.retain(|name| name != finalizer);
+    patch(api, key, object, json!({ "finalizers": left })).await
+}
+
+/// Changes the metadata of the object as it was seen.
+async fn patch(
+    api: &Api<Meta>,
+    key: &Key,
+    object: &Meta,
+    mut metadata: serde_json::Value,
+) -> Result<Next, kube::Error> {
+    metadata["resourceVersion"] = json!(object.metadata.resource_version);
+    let patch = Patch::Merge(json!({ "metadata": metadata }));
+    let patched = api
+        .patch_metadata(&key.name, &PatchParams::default(), &patch)
+        .await;
+    tolerated(patched.map(|_| ()))
 }
 
 /// What is gone needs nothing more; what changed meanwhile is looked at again.
