@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::response::Response;
 use futures::FutureExt;
 use http::header::CACHE_CONTROL;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use sampan_api::status::Status;
 use tower::ServiceExt;
 
@@ -81,6 +81,10 @@ async fn answer(
             respond::failure(&Status::internal(text), pretty)
         }
     };
+    if method == Method::HEAD {
+        // HTTP/2 counts a body here as an error of the protocol.
+        *response.body_mut() = Body::empty();
+    }
     let headers = response.headers_mut();
     headers.insert("audit-id", audit_id);
     headers
@@ -91,7 +95,7 @@ async fn answer(
 
 async fn steps(
     api: Arc<Api>,
-    parts: http::request::Parts,
+    mut parts: http::request::Parts,
     body: Body,
     who: impl FnOnce(&Api, &HeaderMap) -> Result<Arc<UserInfo>>,
 ) -> Answer {
@@ -113,6 +117,7 @@ async fn steps(
         return extra(&api, parts, body, user).await;
     }
     let timeout = request_timeout(&query, &api)?;
+    parts.extensions.insert(user);
     let call = Call::new(api, query, verb, parts, body);
     if long_running {
         return dispatch::dispatch(call, target).await;

@@ -21,6 +21,7 @@ pub(crate) use namespaces::accepts as namespace_accepts;
 
 use crate::api::{Api, Result};
 use crate::object::{Obj, Stored};
+use crate::user::{NODE_PREFIX, NODES, UserInfo};
 
 /// Admission of a new object beyond what its own fields say. May look at other objects.
 pub(crate) async fn admit_new(api: &Api, resource: &Resource, value: &mut Value) -> Result<()> {
@@ -31,6 +32,25 @@ pub(crate) async fn admit_new(api: &Api, resource: &Resource, value: &mut Value)
     pods::check_priority(resource, value)?;
     defaults::admission_pod(value);
     runtime_class::admit(api, resource, value).await
+}
+
+/// An agent may create the Node and the Lease of its own name only: what upstream's NodeRestriction sees to.
+pub(crate) fn node_may_create(user: &UserInfo, resource: &Resource, name: &str) -> Result<()> {
+    let Some(node) = user
+        .name
+        .strip_prefix(NODE_PREFIX)
+        .filter(|_| user.in_group(NODES))
+    else {
+        return Ok(());
+    };
+    if !matches!(resource.bucket, "nodes" | "leases") || name == node {
+        return Ok(());
+    }
+    let why = format!(
+        "node {node:?} is not allowed to modify {} {name:?}",
+        resource.singular
+    );
+    Err(Status::forbidden(resource, name, &why))
 }
 
 /// Fills in what follows from other fields, in new and updated objects.

@@ -139,7 +139,8 @@ impl Stream {
             Duration::from_secs,
         );
         let now = Instant::now();
-        let deadline = now + timeout;
+        // The client chooses the number, and a clock does not reach that far.
+        let deadline = now.checked_add(timeout).unwrap_or(now + MIN_TIMEOUT);
         let (live, refused) = match start.live {
             Ok(live) => (Some(live), None),
             Err(error) => (None, Some(error)),

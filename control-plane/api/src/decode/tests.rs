@@ -312,7 +312,7 @@ proptest! {
 #[test]
 fn optional_lists_and_maps_that_hold_nothing_are_left_out() {
     let text = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","annotations":{},"ownerReferences":[]},"data":{}}"#;
-    let decoded = super::json(text, "io.k8s.api.core.v1.ConfigMap").unwrap();
+    let decoded = super::json(text, "io.k8s.api.core.v1.ConfigMap").expect("a valid body");
     let expected =
         serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
     assert_eq!(decoded.value, expected);

@@ -275,6 +275,23 @@ async fn a_watch_ends_in_time_after_a_bookmark() {
 }
 
 #[tokio::test]
+async fn a_timeout_beyond_the_clock_is_no_error() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let list = admin.get(CONFIGMAPS).await.expect(200);
+    let mut events = admin
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&resourceVersion={}&timeoutSeconds={}",
+            version(&list),
+            i64::MAX
+        ))
+        .await;
+    admin.create(CONFIGMAPS, configmap("a")).await;
+    let (kind, name, _) = events.brief().await;
+    assert_eq!((kind.as_str(), name.as_str()), ("ADDED", "a"));
+}
+
+#[tokio::test]
 async fn watches_end_at_shutdown() {
     let cluster = Cluster::start().await;
     let mut events = cluster

@@ -1,5 +1,7 @@
 //! POST: a new object.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::StatusCode;
 use sampan_api::resource::Resource;
@@ -16,6 +18,7 @@ use crate::content::{Expected, Form, Offer, Output, negotiate, read_object};
 use crate::object::{Obj, ObjCodec, Stored, storage_row};
 use crate::read::key;
 use crate::request::ResourceTarget;
+use crate::user::UserInfo;
 use crate::{respond, strategy};
 
 /// Attempts to find a free name for `generateName`.
@@ -28,6 +31,9 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     let input = read_object(&mut call, Expected::of(target.resource)).await?;
     let mut value = input.value;
     check_namespace(&mut value, &target.namespace)?;
+    if let Some(user) = call.parts.extensions.get::<Arc<UserInfo>>() {
+        strategy::node_may_create(user, target.resource, object::name(&value))?;
+    }
     let mut response = new_object(&call.api, target.resource, value, options, &output).await?;
     respond::warn(&mut response, &input.warnings);
     Ok(response)
