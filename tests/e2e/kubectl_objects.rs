@@ -170,6 +170,18 @@ fn apply_reports_what_it_changed() {
         "{}",
         refused.stderr
     );
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-a-list"}}]}"#;
+    let applied = kubectl.with_input(&["apply", "-f", "-"], list).ok();
+    assert_eq!(applied.trim(), "configmap/of-a-list created");
+    let unserved =
+        r#"{"apiVersion": "example.com/v1", "kind": "Nothing", "metadata": {"name": "n"}}"#;
+    let refused = kubectl.with_input(&["apply", "-f", "-"], unserved);
+    assert!(
+        refused.stderr.contains(r#"no matches for kind "Nothing""#),
+        "{}",
+        refused.stderr
+    );
     cluster.stop();
 }
 
