@@ -8,7 +8,7 @@ use anyhow::Context;
 use sampan_controllers::{Controllers, ControllersConfig};
 use sampan_image::Registry;
 use sampan_scheduler::{Scheduler, SchedulerConfig};
-use sampan_server::{Server, ServerConfig, UserInfo};
+use sampan_server::{Server, ServerConfig, StartError, UserInfo};
 
 use crate::cli::{NodeArgs, ServeArgs};
 use crate::client;
@@ -35,9 +35,7 @@ impl Cluster {
         let mut config = ServerConfig::new(data.root(), SocketAddr::new(serve.bind, serve.port));
         config.node_name = node_name.to_string();
         config.extra = Some(registry.router());
-        let server = Server::start(config)
-            .await
-            .with_context(|| start_hint(serve))?;
+        let server = Server::start(config).await.map_err(explain)?;
         let server = Arc::new(server);
 
         let mut tasks = Tasks::new();
@@ -129,9 +127,13 @@ impl Cluster {
     }
 }
 
-fn start_hint(serve: &ServeArgs) -> String {
-    format!(
-        "the API server on {}:{} (another port: --port N, 0 picks one)",
-        serve.bind, serve.port
-    )
+/// A taken port is the one thing another flag mends.
+fn explain(error: StartError) -> anyhow::Error {
+    let taken = matches!(error, StartError::Listen { .. });
+    let error = anyhow::Error::new(error);
+    if taken {
+        error.context("choose another port with --port N (0 picks one)")
+    } else {
+        error
+    }
 }

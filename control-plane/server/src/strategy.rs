@@ -34,6 +34,15 @@ pub(crate) async fn admit_new(api: &Api, resource: &Resource, value: &mut Value)
     runtime_class::admit(api, resource, value).await
 }
 
+/// What the object asks for and does not get, told to whoever creates it.
+pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
+    if resource.bucket == "pods" {
+        pods::warnings(value)
+    } else {
+        Vec::new()
+    }
+}
+
 /// An agent may create the Node and the Lease of its own name only: what upstream's NodeRestriction sees to.
 pub(crate) fn node_may_create(user: &UserInfo, resource: &Resource, name: &str) -> Result<()> {
     let Some(node) = user

@@ -34,6 +34,40 @@ pub(super) fn check_priority(resource: &Resource, pod: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Fields of a container that are kept and have no effect yet.
+const UNUSED: [&str; 4] = [
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+
+/// What the pod asks for that no agent of ours does: better said than silently left out.
+pub(super) fn warnings(pod: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for list in ["containers", "initContainers"] {
+        let containers = object::items(pod, &format!("spec.{list}"));
+        for (index, container) in containers.iter().enumerate() {
+            for field in UNUSED
+                .iter()
+                .filter(|field| container.get(**field).is_some())
+            {
+                warnings.push(format!(
+                    "spec.{list}[{index}].{field}: not supported yet, it has no effect"
+                ));
+            }
+        }
+    }
+    for (index, volume) in object::items(pod, "spec.volumes").iter().enumerate() {
+        if !object::text(volume, "emptyDir.sizeLimit").is_empty() {
+            warnings.push(format!(
+                "spec.volumes[{index}].emptyDir.sizeLimit: not supported yet, it has no effect"
+            ));
+        }
+    }
+    warnings
+}
+
 /// The seconds a deletion gives a pod: none when there is nothing running.
 pub(super) fn grace(pod: &Value, asked: Option<i64>) -> i64 {
     let nothing_runs = object::text(pod, "spec.nodeName").is_empty()
@@ -46,4 +80,24 @@ pub(super) fn grace(pod: &Value, asked: Option<i64>) -> i64 {
         .unwrap_or(DEFAULT_GRACE);
     // Upstream reads a negative period as "as little as possible".
     if seconds < 0 { 1 } else { seconds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_has_no_effect_is_told() {
+        let pod = json!({"spec": {
+            "containers": [{"name": "a"}, {"name": "b", "readinessProbe": {}}],
+            "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}],
+        }});
+        let expected = [
+            "spec.containers[1].readinessProbe: not supported yet, it has no effect",
+            "spec.volumes[0].emptyDir.sizeLimit: not supported yet, it has no effect",
+        ];
+        assert_eq!(warnings(&pod), expected);
+        assert!(warnings(&json!({"spec": {"containers": [{"name": "a"}]}})).is_empty());
+    }
 }

@@ -34,8 +34,10 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     if let Some(user) = call.parts.extensions.get::<Arc<UserInfo>>() {
         strategy::node_may_create(user, target.resource, object::name(&value))?;
     }
+    let mut warnings = input.warnings;
+    warnings.extend(strategy::warnings(target.resource, &value));
     let mut response = new_object(&call.api, target.resource, value, options, &output).await?;
-    respond::warn(&mut response, &input.warnings);
+    respond::warn(&mut response, &warnings);
     Ok(response)
 }
 
