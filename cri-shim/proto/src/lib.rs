@@ -13,3 +13,8 @@ pub mod v1;
 
 pub use error::{Code, CriError, PullReason};
 pub use service::{ContainerEvents, ImageService, RuntimeService};
+
+/// Annotation of a container, "true" if no host path of its mounts holds a symbolic link: the caller
+/// has resolved them. CRI has no field for it. The runtime then follows none, so that a guest which
+/// writes a volume cannot put one into a path between the caller's check and the mount.
+pub const RESOLVED_MOUNTS: &str = "sampan/resolved-mounts";

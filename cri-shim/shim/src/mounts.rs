@@ -3,12 +3,13 @@
 //! Linux matters that mean nothing to a guest (propagation, id mappings, SELinux labels) are
 //! accepted and ignored: a guest cannot mount, has no uid and makes no system call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use sampan_engine::Mount;
-use sampan_proto::v1;
+use sampan_proto::{RESOLVED_MOUNTS, v1};
 
 use crate::limits::MAX_MOUNTS;
 
@@ -39,9 +40,27 @@ pub(crate) enum MountError {
     RecursiveReadOnly(String),
 }
 
+/// Whose task it is to follow symbolic links in host paths.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// Ours, once, as other runtimes do.
+    Follow,
+    /// The caller's. One that is there nevertheless was put there since then: never followed.
+    Refuse,
+}
+
+impl Links {
+    pub(crate) fn of(annotations: &BTreeMap<String, String>) -> Links {
+        match annotations.get(RESOLVED_MOUNTS).map(String::as_str) {
+            Some("true") => Links::Refuse,
+            _ => Links::Follow,
+        }
+    }
+}
+
 /// The engine's mounts for a container's. Looks at the host's files: call it where blocking is
 /// allowed.
-pub(crate) fn check(mounts: &[v1::Mount]) -> Result<Vec<Mount>, MountError> {
+pub(crate) fn check(mounts: &[v1::Mount], links: Links) -> Result<Vec<Mount>, MountError> {
     if mounts.len() > MAX_MOUNTS {
         return Err(MountError::TooMany(mounts.len()));
     }
@@ -67,9 +86,11 @@ pub(crate) fn check(mounts: &[v1::Mount]) -> Result<Vec<Mount>, MountError> {
             container_path: mount.container_path.clone(),
             source,
         };
-        // Resolved now: a symbolic link is followed once, by us, and never by the guest.
-        let host = std::fs::canonicalize(&mount.host_path).map_err(unusable)?;
-        let kind = host.metadata().map_err(unusable)?.file_type();
+        let host = match links {
+            Links::Follow => std::fs::canonicalize(&mount.host_path).map_err(unusable)?,
+            Links::Refuse => PathBuf::from(&mount.host_path),
+        };
+        let kind = kind_without_links(&host).map_err(unusable)?;
         if !kind.is_dir() && !kind.is_file() {
             return Err(unusable(io::Error::other(
                 "neither a folder nor a regular file",
@@ -82,6 +103,20 @@ pub(crate) fn check(mounts: &[v1::Mount]) -> Result<Vec<Mount>, MountError> {
         });
     }
     Ok(checked)
+}
+
+/// What is there, if no symbolic link leads to it. The engine opens it in the same way later.
+fn kind_without_links(path: &Path) -> io::Result<FileType> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let opened = match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
+        Err(rustix::io::Errno::LOOP) => {
+            return Err(io::Error::other("there is a symbolic link in its path"));
+        }
+        result => result?,
+    };
+    let stat = rustix::fs::fstat(&opened)?;
+    Ok(FileType::from_raw_mode(stat.st_mode))
 }
 
 /// The path without `.`, doubled and trailing slashes.
@@ -130,8 +165,8 @@ mod tests {
             readonly: true,
             ..mount(&root, "/data//./x/")
         };
-        let mounts = check(&[read_only, mount(&root.join("link"), "/dev/termination-log")])
-            .expect("both exist");
+        let link = mount(&root.join("link"), "/dev/termination-log");
+        let mounts = check(&[read_only, link], Links::Follow).expect("both exist");
         let expected = [
             Mount {
                 host: root.clone(),
@@ -145,6 +180,33 @@ mod tests {
             },
         ];
         assert_eq!(mounts, expected);
+    }
+
+    #[test]
+    fn links_are_refused_where_the_caller_has_resolved_them() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().canonicalize().expect("it exists");
+        std::fs::create_dir_all(root.join("folder/sub")).expect("made");
+        std::fs::write(root.join("folder/file"), "x").expect("written");
+        std::os::unix::fs::symlink("folder", root.join("link")).expect("linked");
+        let annotated = |value: &str| {
+            let annotations = [(RESOLVED_MOUNTS.to_string(), value.to_string())].into();
+            Links::of(&annotations)
+        };
+        for (path, plain) in [
+            ("folder", true),
+            ("folder/sub", true),
+            ("folder/file", true),
+            ("link", false),
+            ("link/sub", false),
+            ("link/file", false),
+        ] {
+            let mounts = [mount(&root.join(path), "/a")];
+            assert_eq!(check(&mounts, annotated("true")).is_ok(), plain, "{path}");
+            for links in [Links::of(&BTreeMap::new()), annotated("")] {
+                assert!(check(&mounts, links).is_ok(), "{path}");
+            }
+        }
     }
 
     #[test]
@@ -178,7 +240,7 @@ mod tests {
             (vec![mount(root, "/a"); MAX_MOUNTS + 1], "at most"),
         ];
         for (mounts, expected) in cases {
-            let text = crate::error::chain(&check(&mounts).expect_err(expected));
+            let text = crate::error::chain(&check(&mounts, Links::Follow).expect_err(expected));
             assert!(text.contains(expected), "{text}");
         }
     }

@@ -3,6 +3,7 @@
 //! wasmtime-wasi keeps paths inside a mount (no `..`, no symbolic link leads out). This module adds what it lacks for
 //! containers: mounts of single files, EROFS for writes to read-only mounts, and a limit of open files.
 
+mod host;
 mod mounts;
 pub(crate) mod p1;
 pub(crate) mod p2;

@@ -59,7 +59,8 @@ impl ContainerSpec {
 /// A folder or a single file of the host, shown to the guest at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The folder or file on the host.
+    /// The folder or file on the host. No part of the path may be a symbolic link: whoever names it has resolved
+    /// links, and one that appears since then makes the start fail.
     pub host: PathBuf,
     /// The absolute path the guest sees.
     pub guest: String,

@@ -13,6 +13,7 @@ use crate::container::{Container, Launch, NewContainer};
 use crate::error::{from_load, from_module, unknown_container, unknown_image};
 use crate::id::Id;
 use crate::log::ContainerLog;
+use crate::mounts::Links;
 use crate::pods::check_room;
 use crate::sandbox::Sandbox;
 use crate::shim::Shim;
@@ -64,7 +65,7 @@ impl Shim {
         let env = launch::env(&config, &image.config, &place.hostname)?;
         launch::check_size(&args, &env)?;
         let ports = ports::listen_ports(&config.annotations)?;
-        let prepared = prepare(image.clone(), args.first().cloned(), config.mounts.clone()).await?;
+        let prepared = prepare(image.clone(), args.first().cloned(), &config).await?;
         let module = self
             .engine
             .load(&prepared.source)
@@ -150,14 +151,15 @@ impl Shim {
 async fn prepare(
     image: Arc<Image>,
     arg0: Option<String>,
-    mounts: Vec<v1::Mount>,
+    config: &v1::ContainerConfig,
 ) -> Result<Prepared, CriError> {
+    let (mounts, links) = (config.mounts.clone(), Links::of(&config.annotations));
     let work = tokio::task::spawn_blocking(move || {
         let module = image
             .module(arg0.as_deref())
             .map_err(|error| from_module(&error))?;
-        let mut mounts = mounts::check(&mounts)?;
-        add_root(&image, &mut mounts);
+        let mut mounts = mounts::check(&mounts, links)?;
+        add_root(&image, &mut mounts)?;
         let source = ModuleSource {
             digest: module.digest,
             path: module.path,
@@ -169,16 +171,20 @@ async fn prepare(
 }
 
 /// A root filesystem is shared by all containers of its image, so it is read-only.
-fn add_root(image: &Image, mounts: &mut Vec<sampan_engine::Mount>) {
+fn add_root(image: &Image, mounts: &mut Vec<sampan_engine::Mount>) -> Result<(), CriError> {
     if let Content::Rootfs { dir } = &image.content
         && !mounts.iter().any(|mount| mount.guest == "/")
     {
+        let host = std::fs::canonicalize(dir).map_err(|error| {
+            CriError::internal(format!("cannot open the image's root filesystem: {error}"))
+        })?;
         mounts.push(sampan_engine::Mount {
-            host: dir.clone(),
+            host,
             guest: "/".to_string(),
             read_only: true,
         });
     }
+    Ok(())
 }
 
 /// As the pod names it, or else as the image is known.

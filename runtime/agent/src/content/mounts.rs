@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use sampan_proto::v1;
 
 use super::{expand, volume_dir};
+
+/// How often a path is tried again that the kernel could not follow because of renames elsewhere.
+const MAX_OPEN_ATTEMPTS: u32 = 100;
 
 /// Why a mount cannot be made. The text is the waiting state's message.
 #[derive(Debug, thiserror::Error)]
@@ -86,11 +92,25 @@ impl From<std::io::Error> for ResolveError {
     }
 }
 
-/// The host path of `sub_path` inside `volume`, symlinks followed but never out of it. What is
-/// missing is made, unless the volume is read-only.
+impl From<Errno> for ResolveError {
+    fn from(error: Errno) -> ResolveError {
+        match error {
+            // The kernel's word for a path that leaves the folder it has to stay below.
+            Errno::XDEV => ResolveError::Escapes,
+            error => ResolveError::Io(error.into()),
+        }
+    }
+}
+
+/// The real host path of `sub_path` inside `volume`, symlinks followed but never out of it. What is
+/// missing is made, unless the volume is read-only. Guests may change the volume meanwhile, so each
+/// step is the kernel's, below the volume's descriptor; the path returned holds no symlink, and
+/// whoever opens it must not follow any.
 fn resolve(volume: &Path, sub_path: &str, read_only: bool) -> Result<PathBuf, ResolveError> {
-    let root = fs::canonicalize(volume)?;
-    let mut at = root.clone();
+    let root = rustix::fs::open(volume, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let root_path = real_path(&root)?;
+    let mut at = root.try_clone()?;
+    let mut below = PathBuf::new();
     for part in Path::new(sub_path).components() {
         let Component::Normal(part) = part else {
             if part == Component::CurDir {
@@ -98,20 +118,42 @@ fn resolve(volume: &Path, sub_path: &str, read_only: bool) -> Result<PathBuf, Re
             }
             return Err(ResolveError::Escapes);
         };
-        let next = at.join(part);
-        match fs::symlink_metadata(&next) {
-            Ok(_) => at = fs::canonicalize(&next)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !read_only => {
-                fs::create_dir(&next)?;
-                at = next;
+        below.push(part);
+        at = match open_below(&root, &below) {
+            Err(Errno::NOENT) if !read_only => {
+                match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o777)) {
+                    // A dangling symlink, or somebody was faster: opening it again tells.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                open_below(&root, &below)?
             }
-            Err(error) => return Err(error.into()),
-        }
-        if !at.starts_with(&root) {
-            return Err(ResolveError::Escapes);
+            opened => opened?,
+        };
+    }
+    let path = real_path(&at)?;
+    match path.starts_with(&root_path) {
+        true => Ok(path),
+        false => Err(ResolveError::Escapes),
+    }
+}
+
+fn open_below(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut attempts = 0;
+    loop {
+        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+            // Something on the host was renamed while the kernel went up by a `..`.
+            Err(Errno::AGAIN) if attempts < MAX_OPEN_ATTEMPTS => attempts += 1,
+            result => return result,
         }
     }
-    Ok(at)
+}
+
+/// Where a descriptor's folder or file is now.
+fn real_path(descriptor: &OwnedFd) -> std::io::Result<PathBuf> {
+    fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))
 }
 
 #[cfg(test)]
@@ -197,5 +239,43 @@ mod tests {
             mount(json!({"name": "z"})),
             Err("volume \"z\" is not defined in the pod".into())
         );
+    }
+
+    /// A guest that swaps a folder for a symlink all the time: whatever it hits, nothing outside of
+    /// the volume is named, and nothing is made there.
+    #[test]
+    fn a_swapped_folder_leads_nowhere_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(temp.path()).unwrap();
+        let (volume, outside) = (root.join("volume"), root.join("outside"));
+        fs::create_dir_all(volume.join("a/in")).unwrap();
+        fs::create_dir_all(outside.join("in")).unwrap();
+        std::os::unix::fs::symlink("../outside", volume.join("link")).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let done = &done;
+        let mut resolved = Vec::new();
+        std::thread::scope(|scope| {
+            let guest = volume.clone();
+            scope.spawn(move || {
+                let swap = |from: &str, to: &str| fs::rename(guest.join(from), guest.join(to));
+                // The other side may make a folder where one is missing: not every rename works.
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    swap("a", "real").ok();
+                    swap("link", "a").ok();
+                    swap("a", "link").ok();
+                    swap("real", "a").ok();
+                }
+            });
+            for attempt in 0..2000 {
+                let sub_path = ["a", "a/in", "a/new"][attempt % 3];
+                if let Ok(path) = resolve(&volume, sub_path, false) {
+                    resolved.push(path);
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let elsewhere = resolved.iter().find(|path| !path.starts_with(&volume));
+        assert_eq!(elsewhere, None);
+        assert!(!outside.join("new").exists());
     }
 }

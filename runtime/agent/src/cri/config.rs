@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
-use sampan_proto::v1;
+use sampan_proto::{RESOLVED_MOUNTS, v1};
 
 use super::names;
 use super::resources::linux_resources;
@@ -168,6 +168,7 @@ fn annotations(pod: &Pod, container: &Container, attempt: u32) -> BTreeMap<Strin
     };
     put(names::CONTAINER_HASH, container_hash(container));
     put(names::RESTART_COUNT, attempt.to_string());
+    put(RESOLVED_MOUNTS, "true".to_owned());
     let path = container
         .termination_message_path
         .as_deref()
@@ -243,6 +244,7 @@ mod tests {
         assert_eq!(config.labels[names::POD_UID], "u");
         assert_eq!(config.labels[names::CONTAINER_NAME], "c");
         assert_eq!(config.annotations[names::RESTART_COUNT], "3");
+        assert_eq!(config.annotations[RESOLVED_MOUNTS], "true");
         assert_eq!(
             config.annotations[names::PORTS],
             r#"[{"containerPort":80}]"#

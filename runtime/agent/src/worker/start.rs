@@ -190,6 +190,11 @@ impl Start {
         let (pod_dir, attempt) = (self.pod_dir.clone(), self.attempt);
         let log_dir = cri::log_directory(&self.shared.log_dir, &pod).join(&container.name);
         let made = tokio::task::spawn_blocking(move || {
+            // The runtime follows no link in a mount's path: the ones above the pod's folder are the
+            // administrator's, and resolved here.
+            let resolved =
+                std::fs::create_dir_all(&pod_dir).and_then(|()| std::fs::canonicalize(&pod_dir));
+            let pod_dir = resolved.map_err(|error| error.to_string())?;
             let mut mounts = content::mounts(&pod, &container, &pod_dir, &values)
                 .map_err(|error| with_causes(&error))?;
             mounts.push(message_file(&container, &pod_dir, attempt).map_err(|e| e.to_string())?);

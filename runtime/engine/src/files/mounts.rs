@@ -1,6 +1,7 @@
 //! Mounts as WASI preopens, which are always folders. A single file is shown through a private folder that holds
 //! nothing but it (see `scratch`).
 
+use super::host::HostPath;
 use super::scratch::{PrivateFolder, Scratch};
 use crate::Mount;
 use crate::container::StartError;
@@ -20,7 +21,10 @@ pub(crate) struct Preopens {
 
 /// One preopen to be.
 struct Folder {
+    /// For messages, and to open it if it is a private folder.
     host: PathBuf,
+    /// `None` for private folders: no guest can replace what leads to them.
+    opened: Option<HostPath>,
     guest: String,
     read_only: bool,
 }
@@ -46,16 +50,15 @@ impl Preopens {
             }
         };
         let mut folders: Vec<Folder> = Vec::new();
-        let mut files: BTreeMap<String, Vec<(String, &Mount)>> = BTreeMap::new();
+        let mut files: BTreeMap<String, Vec<(String, &Mount, HostPath)>> = BTreeMap::new();
         for mount in mounts {
             let guest = normal(&mount.guest).map_err(failed(mount))?;
-            let is_dir = std::fs::metadata(&mount.host)
-                .map_err(failed(mount))?
-                .is_dir();
-            if is_dir {
-                let read_only = mount.read_only || on_read_only_filesystem(&mount.host);
+            let host = HostPath::open(&mount.host).map_err(failed(mount))?;
+            if host.kind().map_err(failed(mount))?.is_dir() {
+                let read_only = mount.read_only || on_read_only_filesystem(&host.path());
                 folders.push(Folder {
                     host: mount.host.clone(),
+                    opened: Some(host),
                     guest,
                     read_only,
                 });
@@ -65,31 +68,32 @@ impl Preopens {
                 files
                     .entry(parent.to_owned())
                     .or_default()
-                    .push((name.to_owned(), mount));
+                    .push((name.to_owned(), mount, host));
             }
         }
         let mut private = Vec::new();
         for (guest, files) in files {
-            let writable = files.iter().any(|(_, mount)| !mount.read_only);
-            let occupied = folders.iter().position(|folder| folder.guest == guest);
-            let folder = match occupied {
-                Some(index) => {
-                    PrivateFolder::inside(&folders[index].host, folders[index].read_only)
-                }
+            let writable = files.iter().any(|(_, mount, _)| !mount.read_only);
+            let occupied = folders.iter().find_map(|folder| {
+                let opened = folder.opened.as_ref().filter(|_| folder.guest == guest)?;
+                Some(PrivateFolder::inside(opened, folder.read_only))
+            });
+            let is_new = occupied.is_none();
+            let mut folder = match occupied {
+                Some(folder) => folder,
                 None => scratch.folder().map_err(failed(files[0].1))?,
             };
-            let mut folder = folder;
-            for (name, mount) in files {
+            for (name, mount, file) in files {
                 // A read-only file beside a writable one is copied, so that writes cannot reach the original.
                 let copy = mount.read_only && writable;
                 folder
-                    .show(&name, &mount.host, mount.read_only, copy)
+                    .show(&name, &file, mount, copy)
                     .map_err(failed(mount))?;
             }
-            if occupied.is_none() {
-                let host = folder.path().to_owned();
+            if is_new {
                 folders.push(Folder {
-                    host,
+                    host: folder.path().to_owned(),
+                    opened: None,
                     guest,
                     read_only: !writable,
                 });
@@ -108,7 +112,11 @@ impl Preopens {
             } else {
                 FsPerms::ReadWrite
             };
-            let opened = builder.preopened_dir(&folder.host, &folder.guest, perms);
+            let path = match &folder.opened {
+                Some(opened) => opened.path(),
+                None => folder.host.clone(),
+            };
+            let opened = builder.preopened_dir(path, &folder.guest, perms);
             if let Err(error) = opened {
                 let source = match error.downcast::<io::Error>() {
                     Ok(error) => error,

@@ -5,7 +5,10 @@
 //! filesystem) the file is copied, and brought back when the container has ended if it may be written. Renaming or
 //! removing the file affects only the guest's view.
 
+use super::host::{self, HostPath};
+use crate::Mount;
 use crate::module::private_dir;
+use rustix::fs::{AtFlags, CWD};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -58,7 +61,7 @@ impl Scratch {
         Ok(PrivateFolder {
             path,
             read_only: false,
-            owned: true,
+            mounted: None,
             shown: Vec::new(),
             copies: Vec::new(),
         })
@@ -95,20 +98,19 @@ fn remove_tree(dir: &Path) {
 pub(crate) struct PrivateFolder {
     path: PathBuf,
     read_only: bool,
-    /// Whether the folder itself is ours, or a mounted one that the files were put into.
-    owned: bool,
+    /// The mounted folder that the files were put into, which `path` leads to. `None` if the folder itself is ours.
+    mounted: Option<HostPath>,
     shown: Vec<PathBuf>,
     copies: Vec<(PathBuf, PathBuf)>,
 }
 
 impl PrivateFolder {
     /// A mounted folder that is to show files as well. They are removed from it at the end.
-    pub(crate) fn inside(path: &Path, read_only: bool) -> Self {
-        let path = path.to_owned();
+    pub(super) fn inside(mounted: &HostPath, read_only: bool) -> Self {
         PrivateFolder {
-            path,
+            path: mounted.path(),
             read_only,
-            owned: false,
+            mounted: Some(mounted.clone()),
             shown: Vec::new(),
             copies: Vec::new(),
         }
@@ -118,27 +120,27 @@ impl PrivateFolder {
         &self.path
     }
 
-    /// Shows a file under a name. With `copy` the original is out of reach of writes.
-    pub(crate) fn show(
+    /// Shows a mount's file under a name. With `copy` the original is out of reach of writes.
+    pub(super) fn show(
         &mut self,
         name: &str,
-        file: &Path,
-        read_only: bool,
+        file: &HostPath,
+        mount: &Mount,
         copy: bool,
     ) -> io::Result<()> {
         if self.read_only {
             return Err(io::Error::other("the folder it is in is mounted read-only"));
         }
-        let shown = self.path.join(name);
-        // The file itself rather than a link to it, as volumes made of links have them.
-        let file = fs::canonicalize(file)?;
-        if !fs::metadata(&file)?.is_file() {
+        if !file.kind()?.is_file() {
             return Err(io::Error::other("only files and folders can be mounted"));
         }
+        let shown = self.path.join(name);
         if shown.symlink_metadata().is_ok() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
-        if !copy && fs::hard_link(&file, &shown).is_ok() {
+        // The path of a descriptor is a link, and what it leads to is wanted.
+        let follow = AtFlags::SYMLINK_FOLLOW;
+        if !copy && rustix::fs::linkat(CWD, file.path(), CWD, &shown, follow).is_ok() {
             self.shown.push(shown);
             return Ok(());
         }
@@ -146,25 +148,27 @@ impl PrivateFolder {
             .write(true)
             .create_new(true)
             .open(&shown)?;
-        transfer(fs::File::open(&file)?, target)?;
-        if read_only {
-            fs::set_permissions(&shown, fs::Permissions::from_mode(0o444))?;
+        if mount.read_only {
+            target.set_permissions(fs::Permissions::from_mode(0o444))?;
         } else {
-            self.copies.push((shown.clone(), file));
+            self.copies.push((shown.clone(), mount.host.clone()));
         }
         self.shown.push(shown);
-        Ok(())
+        transfer(fs::File::open(file.path())?, target)
     }
 
     /// The copies that the guest may have written.
     pub(crate) fn copies_to_bring_back(&self) -> Option<Copies> {
-        (!self.copies.is_empty()).then(|| Copies(self.copies.clone()))
+        (!self.copies.is_empty()).then(|| Copies {
+            files: self.copies.clone(),
+            _mounted: self.mounted.clone(),
+        })
     }
 }
 
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
-        if self.owned {
+        if self.mounted.is_none() {
             remove_tree(&self.path);
         } else {
             for shown in &self.shown {
@@ -177,12 +181,16 @@ impl Drop for PrivateFolder {
 }
 
 /// Copies and the files they were made of.
-pub(crate) struct Copies(Vec<(PathBuf, PathBuf)>);
+pub(crate) struct Copies {
+    files: Vec<(PathBuf, PathBuf)>,
+    /// Keeps the paths of the copies valid.
+    _mounted: Option<HostPath>,
+}
 
 impl Copies {
     /// Writes the copies' content to the originals. Blocks.
     pub(crate) fn bring_back(self) {
-        for (copy, original) in self.0 {
+        for (copy, original) in self.files {
             if let Err(error) = bring_back(&copy, &original) {
                 tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
             }
@@ -197,11 +205,7 @@ fn bring_back(copy: &Path, original: &Path) -> io::Result<()> {
         .read(true)
         .custom_flags(nofollow)
         .open(copy)?;
-    let original = fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(original)?;
-    transfer(copy, original)
+    transfer(copy, host::overwrite(original)?)
 }
 
 fn transfer(mut from: fs::File, mut to: fs::File) -> io::Result<()> {

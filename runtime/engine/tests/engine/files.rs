@@ -233,3 +233,56 @@ async fn a_mount_that_is_not_there_is_an_error() {
     }
     assert_eq!(bench.engine.stats().instances, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_a_link_since_it_was_checked_is_refused() {
+    let bench = Bench::new();
+    let module = bench.load("read-file").await;
+    let sink = crate::support::Collected::new();
+    let dir = tempfile::tempdir().unwrap();
+    let (outside, volume) = (dir.path().join("outside"), dir.path().join("volume"));
+    fs::create_dir_all(outside.join("sub")).unwrap();
+    fs::create_dir(&volume).unwrap();
+    fs::write(outside.join("f"), "secret").unwrap();
+    // Each named a folder or file of the volume once; now a guest has swapped it, or what leads to it.
+    symlink("../outside", volume.join("a")).unwrap();
+    symlink("../outside/f", volume.join("file")).unwrap();
+    for host in ["a", "a/sub", "a/f", "file"] {
+        for read_only in [true, false] {
+            let mut spec = ContainerSpec::new("x", sink.clone(), sink.clone());
+            mount(&volume.join(host), "/data/x", read_only)(&mut spec);
+            let error = bench.engine.start(&module, spec).await.unwrap_err();
+            let StartError::Mount { source, .. } = error else {
+                panic!("{host}: {error:?}");
+            };
+            assert!(source.to_string().contains("symbolic link"), "{source}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_mounted_into_a_folder_that_moves_does_not_follow_its_path() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let (volume, moved) = (dir.path().join("volume"), dir.path().join("moved"));
+    let (outside, file) = (dir.path().join("outside"), dir.path().join("file"));
+    fs::create_dir(&volume).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("name"), "of the host").unwrap();
+    fs::write(&file, "content").unwrap();
+    let running = bench
+        .start_with("spin", &[], |spec| {
+            mount(&volume, "/data", false)(spec);
+            mount(&file, "/data/name", true)(spec);
+        })
+        .await;
+    fs::rename(&volume, &moved).unwrap();
+    symlink(&outside, &volume).unwrap();
+    running.container.kill();
+    running.container.wait().await;
+    crate::support::until(|| fs::read_dir(&moved).unwrap().count() == 0).await;
+    assert_eq!(
+        fs::read_to_string(outside.join("name")).unwrap(),
+        "of the host"
+    );
+}

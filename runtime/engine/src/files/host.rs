@@ -1,0 +1,51 @@
+//! Opening what a mount names on the host, once. What is opened is held by descriptor, so what other guests rename or
+//! replace afterwards has no effect.
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder or file of the host. Clones share the descriptor.
+#[derive(Clone)]
+pub(super) struct HostPath {
+    descriptor: Arc<OwnedFd>,
+}
+
+impl HostPath {
+    /// Opens a path that holds no symbolic link. Guests may write folders on the way to it, so a link that is there
+    /// now was not there when the path was checked, and following it would lead anywhere.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let descriptor = open(path, OFlags::PATH)?;
+        Ok(HostPath {
+            descriptor: Arc::new(descriptor),
+        })
+    }
+
+    pub(super) fn kind(&self) -> io::Result<FileType> {
+        let stat = rustix::fs::fstat(&self.descriptor)?;
+        Ok(FileType::from_raw_mode(stat.st_mode))
+    }
+
+    /// A path that leads to what was opened, wherever it is by now. Valid while this value lives.
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()))
+    }
+}
+
+/// Opens a file again to write it anew, with the same care.
+pub(super) fn overwrite(path: &Path) -> io::Result<std::fs::File> {
+    Ok(open(path, OFlags::WRONLY | OFlags::TRUNC)?.into())
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).map_err(|error| {
+        if error == rustix::io::Errno::LOOP {
+            return io::Error::other("there is a symbolic link in its path");
+        }
+        io::Error::from(error)
+    })
+}
