@@ -105,8 +105,9 @@ pub(crate) async fn start(
 ) -> anyhow::Result<()> {
     create_private_dir(&config.dir)?;
     let network = Arc::new(claim_network(&config.dir)?);
-    let engine =
-        Engine::new(EngineConfig::new(config.dir.join("cache"))).context("the Wasm engine")?;
+    let mut engine = EngineConfig::new(config.dir.join("cache"));
+    engine.pod_addresses = Some((network.cidr().first(), network.cidr().prefix_len()));
+    let engine = Engine::new(engine).context("the Wasm engine")?;
     let mut images = ImageConfig::new(config.dir.join("images"));
     images.local = Some(config.registry.clone());
     images.file_roots = config.args.image_dir.clone();

@@ -1,5 +1,6 @@
 //! What an engine may use of its host: sizes, counts and folders. It reads no file and no environment.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// Longest a guest runs before it gives way to others. Also how long a kill of a busy guest may take.
@@ -40,6 +41,9 @@ pub struct EngineConfig {
     pub max_blocking_threads: usize,
     /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most).
     pub guest_nice: i32,
+    /// The block of pods' addresses, as in `127.64.0.0/18`: an address and the length of its prefix. Where pods have
+    /// addresses of the loopback range, guests reach these of it and no other; with `None` none at all.
+    pub pod_addresses: Option<(Ipv4Addr, u8)>,
 }
 
 impl EngineConfig {
@@ -60,6 +64,7 @@ impl EngineConfig {
             worker_threads: cores,
             max_blocking_threads: 64,
             guest_nice: 4,
+            pod_addresses: None,
         }
     }
 }

@@ -172,7 +172,7 @@ impl Engine {
                 .unwrap_or(inner.config.default_memory_limit),
         ));
         let template = Arc::new(Template {
-            outgoing: Outgoing::new(&spec, inner.file_budget.clone()),
+            outgoing: Outgoing::new(&spec, &inner.config, inner.file_budget.clone()),
             spec,
             config: inner.config.clone(),
             meter: meter.clone(),

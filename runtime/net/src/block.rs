@@ -56,6 +56,10 @@ impl Block {
         Block::containing(Ipv4Addr::new(127, 64, 0, 0), 10)
     }
 
+    pub fn first(&self) -> Ipv4Addr {
+        Ipv4Addr::from(self.first)
+    }
+
     pub fn prefix_len(&self) -> u8 {
         self.prefix_len
     }

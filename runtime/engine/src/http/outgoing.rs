@@ -1,11 +1,11 @@
 //! HTTP requests that guests send: whether they may, where they may go, and for how long.
 //!
 //! A pod reaches the network unless told otherwise, so this is allowed by default; forbidding it is one flag of the
-//! specification. What a guest never reaches is the host's loopback: its `localhost` is its own container's address,
-//! and without one there is none. Names are resolved here and the connection made to an address that was checked.
+//! specification. What a guest never reaches is the host's loopback, other pods' addresses in it apart: its `localhost`
+//! is its own container's address, and without one there is none. Names are resolved here and the connection made to an address that was checked.
 
-use crate::ContainerSpec;
 use crate::files::FileBudget;
+use crate::{ContainerSpec, EngineConfig};
 use bytes::Bytes;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
@@ -57,6 +57,7 @@ pub(crate) struct Outgoing {
 struct Rules {
     allowed: bool,
     localhost: Option<IpAddr>,
+    pods: Option<(Ipv4Addr, u8)>,
     timeout: Duration,
     requests: Arc<Semaphore>,
     budget: Arc<FileBudget>,
@@ -71,7 +72,11 @@ type Sent = Result<
 >;
 
 impl Outgoing {
-    pub(crate) fn new(spec: &ContainerSpec, budget: Arc<FileBudget>) -> Self {
+    pub(crate) fn new(
+        spec: &ContainerSpec,
+        config: &EngineConfig,
+        budget: Arc<FileBudget>,
+    ) -> Self {
         let own = spec
             .listen
             .iter()
@@ -81,6 +86,7 @@ impl Outgoing {
             rules: Arc::new(Rules {
                 allowed: spec.http.allow_outgoing,
                 localhost: own,
+                pods: config.pod_addresses,
                 timeout: spec.http.outgoing_timeout,
                 requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
                 budget,
@@ -153,7 +159,7 @@ impl Rules {
     async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>, Error> {
         let mut last = Error::DestinationNotFound;
         for address in resolve(target).await? {
-            let Some(address) = self.destination(address) else {
+            let Some(address) = destination(address, self.localhost, self.pods) else {
                 last = Error::DestinationIpProhibited;
                 continue;
             };
@@ -164,18 +170,37 @@ impl Rules {
         }
         Err(last)
     }
+}
 
-    /// Where a connection to an address goes: the guest's localhost is its own container.
-    fn destination(&self, mut address: SocketAddr) -> Option<SocketAddr> {
-        let ip = address.ip().to_canonical();
-        let local = ip == IpAddr::V4(Ipv4Addr::LOCALHOST)
-            || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
-            || ip.is_unspecified();
-        if local {
-            address.set_ip(self.localhost?);
-        }
-        Some(address)
+/// Where a connection to an address goes: the guest's localhost is its own container, and of the host's loopback only
+/// pods are there.
+fn destination(
+    mut address: SocketAddr,
+    own: Option<IpAddr>,
+    pods: Option<(Ipv4Addr, u8)>,
+) -> Option<SocketAddr> {
+    let ip = address.ip().to_canonical();
+    let localhost = ip == IpAddr::V4(Ipv4Addr::LOCALHOST);
+    if localhost || (ip.is_loopback() && ip.is_ipv6()) || ip.is_unspecified() {
+        address.set_ip(own?);
+        return Some(address);
     }
+    let reachable = match ip {
+        IpAddr::V4(ip) if ip.is_loopback() => {
+            own == Some(IpAddr::V4(ip)) || pods.is_some_and(|pods| holds(pods, ip))
+        }
+        _ => true,
+    };
+    reachable.then_some(address)
+}
+
+/// Whether an address is in a block. A prefix longer than an address is none.
+fn holds((first, prefix_len): (Ipv4Addr, u8), address: Ipv4Addr) -> bool {
+    let Some(rest) = 32_u32.checked_sub(u32::from(prefix_len)) else {
+        return false;
+    };
+    let prefix = |address: Ipv4Addr| address.to_bits().checked_shr(rest);
+    prefix(first) == prefix(address)
 }
 
 struct Target {
@@ -274,5 +299,78 @@ impl Body for TimedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_loopback_range_only_pods_are_reached() {
+        let own = "127.64.0.9";
+        let pods = (Ipv4Addr::new(127, 64, 0, 0), 18);
+        // Address, where it leads for a container with an address, and for one without or without pods.
+        let cases = [
+            ("127.0.0.1:80", Some("127.64.0.9:80"), None),
+            ("[::1]:80", Some("127.64.0.9:80"), None),
+            ("0.0.0.0:80", Some("127.64.0.9:80"), None),
+            ("[::]:80", Some("127.64.0.9:80"), None),
+            ("[::ffff:127.0.0.1]:80", Some("127.64.0.9:80"), None),
+            ("127.64.0.9:80", Some("127.64.0.9:80"), None),
+            ("127.64.0.3:80", Some("127.64.0.3:80"), None),
+            ("127.64.63.255:80", Some("127.64.63.255:80"), None),
+            (
+                "[::ffff:127.64.0.3]:80",
+                Some("[::ffff:127.64.0.3]:80"),
+                None,
+            ),
+            ("127.64.64.0:80", None, None),
+            ("127.63.255.255:80", None, None),
+            ("127.0.0.2:80", None, None),
+            ("127.0.0.53:53", None, None),
+            ("127.255.255.255:80", None, None),
+            ("[::ffff:127.0.0.53]:53", None, None),
+            ("10.0.0.1:80", Some("10.0.0.1:80"), Some("10.0.0.1:80")),
+            (
+                "[2001:db8::1]:80",
+                Some("[2001:db8::1]:80"),
+                Some("[2001:db8::1]:80"),
+            ),
+        ];
+        let own = Some(own.parse().expect("an address"));
+        let parse = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        for (given, with, without) in cases {
+            let given = parse(given);
+            assert_eq!(
+                destination(given, own, Some(pods)),
+                with.map(parse),
+                "{given}"
+            );
+            assert_eq!(
+                destination(given, None, None),
+                without.map(parse),
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn blocks_hold_what_has_their_prefix() {
+        for (prefix_len, address, expected) in [
+            (32, [127, 64, 0, 0], true),
+            (32, [127, 64, 0, 1], false),
+            (10, [127, 127, 255, 255], true),
+            (10, [127, 128, 0, 0], false),
+            (0, [10, 0, 0, 1], true),
+            (33, [127, 64, 0, 0], false),
+        ] {
+            let block = (Ipv4Addr::new(127, 64, 0, 0), prefix_len);
+            assert_eq!(
+                holds(block, address.into()),
+                expected,
+                "{prefix_len} {address:?}"
+            );
+        }
     }
 }

@@ -38,9 +38,38 @@ async fn localhost_is_the_containers_own_address() {
     }
 }
 
+/// A bench whose pods have addresses in 127.0.0.0/28.
+fn bench_of_pods() -> Bench {
+    Bench::with(|config| config.pod_addresses = Some(([127, 0, 0, 0].into(), 28)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_hosts_loopback_only_pods_are_reached() {
+    let bench = bench_of_pods();
+    let without_pods = Bench::new();
+    for (ip, is_pod) in [("127.0.0.5", true), ("127.0.0.53", false)] {
+        let service = bench
+            .start_with("http-handler", &[], |spec| {
+                spec.listen = vec![format!("{ip}:0").parse().unwrap()]
+            })
+            .await;
+        let port = service.addr().port();
+        for host in [ip.to_owned(), format!("[::ffff:{ip}]")] {
+            let authority = format!("{host}:{port}");
+            let (exit, ..) = bench
+                .run_with("http-client", &[&authority], own_address("127.0.0.6"))
+                .await;
+            let expected = if is_pod { Exit::Code(0) } else { PROHIBITED };
+            assert_eq!(exit, expected, "{host}");
+            let (exit, ..) = without_pods.run("http-client", &[&authority]).await;
+            assert_eq!(exit, PROHIBITED, "{host}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn other_addresses_are_reached_unless_forbidden() {
-    let bench = Bench::new();
+    let bench = bench_of_pods();
     let handler = bench
         .start_with("http-handler", &[], |spec| {
             spec.listen = vec!["127.0.0.3:0".parse().unwrap()]
@@ -63,7 +92,7 @@ async fn other_addresses_are_reached_unless_forbidden() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_server_is_given_up() {
-    let bench = Bench::new();
+    let bench = bench_of_pods();
     let neighbour = bench.neighbour().await;
     // It accepts and never answers: the listener of nobody.
     let silent = std::net::TcpListener::bind("127.0.0.4:0").unwrap();
