@@ -2,9 +2,11 @@
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::client::Body;
+use kube::core::{ApiResource, Request};
 use kube::discovery::{Discovery, Scope, verbs};
+use kube::{Resource, ResourceExt};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -89,9 +91,8 @@ impl NamespaceEnd {
                 if capabilities.scope != Scope::Namespaced || !deletable {
                     continue;
                 }
-                let api: Api<DynamicObject> =
-                    Api::namespaced_with(self.client.clone(), namespace, &resource);
-                remaining += empty(&api).await.map_err(|source| Error::Content {
+                let left = empty(&self.client, namespace, &resource).await;
+                remaining += left.map_err(|source| Error::Content {
                     kind: resource.kind.clone(),
                     source,
                 })?;
@@ -128,14 +129,28 @@ impl NamespaceEnd {
     }
 }
 
-/// Deletes all objects behind `api`; returns how many are left.
-async fn empty(api: &Api<DynamicObject>) -> Result<usize, kube::Error> {
+/// Deletes all objects of a kind in the namespace; returns how many are left.
+async fn empty(
+    client: &kube::Client,
+    namespace: &str,
+    resource: &ApiResource,
+) -> Result<usize, kube::Error> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
     let one = ListParams::default().limit(1);
     if api.list_metadata(&one).await?.items.is_empty() {
         return Ok(0);
     }
-    api.delete_collection(&DeleteParams::default(), &ListParams::default())
-        .await?;
+    let path = DynamicObject::url_path(resource, Some(namespace));
+    let delete = Request::new(path)
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .map_err(kube::Error::BuildRequest)?;
+    // The answer lists every object that went: it is left unread, for it may be large.
+    let answer = client.send(delete.map(Body::from)).await?;
+    if !answer.status().is_success() {
+        let failed = answer.status().to_string();
+        return Err(kube::Error::Service(failed.into()));
+    }
+    drop(answer);
     let left = api.list_metadata(&one).await?;
     Ok(left.items.len())
 }
