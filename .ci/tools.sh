@@ -31,7 +31,7 @@ if [ ! -x "$KUBECTL" ]; then
     rm -rf "$work"
 fi
 export KUBECTL
-"$KUBECTL" version --client | head -1
+"$KUBECTL" version --client
 
 # A Rust toolchain that builds for WASI: rustup's if it has the targets, else one made from Debian's packages.
 if [ -e "$(rustc --print target-libdir --target wasm32-wasip2)/libstd-"*.rlib ]; then
