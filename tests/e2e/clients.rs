@@ -83,6 +83,10 @@ fn a_pod_by_curl() {
         (&first["type"], &first["object"]["metadata"]["name"]),
         (&"ADDED".into(), &"p".into())
     );
+    for version in ["--http1.1", "--http2"] {
+        let head = curl(&["-I", version], "/version");
+        assert!(head.contains(" 200"), "{version}: {head}");
+    }
     curl(&["-X", "DELETE"], &format!("{pods}/p"));
 
     let anonymous = Command::new("curl")

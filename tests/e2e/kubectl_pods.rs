@@ -241,7 +241,7 @@ fn several_containers_and_init_containers() {
 }
 
 #[test]
-fn environment_and_volumes_from_config_maps_and_secrets() {
+fn environment_from_config_maps_secrets_and_fields() {
     let Some((cluster, kubectl)) = with_samples() else {
         return;
     };
@@ -360,5 +360,50 @@ fn unschedulable_pods_say_why_and_run_when_they_can() {
         "pod/cordoned",
         "--timeout=60s",
     ]);
+    cluster.stop();
+}
+
+#[test]
+fn volumes_from_config_maps_and_secrets() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::ReadFile, "read");
+    kubectl.ok(&["create", "configmap", "map", "--from-literal=who=ConfigMap"]);
+    kubectl.ok(&[
+        "create",
+        "secret",
+        "generic",
+        "secret",
+        "--from-literal=name=Secret",
+    ]);
+    let items = json!([{"key": "name", "path": "who"}]);
+    let sources = [
+        (
+            "map",
+            json!({"name": "v", "configMap": {"name": "map"}}),
+            "ConfigMap",
+        ),
+        (
+            "secret",
+            json!({"name": "v", "secret": {"secretName": "secret", "items": items}}),
+            "Secret",
+        ),
+    ];
+    for (name, volume, content) in sources {
+        let mount = json!([{"name": "v", "mountPath": "/data", "readOnly": true}]);
+        let pod = PodSpec::new(name, "read")
+            .container("volumeMounts", mount)
+            .with("/spec/volumes", json!([volume]));
+        kubectl.apply(&pod.to_string());
+        let ended = eventually("the guest ends", || {
+            let path = ".status.containerStatuses[0].state.terminated.exitCode";
+            let code = kubectl.field(&format!("pod/{name}"), path);
+            (!code.is_empty()).then_some(code)
+        });
+        assert_eq!(ended, "0", "{name}");
+        assert_eq!(kubectl.ok(&["logs", name]), content);
+    }
     cluster.stop();
 }

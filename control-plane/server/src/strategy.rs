@@ -146,3 +146,27 @@ pub(crate) fn restore(api: &Api, services: &[Stored]) {
         services::restore(&api.addresses, &entry.object);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sampan_api::resource::find;
+
+    #[test]
+    fn a_node_creates_what_bears_its_name() {
+        let check = |user: UserInfo, group: &str, plural: &str, name: &str, allowed: bool| {
+            let resource = find(group, "v1", plural).expect(plural);
+            assert_eq!(
+                node_may_create(&user, resource, name).is_ok(),
+                allowed,
+                "{plural} {name}"
+            );
+        };
+        let leases = "coordination.k8s.io";
+        check(UserInfo::node("n1"), "", "nodes", "n1", true);
+        check(UserInfo::node("n1"), "", "nodes", "n2", false);
+        check(UserInfo::node("n1"), leases, "leases", "n2", false);
+        check(UserInfo::node("n1"), "", "events", "anything", true);
+        check(UserInfo::admin(), "", "nodes", "n2", true);
+    }
+}

@@ -23,6 +23,8 @@ pub(crate) enum Guest {
     Flood,
     /// Opens `/data` again and again until it cannot, then exits with 24.
     OpenFiles,
+    /// Prints the file `who` of its first volume; exits with 2 if it cannot.
+    ReadFile,
     /// Imports what nobody offers.
     Stranger,
     /// Does not compile: its body does not type-check.
@@ -68,6 +70,7 @@ impl Guest {
                 "(loop $again (call $print (i32.const 100) (i32.const 12)) (br $again))".to_string()
             }
             Guest::OpenFiles => OPEN_FILES.to_string(),
+            Guest::ReadFile => READ_FILE.to_string(),
             Guest::Stranger => "(call $nothing)".to_string(),
             Guest::Broken => String::new(),
         };
@@ -83,6 +86,7 @@ const IMPORTS: &str = r#"
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "path_open"
         (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
 "#;
@@ -91,6 +95,7 @@ const COMMON: &str = r#"
     (memory (export "memory") 2)
     (data (i32.const 100) "hello guest\n")
     (data (i32.const 200) ".")
+    (data (i32.const 300) "who")
     (func $print (param $at i32) (param $length i32)
         (i32.store (i32.const 0) (local.get $at))
         (i32.store (i32.const 4) (local.get $length))
@@ -123,6 +128,18 @@ const OPEN_FILES: &str = r#"
         (br_if $again (i32.eqz (call $path_open (i32.const 3) (i32.const 0) (i32.const 200) (i32.const 1)
             (i32.const 0) (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 16)))))
     (call $proc_exit (i32.const 24))
+"#;
+
+/// Follows links, as kubelet's layout of these volumes needs; reads up to 100 bytes.
+const READ_FILE: &str = r#"
+    (if (call $path_open (i32.const 3) (i32.const 1) (i32.const 300) (i32.const 3)
+            (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16))
+        (then (call $proc_exit (i32.const 2))))
+    (i32.store (i32.const 0) (i32.const 400))
+    (i32.store (i32.const 4) (i32.const 100))
+    (if (call $fd_read (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 8))
+        (then (call $proc_exit (i32.const 2))))
+    (call $print (i32.const 400) (i32.load (i32.const 8)))
 "#;
 
 /// A pod of one container, as text for `kubectl apply`.
