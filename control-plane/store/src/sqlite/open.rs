@@ -37,11 +37,20 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
         create(&path).await?;
     }
     let mut connection = connect(&path, &config).await?;
-    let meta = identify(&mut connection, &path).await?;
-    if !meta.clean {
-        tracing::info!(path = %path.display(), "checking the database after an unclean stop");
-        quick_check(&mut connection, &path).await?;
-    }
+    let meta = match examine(&mut connection, &path).await {
+        Ok(meta) => meta,
+        Err(error) => {
+            if matches!(
+                error,
+                OpenError::Corrupt { .. } | OpenError::NewerSchema { .. }
+            ) {
+                // SQLite writes the log into the database when its last connection closes. A file that is refused
+                // stays as it is, so this connection is never closed: it goes with the process.
+                std::mem::forget(connection);
+            }
+            return Err(error);
+        }
+    };
     let limits = HistoryLimits {
         window: config.history_window,
         bytes: config.history_bytes,
@@ -222,6 +231,16 @@ async fn identify(connection: &mut SqliteConnection, path: &Path) -> Result<Meta
         compacted: revision("compacted")?,
         clean: number("clean")? != 0,
     })
+}
+
+/// Whether the file is ours and sound.
+async fn examine(connection: &mut SqliteConnection, path: &Path) -> Result<Meta, OpenError> {
+    let meta = identify(connection, path).await?;
+    if !meta.clean {
+        tracing::info!(path = %path.display(), "checking the database after an unclean stop");
+        quick_check(connection, path).await?;
+    }
+    Ok(meta)
 }
 
 async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
