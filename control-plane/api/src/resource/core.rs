@@ -146,3 +146,83 @@ pub(super) const SERVICES: Resource = Resource {
     create_on_update: true,
     ..BASE
 };
+
+pub(super) const ENDPOINTS: Resource = Resource {
+    kind: "Endpoints",
+    plural: "endpoints",
+    singular: "endpoints",
+    short_names: &["ep"],
+    bucket: "endpoints",
+    type_name: "io.k8s.api.core.v1.Endpoints",
+    create_on_update: true,
+    ..BASE
+};
+
+pub(super) const LIMITRANGES: Resource = Resource {
+    kind: "LimitRange",
+    plural: "limitranges",
+    singular: "limitrange",
+    short_names: &["limits"],
+    bucket: "limitranges",
+    type_name: "io.k8s.api.core.v1.LimitRange",
+    create_on_update: true,
+    ..BASE
+};
+
+pub(super) const PERSISTENTVOLUMECLAIMS: Resource = Resource {
+    kind: "PersistentVolumeClaim",
+    plural: "persistentvolumeclaims",
+    singular: "persistentvolumeclaim",
+    short_names: &["pvc"],
+    subresources: &[part("status", "PersistentVolumeClaim", PART)],
+    bucket: "persistentvolumeclaims",
+    type_name: "io.k8s.api.core.v1.PersistentVolumeClaim",
+    ..BASE
+};
+
+pub(super) const PERSISTENTVOLUMES: Resource = Resource {
+    kind: "PersistentVolume",
+    plural: "persistentvolumes",
+    singular: "persistentvolume",
+    short_names: &["pv"],
+    namespaced: false,
+    subresources: &[part("status", "PersistentVolume", PART)],
+    bucket: "persistentvolumes",
+    type_name: "io.k8s.api.core.v1.PersistentVolume",
+    ..BASE
+};
+
+pub(super) const PODTEMPLATES: Resource = Resource {
+    kind: "PodTemplate",
+    plural: "podtemplates",
+    singular: "podtemplate",
+    bucket: "podtemplates",
+    type_name: "io.k8s.api.core.v1.PodTemplate",
+    generation: true,
+    ..BASE
+};
+
+pub(super) const REPLICATIONCONTROLLERS: Resource = Resource {
+    kind: "ReplicationController",
+    plural: "replicationcontrollers",
+    singular: "replicationcontroller",
+    short_names: &["rc"],
+    categories: &["all"],
+    subresources: &[part("status", "ReplicationController", PART)],
+    bucket: "replicationcontrollers",
+    type_name: "io.k8s.api.core.v1.ReplicationController",
+    field_labels: &["status.replicas"],
+    generation: true,
+    ..BASE
+};
+
+pub(super) const RESOURCEQUOTAS: Resource = Resource {
+    kind: "ResourceQuota",
+    plural: "resourcequotas",
+    singular: "resourcequota",
+    short_names: &["quota"],
+    subresources: &[part("status", "ResourceQuota", PART)],
+    bucket: "resourcequotas",
+    type_name: "io.k8s.api.core.v1.ResourceQuota",
+    ..BASE
+};

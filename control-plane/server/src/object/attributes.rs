@@ -61,6 +61,7 @@ fn path(resource: &Resource, label: &'static str) -> &'static str {
 pub(super) fn unset(label: &str) -> &'static str {
     match label {
         "spec.unschedulable" | "spec.hostNetwork" => "false",
+        "status.successful" | "status.replicas" => "0",
         _ => "",
     }
 }

@@ -87,10 +87,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
         _ => defaults::prepare_update(resource, &mut new, old),
     }
     strategy::complete(resource, &mut new);
-    if resource.generation
-        && subresource.is_empty()
-        && object::get(&new, "spec") != object::get(old, "spec")
-    {
+    if subresource.is_empty() && content_changed(resource, &new, old) {
         bump_generation(&mut new, resource);
     }
     let errors = match subresource {
@@ -181,6 +178,20 @@ fn check_uid(resource: &Resource, current: &Stored, new: &Value) -> Result<()> {
     let why =
         format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
     Err(Status::conflict(resource, &current.object.name, &why))
+}
+
+/// Whether a write changes what `metadata.generation` counts: the spec, or for kinds without one everything beside
+/// metadata and status.
+fn content_changed(resource: &Resource, new: &Value, old: &Value) -> bool {
+    let (Value::Object(new), Value::Object(old)) = (new, old) else {
+        return false;
+    };
+    let counts = |field: &str| !matches!(field, "apiVersion" | "kind" | "metadata" | "status");
+    let differs = |a: &Map<String, Value>, b: &Map<String, Value>| {
+        a.iter()
+            .any(|(field, value)| counts(field) && b.get(field) != Some(value))
+    };
+    resource.generation && (differs(new, old) || differs(old, new))
 }
 
 /// Whether two versions say the same. An empty map or list and none at all are the same thing at the top and in the

@@ -1,4 +1,4 @@
-//! Rows of the named groups.
+//! Rows of nodes, leases, priorities and events.
 
 use super::{BASE, Resource};
 
@@ -27,6 +27,19 @@ pub(super) const EVENTS: Resource = Resource {
     ..BASE
 };
 
+pub(super) const PRIORITYCLASSES: Resource = Resource {
+    group: "scheduling.k8s.io",
+    kind: "PriorityClass",
+    plural: "priorityclasses",
+    singular: "priorityclass",
+    short_names: &["pc"],
+    namespaced: false,
+    bucket: "priorityclasses",
+    type_name: "io.k8s.api.scheduling.v1.PriorityClass",
+    generation: true,
+    ..BASE
+};
+
 pub(super) const LEASES: Resource = Resource {
     group: "coordination.k8s.io",
     kind: "Lease",
@@ -35,7 +48,6 @@ pub(super) const LEASES: Resource = Resource {
     bucket: "leases",
     type_name: "io.k8s.api.coordination.v1.Lease",
     create_on_update: true,
-    // An overwrite without a revision would make two leaders.
     unconditional_update: false,
     ..BASE
 };
