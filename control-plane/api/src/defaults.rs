@@ -2,13 +2,15 @@
 //!
 //! Three moments, three functions. [`apply`] runs on every object that is decoded, before anything
 //! else looks at it. [`prepare_create`], [`prepare_update`] and [`prepare_status_update`] enforce
-//! who owns which part of an object (the spec's writers never touch the status, and the reverse).
+//! who owns which part of an object (the spec's writers never touch the status, and the reverse);
+//! [`prepare_part`] does so for the other subresources.
 //! [`admission_pod`] adds what upstream's default admission plugins add to a new pod.
 //!
 //! Not here: names, uids, timestamps and allocated addresses, which are the server's, and quotas.
 
 mod admission;
 mod container;
+mod parts;
 mod pod;
 mod prepare;
 mod qos;
@@ -22,6 +24,7 @@ use crate::object::{self, get, items_mut, set, text};
 use crate::resource::Resource;
 
 pub use admission::admission_pod;
+pub use parts::{prepare_part, stamp_conditions};
 pub use prepare::{prepare_create, prepare_status_update, prepare_update};
 pub use qos::qos_class;
 

@@ -18,6 +18,7 @@ pub mod protobuf;
 pub mod convert;
 pub mod defaults;
 pub mod patch;
+pub mod scale;
 pub mod validate;
 
 // What answers are made of.

@@ -8,6 +8,7 @@ mod admission;
 mod cluster;
 mod core;
 mod network;
+mod reviews;
 mod storage;
 mod workloads;
 
@@ -89,7 +90,7 @@ impl Resource {
 
 /// Every served resource: core first, then the groups in order of preference.
 pub fn resources() -> &'static [Resource] {
-    &TABLE
+    TABLE
 }
 
 /// The resource behind `/apis/{group}/{version}/{plural}`.
@@ -106,8 +107,9 @@ pub fn find_kind(group: &str, version: &str, kind: &str) -> Option<&'static Reso
         .find(|row| row.kind == kind && row.version == version && row.group == group)
 }
 
-static TABLE: [Resource; 58] = [
+static TABLE: &[Resource] = &[
     core::BINDINGS,
+    core::COMPONENTSTATUSES,
     core::CONFIGMAPS,
     core::ENDPOINTS,
     core::EVENTS,
@@ -129,6 +131,12 @@ static TABLE: [Resource; 58] = [
     workloads::REPLICASETS,
     workloads::STATEFULSETS,
     cluster::EVENTS,
+    reviews::SELFSUBJECTREVIEWS,
+    reviews::TOKENREVIEWS,
+    reviews::LOCALSUBJECTACCESSREVIEWS,
+    reviews::SELFSUBJECTACCESSREVIEWS,
+    reviews::SELFSUBJECTRULESREVIEWS,
+    reviews::SUBJECTACCESSREVIEWS,
     workloads::HORIZONTALPODAUTOSCALERS,
     workloads::CRONJOBS,
     workloads::JOBS,
@@ -182,6 +190,7 @@ const ALL: &[&str] = &[
 const PART: &[&str] = &["get", "patch", "update"];
 const CREATE: &[&str] = &["create"];
 const GET: &[&str] = &["get"];
+const READ: &[&str] = &["get", "list"];
 const UPDATE: &[&str] = &["update"];
 
 /// What most core resources have in common; rows name only what differs.
@@ -218,6 +227,15 @@ const fn part(
     }
 }
 
+/// A part in which a controller's number of replicas is read and written, whatever its kind.
+const SCALE: Subresource = Subresource {
+    name: "scale",
+    group: "autoscaling",
+    version: "v1",
+    kind: "Scale",
+    verbs: PART,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,9 +250,10 @@ mod tests {
                 "{}",
                 row.plural
             );
+            // Component statuses are read, and made up on the spot.
             assert_eq!(
                 row.bucket.is_empty(),
-                !row.verbs.contains(&"get"),
+                !row.verbs.contains(&"get") || row.plural == "componentstatuses",
                 "{}",
                 row.plural
             );

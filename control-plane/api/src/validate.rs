@@ -86,6 +86,24 @@ pub fn status_update(resource: &Resource, new: &Value, old: &Value) -> Vec<Field
     errors
 }
 
+/// What is wrong with a write to a subresource that is neither the object itself nor its status.
+pub fn part_update(resource: &Resource, part: &str, new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    match (resource.bucket, part) {
+        ("pods", "ephemeralcontainers") => {
+            metadata::update(resource, new, old, &mut errors);
+            pod::ephemeral(new, old, &mut errors);
+        }
+        ("pods", "resize") => {
+            metadata::update(resource, new, old, &mut errors);
+            pod::resize(new, old, &mut errors);
+        }
+        _ => return update(resource, new, old),
+    }
+    errors.truncate(MAX_ERRORS);
+    errors
+}
+
 /// A binding names a node.
 fn binding(value: &Value, out: &mut Vec<FieldError>) {
     let kind = crate::object::text(value, "target.kind");

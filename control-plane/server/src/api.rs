@@ -12,11 +12,14 @@ use sampan_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::authn::Tokens;
+use crate::authz::Policy;
 use crate::chain::{InFlight, Limits};
 use crate::kubelet::Kubelets;
 use crate::object::Obj;
 use crate::request::Query;
 use crate::strategy::Addresses;
+use crate::tokens::SigningKey;
+use crate::user::UserInfo;
 
 /// What may be refused.
 pub(crate) type Result<T> = std::result::Result<T, Status>;
@@ -25,6 +28,8 @@ pub(crate) type Result<T> = std::result::Result<T, Status>;
 pub(crate) struct Api {
     pub(crate) store: Arc<dyn Store<Obj>>,
     pub(crate) tokens: Tokens,
+    pub(crate) signing_key: SigningKey,
+    pub(crate) policy: Policy,
     pub(crate) extra: Option<axum::Router>,
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,
@@ -41,6 +46,7 @@ pub(crate) struct Call {
     pub(crate) api: Arc<Api>,
     pub(crate) query: Query,
     pub(crate) verb: &'static str,
+    pub(crate) user: Arc<UserInfo>,
     pub(crate) parts: Parts,
     /// In a mutex only so that a `Call` can be shared while its handler waits: a body is not `Sync`.
     body: Mutex<Body>,
@@ -51,6 +57,7 @@ impl Call {
         api: Arc<Api>,
         query: Query,
         verb: &'static str,
+        user: Arc<UserInfo>,
         parts: Parts,
         body: Body,
     ) -> Call {
@@ -58,6 +65,7 @@ impl Call {
             api,
             query,
             verb,
+            user,
             parts,
             body: Mutex::new(body),
         }

@@ -1,20 +1,98 @@
-//! Authorization: fixed rules for the identities this program makes itself. RBAC is not evaluated.
+//! Authorization: who may do what.
 //!
-//! `system:masters` may do everything. Scheduler and controllers may do what their work takes. An agent may read what
-//! pods need, and write only its own node, its own lease, and pods bound to it. Everybody who is authenticated may read
-//! discovery; everybody may ask for the version and for health.
+//! Three opinions in upstream's order; the first that allows decides. `system:masters` may do everything. A node may do
+//! what the agent of that node needs (`node`). Everybody else may do what roles bound to them say (`rbac`). What nobody
+//! allows is refused.
 
-use http::Method;
+mod node;
+mod rbac;
+mod rule;
+
 use http::request::Parts;
-use sampan_api::status::{Details, Status};
+use sampan_api::selector::FieldSelector;
+use sampan_api::status::Status;
+
+pub(crate) use rbac::{GROUP, Policy};
+pub(crate) use rule::{Rule, uncovered};
 
 use crate::api::{Api, Result};
-use crate::read::find;
-use crate::request::{ResourceTarget, Target};
-use crate::user::{AUTHENTICATED, CONTROLLER_MANAGER, MASTERS, SCHEDULER, UserInfo};
+use crate::request::{Query, ResourceTarget, Target};
+use crate::user::{MASTERS, UserInfo};
 
-/// Where agents keep their heartbeats.
-const NODE_LEASES: &str = "kube-node-lease";
+/// What somebody wants to do: upstream's `authorizer.Attributes`.
+#[derive(Clone, Debug)]
+pub(crate) struct Attributes<'a> {
+    pub(crate) verb: &'a str,
+    pub(crate) what: What<'a>,
+}
+
+/// To what.
+#[derive(Clone, Debug)]
+pub(crate) enum What<'a> {
+    Resource(Object<'a>),
+    /// A path that is no object's.
+    Path(&'a str),
+}
+
+/// An object, a collection, or a part of an object. The names need not be those of anything that is served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Object<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) subresource: &'a str,
+    /// Empty: cluster scope or all namespaces.
+    pub(crate) namespace: &'a str,
+    /// Empty: any.
+    pub(crate) name: &'a str,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) allowed: bool,
+    /// Why; may be empty.
+    pub(crate) reason: String,
+}
+
+impl Decision {
+    fn allow(reason: impl Into<String>) -> Decision {
+        Decision {
+            allowed: true,
+            reason: reason.into(),
+        }
+    }
+
+    fn no_opinion(reason: impl Into<String>) -> Decision {
+        Decision {
+            allowed: false,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Whether a user may.
+pub(crate) async fn decide(api: &Api, user: &UserInfo, asked: &Attributes<'_>) -> Result<Decision> {
+    if user.in_group(MASTERS) {
+        return Ok(Decision::allow(""));
+    }
+    let mut reasons = String::new();
+    if let Some(node) = user.node_name() {
+        let decision = node::decide(api, node, asked).await?;
+        if decision.allowed {
+            return Ok(decision);
+        }
+        reasons = decision.reason;
+    }
+    let mut decision = api.policy.tables(api).await?.decide(user, asked);
+    if !decision.allowed && !reasons.is_empty() {
+        let rest = std::mem::replace(&mut decision.reason, reasons);
+        if !rest.is_empty() {
+            decision.reason.push('\n');
+            decision.reason.push_str(&rest);
+        }
+    }
+    Ok(decision)
+}
 
 /// Lets the request pass, or 403 in upstream's words.
 pub(crate) async fn authorize(
@@ -22,120 +100,123 @@ pub(crate) async fn authorize(
     user: &UserInfo,
     verb: &'static str,
     parts: &Parts,
+    query: &Query,
     target: &Target,
 ) -> Result<()> {
     if user.in_group(MASTERS) {
         return Ok(());
     }
     let Target::Resource(target) = target else {
-        return path(user, verb, &parts.method, parts.uri.path(), target);
-    };
-    let allowed = match user.name.as_str() {
-        SCHEDULER => scheduler(verb, target),
-        CONTROLLER_MANAGER => true,
-        _ => match user.node_name() {
-            Some(node) => agent(api, node, verb, target).await?,
-            None => false,
-        },
-    };
-    if allowed {
-        return Ok(());
-    }
-    let ResourceTarget {
-        resource,
-        namespace,
-        name,
-        subresource,
-        ..
-    } = target;
-    Err(Status::forbidden_access(
-        &user.name,
-        verb,
-        resource,
-        subresource,
-        namespace,
-        name,
-    ))
-}
-
-fn path(user: &UserInfo, verb: &str, method: &Method, path: &str, target: &Target) -> Result<()> {
-    let reading = matches!(*method, Method::GET | Method::HEAD);
-    let allowed = match target {
-        Target::Version | Target::Health(_) => reading,
-        _ => reading && user.in_group(AUTHENTICATED),
-    };
-    if allowed {
-        Ok(())
-    } else {
-        Err(Status::forbidden_path(&user.name, verb, path))
-    }
-}
-
-fn reads(verb: &str) -> bool {
-    matches!(verb, "get" | "list" | "watch")
-}
-
-fn scheduler(verb: &str, target: &ResourceTarget) -> bool {
-    match (target.resource.bucket, target.subresource.as_str()) {
-        ("secrets", _) => false,
-        _ if reads(verb) => true,
-        ("pods", "binding") | ("", "") => verb == "create",
-        ("pods", "status") => matches!(verb, "patch" | "update"),
-        ("pods", "") => verb == "delete",
-        ("events", _) => matches!(verb, "create" | "patch" | "update"),
-        ("leases", _) => {
-            target.namespace == "kube-system" && matches!(verb, "create" | "update" | "patch")
+        let path = parts.uri.path();
+        let what = What::Path(path);
+        let decision = decide(api, user, &Attributes { verb, what }).await?;
+        if decision.allowed {
+            return Ok(());
         }
-        _ => false,
-    }
-}
-
-async fn agent(api: &Api, node: &str, verb: &str, target: &ResourceTarget) -> Result<bool> {
-    let own_name = target.name == node;
-    Ok(
-        match (target.resource.bucket, target.subresource.as_str()) {
-            ("nodes", "" | "status") => {
-                reads(verb) || verb == "create" || own_name && matches!(verb, "update" | "patch")
-            }
-            ("leases", "") => {
-                target.namespace == NODE_LEASES
-                    && (verb == "create"
-                        || own_name && matches!(verb, "get" | "update" | "patch" | "delete"))
-            }
-            ("pods", "") if reads(verb) => true,
-            ("pods", "") if verb == "delete" => bound_to(api, node, target).await?,
-            ("pods", "status") => reads(verb) || bound_to(api, node, target).await?,
-            ("events", _) => matches!(verb, "create" | "patch" | "update"),
-            (
-                "configmaps" | "secrets" | "services" | "serviceaccounts" | "namespaces"
-                | "runtimeclasses",
-                "",
-            ) => reads(verb),
-            _ => false,
+        let status = Status::forbidden_path(&user.name, verb, path);
+        return Err(with_reason(status, &decision.reason));
+    };
+    let selected = selected_name(target, query);
+    let what = What::Resource(Object {
+        group: target.resource.group,
+        resource: target.resource.plural,
+        subresource: &target.subresource,
+        // A namespace is itself what its requests are about.
+        namespace: match target.resource.plural {
+            "namespaces" => &target.name,
+            _ => &target.namespace,
+        },
+        name: selected.as_deref().unwrap_or(&target.name),
+    });
+    let decision = decide(
+        api,
+        user,
+        &Attributes {
+            verb,
+            what: what.clone(),
         },
     )
-}
-
-/// Whether the pod is bound to this node. One that is not there may be asked for: the answer is 404.
-async fn bound_to(api: &Api, node: &str, target: &ResourceTarget) -> Result<bool> {
-    let pod = find(api, target.resource, &target.namespace, &target.name).await?;
-    Ok(pod.is_none_or(|pod| pod.object.field("spec.nodeName") == Some(node)))
-}
-
-/// 403 for a user who may not act as another.
-pub(crate) fn impersonation_forbidden(user: &UserInfo, target: &str) -> Status {
-    Status {
-        code: 403,
-        reason: "Forbidden",
-        message: format!(
-            "users \"{target}\" is forbidden: User \"{}\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
-            user.name
-        ),
-        details: Some(Box::new(Details {
-            name: target.to_owned(),
-            kind: "users".into(),
-            ..Details::default()
-        })),
-        continue_token: None,
+    .await?;
+    if decision.allowed {
+        return Ok(());
     }
+    Err(forbidden(user, verb, target, &what, &decision.reason))
+}
+
+/// A list or watch of the one object a field selector names counts as a request about that object.
+fn selected_name(target: &ResourceTarget, query: &Query) -> Option<String> {
+    if !target.name.is_empty() {
+        return None;
+    }
+    let fields = FieldSelector::parse(query.get("fieldSelector")?).ok()?;
+    fields.exact("metadata.name").map(str::to_owned)
+}
+
+fn forbidden(
+    user: &UserInfo,
+    verb: &str,
+    target: &ResourceTarget,
+    what: &What<'_>,
+    reason: &str,
+) -> Status {
+    let What::Resource(object) = what else {
+        return Status::forbidden_path(&user.name, verb, "");
+    };
+    let status = Status::forbidden_access(
+        &user.name,
+        verb,
+        target.resource,
+        &target.subresource,
+        object.namespace,
+        object.name,
+    );
+    with_reason(status, reason)
+}
+
+fn with_reason(mut status: Status, reason: &str) -> Status {
+    if !reason.is_empty() {
+        status.message.push_str(": ");
+        status.message.push_str(reason);
+    }
+    status
+}
+
+/// 403 for somebody who may not act on something that is no served resource: users, groups, signers.
+pub(crate) fn forbidden_object(
+    user: &UserInfo,
+    verb: &str,
+    object: &Object<'_>,
+    reason: &str,
+) -> Status {
+    let Object {
+        group,
+        resource,
+        subresource,
+        namespace,
+        name,
+    } = *object;
+    let status = Status::forbidden_named(
+        &user.name,
+        verb,
+        (group, resource, subresource),
+        namespace,
+        name,
+    );
+    with_reason(status, reason)
+}
+
+/// The rules that hold for a user in a namespace, and whether more may hold than can be listed.
+pub(crate) async fn rules_for(
+    api: &Api,
+    user: &UserInfo,
+    namespace: &str,
+) -> Result<(Vec<Rule>, bool, String)> {
+    let (rules, errors) = api.policy.tables(api).await?.rules_for(user, namespace);
+    let mut complaints = errors;
+    let node = user.node_name().is_some();
+    if node {
+        let why = "node authorizer does not support user rule resolution";
+        complaints.insert(0, why.to_owned());
+    }
+    Ok((rules, node, complaints.join(", ")))
 }

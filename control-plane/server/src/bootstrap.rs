@@ -1,8 +1,13 @@
-//! Objects that exist from the first start on: the system namespaces and the Service `default/kubernetes`.
+//! Objects that exist from the first start on: the system namespaces, the Service `default/kubernetes`, and the roles by
+//! which requests are authorized.
+
+mod policy;
 
 use std::net::Ipv4Addr;
 
-use sampan_api::resource::{Resource, find as find_resource};
+use futures::future::try_join_all;
+use sampan_api::object;
+use sampan_api::resource::{Resource, find as find_resource, find_kind};
 use sampan_api::status::Status;
 use sampan_store::RangeRequest;
 use serde_json::{Value, json};
@@ -10,6 +15,7 @@ use serde_json::{Value, json};
 use crate::api::{Api, Result};
 use crate::read::{prefix, store_failed};
 use crate::strategy;
+use crate::user::UserInfo;
 use crate::write::store_new;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -36,6 +42,15 @@ pub(crate) async fn run(api: &Api, service_ip: Ipv4Addr) -> Result<()> {
         )
         .await?;
     }
+    // At once: they share a few commits.
+    let policy = policy::objects().into_iter().map(|value| async move {
+        let (group, version) = object::text(&value, "apiVersion")
+            .split_once('/')
+            .unwrap_or_default();
+        let resource = find_kind(group, version, object::text(&value, "kind"));
+        ensure(api, resource.ok_or_else(Status::path_not_found)?, value).await
+    });
+    try_join_all(policy).await?;
     ensure(api, services, json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
@@ -55,15 +70,15 @@ fn row(plural: &str) -> Result<&'static Resource> {
 }
 
 async fn ensure(api: &Api, resource: &'static Resource, value: Value) -> Result<()> {
-    let name = sampan_api::object::name(&value).to_owned();
-    let namespace = sampan_api::object::namespace(&value).to_owned();
+    let name = object::name(&value).to_owned();
+    let namespace = object::namespace(&value).to_owned();
     if crate::read::find(api, resource, &namespace, &name)
         .await?
         .is_some()
     {
         return Ok(());
     }
-    match store_new(api, resource, value).await {
+    match store_new(api, &UserInfo::server(), resource, value).await {
         Err(status) if status.reason == "AlreadyExists" => Ok(()),
         outcome => outcome.map(drop),
     }

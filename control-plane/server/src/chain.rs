@@ -38,10 +38,7 @@ impl Api {
         request: Request<Body>,
         peer: Peer,
     ) -> Response {
-        answer(self, request, |api, headers| {
-            authenticate(&peer, headers, &api.tokens)
-        })
-        .await
+        answer(self, request, Who::Peer(peer)).await
     }
 
     /// Answers a request of a component in this process.
@@ -50,15 +47,18 @@ impl Api {
         request: Request<Body>,
         user: Arc<UserInfo>,
     ) -> Response {
-        answer(self, request, |_, _| Ok(user)).await
+        answer(self, request, Who::Known(user)).await
     }
 }
 
-async fn answer(
-    api: Arc<Api>,
-    request: Request<Body>,
-    who: impl FnOnce(&Api, &HeaderMap) -> Result<Arc<UserInfo>>,
-) -> Response {
+/// Whose request it is.
+enum Who {
+    /// To be found out.
+    Peer(Peer),
+    Known(Arc<UserInfo>),
+}
+
+async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
     let (parts, body) = request.into_parts();
     let audit_id = audit_id(&parts.headers);
     let pretty = wants_pretty(&parts.headers, parts.uri.query());
@@ -93,18 +93,16 @@ async fn answer(
     response
 }
 
-async fn steps(
-    api: Arc<Api>,
-    mut parts: http::request::Parts,
-    body: Body,
-    who: impl FnOnce(&Api, &HeaderMap) -> Result<Arc<UserInfo>>,
-) -> Answer {
+async fn steps(api: Arc<Api>, parts: http::request::Parts, body: Body, who: Who) -> Answer {
     let target = Target::parse(parts.uri.path());
     let query = Query::parse(parts.uri.path_and_query())
         .ok_or_else(|| Status::bad_request("the query string cannot be decoded"))?;
     let verb = verb(&parts.method, &target, &query);
-    let user = who(&api, &parts.headers)?;
-    let user = impersonate(user, &parts.headers)?;
+    let user = match who {
+        Who::Peer(peer) => authenticate(&api, &peer, &parts.headers).await?,
+        Who::Known(user) => user,
+    };
+    let user = impersonate(&api, user, &parts.headers).await?;
     let long_running = is_long_running(verb, &target);
     let shared = api.clone();
     let _slot = if long_running {
@@ -112,13 +110,12 @@ async fn steps(
     } else {
         Some(shared.in_flight.enter(verb, &shared.limits)?)
     };
-    authorize(&api, &user, verb, &parts, &target).await?;
+    authorize(&api, &user, verb, &parts, &query, &target).await?;
     if target == Target::Extra {
         return extra(&api, parts, body, user).await;
     }
     let timeout = request_timeout(&query, &api)?;
-    parts.extensions.insert(user);
-    let call = Call::new(api, query, verb, parts, body);
+    let call = Call::new(api, query, verb, user, parts, body);
     if long_running {
         return dispatch::dispatch(call, target).await;
     }

@@ -11,10 +11,13 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use sampan_api::resource::Resource;
+use sampan_api::status::Status;
 use sampan_store::{Codec, DecodeError, Entry, Key, Revision};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
+use attributes::Kind;
 pub(crate) use attributes::storage_row;
 
 /// A version of an object, shared by the store, every list and every watcher.
@@ -160,6 +163,35 @@ fn revision_slot(stored: &[u8]) -> Option<usize> {
         .windows(REVISION_FIELD.len())
         .position(|window| window == REVISION_FIELD)
         .map(|at| at + REVISION_FIELD.len())
+}
+
+/// An object that rests nowhere and has no revision, for lists of what is made up on the spot. `value` has a place for
+/// the revision.
+pub(crate) fn unstored(resource: &'static Resource, value: &Value) -> Result<Stored, Status> {
+    let raw = Bytes::from(value.to_string());
+    let kind = Kind::plain(resource);
+    let light = light::parse(&raw, &kind).map_err(|error| Status::internal(error.to_string()))?;
+    let slot = revision_slot(&raw).unwrap_or(0) as u32;
+    let object = Obj {
+        resource,
+        name: light.name.into(),
+        namespace: light.namespace.into(),
+        uid: light.uid.into(),
+        labels: light.labels,
+        fields: Box::default(),
+        finalizers: light.finalizers,
+        deletion: light.deletion,
+        revision_span: slot..slot,
+        partial: OnceLock::new(),
+        converted: OnceLock::new(),
+        raw: raw.clone(),
+    };
+    Ok(Arc::new(Entry {
+        key: Key::new(resource.plural, &object.name),
+        create_revision: Revision(0),
+        revision: Revision(0),
+        object,
+    }))
 }
 
 /// Turns stored bytes into `Obj`s.

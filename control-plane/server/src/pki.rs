@@ -11,6 +11,7 @@ mod kubeconfig;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rcgen::KeyPair;
 
 pub(crate) use authority::not_after;
 pub use authority::{CertificateKind, CertificateRequest, Issued};
@@ -44,6 +45,9 @@ pub enum PkiError {
         #[source]
         source: rcgen::Error,
     },
+    /// A file holds a key of another kind than it should.
+    #[error("{} does not hold a key that can be used ({message}); restore it from a backup, or remove it to start with a new key", .path.display())]
+    Unusable { path: PathBuf, message: String },
     /// A certificate could not be read back.
     #[error("parsing a certificate: {message}")]
     Parse { message: String },
@@ -54,6 +58,22 @@ pub enum PkiError {
         #[source]
         source: rcgen::Error,
     },
+}
+
+/// The key kept in a file; a new one when there is none.
+pub(crate) fn kept_key(path: &Path) -> Result<KeyPair, PkiError> {
+    if let Some(pem) = files::read(path)? {
+        return KeyPair::from_pem(&pem).map_err(|source| PkiError::Corrupt {
+            path: path.into(),
+            source,
+        });
+    }
+    let key = KeyPair::generate().map_err(|source| PkiError::Sign {
+        subject: path.display().to_string(),
+        source,
+    })?;
+    files::write_private(path, key.serialize_pem().as_bytes())?;
+    Ok(key)
 }
 
 /// The authority and the folder its leaves are kept in.

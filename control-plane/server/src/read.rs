@@ -4,7 +4,6 @@ mod options;
 mod selection;
 mod token;
 
-use http::StatusCode;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_store::{Key, Prefix, RangeError, RangeRequest, Revision};
@@ -15,6 +14,7 @@ pub(crate) use selection::Selection;
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Offer, negotiate};
 use crate::object::Stored;
+use crate::part;
 use crate::request::ResourceTarget;
 use crate::respond::{self, Items, ListMeta};
 use token::Token;
@@ -79,7 +79,7 @@ pub(crate) async fn get(call: Call, target: ResourceTarget) -> Answer {
         not_in_the_future(&call.api, wanted)?;
     }
     let entry = existing(&call.api, &target).await?;
-    respond::object(StatusCode::OK, target.resource, &entry.object, &output)
+    part::respond(&target, &entry.object, &output)
 }
 
 fn not_in_the_future(api: &Api, wanted: u64) -> Result<()> {

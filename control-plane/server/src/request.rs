@@ -28,6 +28,10 @@ pub(crate) enum Target {
     OpenApi(String),
     /// `/openapi/v2`
     OpenApiV2,
+    /// `/.well-known/openid-configuration`
+    OpenIdConfiguration,
+    /// `/openid/v1/jwks`
+    OpenIdKeys,
     /// `/v2/...`: what the root package mounted.
     Extra,
     /// An object, a collection, or a part of an object.
@@ -92,6 +96,10 @@ impl Target {
                 None if path == "openapi/v2" => Target::OpenApiV2,
                 _ => Target::Unknown,
             },
+            ".well-known" if path == ".well-known/openid-configuration" => {
+                Target::OpenIdConfiguration
+            }
+            "openid" if path == "openid/v1/jwks" => Target::OpenIdKeys,
             "v2" => Target::Extra,
             _ => Target::Unknown,
         }
@@ -153,7 +161,7 @@ fn is_stream(plural: &str, subresource: &str) -> bool {
     }
 }
 
-fn percent_decode(path: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn percent_decode(path: &str) -> std::borrow::Cow<'_, str> {
     if !path.contains('%') {
         return path.into();
     }
@@ -261,6 +269,9 @@ mod tests {
                 "/openapi/v3/apis/node.k8s.io/v1",
                 r#"OpenApi("apis/node.k8s.io/v1")"#,
             ),
+            ("/.well-known/openid-configuration", "OpenIdConfiguration"),
+            ("/.well-known/x", "Unknown"),
+            ("/openid/v1/jwks", "OpenIdKeys"),
             ("/openapi/v2", "OpenApiV2"),
             ("/openapi/v2/x", "Unknown"),
             ("/api/v1/namespaces/a/pods/b/exec", r#"Stream("pods/exec")"#),

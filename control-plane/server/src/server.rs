@@ -19,6 +19,7 @@ use tower::util::BoxCloneService;
 
 use crate::api::Api;
 use crate::authn::{TokenFileError, Tokens};
+use crate::authz::Policy;
 use crate::bootstrap;
 use crate::chain::InFlight;
 use crate::config::ServerConfig;
@@ -28,6 +29,7 @@ use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after
 use crate::serve::Acceptor;
 use crate::strategy::Addresses;
 use crate::tls::{Identity, TlsError, Trust, server_config};
+use crate::tokens::SigningKey;
 use crate::user::UserInfo;
 use certificates::{admin_certificate, agent_certificate, kubelet_certificate, server_certificate};
 
@@ -127,6 +129,8 @@ impl Server {
         let api = Arc::new(Api {
             store,
             tokens: Tokens::load(&dir.join("pki").join("tokens.csv"))?,
+            signing_key: SigningKey::open(&dir.join("pki"))?,
+            policy: Policy::default(),
             extra: config.extra.clone(),
             limits: config.limits.clone(),
             in_flight: InFlight::default(),

@@ -4,15 +4,18 @@
 
 mod addresses;
 mod binding;
+mod certificates;
 mod namespaces;
 mod pods;
+mod roles;
 mod runtime_class;
 mod service_account;
 mod services;
 
+use jiff::Timestamp;
 use sampan_api::resource::Resource;
-use sampan_api::status::Status;
-use sampan_api::{defaults, object};
+use sampan_api::status::{FieldError, Status};
+use sampan_api::{defaults, object, validate};
 use serde_json::Value;
 
 pub(crate) use addresses::{Addresses, Reservation};
@@ -24,10 +27,43 @@ use crate::object::{Obj, Stored};
 use crate::user::{NODE_PREFIX, NODES, UserInfo};
 
 /// Admission of a new object beyond what its own fields say. May look at other objects.
-pub(crate) async fn admit_new(api: &Api, resource: &Resource, value: &mut Value) -> Result<()> {
-    if resource.bucket != "pods" {
-        return Ok(());
+pub(crate) async fn admit_new(
+    api: &Api,
+    user: &UserInfo,
+    resource: &Resource,
+    value: &mut Value,
+) -> Result<()> {
+    match resource.bucket {
+        "pods" => admit_pod(api, resource, value).await,
+        "certificatesigningrequests" => certificates::admit_new(user, resource, value),
+        "clusterroles" | "roles" | "clusterrolebindings" | "rolebindings" => {
+            roles::admit(api, user, resource, value, None).await
+        }
+        _ => Ok(()),
     }
+}
+
+/// Admission of an update of the object, or of a part of it.
+pub(crate) async fn admit_update(
+    api: &Api,
+    user: &UserInfo,
+    resource: &Resource,
+    part: &str,
+    new: &mut Value,
+    old: &Value,
+) -> Result<()> {
+    match resource.bucket {
+        "certificatesigningrequests" => {
+            certificates::admit_update(api, user, resource, part, new, old).await
+        }
+        "clusterroles" | "roles" | "clusterrolebindings" | "rolebindings" => {
+            roles::admit(api, user, resource, new, Some(old)).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<()> {
     service_account::admit(api, resource, value).await?;
     pods::check_priority(resource, value)?;
     defaults::admission_pod(value);
@@ -69,8 +105,32 @@ pub(crate) fn complete(resource: &Resource, value: &mut Value) {
     }
 }
 
+/// Takes over from `old` what a write to the object, or to a part of it, may not change.
+pub(crate) fn prepare_update(resource: &Resource, part: &str, new: &mut Value, old: &Value) {
+    match part {
+        "" | "scale" => defaults::prepare_update(resource, new, old),
+        "status" => defaults::prepare_status_update(resource, new, old),
+        "finalize" => prepare_finalize(new, old),
+        _ => defaults::prepare_part(resource, part, new, old, Timestamp::now()),
+    }
+}
+
+/// What is wrong with an update of the object, or of a part of it.
+pub(crate) fn check_update(
+    resource: &Resource,
+    part: &str,
+    new: &Value,
+    old: &Value,
+) -> Vec<FieldError> {
+    match part {
+        "" | "scale" | "finalize" => validate::update(resource, new, old),
+        "status" => validate::status_update(resource, new, old),
+        _ => validate::part_update(resource, part, new, old),
+    }
+}
+
 /// `finalize` changes a namespace's `spec.finalizers` and nothing else.
-pub(crate) fn prepare_finalize(new: &mut Value, old: &Value) {
+fn prepare_finalize(new: &mut Value, old: &Value) {
     let finalizers = object::remove(new, "spec.finalizers");
     new.clone_from(old);
     match finalizers {

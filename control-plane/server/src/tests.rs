@@ -1,6 +1,7 @@
 //! The server through its own front door: requests go through the whole chain, over the in-process service or a real
 //! TLS socket. Expected answers are those of a real API server.
 
+mod access;
 mod bad_input;
 mod chain;
 mod client;
@@ -12,7 +13,9 @@ mod namespaces;
 mod patches;
 mod pods;
 mod representations;
+mod scale;
 mod services;
+mod tokens;
 mod watches;
 
 use std::time::Duration;

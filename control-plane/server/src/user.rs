@@ -48,6 +48,11 @@ impl UserInfo {
         UserInfo::new("kubernetes-admin", [MASTERS.into()])
     }
 
+    /// The server itself, for what it writes on its own.
+    pub(crate) fn server() -> UserInfo {
+        UserInfo::new("system:apiserver", [MASTERS.into()])
+    }
+
     /// The scheduler.
     pub fn scheduler() -> UserInfo {
         UserInfo::new(SCHEDULER, [])

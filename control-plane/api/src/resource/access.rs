@@ -9,11 +9,16 @@ pub(super) const CERTIFICATESIGNINGREQUESTS: Resource = Resource {
     singular: "certificatesigningrequest",
     short_names: &["csr"],
     namespaced: false,
-    subresources: &[Subresource {
-        group: "certificates.k8s.io",
-        version: "v1",
-        ..part("status", "CertificateSigningRequest", PART)
-    }],
+    subresources: &[
+        Subresource {
+            group: "certificates.k8s.io",
+            ..part("approval", "CertificateSigningRequest", PART)
+        },
+        Subresource {
+            group: "certificates.k8s.io",
+            ..part("status", "CertificateSigningRequest", PART)
+        },
+    ],
     bucket: "certificatesigningrequests",
     type_name: "io.k8s.api.certificates.v1.CertificateSigningRequest",
     field_labels: &["spec.signerName"],

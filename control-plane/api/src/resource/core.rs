@@ -1,6 +1,6 @@
 //! Rows of the core group.
 
-use super::{BASE, CREATE, GET, PART, Resource, Subresource, UPDATE, part};
+use super::{BASE, CREATE, GET, PART, READ, Resource, SCALE, Subresource, UPDATE, part};
 
 pub(super) const BINDINGS: Resource = Resource {
     kind: "Binding",
@@ -8,6 +8,17 @@ pub(super) const BINDINGS: Resource = Resource {
     singular: "binding",
     type_name: "io.k8s.api.core.v1.Binding",
     verbs: CREATE,
+    ..BASE
+};
+
+pub(super) const COMPONENTSTATUSES: Resource = Resource {
+    kind: "ComponentStatus",
+    plural: "componentstatuses",
+    singular: "componentstatus",
+    short_names: &["cs"],
+    namespaced: false,
+    type_name: "io.k8s.api.core.v1.ComponentStatus",
+    verbs: READ,
     ..BASE
 };
 
@@ -86,6 +97,7 @@ pub(super) const PODS: Resource = Resource {
     categories: &["all"],
     subresources: &[
         part("binding", "Binding", CREATE),
+        part("ephemeralcontainers", "Pod", PART),
         Subresource {
             name: "eviction",
             group: "policy",
@@ -94,6 +106,7 @@ pub(super) const PODS: Resource = Resource {
             verbs: CREATE,
         },
         part("log", "Pod", GET),
+        part("resize", "Pod", PART),
         part("status", "Pod", PART),
     ],
     bucket: "pods",
@@ -128,6 +141,13 @@ pub(super) const SERVICEACCOUNTS: Resource = Resource {
     plural: "serviceaccounts",
     singular: "serviceaccount",
     short_names: &["sa"],
+    subresources: &[Subresource {
+        name: "token",
+        group: "authentication.k8s.io",
+        version: "v1",
+        kind: "TokenRequest",
+        verbs: CREATE,
+    }],
     bucket: "serviceaccounts",
     type_name: "io.k8s.api.core.v1.ServiceAccount",
     ..BASE
@@ -208,7 +228,7 @@ pub(super) const REPLICATIONCONTROLLERS: Resource = Resource {
     singular: "replicationcontroller",
     short_names: &["rc"],
     categories: &["all"],
-    subresources: &[part("status", "ReplicationController", PART)],
+    subresources: &[SCALE, part("status", "ReplicationController", PART)],
     bucket: "replicationcontrollers",
     type_name: "io.k8s.api.core.v1.ReplicationController",
     field_labels: &["status.replicas"],

@@ -1,6 +1,6 @@
 //! Rows of what controllers turn into pods, and what guards them.
 
-use super::{BASE, PART, Resource, Subresource, part};
+use super::{BASE, PART, Resource, SCALE, Subresource, part};
 
 pub(super) const CONTROLLERREVISIONS: Resource = Resource {
     group: "apps",
@@ -37,11 +37,14 @@ pub(super) const DEPLOYMENTS: Resource = Resource {
     singular: "deployment",
     short_names: &["deploy"],
     categories: &["all"],
-    subresources: &[Subresource {
-        group: "apps",
-        version: "v1",
-        ..part("status", "Deployment", PART)
-    }],
+    subresources: &[
+        SCALE,
+        Subresource {
+            group: "apps",
+            version: "v1",
+            ..part("status", "Deployment", PART)
+        },
+    ],
     bucket: "deployments",
     type_name: "io.k8s.api.apps.v1.Deployment",
     generation: true,
@@ -55,11 +58,14 @@ pub(super) const REPLICASETS: Resource = Resource {
     singular: "replicaset",
     short_names: &["rs"],
     categories: &["all"],
-    subresources: &[Subresource {
-        group: "apps",
-        version: "v1",
-        ..part("status", "ReplicaSet", PART)
-    }],
+    subresources: &[
+        SCALE,
+        Subresource {
+            group: "apps",
+            version: "v1",
+            ..part("status", "ReplicaSet", PART)
+        },
+    ],
     bucket: "replicasets",
     type_name: "io.k8s.api.apps.v1.ReplicaSet",
     generation: true,
@@ -73,11 +79,14 @@ pub(super) const STATEFULSETS: Resource = Resource {
     singular: "statefulset",
     short_names: &["sts"],
     categories: &["all"],
-    subresources: &[Subresource {
-        group: "apps",
-        version: "v1",
-        ..part("status", "StatefulSet", PART)
-    }],
+    subresources: &[
+        SCALE,
+        Subresource {
+            group: "apps",
+            version: "v1",
+            ..part("status", "StatefulSet", PART)
+        },
+    ],
     bucket: "statefulsets",
     type_name: "io.k8s.api.apps.v1.StatefulSet",
     generation: true,

@@ -36,12 +36,22 @@ impl Status {
 
     /// 409: the object is not in the state the request presumes.
     pub fn conflict(resource: &Resource, name: &str, why: &str) -> Status {
+        Status::conflict_named((resource.group, resource.plural), name, why)
+    }
+
+    /// The same for something known by group and resource only; it need not be served.
+    pub fn conflict_named((group, resource): (&str, &str), name: &str, why: &str) -> Status {
         let message = format!(
             "Operation cannot be fulfilled on {} {}: {why}",
-            full_name(resource),
+            qualified(resource, group),
             quote(name)
         );
-        Status::about(409, "Conflict", message, resource, name)
+        Status::failure(409, "Conflict", message).with(Details {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            kind: resource.to_owned(),
+            ..Details::default()
+        })
     }
 
     /// 409: the resourceVersion of the request is not the newest.
@@ -144,23 +154,44 @@ impl Status {
         namespace: &str,
         name: &str,
     ) -> Status {
+        let what = (resource.group, resource.plural, subresource);
+        Status::forbidden_named(user, verb, what, namespace, name)
+    }
+
+    /// The same for something known by group, resource and subresource only; it need not be served.
+    pub fn forbidden_named(
+        user: &str,
+        verb: &str,
+        (group, resource, subresource): (&str, &str, &str),
+        namespace: &str,
+        name: &str,
+    ) -> Status {
         let part = if subresource.is_empty() {
-            resource.plural.to_owned()
+            resource.to_owned()
         } else {
-            format!("{}/{subresource}", resource.plural)
+            format!("{resource}/{subresource}")
         };
         let scope = if namespace.is_empty() {
             "at the cluster scope".to_owned()
         } else {
             format!("in the namespace {}", quote(namespace))
         };
-        let why = format!(
-            "User {} cannot {verb} resource {} in API group {} {scope}",
+        let subject = match name {
+            "" => qualified(resource, group),
+            name => format!("{} {}", qualified(resource, group), quote(name)),
+        };
+        let message = format!(
+            "{subject} is forbidden: User {} cannot {verb} resource {} in API group {} {scope}",
             quote(user),
             quote(&part),
-            quote(resource.group)
+            quote(group)
         );
-        Status::forbidden(resource, name, &why)
+        Status::failure(403, "Forbidden", message).with(Details {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            kind: resource.to_owned(),
+            ..Details::default()
+        })
     }
 
     /// 403 with the cause by which clients know that the namespace is on its way out.

@@ -188,6 +188,8 @@ fn name_rule(resource: &Resource) -> Rule {
         ("", "Service") => names::dns1035_label,
         // The names of events are made by clients out of names of objects and a hash.
         (_, "Event") | ("", "Binding") => path_segment,
+        // Names of roles have colons, those of APIServices end in a group, which may be empty.
+        ("rbac.authorization.k8s.io", _) | (_, "APIService") => path_segment,
         _ => names::dns1123_subdomain,
     }
 }

@@ -4,6 +4,7 @@
 mod container;
 mod diff;
 mod env;
+mod parts;
 mod probe;
 mod resources;
 mod scheduling;
@@ -24,6 +25,7 @@ use super::path::{
     required_text,
 };
 
+pub(super) use parts::{ephemeral, resize};
 pub(super) use status::status_update;
 pub(super) use update::update;
 

@@ -5,7 +5,9 @@ use sampan_api::status::Status;
 
 use crate::api::{Answer, Call};
 use crate::request::{ResourceTarget, Target};
-use crate::{discovery, kubelet, read, respond, strategy, watch, write};
+use crate::{
+    components, discovery, kubelet, read, respond, reviews, strategy, tokens, watch, write,
+};
 
 pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
     let target = match target {
@@ -29,6 +31,8 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         Target::Health(path) => Ok(discovery::health(&call, &path)),
         Target::OpenApiIndex => discovery::openapi_index(&call),
         Target::OpenApi(path) => discovery::openapi(&call, &path),
+        Target::OpenIdConfiguration => Ok(tokens::configuration(&call)),
+        Target::OpenIdKeys => Ok(tokens::key_set(&call)),
         Target::OpenApiV2 => Ok(discovery::openapi_v2(&call)),
         Target::Extra | Target::Unknown | Target::Stream(_) | Target::Resource(_) => {
             Ok(respond::no_such_path())
@@ -55,8 +59,13 @@ async fn resource(call: Call, target: ResourceTarget) -> Answer {
         ("log", _) => kubelet::log(call, target).await,
         ("binding", _) => strategy::bind(call, target).await,
         ("eviction", _) => write::evict(call, target).await,
+        ("token", _) => tokens::request(call, target).await,
         ("", "create") if target.resource.plural == "bindings" => {
             strategy::bind(call, target).await
+        }
+        ("", "create") if target.resource.bucket.is_empty() => reviews::answer(call, target).await,
+        ("", "get" | "list") if target.resource.bucket.is_empty() => {
+            components::answer(call, target).await
         }
         (_, "get") => read::get(call, target).await,
         (_, "list") => read::list(call, target).await,

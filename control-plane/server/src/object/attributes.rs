@@ -11,6 +11,16 @@ pub(crate) struct Kind {
     pub(super) wanted: Wanted,
 }
 
+impl Kind {
+    /// Of a resource whose fields nobody selects by.
+    pub(super) fn plain(resource: &'static Resource) -> Kind {
+        Kind {
+            resource,
+            wanted: Wanted::default(),
+        }
+    }
+}
+
 /// A tree of field names; a leaf carries the index of the label it is the value of.
 #[derive(Default)]
 pub(super) struct Wanted {

@@ -1,10 +1,9 @@
 //! Updates: from a current version and a wanted one to what happens in the store.
 
 use axum::response::Response;
-use http::StatusCode;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
-use sampan_api::{convert, defaults, object, validate};
+use sampan_api::{convert, defaults, object};
 use sampan_store::{Durability, Expect, Op, TxnError};
 use serde_json::{Map, Value};
 
@@ -14,7 +13,9 @@ use super::meta::{bump_generation, drop_unkept, stored_bytes};
 use crate::api::{Api, Result};
 use crate::content::Output;
 use crate::object::{Obj, Stored, storage_row};
-use crate::{respond, strategy};
+use crate::request::ResourceTarget;
+use crate::user::UserInfo;
+use crate::{part, respond, strategy};
 
 /// What an update came to.
 pub(crate) enum Updated {
@@ -34,12 +35,8 @@ impl Updated {
         }
     }
 
-    pub(super) fn response(
-        &self,
-        resource: &'static Resource,
-        output: &Output,
-    ) -> Result<Response> {
-        respond::object(StatusCode::OK, resource, self.object(), output)
+    pub(super) fn response(&self, target: &ResourceTarget, output: &Output) -> Result<Response> {
+        part::respond(target, self.object(), output)
     }
 }
 
@@ -54,6 +51,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Change<'a> {
     pub(crate) resource: &'static Resource,
     pub(crate) subresource: &'a str,
+    pub(crate) user: &'a UserInfo,
     pub(crate) current: &'a Stored,
     /// In the version of `resource`.
     pub(crate) old: &'a Value,
@@ -74,6 +72,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     let Change {
         resource,
         subresource,
+        user,
         current,
         old,
         options,
@@ -81,19 +80,13 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     check_uid(resource, current, &new)?;
     defaults::apply(resource, &mut new);
     drop_unkept(&mut new);
-    match subresource {
-        "status" => defaults::prepare_status_update(resource, &mut new, old),
-        "finalize" => strategy::prepare_finalize(&mut new, old),
-        _ => defaults::prepare_update(resource, &mut new, old),
-    }
+    strategy::prepare_update(resource, subresource, &mut new, old);
+    strategy::admit_update(api, user, resource, subresource, &mut new, old).await?;
     strategy::complete(resource, &mut new);
-    if subresource.is_empty() && content_changed(resource, &new, old) {
+    if subresource != "status" && content_changed(resource, &new, old) {
         bump_generation(&mut new, resource);
     }
-    let errors = match subresource {
-        "status" => validate::status_update(resource, &new, old),
-        _ => validate::update(resource, &new, old),
-    };
+    let errors = strategy::check_update(resource, subresource, &new, old);
     if !errors.is_empty() {
         return Err(Status::invalid(resource, &current.object.name, errors));
     }

@@ -1,7 +1,5 @@
 //! POST: a new object.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::StatusCode;
 use sampan_api::resource::Resource;
@@ -31,33 +29,36 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     let input = read_object(&mut call, Expected::of(target.resource)).await?;
     let mut value = input.value;
     check_namespace(&mut value, &target.namespace)?;
-    if let Some(user) = call.parts.extensions.get::<Arc<UserInfo>>() {
-        strategy::node_may_create(user, target.resource, object::name(&value))?;
-    }
+    strategy::node_may_create(&call.user, target.resource, object::name(&value))?;
     let mut warnings = input.warnings;
     warnings.extend(strategy::warnings(target.resource, &value));
-    let mut response = new_object(&call.api, target.resource, value, options, &output).await?;
+    let mut response = new_object(&call, target.resource, value, options, &output).await?;
     respond::warn(&mut response, &warnings);
     Ok(response)
 }
 
 /// Creates an object and answers with it.
 pub(super) async fn new_object(
-    api: &Api,
+    call: &Call,
     resource: &'static Resource,
     value: Value,
     options: WriteOptions,
     output: &Output,
 ) -> Answer {
     if options.dry_run {
-        return dry_run(api, resource, value, output).await;
+        return dry_run(call, resource, value, output).await;
     }
-    let stored = store_new(api, resource, value).await?;
+    let stored = store_new(&call.api, &call.user, resource, value).await?;
     respond::object(StatusCode::CREATED, resource, &stored.object, output)
 }
 
-async fn dry_run(api: &Api, resource: &'static Resource, value: Value, output: &Output) -> Answer {
-    let (mut value, _reservation) = prepare(api, resource, value).await?;
+async fn dry_run(
+    call: &Call,
+    resource: &'static Resource,
+    value: Value,
+    output: &Output,
+) -> Answer {
+    let (mut value, _reservation) = prepare(&call.api, &call.user, resource, value).await?;
     if output.form == Form::Whole {
         object::remove(&mut value, "metadata.resourceVersion");
         return respond::value(StatusCode::CREATED, &value, output);
@@ -92,6 +93,7 @@ pub(super) fn to_storage(resource: &'static Resource, value: Value) -> Value {
 /// Everything before the commit.
 async fn prepare<'a>(
     api: &'a Api,
+    user: &UserInfo,
     resource: &'static Resource,
     mut value: Value,
 ) -> Result<(Value, strategy::Reservation<'a>)> {
@@ -106,7 +108,7 @@ async fn prepare<'a>(
     stamp_new(resource, &mut value)?;
     defaults::apply(resource, &mut value);
     defaults::prepare_create(resource, &mut value);
-    strategy::admit_new(api, resource, &mut value).await?;
+    strategy::admit_new(api, user, resource, &mut value).await?;
     strategy::complete(resource, &mut value);
     let errors = validate::create(resource, &value);
     if !errors.is_empty() {
@@ -120,12 +122,13 @@ async fn prepare<'a>(
 /// Creates an object: the path of every creation, from clients and from the server itself.
 pub(crate) async fn store_new(
     api: &Api,
+    user: &UserInfo,
     resource: &'static Resource,
     value: Value,
 ) -> Result<Stored> {
     let named = !object::name(&value).is_empty();
     let base = object::generate_name(&value).to_owned();
-    let (value, reservation) = prepare(api, resource, value).await?;
+    let (value, reservation) = prepare(api, user, resource, value).await?;
     let (namespace, mut name) = (
         object::namespace(&value).to_owned(),
         object::name(&value).to_owned(),

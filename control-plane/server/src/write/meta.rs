@@ -104,7 +104,7 @@ pub(super) fn check_identity(value: &mut Value, namespace: &str, name: &str) -> 
 }
 
 /// The namespace of a body, when it names one, must be that of the path.
-pub(super) fn check_namespace(value: &mut Value, namespace: &str) -> Result<()> {
+pub(crate) fn check_namespace(value: &mut Value, namespace: &str) -> Result<()> {
     let said = object::namespace(value);
     if !said.is_empty() && said != namespace {
         return Err(Status::bad_request(

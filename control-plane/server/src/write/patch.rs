@@ -9,7 +9,8 @@ use super::commit::{Change, Outcome, apply_update, current_value};
 use super::meta::check_identity;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
-use crate::content::{Expected, Offer, field_validation, negotiate, read_body};
+use crate::content::{Offer, field_validation, negotiate, read_body};
+use crate::part;
 use crate::read::existing;
 use crate::request::ResourceTarget;
 use crate::respond;
@@ -64,7 +65,7 @@ fn map(bytes: &[u8]) -> Result<Value> {
     }
 }
 
-/// PATCH of an object or its status.
+/// PATCH of an object or of a part of it.
 pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let options = WriteOptions::parse(&call, "PatchOptions")?;
     let output = negotiate(&call, Offer::Object)?;
@@ -73,32 +74,35 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     for _ in 0..MAX_ATTEMPTS {
         let current = existing(&call.api, &target).await?;
         let old = current_value(resource, &current)?;
-        let patched = patch.apply(&old, resource.type_name)?;
-        let expected = Expected::of(resource);
-        let decoded = decode::value(patched, resource.type_name).map_err(|error| {
+        let expected = part::spoken(&target);
+        let shown = part::shown(&target, &old)?;
+        let patched = patch.apply(&shown, expected.type_name)?;
+        let decoded = decode::value(patched, expected.type_name).map_err(|error| {
             Status::bad_request(format!(
                 "{kind} in version \"{}\" cannot be handled as a {kind}: {error}",
-                resource.version,
-                kind = resource.kind
+                expected.version,
+                kind = expected.kind
             ))
         })?;
         let warnings = field_validation(&call, expected, decoded.warnings)?;
         let mut new = decoded.value;
-        check_kind(&new, &old)?;
+        check_kind(&new, &shown)?;
         check_identity(&mut new, &target.namespace, &target.name)?;
         let version = object::resource_version(&new);
         if !version.is_empty() && version != current.object.revision() {
             return Err(Status::conflict_modified(resource, &target.name));
         }
+        let new = part::merged(&target, new, &old)?;
         let change = Change {
             resource,
+            user: &call.user,
             subresource: &target.subresource,
             current: &current,
             old: &old,
             options,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
-            let mut response = updated.response(resource, &output)?;
+            let mut response = updated.response(&target, &output)?;
             respond::warn(&mut response, &warnings);
             return Ok(response);
         }

@@ -10,18 +10,19 @@ use super::create::new_object;
 use super::meta::check_identity;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
-use crate::content::{Expected, Offer, negotiate, read_object};
+use crate::content::{Offer, negotiate, read_object};
 use crate::object::Stored;
+use crate::part;
 use crate::read::find;
 use crate::request::ResourceTarget;
 use crate::respond;
 
-/// PUT of an object, its status, or a namespace's finalizers.
+/// PUT of an object or of a part of it.
 pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
     let options = WriteOptions::parse(&call, "UpdateOptions")?;
     let output = negotiate(&call, Offer::Object)?;
     let resource = target.resource;
-    let input = read_object(&mut call, Expected::of(resource)).await?;
+    let input = read_object(&mut call, part::spoken(&target)).await?;
     let mut value = input.value;
     check_identity(&mut value, &target.namespace, &target.name)?;
     for _ in 0..MAX_ATTEMPTS {
@@ -33,21 +34,23 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             if !object::resource_version(&value).is_empty() {
                 return Err(Status::conflict_modified(resource, &target.name));
             }
-            let mut response = new_object(&call.api, resource, value, options, &output).await?;
+            let mut response = new_object(&call, resource, value, options, &output).await?;
             respond::warn(&mut response, &input.warnings);
             return Ok(response);
         };
         check_version(resource, &current, &value)?;
         let old = current_value(resource, &current)?;
+        let new = part::merged(&target, value.clone(), &old)?;
         let change = Change {
             resource,
+            user: &call.user,
             subresource: &target.subresource,
             current: &current,
             old: &old,
             options,
         };
-        if let Outcome::Done(updated) = apply_update(&call.api, change, value.clone()).await? {
-            let mut response = updated.response(resource, &output)?;
+        if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
+            let mut response = updated.response(&target, &output)?;
             respond::warn(&mut response, &input.warnings);
             return Ok(response);
         }

@@ -1,0 +1,328 @@
+//! What may change through a pod's own subresources: ephemeral containers are only added, resources only resized.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::defaults::qos_class;
+use crate::object::{self, entries, get, items, remove, text};
+use crate::status::FieldError;
+
+use super::super::path::Path;
+use super::super::semantic::normal;
+use super::{diff, spec};
+
+const MIRROR: &str = "kubernetes.io/config.mirror";
+const CONTAINER: &str = "io.k8s.api.core.v1.Container";
+const EPHEMERAL: &str = "io.k8s.api.core.v1.EphemeralContainer";
+const SPEC: &str = "io.k8s.api.core.v1.PodSpec";
+/// What a container that joins a running pod may not have.
+const NOT_EPHEMERAL: [&str; 5] = [
+    "ports",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+const NOT_SET: &str = "cannot be set for an Ephemeral Container";
+const ONLY: &str = "only cpu and memory resources are mutable";
+
+/// Ephemeral containers come and stay as they are.
+pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+    spec(new, out);
+    if object::annotation(old, MIRROR).is_some() {
+        let why = "static pods do not support ephemeral containers";
+        *out = vec![FieldError::forbidden("", why)];
+        return;
+    }
+    let path = Path::new("spec").child("ephemeralContainers");
+    let containers = items(new, "spec.ephemeralContainers");
+    let targets: HashSet<&str> = ["spec.containers", "spec.initContainers"]
+        .iter()
+        .flat_map(|list| items(new, list))
+        .map(|container| text(container, "name"))
+        .collect();
+    for (at, container) in containers.iter().enumerate() {
+        one(container, &path.index(at), &targets, out);
+    }
+    for before in items(old, "spec.ephemeralContainers") {
+        let name = text(before, "name");
+        match containers.iter().find(|now| text(now, "name") == name) {
+            None => {
+                let why = format!("existing ephemeral containers {name:?} may not be removed\n");
+                out.push(FieldError::forbidden(&path, why));
+            }
+            Some(now) => {
+                let (before, now) = (normal(before, EPHEMERAL), normal(now, EPHEMERAL));
+                if before != now {
+                    let why = format!(
+                        "existing ephemeral containers {name:?} may not be changed\n{}",
+                        diff::unified(&before, &now)
+                    );
+                    out.push(FieldError::forbidden(&path, why));
+                }
+            }
+        }
+    }
+}
+
+fn one(container: &Value, path: &Path, targets: &HashSet<&str>, out: &mut Vec<FieldError>) {
+    let target = text(container, "targetContainerName");
+    if !target.is_empty() && !targets.contains(target) {
+        out.push(FieldError::not_found(
+            path.child("targetContainerName"),
+            target,
+        ));
+    }
+    for field in NOT_EPHEMERAL {
+        if !object::is_empty(container, field) {
+            out.push(FieldError::forbidden(path.child(field), NOT_SET));
+        }
+    }
+    for (at, mount) in items(container, "volumeMounts").iter().enumerate() {
+        for field in ["subPath", "subPathExpr"] {
+            if !text(mount, field).is_empty() {
+                let here = path.child("volumeMounts").index(at).child(field);
+                out.push(FieldError::forbidden(here, NOT_SET));
+            }
+        }
+    }
+}
+
+/// CPU and memory of running containers change; nothing else does.
+pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+    spec(new, out);
+    if object::annotation(old, MIRROR).is_some() {
+        *out = vec![FieldError::forbidden("", "static pods cannot be resized")];
+        return;
+    }
+    if text(old, "spec.os.name") == "windows" {
+        *out = vec![FieldError::forbidden("", "windows pods cannot be resized")];
+        return;
+    }
+    let path = Path::new("spec");
+    if qos_class(new) != qos_class(old) {
+        let why = "Pod QOS Class may not change as a result of resizing";
+        out.push(FieldError::invalid(
+            &path,
+            text(new, "status.qosClass"),
+            why,
+        ));
+    }
+    if !node_can_resize(old) {
+        let why = "Pod running on node without support for resize";
+        out.push(FieldError::forbidden(&path, why));
+    }
+    if moved(new, old, &path, out) {
+        return;
+    }
+    for list in ["initContainers", "containers"] {
+        let pairs = items(new, &format!("spec.{list}"))
+            .iter()
+            .zip(items(old, &format!("spec.{list}")));
+        for (at, (now, before)) in pairs.enumerate() {
+            container(now, before, list, &path.child(list).index(at), out);
+        }
+    }
+    if out.is_empty() {
+        let rest = |pod: &Value| {
+            let mut spec = get(pod, "spec").cloned().unwrap_or_default();
+            for list in ["containers", "initContainers", "resources"] {
+                remove(&mut spec, list);
+            }
+            normal(&spec, SPEC)
+        };
+        if rest(new) != rest(old) {
+            out.push(FieldError::forbidden(&path, ONLY));
+        }
+    }
+}
+
+/// A node that can resize says what its running containers have.
+fn node_can_resize(pod: &Value) -> bool {
+    items(pod, "status.containerStatuses")
+        .iter()
+        .find(|status| get(status, "state.running").is_some())
+        .is_none_or(|status| get(status, "resources").is_some())
+}
+
+fn moved(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bool {
+    let found = out.len();
+    for list in ["containers", "initContainers"] {
+        let here = path.child(list);
+        let (now, before) = (
+            items(new, &format!("spec.{list}")),
+            items(old, &format!("spec.{list}")),
+        );
+        if now.len() != before.len() {
+            let why = format!("{list} may not be added or removed on resize");
+            out.push(FieldError::forbidden(here, why));
+            continue;
+        }
+        for (at, (now, before)) in now.iter().zip(before).enumerate() {
+            if text(now, "name") != text(before, "name") {
+                let why = format!("{list} may not be renamed or reordered on resize");
+                out.push(FieldError::forbidden(here.index(at).child("name"), why));
+            }
+        }
+    }
+    out.len() > found
+}
+
+fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Vec<FieldError>) {
+    let init = list == "initContainers";
+    let sidecar = init && text(now, "restartPolicy") == "Always";
+    let (unchanged, spec) = (
+        normal(now, CONTAINER) == normal(before, CONTAINER),
+        Path::new("spec"),
+    );
+    if init && !sidecar {
+        if !unchanged {
+            let why = "resources for non-sidecar init containers are immutable";
+            out.push(FieldError::forbidden(&spec, why));
+        }
+        return;
+    }
+    for kind in ["requests", "limits"] {
+        let field = format!("resources.{kind}");
+        let gone = entries(before, &field)
+            .any(|(name, _)| get(now, &field).and_then(|all| all.get(name)).is_none());
+        if gone {
+            let why = format!("resource {kind} cannot be removed");
+            out.push(FieldError::forbidden(
+                path.child("resources").child(kind),
+                why,
+            ));
+        }
+    }
+    if fixed(now) != fixed(before) {
+        out.push(if init {
+            let why = "only cpu and memory resources for init or sidecar containers are mutable";
+            FieldError::forbidden(path, why)
+        } else {
+            FieldError::forbidden(&spec, ONLY)
+        });
+    }
+}
+
+/// A container without what a resize may change.
+fn fixed(container: &Value) -> Value {
+    let mut container = container.clone();
+    for kind in ["requests", "limits"] {
+        for resource in ["cpu", "memory"] {
+            remove(&mut container, &format!("resources.{kind}.{resource}"));
+        }
+        if object::is_empty(&container, &format!("resources.{kind}")) {
+            remove(&mut container, &format!("resources.{kind}"));
+        }
+    }
+    normal(&container, CONTAINER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(containers: Value, ephemeral: Value) -> Value {
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": containers, "ephemeralContainers": ephemeral}});
+        crate::defaults::apply(
+            crate::resource::find("", "v1", "pods").expect("pods"),
+            &mut pod,
+        );
+        pod
+    }
+
+    fn said(
+        check: fn(&Value, &Value, &mut Vec<FieldError>),
+        new: &Value,
+        old: &Value,
+    ) -> Vec<String> {
+        let mut out = Vec::new();
+        check(new, old, &mut out);
+        let first = |error: &FieldError| error.to_string().lines().next().unwrap_or("").to_owned();
+        out.iter().map(first).collect()
+    }
+
+    #[test]
+    fn ephemeral_containers_are_added_only() {
+        let main = json!([{"name": "c", "image": "i"}]);
+        let debug = json!({"name": "d", "image": "i", "targetContainerName": "c"});
+        let old = pod(main.clone(), json!([]));
+        let with = pod(main.clone(), json!([debug]));
+        assert!(said(ephemeral, &with, &old).is_empty());
+        assert!(said(ephemeral, &with, &with).is_empty());
+        assert_eq!(
+            said(ephemeral, &old, &with),
+            [
+                "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"d\" may not be removed"
+            ]
+        );
+        let other = pod(
+            main.clone(),
+            json!([{"name": "d", "image": "j", "targetContainerName": "c"}]),
+        );
+        assert_eq!(
+            said(ephemeral, &other, &with),
+            [
+                "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"d\" may not be changed"
+            ]
+        );
+        let wrong = pod(
+            main,
+            json!([{"name": "c", "image": "i", "targetContainerName": "x", "ports": [{"containerPort": 1}]}]),
+        );
+        assert_eq!(
+            said(ephemeral, &wrong, &old),
+            [
+                "spec.ephemeralContainers[0].name: Duplicate value: \"c\"",
+                "spec.ephemeralContainers[0].targetContainerName: Not found: \"x\"",
+                "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container",
+            ]
+        );
+    }
+
+    #[test]
+    fn resizes_keep_what_they_do_not_name() {
+        let with = |resources: Value| {
+            pod(
+                json!([{"name": "c", "image": "i", "resources": resources}]),
+                json!([]),
+            )
+        };
+        let old = with(json!({"requests": {"cpu": "1", "memory": "1Gi"}}));
+        let wider = with(json!({"requests": {"cpu": "2", "memory": "1Gi"}}));
+        assert!(said(resize, &wider, &old).is_empty());
+        assert_eq!(
+            said(resize, &with(json!({"requests": {"cpu": "2"}})), &old),
+            [
+                "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"
+            ]
+        );
+        assert_eq!(
+            said(
+                resize,
+                &with(json!({"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1"}})),
+                &old
+            ),
+            ["spec: Forbidden: only cpu and memory resources are mutable"]
+        );
+        let guaranteed = json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}});
+        assert_eq!(
+            said(resize, &with(guaranteed), &old),
+            ["spec: Invalid value: \"\": Pod QOS Class may not change as a result of resizing"]
+        );
+        let mut on_node = old.clone();
+        on_node["status"] = json!({"containerStatuses": [{"name": "c", "state": {"running": {}}}]});
+        assert_eq!(
+            said(resize, &wider, &on_node),
+            ["spec: Forbidden: Pod running on node without support for resize"]
+        );
+        let more = pod(
+            json!([{"name": "c", "image": "i"}, {"name": "d", "image": "i"}]),
+            json!([]),
+        );
+        let why = "spec.containers: Forbidden: containers may not be added or removed on resize";
+        assert!(said(resize, &more, &old).contains(&why.to_owned()));
+    }
+}

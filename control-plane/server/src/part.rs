@@ -1,0 +1,78 @@
+//! Subresources that speak another kind than the object they are a part of: `scale`.
+//!
+//! A write to one is a write to the object. Clients and their patches see the part; what they make of it is put back
+//! into the whole, which then goes the way of every update.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use sampan_api::scale;
+use sampan_api::status::Status;
+use serde_json::Value;
+
+use crate::api::{Answer, Result};
+use crate::content::{Expected, Form, Include, Output};
+use crate::object::Obj;
+use crate::request::ResourceTarget;
+use crate::respond;
+
+const SCALE: &str = "scale";
+
+/// The kind that requests for this target speak.
+pub(crate) fn spoken(target: &ResourceTarget) -> Expected<'_> {
+    if target.subresource != SCALE {
+        return Expected::of(target.resource);
+    }
+    Expected {
+        group: "autoscaling",
+        version: "v1",
+        kind: "Scale",
+        type_name: scale::TYPE_NAME,
+    }
+}
+
+/// What clients see of an object.
+pub(crate) fn shown<'a>(target: &ResourceTarget, whole: &'a Value) -> Result<Cow<'a, Value>> {
+    if target.subresource != SCALE {
+        return Ok(Cow::Borrowed(whole));
+    }
+    scale::of(whole)
+        .map(Cow::Owned)
+        .map_err(Status::bad_request)
+}
+
+/// The object with the part a client sent.
+pub(crate) fn merged(target: &ResourceTarget, sent: Value, whole: &Value) -> Result<Value> {
+    if target.subresource != SCALE {
+        return Ok(sent);
+    }
+    let errors = scale::validate(&sent);
+    if errors.is_empty() {
+        return Ok(scale::apply(&sent, whole));
+    }
+    let Expected { group, kind, .. } = spoken(target);
+    Err(Status::invalid_kind(group, kind, &target.name, errors))
+}
+
+/// Answers with what clients see of an object.
+pub(crate) fn respond(target: &ResourceTarget, object: &Obj, output: &Output) -> Answer {
+    if target.subresource != SCALE {
+        return respond::object(StatusCode::OK, target.resource, object, output);
+    }
+    let whole = respond::parse(&object.raw)?;
+    let scale = shown(target, &whole)?.into_owned();
+    match output.form {
+        Form::Whole => respond::value(StatusCode::OK, &scale, output),
+        Form::Partial => respond::raw(StatusCode::OK, object.partial(), output),
+        Form::Table(include) => {
+            let embedded = match include {
+                Include::None => Value::Null,
+                Include::Metadata => respond::parse(&object.partial())?,
+                Include::Object => scale.clone(),
+            };
+            let table = scale::table(&scale, embedded, Timestamp::now());
+            respond::value(StatusCode::OK, &table, output)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Certificate requests: who asked is written down, and who approves or signs must be allowed to for that signer.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use sampan_api::{defaults, object};
+use serde_json::{Value, json};
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
+
+use crate::api::{Api, Result};
+use crate::authz::{Attributes, Object, What, decide};
+use crate::user::{MASTERS, UserInfo};
+
+const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
+const GROUP: &str = "certificates.k8s.io";
+
+/// Writes down who asks, and refuses to let a signer of client certificates make masters.
+pub(super) fn admit_new(user: &UserInfo, resource: &Resource, request: &mut Value) -> Result<()> {
+    for field in ["username", "uid", "groups", "extra"] {
+        object::remove(request, &format!("spec.{field}"));
+    }
+    object::set(request, "spec.username", user.name.as_str());
+    if !user.uid.is_empty() {
+        object::set(request, "spec.uid", user.uid.as_str());
+    }
+    if !user.groups.is_empty() {
+        object::set(request, "spec.groups", json!(user.groups));
+    }
+    if !user.extra.is_empty() {
+        let extra: BTreeMap<_, _> = user.extra.iter().cloned().collect();
+        object::set(request, "spec.extra", json!(extra));
+    }
+    if object::text(request, "spec.signerName") != CLIENT_SIGNER {
+        return Ok(());
+    }
+    let groups = organizations(object::text(request, "spec.request"));
+    let refuse = |why: &str| Err(Status::forbidden(resource, object::name(request), why));
+    match groups {
+        Err(error) => refuse(&format!("failed to parse CSR: {error}")),
+        Ok(groups) if groups.iter().any(|group| group == MASTERS) => refuse(&format!(
+            "use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
+        )),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The organizations a request in PEM names.
+fn organizations(request: &str) -> std::result::Result<Vec<String>, String> {
+    let pem = BASE64_STANDARD
+        .decode(request)
+        .map_err(|error| error.to_string())?;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).map_err(|error| error.to_string())?;
+    let (_, parsed) =
+        X509CertificationRequest::from_der(&pem.contents).map_err(|error| error.to_string())?;
+    let subject = &parsed.certification_request_info.subject;
+    Ok(subject
+        .iter_organization()
+        .filter_map(|group| group.as_str().ok())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Approving and signing are rights of their own.
+pub(super) async fn admit_update(
+    api: &Api,
+    user: &UserInfo,
+    resource: &Resource,
+    part: &str,
+    new: &mut Value,
+    old: &Value,
+) -> Result<()> {
+    let verb = match part {
+        "approval" => "approve",
+        "status" => {
+            defaults::stamp_conditions(new, old, Timestamp::now());
+            let changed = |path| object::get(new, path) != object::get(old, path);
+            if !changed("status.certificate") && !changed("status.conditions") {
+                return Ok(());
+            }
+            "sign"
+        }
+        _ => return Ok(()),
+    };
+    let signer = object::text(old, "spec.signerName");
+    let domain = signer.split_once('/').map_or(signer, |(domain, _)| domain);
+    for name in [signer.to_owned(), format!("{domain}/*")] {
+        let what = What::Resource(Object {
+            group: GROUP,
+            resource: "signers",
+            name: &name,
+            ..Object::default()
+        });
+        if decide(api, user, &Attributes { verb, what }).await?.allowed {
+            return Ok(());
+        }
+    }
+    let why = format!("user not permitted to {verb} requests with signerName {signer:?}");
+    Err(Status::forbidden(resource, object::name(old), &why))
+}
