@@ -8,13 +8,24 @@
 //!
 //! Not here: names, uids, timestamps and allocated addresses, which are the server's, and quotas.
 
+mod access;
 mod admission;
+mod apps;
+mod autoscaler;
+mod batch;
 mod container;
+mod device;
+mod flow;
+mod limits;
+mod network;
 mod parts;
 mod pod;
 mod prepare;
 mod qos;
+mod registration;
 mod service;
+mod storage;
+mod template;
 mod volume;
 
 use base64::Engine as _;
@@ -25,7 +36,7 @@ use crate::resource::Resource;
 
 pub use admission::admission_pod;
 pub use parts::{prepare_part, stamp_conditions};
-pub use prepare::{prepare_create, prepare_status_update, prepare_update};
+pub use prepare::{bumps_generation, prepare_create, prepare_status_update, prepare_update};
 pub use qos::qos_class;
 
 /// The label by which a namespace can be selected by name.
@@ -39,7 +50,43 @@ pub fn apply(resource: &Resource, value: &mut Value) {
         ("", "Secret") => secret(value),
         ("", "Namespace") => namespace(value),
         ("", "Node") => node(value),
+        ("", "PodTemplate") => template::required(value, "template"),
+        ("", "ReplicationController") => apps::replication_controller(value),
+        ("", "PersistentVolume") => storage::volume(value),
+        ("", "PersistentVolumeClaim") => storage::claim(value),
+        ("", "Endpoints") => network::endpoints(value),
+        ("", "LimitRange") => limits::apply(value),
+        ("apps", "Deployment") => apps::deployment(value),
+        ("apps", "ReplicaSet") => apps::replica_set(value),
+        ("apps", "DaemonSet") => apps::daemon_set(value),
+        ("apps", "StatefulSet") => apps::stateful_set(value),
+        ("batch", "Job") => batch::job(value),
+        ("batch", "CronJob") => batch::cron_job(value),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler::apply(value),
+        ("networking.k8s.io", "NetworkPolicy") => network::network_policy(value),
+        ("networking.k8s.io", "IngressClass") => network::ingress_class(value),
+        ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice(value),
+        ("storage.k8s.io", "StorageClass") => storage::class(value),
+        ("storage.k8s.io", "CSIDriver") => storage::csi_driver(value),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            access::binding(value);
+        }
+        ("admissionregistration.k8s.io", kind) => registration(kind, value),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow::schema(value),
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => flow::level(value),
+        ("scheduling.k8s.io", "PriorityClass") => flow::pod_class(value),
+        ("resource.k8s.io", "ResourceClaim") => device::claim(value),
+        ("resource.k8s.io", "ResourceClaimTemplate") => device::claim_template(value),
         _ => {}
+    }
+}
+
+fn registration(kind: &str, value: &mut Value) {
+    match kind {
+        "MutatingWebhookConfiguration" => registration::mutating_webhooks(value),
+        "ValidatingWebhookConfiguration" => registration::webhooks(value),
+        "MutatingAdmissionPolicy" | "ValidatingAdmissionPolicy" => registration::policy(value),
+        _ => registration::binding(value),
     }
 }
 
@@ -65,15 +112,7 @@ fn namespace(value: &mut Value) {
     if name.is_empty() {
         return;
     }
-    if object::labels(value).is_none() {
-        set(value, "metadata.labels", serde_json::Map::new());
-    }
-    let labels = value
-        .pointer_mut("/metadata/labels")
-        .and_then(Value::as_object_mut);
-    if let Some(labels) = labels {
-        labels.insert(NAMESPACE_NAME_LABEL.to_owned(), name.into());
-    }
+    object::set_entry(value, "metadata.labels", NAMESPACE_NAME_LABEL, name);
 }
 
 fn node(value: &mut Value) {

@@ -100,6 +100,19 @@ pub fn set_default(value: &mut Value, path: &str, new: impl Into<Value>) {
     }
 }
 
+/// Sets one key of the map at `path`: keys of labels, annotations and amounts hold dots themselves.
+pub fn set_entry(value: &mut Value, path: &str, key: &str, new: impl Into<Value>) {
+    set_default(value, path, Map::new());
+    if let Some(map) = get_mut(value, path).and_then(Value::as_object_mut) {
+        map.insert(key.to_owned(), new.into());
+    }
+}
+
+/// One entry of the map at `path`.
+pub fn entry<'a>(value: &'a Value, path: &str, key: &str) -> Option<&'a Value> {
+    get(value, path)?.as_object()?.get(key)
+}
+
 /// Removes `path` and returns what was there. The order of the other fields is kept.
 pub fn remove(value: &mut Value, path: &str) -> Option<Value> {
     let (parents, last) = path.rsplit_once('.').unwrap_or(("", path));
@@ -211,5 +224,8 @@ mod tests {
         set_default(&mut value, "spec.c", 1);
         set_default(&mut value, "spec.c", 2);
         assert_eq!(int(&value, "spec.c"), Some(1));
+        set_entry(&mut value, "spec.d", "x.y/z", "1");
+        assert_eq!(entry(&value, "spec.d", "x.y/z"), Some(&json!("1")));
+        assert_eq!(entry(&value, "spec.d", "x"), None);
     }
 }

@@ -13,7 +13,7 @@ mod node;
 mod path;
 mod pod;
 mod runtime_class;
-mod semantic;
+pub(crate) mod semantic;
 mod service;
 
 use serde_json::Value;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::object::{self, get, is_empty, items, set, set_default, text};
 
-use super::pod::mirror_service_account;
+use super::template::mirror_service_account;
+use super::within;
 
 /// For how long a pod stays bound to a node that is not ready or not reachable.
 const TOLERATION_SECONDS: i64 = 300;
@@ -22,11 +23,13 @@ const SYSTEM_PRIORITIES: [(&str, i64); 2] = [
 
 /// Completes a new pod. Run it after [`super::apply`] and before validation.
 pub fn admission_pod(pod: &mut Value) {
-    mirror_service_account(pod);
-    if is_empty(pod, "spec.serviceAccountName") {
-        set(pod, "spec.serviceAccountName", "default");
-        mirror_service_account(pod);
-    }
+    within(pod, "spec", |spec| {
+        mirror_service_account(spec);
+        if is_empty(spec, "serviceAccountName") {
+            set(spec, "serviceAccountName", "default");
+            mirror_service_account(spec);
+        }
+    });
     tolerations(pod);
     let class = text(pod, "spec.priorityClassName").to_owned();
     let system = SYSTEM_PRIORITIES.iter().find(|(name, _)| *name == class);

@@ -12,6 +12,9 @@ pub(super) fn apply(container: &mut Value) {
     });
     each(container, "env", |variable| {
         within(variable, "valueFrom.fieldRef", field_ref);
+        within(variable, "valueFrom.fileKeyRef", |file| {
+            set_default(file, "optional", false);
+        });
     });
     set_default(container, "resources", Map::new());
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {

@@ -5,45 +5,26 @@ use serde_json::{Map, Value, json};
 use crate::object::{self, flag, get, items, set, set_default, text};
 use crate::quantity::Quantity;
 
-use super::{container, default_text, each, volume};
+use super::{container, each, template, within};
 
 /// Resources a pod as a whole may request; containers share them.
 const POD_LEVEL: [&str; 2] = ["cpu", "memory"];
 
 pub(super) fn apply(pod: &mut Value) {
     set_default(pod, "spec", Map::new());
+    within(pod, "spec", template::spec);
+    // What follows is for pods alone: a template says only what its author said.
     object::set_default(pod, "spec.enableServiceLinks", true);
     let host_network = flag(pod, "spec.hostNetwork");
-    each(pod, "spec.volumes", volume::apply);
     for list in ["spec.initContainers", "spec.containers"] {
         each(pod, list, |one| {
-            container::apply(one);
             container::requests_from_limits(one);
             if host_network {
                 container::host_ports(one);
             }
         });
     }
-    each(pod, "spec.ephemeralContainers", container::apply);
     pod_requests(pod);
-    default_text(pod, "spec.restartPolicy", "Always");
-    set_default(pod, "spec.terminationGracePeriodSeconds", 30);
-    default_text(pod, "spec.dnsPolicy", "ClusterFirst");
-    mirror_service_account(pod);
-    set_default(pod, "spec.securityContext", Map::new());
-    default_text(pod, "spec.schedulerName", "default-scheduler");
-}
-
-/// `serviceAccount` is the old name of `serviceAccountName`; readers may look at either.
-pub(super) fn mirror_service_account(pod: &mut Value) {
-    let mut name = text(pod, "spec.serviceAccountName").to_owned();
-    if name.is_empty() {
-        name = text(pod, "spec.serviceAccount").to_owned();
-    }
-    if !name.is_empty() {
-        set(pod, "spec.serviceAccountName", name.as_str());
-        set(pod, "spec.serviceAccount", name);
-    }
 }
 
 /// Requests of the pod as a whole: the sum of its containers', else its limits.

@@ -1,43 +1,72 @@
 //! Who owns which part of an object: what a create starts with, and what an update may not touch.
 
+mod certificate;
+mod claim;
+mod daemon_set;
+mod generation;
+mod job;
+mod pod;
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::object::{self, get, is_empty, items, remove, set, text};
+use crate::object::{self, get, is_empty, items, items_mut, remove, set, text};
 use crate::resource::Resource;
 
-use super::qos_class;
+pub use generation::bumps_generation;
 
 /// The finalizer that keeps a namespace until it is empty.
 const NAMESPACE_FINALIZER: &str = "kubernetes";
 
-/// Gives a new object the status and the parts of the spec that only the server writes.
+/// Gives a new object the status and the parts of the spec that only the server writes. Its name,
+/// uid and time of creation are there already.
 pub fn prepare_create(resource: &Resource, value: &mut Value) {
     match (resource.group, resource.kind) {
-        ("", "Pod") => {
-            let class = qos_class(value);
-            set(
-                value,
-                "status",
-                json!({"phase": "Pending", "qosClass": class}),
-            );
-        }
+        ("", "Pod") => pod::create(value),
         ("", "Namespace") => {
             let mut finalizers = items(value, "spec.finalizers").to_vec();
             if !finalizers.iter().any(|one| one == NAMESPACE_FINALIZER) {
                 finalizers.push(NAMESPACE_FINALIZER.into());
             }
             set(value, "spec.finalizers", finalizers);
-            set(value, "status", json!({"phase": "Active"}));
         }
-        ("", "Service") => set(value, "status", json!({"loadBalancer": {}})),
-        // A kubelet registers its node together with what it found out about it.
-        ("", "Node") => {}
-        _ if resource.has_status() => {
-            remove(value, "status");
+        ("", "PersistentVolumeClaim") => claim::sources(value, None),
+        ("", "ServiceAccount") => secret_names(value),
+        ("", "LimitRange") if object::name(value).is_empty() => {
+            let uid = object::uid(value).to_owned();
+            set(value, "metadata.name", uid);
         }
+        ("apps", "DaemonSet") => daemon_set::create(value),
+        ("batch", "Job") => job::create(value),
+        ("certificates.k8s.io", "CertificateSigningRequest") => certificate::create(value),
         _ => {}
+    }
+    // A kubelet registers its node together with what it found out about it, and a new pod's
+    // status says more than where it begins.
+    if resource.has_status() && !matches!(resource.kind, "Node" | "Pod") {
+        let status = initial_status(resource, value);
+        set(value, "status", status);
+    }
+}
+
+/// What is true of a new object. Counts that a reader may expect to find are there.
+fn initial_status(resource: &Resource, value: &Value) -> Value {
+    match resource.kind {
+        "Namespace" => json!({"phase": "Active"}),
+        "Service" | "Ingress" => json!({"loadBalancer": {}}),
+        "PersistentVolumeClaim" => json!({"phase": "Pending"}),
+        "PersistentVolume" => json!({"phase": "Pending",
+            "lastPhaseTransitionTime": object::creation_timestamp(value)}),
+        "ReplicaSet" | "ReplicationController" => json!({"replicas": 0}),
+        "StatefulSet" => json!({"replicas": 0, "availableReplicas": 0}),
+        "DaemonSet" => json!({"currentNumberScheduled": 0, "numberMisscheduled": 0,
+            "desiredNumberScheduled": 0, "numberReady": 0}),
+        "HorizontalPodAutoscaler" => json!({"desiredReplicas": 0}),
+        "PodDisruptionBudget" => json!({"disruptionsAllowed": 0, "currentHealthy": 0,
+            "desiredHealthy": 0, "expectedPods": 0}),
+        "VolumeAttachment" => json!({"attached": false}),
+        _ => json!({}),
     }
 }
 
@@ -58,6 +87,12 @@ pub fn prepare_update(resource: &Resource, new: &mut Value, old: &Value) {
     match (resource.group, resource.kind) {
         ("", "Namespace") => carry(new, old, "spec.finalizers"),
         ("", "Service") => carry_allocations(new, old),
+        ("", "PersistentVolumeClaim") => claim::sources(new, Some(old)),
+        ("", "ServiceAccount") => secret_names(new),
+        ("apps", "DaemonSet") => daemon_set::update(new, old),
+        ("batch", "Job") => job::labels(new),
+        // Who asked for a certificate, and for which, is settled when it is asked for.
+        ("certificates.k8s.io", "CertificateSigningRequest") => carry(new, old, "spec"),
         _ => {}
     }
 }
@@ -74,11 +109,38 @@ pub fn prepare_status_update(resource: &Resource, new: &mut Value, old: &Value) 
     for field in fields {
         carry(new, old, &field);
     }
-    if (resource.group, resource.kind) == ("", "Pod") {
-        carry(new, old, "metadata.ownerReferences");
-        if is_empty(new, "status.qosClass") && !is_empty(old, "status.qosClass") {
-            carry(new, old, "status.qosClass");
+    match (resource.group, resource.kind) {
+        ("", "Pod") => pod::status_update(new, old),
+        ("apps", "Deployment") => carry(new, old, "metadata.labels"),
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            certificate::status_update(new, old);
         }
+        _ => {}
+    }
+    if KEEP_METADATA.contains(&resource.kind) {
+        for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+            carry(new, old, &format!("metadata.{field}"));
+        }
+    }
+}
+
+/// Kinds whose status is written without touching the metadata.
+const KEEP_METADATA: [&str; 6] = [
+    "FlowSchema",
+    "PriorityLevelConfiguration",
+    "ResourceClaim",
+    "ServiceCIDR",
+    "ValidatingAdmissionPolicy",
+    "VolumeAttachment",
+];
+
+/// A ServiceAccount refers to Secrets of its own namespace: by name, and by nothing else.
+fn secret_names(account: &mut Value) {
+    for secret in items_mut(account, "secrets") {
+        *secret = match get(secret, "name").cloned() {
+            Some(name) => json!({"name": name}),
+            None => json!({}),
+        };
     }
 }
 
@@ -123,7 +185,7 @@ fn carry_allocations(new: &mut Value, old: &Value) {
     let ports = items(old, "spec.ports").iter();
     let before: HashMap<_, i64> = ports.map(|port| (identity(port), given(port))).collect();
     let mut taken: HashSet<i64> = items(new, "spec.ports").iter().map(given).collect();
-    for port in object::items_mut(new, "spec.ports") {
+    for port in items_mut(new, "spec.ports") {
         let number = before.get(&identity(port)).copied().unwrap_or(0);
         if given(port) == 0 && number != 0 && taken.insert(number) {
             set(port, "nodePort", number);

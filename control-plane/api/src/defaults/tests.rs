@@ -3,16 +3,27 @@ use serde_json::{Value, json};
 use super::*;
 use crate::resource::{Resource, find_kind};
 
+mod kinds;
+mod prepared;
+
 fn kind(kind: &str) -> &'static Resource {
     find_kind("", "v1", kind).expect("served")
 }
 
-fn check(name: &str, mut value: Value, expect: Value) {
-    apply(kind(name), &mut value);
+fn of(api_version: &str, kind: &str) -> &'static Resource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    find_kind(group, version, kind).expect("served")
+}
+
+fn check(name: &str, value: Value, expect: Value) {
+    check_of(kind(name), value, expect);
+}
+
+fn check_of(resource: &Resource, mut value: Value, expect: Value) {
+    apply(resource, &mut value);
     assert_eq!(value, expect);
-    let once = value.clone();
-    apply(kind(name), &mut value);
-    assert_eq!(value, once, "defaults are idempotent");
+    apply(resource, &mut value);
+    assert_eq!(value, expect, "defaults are idempotent");
 }
 
 /// The answer of a real API server to the smallest pod, without what the server itself adds.

@@ -16,6 +16,11 @@ pub(super) fn apply(volume: &mut Value) {
     if sourceless {
         set(volume, "emptyDir", Map::new());
     }
+    sources(volume);
+}
+
+/// What volumes of pods and persistent volumes have in common.
+pub(super) fn sources(volume: &mut Value) {
     for source in ["secret", "configMap", "downwardAPI", "projected"] {
         within(volume, source, |source| {
             set_default(source, "defaultMode", DEFAULT_MODE)

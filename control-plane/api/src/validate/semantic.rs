@@ -6,7 +6,7 @@ use crate::schema::{Field, Shape, schemas};
 
 /// `value` of the registered type without fields that say nothing, with sorted keys: two values of
 /// one meaning become equal.
-pub(super) fn normal(value: &Value, type_name: &str) -> Value {
+pub(crate) fn normal(value: &Value, type_name: &str) -> Value {
     match schemas().by_name(type_name) {
         Some(id) => reduce(value, &Shape::Object(id)),
         None => value.clone(),

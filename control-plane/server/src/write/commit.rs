@@ -83,7 +83,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     strategy::prepare_update(resource, subresource, &mut new, old);
     strategy::admit_update(api, user, resource, subresource, &mut new, old).await?;
     strategy::complete(resource, &mut new);
-    if subresource != "status" && content_changed(resource, &new, old) {
+    if subresource != "status" && defaults::bumps_generation(resource, &new, old) {
         bump_generation(&mut new, resource);
     }
     let errors = strategy::check_update(resource, subresource, &new, old);
@@ -171,20 +171,6 @@ fn check_uid(resource: &Resource, current: &Stored, new: &Value) -> Result<()> {
     let why =
         format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
     Err(Status::conflict(resource, &current.object.name, &why))
-}
-
-/// Whether a write changes what `metadata.generation` counts: the spec, or for kinds without one everything beside
-/// metadata and status.
-fn content_changed(resource: &Resource, new: &Value, old: &Value) -> bool {
-    let (Value::Object(new), Value::Object(old)) = (new, old) else {
-        return false;
-    };
-    let counts = |field: &str| !matches!(field, "apiVersion" | "kind" | "metadata" | "status");
-    let differs = |a: &Map<String, Value>, b: &Map<String, Value>| {
-        a.iter()
-            .any(|(field, value)| counts(field) && b.get(field) != Some(value))
-    };
-    resource.generation && (differs(new, old) || differs(old, new))
 }
 
 /// Whether two versions say the same. An empty map or list and none at all are the same thing at the top and in the
