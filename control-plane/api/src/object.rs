@@ -15,6 +15,11 @@ pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     (!current.is_null()).then_some(current)
 }
 
+/// The value at `path`, null when absent: for rules about parts that may not be there.
+pub fn part<'a>(value: &'a Value, path: &str) -> &'a Value {
+    get(value, path).unwrap_or(&Value::Null)
+}
+
 /// The string at `path`; empty when absent or of another type, as in Go's zero value.
 pub fn text<'a>(value: &'a Value, path: &str) -> &'a str {
     get(value, path).and_then(Value::as_str).unwrap_or("")
@@ -214,6 +219,7 @@ mod tests {
         assert_eq!(name(&value), "a");
         assert_eq!(label(&value, "x.y/z"), Some("1"));
         assert_eq!(get(&value, "spec"), None);
+        assert!(part(&value, "spec.template").is_null());
         assert_eq!(text(&value, "metadata.name.deeper"), "");
         set(&mut value, "spec.a.b", 1);
         assert_eq!(int(&value, "spec.a.b"), Some(1));

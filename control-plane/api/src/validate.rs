@@ -4,8 +4,17 @@
 //! and conformance tests can observe. It is not upstream's whole catalogue: rules about fields that
 //! nothing here acts on (storage vendors, Windows, devices) are absent.
 
+mod apps;
+mod change;
+mod claim;
+mod conditions;
 mod config;
+mod cron_job;
+mod disruption;
+mod domain;
 mod event;
+mod int_or_percent;
+mod job;
 mod lease;
 mod metadata;
 mod namespace;
@@ -13,8 +22,10 @@ mod node;
 mod path;
 mod pod;
 mod runtime_class;
+mod selector;
 pub(crate) mod semantic;
 mod service;
+mod template;
 
 use serde_json::Value;
 
@@ -44,6 +55,13 @@ pub fn create(resource: &Resource, value: &Value) -> Vec<FieldError> {
         ("coordination.k8s.io", "Lease") => lease::create(value, &mut errors),
         ("node.k8s.io", "RuntimeClass") => runtime_class::create(value, &mut errors),
         ("", "Binding") => binding(value, &mut errors),
+        ("", "PersistentVolumeClaim") => claim::create(value, &mut errors),
+        ("", "PodTemplate") => pod_template(value, &mut errors),
+        ("", "ReplicationController") => apps::replication_controller(value, &mut errors),
+        ("apps", kind) => apps::create(kind, value, &mut errors),
+        ("batch", "Job") => job::create(value, &mut errors),
+        ("batch", "CronJob") => cron_job::create(value, &mut errors),
+        ("policy", "PodDisruptionBudget") => disruption::create(value, &mut errors),
         _ => {}
     }
     errors.truncate(MAX_ERRORS);
@@ -65,6 +83,13 @@ pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> 
         ("events.k8s.io", "Event") => event::update(new, old, &mut errors),
         ("coordination.k8s.io", "Lease") => lease::create(new, &mut errors),
         ("node.k8s.io", "RuntimeClass") => runtime_class::update(new, old, &mut errors),
+        ("", "PersistentVolumeClaim") => claim::update(new, old, &mut errors),
+        ("", "PodTemplate") => pod_template(new, &mut errors),
+        ("", "ReplicationController") => apps::replication_controller(new, &mut errors),
+        ("apps", _) => apps::update(resource, new, old, &mut errors),
+        ("batch", "Job") => job::update(resource, new, old, &mut errors),
+        ("batch", "CronJob") => cron_job::update(new, old, &mut errors),
+        ("policy", "PodDisruptionBudget") => disruption::create(new, &mut errors),
         _ => {}
     }
     errors.truncate(MAX_ERRORS);
@@ -80,6 +105,12 @@ pub fn status_update(resource: &Resource, new: &Value, old: &Value) -> Vec<Field
         ("", "Service") => service::status_update(new, &mut errors),
         ("", "Node") => node::update(new, old, &mut errors),
         ("", "Namespace") => namespace::status_update(new, &mut errors),
+        ("", "PersistentVolumeClaim") => claim::status_update(new, &mut errors),
+        ("", "ReplicationController") | ("apps", _) => {
+            apps::status_update(resource.kind, new, old, &mut errors);
+        }
+        ("batch", "Job") => job::status_update(new, old, &mut errors),
+        ("policy", "PodDisruptionBudget") => disruption::status_update(new, &mut errors),
         _ => {}
     }
     errors.truncate(MAX_ERRORS);
@@ -102,6 +133,14 @@ pub fn part_update(resource: &Resource, part: &str, new: &Value, old: &Value) ->
     }
     errors.truncate(MAX_ERRORS);
     errors
+}
+
+fn pod_template(value: &Value, out: &mut Vec<FieldError>) {
+    template::check(
+        crate::object::part(value, "template"),
+        &path::Path::new("template"),
+        out,
+    );
 }
 
 /// A binding names a node.

@@ -148,6 +148,12 @@ impl FieldError {
         )
     }
 
+    /// The same error without the value, for what is too large to show or nothing to look at.
+    pub fn unshown(mut self) -> FieldError {
+        self.value = None;
+        self
+    }
+
     fn new(
         kind: FieldErrorKind,
         field: impl Into<String>,
@@ -243,6 +249,10 @@ mod tests {
         check(
             FieldError::duplicate("a", "x"),
             r#"a: Duplicate value: "x""#,
+        );
+        check(
+            FieldError::invalid("a", "x", "why").unshown(),
+            "a: Invalid value: why",
         );
         check(FieldError::forbidden("a", "why"), "a: Forbidden: why");
         check(FieldError::not_found("a", "x"), r#"a: Not found: "x""#);

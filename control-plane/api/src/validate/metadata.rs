@@ -116,7 +116,7 @@ fn common(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     owners(value, &path.child("ownerReferences"), out);
 }
 
-fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let mut size = 0;
     for (key, value) in object::entries(metadata, "annotations") {
         // Upper case is allowed everywhere in annotation keys.
@@ -184,8 +184,9 @@ fn finalizers(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
 /// The grammar of names of the kind.
 fn name_rule(resource: &Resource) -> Rule {
     match (resource.group, resource.kind) {
-        ("", "Namespace") => names::dns1123_label,
-        ("", "Service") => names::dns1035_label,
+        // A service's name may begin with a digit since 1.36.
+        ("", "Namespace" | "Service") => names::dns1123_label,
+        ("apps", "StatefulSet") => names::dns1123_label,
         // The names of events are made by clients out of names of objects and a hash.
         (_, "Event") | ("", "Binding") => path_segment,
         // Names of roles have colons, those of APIServices end in a group, which may be empty.

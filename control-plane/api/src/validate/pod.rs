@@ -2,7 +2,7 @@
 //! their own.
 
 mod container;
-mod diff;
+pub(super) mod diff;
 mod env;
 mod parts;
 mod probe;
@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{flag, get, int, is_empty, items, text};
+use crate::object::{flag, get, int, is_empty, items, part, text};
 use crate::status::FieldError;
 
 use super::path::{
@@ -37,7 +37,7 @@ const MAX_NAMESERVERS: usize = 3;
 const IDS: (i64, i64) = (0, i32::MAX as i64);
 
 pub(super) fn create(pod: &Value, out: &mut Vec<FieldError>) {
-    spec(pod, out);
+    spec(part(pod, "spec"), &Path::new("spec"), out);
     if !is_empty(pod, "spec.ephemeralContainers") {
         out.push(FieldError::forbidden(
             "spec.ephemeralContainers",
@@ -50,35 +50,34 @@ pub(super) fn create(pod: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-fn spec(pod: &Value, out: &mut Vec<FieldError>) {
-    let path = Path::new("spec");
-    let spec = get(pod, "spec").unwrap_or(&Value::Null);
+/// The spec of a pod, or of the pods a template makes.
+pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let volumes = volume::all(spec, &path.child("volumes"), out);
-    container::all(spec, &path, &volumes, out);
-    required_choice(out, spec, &path, "restartPolicy", &RESTART_POLICIES);
-    required_choice(out, spec, &path, "dnsPolicy", &DNS_POLICIES);
-    dns_config(spec, &path, out);
-    labels(out, spec, &path, "nodeSelector");
-    security_context(spec, &path, out);
-    names_and_gates(spec, &path, out);
-    host_aliases(spec, &path, out);
-    scheduling::all(spec, &path, out);
+    container::all(spec, path, &volumes, out);
+    required_choice(out, spec, path, "restartPolicy", &RESTART_POLICIES);
+    required_choice(out, spec, path, "dnsPolicy", &DNS_POLICIES);
+    dns_config(spec, path, out);
+    labels(out, spec, path, "nodeSelector");
+    security_context(spec, path, out);
+    names_and_gates(spec, path, out);
+    host_aliases(spec, path, out);
+    scheduling::all(spec, path, out);
     in_range(
         out,
         spec,
-        &path,
+        path,
         "activeDeadlineSeconds",
         (1, i64::from(i32::MAX)),
     );
     optional_choice(
         out,
         spec,
-        &path,
+        path,
         "preemptionPolicy",
         &["Never", "PreemptLowerPriority"],
     );
-    amounts(out, spec, &path, "overhead");
-    resources::pod(spec, &path, out);
+    amounts(out, spec, path, "overhead");
+    resources::pod(spec, path, out);
     if let Some(os) = get(spec, "os") {
         required_choice(out, os, &path.child("os"), "name", &["linux", "windows"]);
     }
@@ -167,8 +166,8 @@ fn host_aliases(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn security_context(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let path = path.child("securityContext");
+fn security_context(spec: &Value, whole: &Path, out: &mut Vec<FieldError>) {
+    let path = whole.child("securityContext");
     let Some(context) = get(spec, "securityContext") else {
         return;
     };
@@ -191,22 +190,18 @@ fn security_context(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
     if flag(spec, "hostNetwork") {
         for list in ["containers", "initContainers"] {
-            host_ports(spec, list, out);
+            host_ports(spec, list, whole, out);
         }
     }
 }
 
 /// In the host's network a container listens on the host's ports.
-fn host_ports(spec: &Value, list: &str, out: &mut Vec<FieldError>) {
+fn host_ports(spec: &Value, list: &str, path: &Path, out: &mut Vec<FieldError>) {
     for (at, container) in items(spec, list).iter().enumerate() {
         for (port_at, port) in items(container, "ports").iter().enumerate() {
             let number = int(port, "containerPort").unwrap_or(0);
             if int(port, "hostPort").unwrap_or(0) != number {
-                let path = Path::new("spec")
-                    .child(list)
-                    .index(at)
-                    .child("ports")
-                    .index(port_at);
+                let path = path.child(list).index(at).child("ports").index(port_at);
                 let why = "must match `hostPort` when `hostNetwork` is true";
                 out.push(FieldError::invalid(
                     path.child("containerPort"),

@@ -5,11 +5,31 @@ use crate::defaults;
 use crate::object::set;
 use crate::resource::{Resource, find_kind};
 
+mod apps;
+mod jobs;
 mod kinds;
 mod pods;
+mod storage;
 
 fn core(kind: &str) -> &'static Resource {
     find_kind("", "v1", kind).expect("served")
+}
+
+fn of(api_version: &str, kind: &str) -> &'static Resource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    find_kind(group, version, kind).expect("served")
+}
+
+/// A namespaced object of a kind, with these fields.
+fn object(fields: Value) -> Value {
+    with(
+        json!({"metadata": {"name": "a", "namespace": "default", "uid": "u"}}),
+        fields,
+    )
+}
+
+fn lines(errors: &[FieldError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }
 
 /// The errors of a new object, one per line.

@@ -8,7 +8,7 @@ const CONTEXT: usize = 3;
 const MAX_LINES: usize = 60;
 
 /// One hunk from the first to the last line that differs, in the form of `diff -u`.
-pub(super) fn unified(old: &Value, new: &Value) -> String {
+pub(in super::super) fn unified(old: &Value, new: &Value) -> String {
     let (old, new) = (pretty(old), pretty(new));
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let same = old

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::defaults::qos_class;
-use crate::object::{self, entries, get, items, remove, text};
+use crate::object::{self, entries, get, items, part, remove, text};
 use crate::status::FieldError;
 
 use super::super::path::Path;
@@ -29,7 +29,7 @@ const ONLY: &str = "only cpu and memory resources are mutable";
 
 /// Ephemeral containers come and stay as they are.
 pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    spec(new, out);
+    spec(part(new, "spec"), &Path::new("spec"), out);
     if object::annotation(old, MIRROR).is_some() {
         let why = "static pods do not support ephemeral containers";
         *out = vec![FieldError::forbidden("", why)];
@@ -91,7 +91,7 @@ fn one(container: &Value, path: &Path, targets: &HashSet<&str>, out: &mut Vec<Fi
 
 /// CPU and memory of running containers change; nothing else does.
 pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    spec(new, out);
+    spec(part(new, "spec"), &Path::new("spec"), out);
     if object::annotation(old, MIRROR).is_some() {
         *out = vec![FieldError::forbidden("", "static pods cannot be resized")];
         return;

@@ -9,7 +9,8 @@ use crate::object::{get, int, is_empty, items, text};
 use crate::status::FieldError;
 
 use super::super::node::TAINT_EFFECTS;
-use super::super::path::{Path, invalid, labels, optional_choice, required_choice, required_text};
+use super::super::path::{Path, invalid, optional_choice, required_choice, required_text};
+use super::super::selector::label_selector;
 
 /// Terms of a preference weigh this much.
 const WEIGHTS: (i64, i64) = (1, 100);
@@ -189,32 +190,6 @@ fn pod_affinity_term(term: &Value, path: &Path, out: &mut Vec<FieldError>) {
         key,
         names::qualified_name(key),
     );
-}
-
-fn label_selector(selector: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    labels(out, selector, path, "matchLabels");
-    for (at, requirement) in items(selector, "matchExpressions").iter().enumerate() {
-        let here = path.child("matchExpressions").index(at);
-        let values = here.child("values");
-        let empty = is_empty(requirement, "values");
-        match text(requirement, "operator") {
-            "In" | "NotIn" if empty => {
-                let why = "must be specified when `operator` is 'In' or 'NotIn'";
-                out.push(FieldError::required(values, why));
-            }
-            "Exists" | "DoesNotExist" if !empty => {
-                let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                out.push(FieldError::forbidden(values, why));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            other => {
-                let why = "not a valid selector operator";
-                out.push(FieldError::invalid(here.child("operator"), other, why));
-            }
-        }
-        let key = text(requirement, "key");
-        invalid(out, &here.child("key"), key, names::qualified_name(key));
-    }
 }
 
 fn weight(term: &Value, path: &Path, out: &mut Vec<FieldError>) {

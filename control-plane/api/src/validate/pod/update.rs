@@ -19,13 +19,13 @@ const ALLOWED: &str = "pod updates may not change fields other than \
     `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    spec(new, out);
     let null = Value::Null;
     let (new, old) = (
         get(new, "spec").unwrap_or(&null),
         get(old, "spec").unwrap_or(&null),
     );
     let path = Path::new("spec");
+    spec(new, &path, out);
     for list in ["containers", "initContainers"] {
         if items(new, list).len() != items(old, list).len() {
             let why = "pod updates may not add or remove containers";

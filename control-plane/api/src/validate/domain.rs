@@ -1,0 +1,29 @@
+//! Names that carry the domain of whoever gave them.
+
+use crate::names;
+use crate::status::FieldError;
+
+use super::path::{Path, invalid};
+
+const PATH_BYTES: &[u8] = b"/-._~%!$&'()*+,;=:";
+
+/// `example.com/any/path`.
+pub(super) fn prefixed_path(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+    if name.is_empty() {
+        out.push(FieldError::required(path, ""));
+        return;
+    }
+    let parts = name.split_once('/');
+    let Some((host, rest)) = parts.filter(|(host, rest)| !host.is_empty() && !rest.is_empty())
+    else {
+        let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        out.push(FieldError::invalid(path, name, why));
+        return;
+    };
+    invalid(out, path, host, names::dns1123_subdomain(host));
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || PATH_BYTES.contains(&byte);
+    if !rest.bytes().all(allowed) {
+        let why = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+        out.push(FieldError::invalid(path, rest, why));
+    }
+}
