@@ -1,49 +1,32 @@
-//! Conversion between the served versions of one stored kind. Only events have two: the core
-//! group's and that of `events.k8s.io`, which renamed fields and changed nothing else.
+//! Conversion between the served versions of one stored kind: events, which two groups serve, and
+//! HorizontalPodAutoscalers, which two versions of one group serve.
 
-use serde_json::{Map, Value};
+mod autoscaler;
+mod event;
 
-/// The API version of events in the core group, which is also how they are stored.
-pub const CORE_EVENT: &str = "v1";
-/// The API version of events in their own group.
-pub const EVENTS_EVENT: &str = "events.k8s.io/v1";
+use serde_json::Value;
 
-/// Field names in the core group and in `events.k8s.io`.
-const RENAMED: [(&str, &str); 7] = [
-    ("involvedObject", "regarding"),
-    ("message", "note"),
-    ("reportingComponent", "reportingController"),
-    ("source", "deprecatedSource"),
-    ("firstTimestamp", "deprecatedFirstTimestamp"),
-    ("lastTimestamp", "deprecatedLastTimestamp"),
-    ("count", "deprecatedCount"),
-];
+pub use autoscaler::{AUTOSCALER_V1, AUTOSCALER_V2};
+pub use event::{CORE_EVENT, EVENTS_EVENT, event};
 
-/// An event as `to_api_version` writes it. Events already in that version stay as they are.
-pub fn event(value: &Value, to_api_version: &str) -> Value {
-    let Some(fields) = value.as_object() else {
-        return value.clone();
-    };
-    let rename = |name: &str| -> Option<&'static str> {
-        let pair = RENAMED.iter().find(|(core, new)| match to_api_version {
-            CORE_EVENT => *new == name,
-            _ => *core == name,
-        })?;
-        Some(if to_api_version == CORE_EVENT {
-            pair.0
-        } else {
-            pair.1
-        })
-    };
-    let mut converted = Map::with_capacity(fields.len());
-    for (name, field) in fields {
-        let name = rename(name).unwrap_or(name);
-        converted.insert(name.to_owned(), field.clone());
+/// An object in another of the versions of its kind; `None` when the kind has no such version.
+pub fn to_version(value: &Value, api_version: &str) -> Option<Value> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let own = text("apiVersion")?;
+    if own == api_version {
+        return Some(value.clone());
     }
-    if converted.contains_key("apiVersion") {
-        converted.insert("apiVersion".to_owned(), to_api_version.into());
+    let between = |versions: [&str; 2]| versions.contains(&own) && versions.contains(&api_version);
+    match text("kind") {
+        Some("Event") if between([CORE_EVENT, EVENTS_EVENT]) => Some(event(value, api_version)),
+        Some("HorizontalPodAutoscaler") if between([AUTOSCALER_V1, AUTOSCALER_V2]) => {
+            Some(match api_version {
+                AUTOSCALER_V1 => autoscaler::to_v1(value),
+                _ => autoscaler::to_v2(value),
+            })
+        }
+        _ => None,
     }
-    Value::Object(converted)
 }
 
 #[cfg(test)]
@@ -52,20 +35,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn events_there_and_back() {
-        let core = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"},
-            "involvedObject": {"name": "p"}, "reason": "R", "message": "M", "type": "Normal",
-            "source": {"component": "c"}, "firstTimestamp": "t", "lastTimestamp": "t", "count": 2,
-            "eventTime": null, "reportingComponent": "c", "reportingInstance": "i"});
-        let new = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event",
-            "metadata": {"name": "e"}, "regarding": {"name": "p"}, "reason": "R", "note": "M",
-            "type": "Normal", "deprecatedSource": {"component": "c"},
-            "deprecatedFirstTimestamp": "t", "deprecatedLastTimestamp": "t", "deprecatedCount": 2,
-            "eventTime": null, "reportingController": "c", "reportingInstance": "i"});
-        assert_eq!(event(&core, EVENTS_EVENT), new);
-        assert_eq!(event(&new, CORE_EVENT), core);
-        assert_eq!(event(&new, EVENTS_EVENT), new);
-        assert_eq!(event(&core, CORE_EVENT), core);
-        assert_eq!(event(&json!(1), CORE_EVENT), json!(1));
+    fn only_versions_of_one_kind() {
+        let event = json!({"apiVersion": "v1", "kind": "Event", "message": "m"});
+        let converted = to_version(&event, EVENTS_EVENT).expect("converted");
+        assert_eq!(converted["note"], "m");
+        assert_eq!(to_version(&event, "v2"), None);
+        let pod = json!({"apiVersion": "v1", "kind": "Pod"});
+        assert_eq!(to_version(&pod, "v1"), Some(pod.clone()));
+        assert_eq!(to_version(&pod, EVENTS_EVENT), None);
     }
 }

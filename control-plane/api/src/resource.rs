@@ -5,6 +5,7 @@
 
 mod access;
 mod admission;
+mod aggregation;
 mod cluster;
 mod core;
 mod network;
@@ -125,6 +126,7 @@ static TABLE: &[Resource] = &[
     core::SECRETS,
     core::SERVICEACCOUNTS,
     core::SERVICES,
+    aggregation::APISERVICES,
     workloads::CONTROLLERREVISIONS,
     workloads::DAEMONSETS,
     workloads::DEPLOYMENTS,
@@ -138,6 +140,7 @@ static TABLE: &[Resource] = &[
     reviews::SELFSUBJECTRULESREVIEWS,
     reviews::SUBJECTACCESSREVIEWS,
     workloads::HORIZONTALPODAUTOSCALERS,
+    workloads::HORIZONTALPODAUTOSCALERS_V1,
     workloads::CRONJOBS,
     workloads::JOBS,
     access::CERTIFICATESIGNINGREQUESTS,

@@ -4,6 +4,7 @@
 //! and conformance tests can observe. It is not upstream's whole catalogue: rules about fields that
 //! nothing here acts on (storage vendors, Windows, devices) are absent.
 
+mod api_service;
 mod apps;
 mod change;
 mod claim;
@@ -62,6 +63,7 @@ pub fn create(resource: &Resource, value: &Value) -> Vec<FieldError> {
         ("batch", "Job") => job::create(value, &mut errors),
         ("batch", "CronJob") => cron_job::create(value, &mut errors),
         ("policy", "PodDisruptionBudget") => disruption::create(value, &mut errors),
+        ("apiregistration.k8s.io", "APIService") => api_service::all(value, &mut errors),
         _ => {}
     }
     errors.truncate(MAX_ERRORS);
@@ -90,6 +92,7 @@ pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> 
         ("batch", "Job") => job::update(resource, new, old, &mut errors),
         ("batch", "CronJob") => cron_job::update(new, old, &mut errors),
         ("policy", "PodDisruptionBudget") => disruption::create(new, &mut errors),
+        ("apiregistration.k8s.io", "APIService") => api_service::all(new, &mut errors),
         _ => {}
     }
     errors.truncate(MAX_ERRORS);
@@ -111,6 +114,7 @@ pub fn status_update(resource: &Resource, new: &Value, old: &Value) -> Vec<Field
         }
         ("batch", "Job") => job::status_update(new, old, &mut errors),
         ("policy", "PodDisruptionBudget") => disruption::status_update(new, &mut errors),
+        ("apiregistration.k8s.io", "APIService") => api_service::status(new, &mut errors),
         _ => {}
     }
     errors.truncate(MAX_ERRORS);

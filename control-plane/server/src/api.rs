@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authn::Tokens;
 use crate::authz::Policy;
+use crate::bootstrap::Facts;
 use crate::chain::{InFlight, Limits};
 use crate::kubelet::Kubelets;
 use crate::object::Obj;
@@ -35,9 +36,10 @@ pub(crate) struct Api {
     pub(crate) in_flight: InFlight,
     pub(crate) addresses: Addresses,
     pub(crate) kubelets: Kubelets,
+    pub(crate) facts: Facts,
     /// Ends watches and log streams.
     pub(crate) shutdown: CancellationToken,
-    /// For `/api`.
+    /// Where other machines reach this server.
     pub(crate) advertised: SocketAddr,
 }
 

@@ -1,6 +1,8 @@
-//! Objects that exist from the first start on: the system namespaces, the Service `default/kubernetes`, and the roles by
-//! which requests are authorized.
+//! Objects that exist from the first start on, and those that are brought back whenever somebody changes them (`kept`).
 
+mod api_services;
+mod flow;
+mod kept;
 mod policy;
 
 use std::net::Ipv4Addr;
@@ -12,73 +14,87 @@ use sampan_api::status::Status;
 use sampan_store::RangeRequest;
 use serde_json::{Value, json};
 
-use crate::api::{Api, Result};
-use crate::read::{prefix, store_failed};
-use crate::strategy;
-use crate::user::UserInfo;
-use crate::write::store_new;
+pub(crate) use kept::keep;
 
-const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+use crate::api::{Api, Result};
+use crate::object::Stored;
+use crate::read::{find, prefix, range_failed_now};
+use crate::strategy;
+use crate::write::store_own;
+
+/// What this server knows about the cluster before it reads a single object.
+pub(crate) struct Facts {
+    /// The first Service address: `kubernetes.default`.
+    pub(crate) service_ip: Ipv4Addr,
+    /// Service addresses, as `10.96.0.0/16`.
+    pub(crate) service_cidr: String,
+    /// The authority clients' certificates come from.
+    pub(crate) ca_pem: String,
+}
 
 /// Brings memory in line with the store, and the store in line with what must be there.
-pub(crate) async fn run(api: &Api, service_ip: Ipv4Addr) -> Result<()> {
-    let services = row("services")?;
-    let page = api
-        .store
-        .range(RangeRequest::all(prefix(services, "")))
-        .await
-        .map_err(|error| match error {
-            sampan_store::RangeError::Store(error) => store_failed(error),
-            other => Status::internal(other.to_string()),
-        })?;
-    strategy::restore(api, &page.entries);
-    for name in NAMESPACES {
-        ensure(
-            api,
-            row("namespaces")?,
-            json!({
-                "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
-            }),
-        )
-        .await?;
+pub(crate) async fn run(api: &Api) -> Result<()> {
+    strategy::restore(
+        api,
+        &all(api, "", "services").await?,
+        &all(api, "networking.k8s.io", "ipaddresses").await?,
+    );
+    for kept in kept::objects(api)? {
+        kept.ensure(api).await?;
     }
-    // At once: they share a few commits.
-    let policy = policy::objects().into_iter().map(|value| async move {
-        let (group, version) = object::text(&value, "apiVersion")
-            .split_once('/')
-            .unwrap_or_default();
-        let resource = find_kind(group, version, object::text(&value, "kind"));
-        ensure(api, resource.ok_or_else(Status::path_not_found)?, value).await
-    });
-    try_join_all(policy).await?;
-    ensure(api, services, json!({
-        "apiVersion": "v1", "kind": "Service",
-        "metadata": {
-            "name": "kubernetes", "namespace": "default",
-            "labels": {"component": "apiserver", "provider": "kubernetes"},
-        },
-        "spec": {
-            "clusterIP": service_ip.to_string(),
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": api.advertised.port()}],
-        },
-    }))
-    .await
+    // Together: they share a few commits.
+    let objects = policy::objects()
+        .into_iter()
+        .chain(flow::objects())
+        .chain(api_services::objects())
+        .chain(priority_classes());
+    try_join_all(objects.map(|value| ensure(api, value))).await?;
+    strategy::repair(api).await
 }
 
-fn row(plural: &str) -> Result<&'static Resource> {
-    find_resource("", "v1", plural).ok_or_else(Status::path_not_found)
+fn priority_classes() -> [Value; 2] {
+    let class = |name: &str, value: i64, description: &str| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "value": value, "description": description, "preemptionPolicy": "PreemptLowerPriority",
+        })
+    };
+    [
+        class(
+            "system-node-critical",
+            2_000_001_000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
+        class(
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
+    ]
 }
 
-async fn ensure(api: &Api, resource: &'static Resource, value: Value) -> Result<()> {
-    let name = object::name(&value).to_owned();
-    let namespace = object::namespace(&value).to_owned();
-    if crate::read::find(api, resource, &namespace, &name)
-        .await?
-        .is_some()
-    {
+/// Every object of a kind.
+async fn all(api: &Api, group: &str, plural: &str) -> Result<Vec<Stored>> {
+    let row = find_resource(group, "v1", plural).ok_or_else(Status::path_not_found)?;
+    let page = api.store.range(RangeRequest::all(prefix(row, ""))).await;
+    Ok(page.map_err(range_failed_now)?.entries)
+}
+
+/// The row of an object.
+fn row(value: &Value) -> Result<&'static Resource> {
+    let api_version = object::text(value, "apiVersion");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    find_kind(group, version, object::text(value, "kind")).ok_or_else(Status::path_not_found)
+}
+
+/// Creates what is not there.
+async fn ensure(api: &Api, value: Value) -> Result<()> {
+    let resource = row(&value)?;
+    let (namespace, name) = (object::namespace(&value), object::name(&value));
+    if find(api, resource, namespace, name).await?.is_some() {
         return Ok(());
     }
-    match store_new(api, &UserInfo::server(), resource, value).await {
+    match store_own(api, resource, value).await {
         Err(status) if status.reason == "AlreadyExists" => Ok(()),
         outcome => outcome.map(drop),
     }

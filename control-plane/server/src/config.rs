@@ -1,6 +1,6 @@
 //! What a server needs to know before it starts. Read from nowhere: the root package fills it in.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -48,6 +48,16 @@ impl ServerConfig {
         Ipv4Addr::from(u32::from(self.service_cidr.0) | 1)
     }
 
+    /// The address other machines reach this server by: one that is advertised, else the one it listens on, else the one
+    /// this host talks to others from.
+    pub(crate) fn reachable_ip(&self, bound: SocketAddr) -> IpAddr {
+        let advertised = self.advertise.iter().find_map(|name| name.parse().ok());
+        advertised
+            .or_else(|| (!bound.ip().is_unspecified()).then(|| bound.ip()))
+            .or_else(own_ip)
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
     /// Host and port for kubeconfigs, once the port is known.
     pub(crate) fn url(&self, bound: SocketAddr) -> String {
         let host = match self.advertise.first() {
@@ -60,4 +70,11 @@ impl ServerConfig {
             _ => format!("https://{host}:{}", bound.port()),
         }
     }
+}
+
+/// The address packets to other machines come from. Asking sends none: the address asked about is for documentation.
+fn own_ip() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }

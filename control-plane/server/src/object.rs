@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
+use sampan_api::convert::to_version;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_store::{Codec, DecodeError, Entry, Key, Revision};
@@ -47,7 +48,7 @@ pub(crate) struct Obj {
     revision_span: Range<u32>,
     /// The PartialObjectMetadata of this version, made by the first watcher or list that wants it.
     partial: OnceLock<Bytes>,
-    /// This version in the other API version of its kind (events only).
+    /// This version in the other API version of its kind.
     converted: OnceLock<Bytes>,
 }
 
@@ -100,7 +101,7 @@ impl Obj {
 
     /// This version in the API version of `resource`.
     pub(crate) fn raw_as(&self, resource: &Resource) -> Bytes {
-        if std::ptr::eq(resource, self.resource) || resource.group == self.resource.group {
+        if (resource.group, resource.version) == (self.resource.group, self.resource.version) {
             return self.raw.clone();
         }
         self.converted
@@ -138,12 +139,9 @@ fn partial(metadata: &str) -> Bytes {
 
 fn convert(raw: &Bytes, resource: &Resource) -> Bytes {
     serde_json::from_slice(raw)
-        .map(|value| {
-            sampan_api::convert::event(&value, &resource.api_version())
-                .to_string()
-                .into()
-        })
-        .unwrap_or_else(|_| raw.clone())
+        .ok()
+        .and_then(|value: Value| to_version(&value, &resource.api_version()))
+        .map_or_else(|| raw.clone(), |value| value.to_string().into())
 }
 
 fn splice(bytes: &[u8], span: Range<usize>, revision: Revision) -> (Bytes, Range<u32>) {

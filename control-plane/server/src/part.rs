@@ -1,4 +1,5 @@
-//! Subresources that speak another kind than the object they are a part of: `scale`.
+//! What clients see of an object where it is not the object as it is stored: the subresource `scale`, which speaks
+//! another kind, and the older version of autoscalers.
 //!
 //! A write to one is a write to the object. Clients and their patches see the part; what they make of it is put back
 //! into the whole, which then goes the way of every update.
@@ -7,13 +8,14 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 use jiff::Timestamp;
-use sampan_api::scale;
+use sampan_api::resource::Resource;
 use sampan_api::status::Status;
+use sampan_api::{convert, object, scale};
 use serde_json::Value;
 
 use crate::api::{Answer, Result};
 use crate::content::{Expected, Form, Include, Output};
-use crate::object::Obj;
+use crate::object::{Obj, storage_row};
 use crate::request::ResourceTarget;
 use crate::respond;
 
@@ -32,20 +34,42 @@ pub(crate) fn spoken(target: &ResourceTarget) -> Expected<'_> {
     }
 }
 
+/// The row in whose version objects are written. Events are written as they come, because the rules for them differ.
+pub(crate) fn row(resource: &'static Resource) -> &'static Resource {
+    match resource.group {
+        "autoscaling" => storage_row(resource),
+        _ => resource,
+    }
+}
+
+/// An object as it came, in the version it is written in.
+pub(crate) fn received(resource: &'static Resource, mut value: Value) -> Value {
+    let row = row(resource);
+    if std::ptr::eq(row, resource) {
+        return value;
+    }
+    // What one version leaves out may mean something else than in the other.
+    object::set_default(&mut value, "spec.minReplicas", 1);
+    convert::to_version(&value, &row.api_version()).unwrap_or(value)
+}
+
 /// What clients see of an object.
 pub(crate) fn shown<'a>(target: &ResourceTarget, whole: &'a Value) -> Result<Cow<'a, Value>> {
-    if target.subresource != SCALE {
+    if target.subresource == SCALE {
+        let scale = scale::of(whole).map_err(Status::bad_request)?;
+        return Ok(Cow::Owned(scale));
+    }
+    if std::ptr::eq(row(target.resource), target.resource) {
         return Ok(Cow::Borrowed(whole));
     }
-    scale::of(whole)
-        .map(Cow::Owned)
-        .map_err(Status::bad_request)
+    let converted = convert::to_version(whole, &target.resource.api_version());
+    Ok(converted.map_or(Cow::Borrowed(whole), Cow::Owned))
 }
 
 /// The object with the part a client sent.
 pub(crate) fn merged(target: &ResourceTarget, sent: Value, whole: &Value) -> Result<Value> {
     if target.subresource != SCALE {
-        return Ok(sent);
+        return Ok(received(target.resource, sent));
     }
     let errors = scale::validate(&sent);
     if errors.is_empty() {

@@ -225,6 +225,11 @@ impl Scan<'_> {
     }
 }
 
+/// What a failing list of the present state means to a client.
+pub(crate) fn range_failed_now(error: RangeError) -> Status {
+    range_failed(error, None, None)
+}
+
 fn range_failed(error: RangeError, at: Option<Revision>, token: Option<&Token>) -> Status {
     let asked = at.unwrap_or_default().0;
     match error {

@@ -20,7 +20,7 @@ use tower::util::BoxCloneService;
 use crate::api::Api;
 use crate::authn::{TokenFileError, Tokens};
 use crate::authz::Policy;
-use crate::bootstrap;
+use crate::bootstrap::{self, Facts};
 use crate::chain::InFlight;
 use crate::config::ServerConfig;
 use crate::kubelet::Kubelets;
@@ -137,9 +137,14 @@ impl Server {
             addresses: Addresses::new(config.service_cidr, config.node_ports.clone()),
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
             shutdown: CancellationToken::new(),
-            advertised: addr,
+            advertised: SocketAddr::new(config.reachable_ip(addr), addr.port()),
+            facts: Facts {
+                service_ip: config.service_ip(),
+                service_cidr: format!("{}/{}", config.service_cidr.0, config.service_cidr.1),
+                ca_pem: pki.ca_pem().to_owned(),
+            },
         });
-        bootstrap::run(&api, config.service_ip())
+        bootstrap::run(&api)
             .await
             .map_err(|status| StartError::Bootstrap(status.message))?;
         let server = Server {
@@ -203,11 +208,13 @@ impl Server {
         };
         let end = shutdown.clone();
         let watches = self.api.shutdown.clone();
+        let kept = bootstrap::keep(&self.api, self.api.shutdown.clone());
         let served = acceptor.run(shutdown);
         tokio::pin!(served);
         tokio::select! {
             result = &mut served => result.map_err(ServeError::Accept),
             () = self.renew() => Ok(()),
+            () = kept => Ok(()),
             () = end.cancelled() => {
                 watches.cancel();
                 served.await.map_err(ServeError::Accept)

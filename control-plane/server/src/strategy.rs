@@ -3,8 +3,11 @@
 //! What upstream spreads over registry strategies and compiled-in admission plugins is here, one file per subject.
 
 mod addresses;
+mod api_services;
 mod binding;
 mod certificates;
+mod flow_schemas;
+mod ip_addresses;
 mod namespaces;
 mod pods;
 mod roles;
@@ -35,11 +38,24 @@ pub(crate) async fn admit_new(
 ) -> Result<()> {
     match resource.bucket {
         "pods" => admit_pod(api, resource, value).await,
+        "apiservices" => {
+            api_services::availability(value, None);
+            Ok(())
+        }
         "certificatesigningrequests" => certificates::admit_new(user, resource, value),
         "clusterroles" | "roles" | "clusterrolebindings" | "rolebindings" => {
             roles::admit(api, user, resource, value, None).await
         }
         _ => Ok(()),
+    }
+}
+
+/// What admission adds to objects of the server's own.
+pub(crate) fn admit_own(value: &mut Value, resource: &Resource) {
+    match resource.bucket {
+        "apiservices" => api_services::availability(value, None),
+        "flowschemas" => flow_schemas::found(value),
+        _ => {}
     }
 }
 
@@ -53,6 +69,10 @@ pub(crate) async fn admit_update(
     old: &Value,
 ) -> Result<()> {
     match resource.bucket {
+        "apiservices" if part.is_empty() => {
+            api_services::availability(new, Some(old));
+            Ok(())
+        }
         "certificatesigningrequests" => {
             certificates::admit_update(api, user, resource, part, new, old).await
         }
@@ -154,10 +174,21 @@ pub(crate) fn reserve<'a>(
     }
 }
 
-/// Gives back what the object held and its next version (none when it is gone) does not.
-pub(crate) fn released(api: &Api, object: &Obj, next: Option<&Obj>) {
-    if object.resource.bucket == "services" {
-        services::release(&api.addresses, object, next);
+/// What follows from a write once it is stored: what the old version held and the new one does not is given back.
+pub(crate) async fn changed(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
+    let Some(resource) = old.or(new).map(|object| object.resource) else {
+        return;
+    };
+    match resource.bucket {
+        "services" => {
+            if let Some(old) = old {
+                services::release(&api.addresses, old, new);
+            }
+            // In a box, because they end in writes, too.
+            Box::pin(ip_addresses::follow(api, old, new)).await;
+        }
+        "ipaddresses" => Box::pin(ip_addresses::written(api, old, new)).await,
+        _ => {}
     }
 }
 
@@ -201,10 +232,19 @@ pub(crate) fn removed_by_update(resource: &Resource, new: &Value, old: &Value) -
 }
 
 /// Objects already there when the server starts: their addresses are taken.
-pub(crate) fn restore(api: &Api, services: &[Stored]) {
+pub(crate) fn restore(api: &Api, services: &[Stored], addresses: &[Stored]) {
     for entry in services {
         services::restore(&api.addresses, &entry.object);
     }
+    let named = addresses
+        .iter()
+        .filter_map(|entry| entry.object.name.parse().ok());
+    api.addresses.restore(named, []);
+}
+
+/// Makes what is missing beside objects there are.
+pub(crate) async fn repair(api: &Api) -> Result<()> {
+    ip_addresses::repair(api).await
 }
 
 #[cfg(test)]

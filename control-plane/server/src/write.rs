@@ -14,7 +14,7 @@ mod update;
 
 pub(crate) use collection::delete_collection;
 pub(crate) use commit::put as replace;
-pub(crate) use create::{create, store_new};
+pub(crate) use create::{create, store_new, store_own};
 pub(crate) use delete::{delete, evict};
 pub(crate) use meta::check_namespace;
 pub(crate) use options::WriteOptions;

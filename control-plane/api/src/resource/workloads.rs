@@ -111,6 +111,18 @@ pub(super) const HORIZONTALPODAUTOSCALERS: Resource = Resource {
     ..BASE
 };
 
+/// The same objects in the older version, which knows one metric.
+pub(super) const HORIZONTALPODAUTOSCALERS_V1: Resource = Resource {
+    version: "v1",
+    subresources: &[Subresource {
+        group: "autoscaling",
+        version: "v1",
+        ..part("status", "HorizontalPodAutoscaler", PART)
+    }],
+    type_name: "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
+    ..HORIZONTALPODAUTOSCALERS
+};
+
 pub(super) const CRONJOBS: Resource = Resource {
     group: "batch",
     kind: "CronJob",

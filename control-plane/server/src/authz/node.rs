@@ -6,10 +6,10 @@
 use super::{Attributes, Decision, Object, What};
 use crate::api::{Api, Result};
 use crate::object::Stored;
-use crate::read::{find, prefix, store_failed};
+use crate::read::{find, prefix, range_failed_now};
 use sampan_api::resource::{Resource, find as find_resource};
 use sampan_api::status::Status;
-use sampan_store::{RangeError, RangeRequest};
+use sampan_store::RangeRequest;
 
 /// Where agents keep their heartbeats.
 const LEASES: &str = "kube-node-lease";
@@ -89,10 +89,7 @@ async fn runs(api: &Api, node: &str, account: &Object<'_>) -> Result<bool> {
         .store
         .range(RangeRequest::all(prefix(pods()?, account.namespace)))
         .await
-        .map_err(|error| match error {
-            RangeError::Store(error) => store_failed(error),
-            other => Status::internal(other.to_string()),
-        })?;
+        .map_err(range_failed_now)?;
     Ok(page.entries.iter().any(|pod: &Stored| {
         pod.object.field("spec.nodeName") == Some(node)
             && pod.object.field("spec.serviceAccountName") == Some(account.name)

@@ -11,14 +11,14 @@ use futures::FutureExt;
 use sampan_api::object;
 use sampan_api::resource::{Resource, find as find_resource};
 use sampan_api::status::Status;
-use sampan_store::{Event, EventKind, RangeError, RangeRequest, Watch};
+use sampan_store::{Event, EventKind, RangeRequest, Watch};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{Attributes, Decision, Rule, What};
 use crate::api::{Api, Result};
 use crate::object::Obj;
-use crate::read::{prefix, store_failed};
+use crate::read::{prefix, range_failed_now};
 use crate::respond::parse;
 use crate::user::UserInfo;
 
@@ -74,10 +74,7 @@ impl Followed {
         for plural in KINDS {
             let row = find_resource(GROUP, "v1", plural).ok_or_else(Status::path_not_found)?;
             let page = api.store.range(RangeRequest::all(prefix(row, ""))).await;
-            let page = page.map_err(|error| match error {
-                RangeError::Store(error) => store_failed(error),
-                other => Status::internal(other.to_string()),
-            })?;
+            let page = page.map_err(range_failed_now)?;
             for entry in page.entries {
                 tables.put(&entry.object);
             }

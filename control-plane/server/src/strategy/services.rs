@@ -182,6 +182,11 @@ fn ports_of(service: &Value) -> Vec<u16> {
         .collect()
 }
 
+/// The address a stored service has in the cluster.
+pub(super) fn cluster_ip(object: &Obj) -> Option<Ipv4Addr> {
+    object.field("spec.clusterIP")?.parse().ok()
+}
+
 fn holdings(object: &Obj) -> (Option<Ipv4Addr>, Vec<u16>) {
     let service: Value = serde_json::from_slice(&object.raw).unwrap_or_default();
     (

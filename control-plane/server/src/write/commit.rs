@@ -12,7 +12,7 @@ use super::create::{to_storage, unstored};
 use super::meta::{bump_generation, drop_unkept, stored_bytes};
 use crate::api::{Api, Result};
 use crate::content::Output;
-use crate::object::{Obj, Stored, storage_row};
+use crate::object::{Obj, Stored};
 use crate::request::ResourceTarget;
 use crate::user::UserInfo;
 use crate::{part, respond, strategy};
@@ -61,10 +61,7 @@ pub(crate) struct Change<'a> {
 /// The current version as a value in the API version of `resource`.
 pub(crate) fn current_value(resource: &'static Resource, current: &Stored) -> Result<Value> {
     let value = respond::parse(&current.object.raw)?;
-    if storage_row(resource).group == resource.group {
-        return Ok(value);
-    }
-    Ok(convert::event(&value, &resource.api_version()))
+    Ok(convert::to_version(&value, &resource.api_version()).unwrap_or(value))
 }
 
 /// Replaces the current version by `new`, under the rules of the resource.
@@ -113,9 +110,8 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
         )?))));
     }
     let outcome = put(api, resource, current, new).await?;
-    if let Some(entry) = &outcome {
+    if outcome.is_some() {
         reservation.keep();
-        strategy::released(api, &current.object, Some(&entry.object));
     }
     Ok(outcome.map_or(Outcome::Lost, |entry| Outcome::Done(Updated::Stored(entry))))
 }
@@ -137,7 +133,11 @@ pub(crate) async fn put(
         .txn(current.key.clone(), Expect::Revision(current.revision), op)
         .await
     {
-        Ok(committed) => Ok(Some(committed.entry)),
+        Ok(committed) => {
+            let entry = committed.entry;
+            strategy::changed(api, Some(&current.object), Some(&entry.object)).await;
+            Ok(Some(entry))
+        }
         Err(TxnError::Conflict { .. }) => Ok(None),
         Err(error) => Err(txn_failed(error)),
     }
@@ -155,7 +155,7 @@ pub(super) async fn remove(api: &Api, current: &Stored) -> Result<Option<Stored>
         .await
     {
         Ok(committed) => {
-            strategy::released(api, &current.object, None);
+            strategy::changed(api, Some(&current.object), None).await;
             Ok(Some(committed.entry))
         }
         Err(TxnError::Conflict { .. }) => Ok(None),

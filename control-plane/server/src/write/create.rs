@@ -17,7 +17,7 @@ use crate::object::{Obj, ObjCodec, Stored, storage_row};
 use crate::read::key;
 use crate::request::ResourceTarget;
 use crate::user::UserInfo;
-use crate::{respond, strategy};
+use crate::{part, respond, strategy};
 
 /// Attempts to find a free name for `generateName`.
 const NAME_ATTEMPTS: usize = 8;
@@ -48,7 +48,8 @@ pub(super) async fn new_object(
     if options.dry_run {
         return dry_run(call, resource, value, output).await;
     }
-    let stored = store_new(&call.api, &call.user, resource, value).await?;
+    let (row, value) = (part::row(resource), part::received(resource, value));
+    let stored = store_new(&call.api, &call.user, row, value).await?;
     respond::object(StatusCode::CREATED, resource, &stored.object, output)
 }
 
@@ -58,12 +59,14 @@ async fn dry_run(
     value: Value,
     output: &Output,
 ) -> Answer {
-    let (mut value, _reservation) = prepare(&call.api, &call.user, resource, value).await?;
-    if output.form == Form::Whole {
+    let row = part::row(resource);
+    let value = part::received(resource, value);
+    let (mut value, _reservation) = prepare(&call.api, &call.user, row, value).await?;
+    if output.form == Form::Whole && std::ptr::eq(row, resource) {
         object::remove(&mut value, "metadata.resourceVersion");
         return respond::value(StatusCode::CREATED, &value, output);
     }
-    let object = unstored(resource, value, Revision(0))?;
+    let object = unstored(row, value, Revision(0))?;
     respond::object(StatusCode::CREATED, resource, &object, output)
 }
 
@@ -82,12 +85,20 @@ pub(super) fn unstored(
 
 /// The value in the version its bucket stores.
 pub(super) fn to_storage(resource: &'static Resource, value: Value) -> Value {
-    let row = storage_row(resource);
-    if std::ptr::eq(row, resource) || row.group == resource.group {
-        value
-    } else {
-        convert::event(&value, &row.api_version())
+    let stored = storage_row(resource).api_version();
+    convert::to_version(&value, &stored).unwrap_or(value)
+}
+
+/// Gives a new object its name, its metadata, its defaults and its first status.
+fn complete(resource: &'static Resource, value: &mut Value) -> Result<()> {
+    if object::name(value).is_empty() && !object::generate_name(value).is_empty() {
+        let name = generated_name(object::generate_name(value));
+        object::set(value, "metadata.name", name);
     }
+    stamp_new(resource, value)?;
+    defaults::apply(resource, value);
+    defaults::prepare_create(resource, value);
+    Ok(())
 }
 
 /// Everything before the commit.
@@ -101,13 +112,7 @@ async fn prepare<'a>(
     if resource.namespaced {
         strategy::namespace_accepts(api, resource, &namespace, object::name(&value)).await?;
     }
-    if object::name(&value).is_empty() && !object::generate_name(&value).is_empty() {
-        let name = generated_name(object::generate_name(&value));
-        object::set(&mut value, "metadata.name", name);
-    }
-    stamp_new(resource, &mut value)?;
-    defaults::apply(resource, &mut value);
-    defaults::prepare_create(resource, &mut value);
+    complete(resource, &mut value)?;
     strategy::admit_new(api, user, resource, &mut value).await?;
     strategy::complete(resource, &mut value);
     let errors = validate::create(resource, &value);
@@ -146,6 +151,7 @@ pub(crate) async fn store_new(
         {
             Ok(committed) => {
                 reservation.keep();
+                strategy::changed(api, None, Some(&committed.entry.object)).await;
                 return Ok(committed.entry);
             }
             Err(TxnError::Conflict { .. }) if named => break,
@@ -160,6 +166,40 @@ pub(crate) async fn store_new(
         }
     }
     Err(Status::already_exists(resource, &name))
+}
+
+/// Creates an object of the server's own: nobody is asked whether it may be, and a status it brings is kept.
+pub(crate) async fn store_own(
+    api: &Api,
+    resource: &'static Resource,
+    mut value: Value,
+) -> Result<Stored> {
+    let status = object::get(&value, "status").cloned();
+    complete(resource, &mut value)?;
+    if let Some(status) = status {
+        object::set(&mut value, "status", status);
+    }
+    strategy::admit_own(&mut value, resource);
+    let (namespace, name) = (
+        object::namespace(&value).to_owned(),
+        object::name(&value).to_owned(),
+    );
+    let op = Op::Put {
+        value: stored_bytes(value)?,
+        durability: durability(resource, &namespace),
+    };
+    let committed = api
+        .store
+        .txn(key(resource, &namespace, &name), Expect::Absent, op)
+        .await;
+    match committed {
+        Ok(committed) => {
+            strategy::changed(api, None, Some(&committed.entry.object)).await;
+            Ok(committed.entry)
+        }
+        Err(TxnError::Conflict { .. }) => Err(Status::already_exists(resource, &name)),
+        Err(error) => Err(txn_failed(error)),
+    }
 }
 
 fn renamed(bytes: &Bytes, name: &str) -> Result<Bytes> {

@@ -73,7 +73,8 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let patch = Patch::read(&mut call).await?;
     for _ in 0..MAX_ATTEMPTS {
         let current = existing(&call.api, &target).await?;
-        let old = current_value(resource, &current)?;
+        let row = part::row(resource);
+        let old = current_value(row, &current)?;
         let expected = part::spoken(&target);
         let shown = part::shown(&target, &old)?;
         let patched = patch.apply(&shown, expected.type_name)?;
@@ -94,7 +95,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         }
         let new = part::merged(&target, new, &old)?;
         let change = Change {
-            resource,
+            resource: row,
             user: &call.user,
             subresource: &target.subresource,
             current: &current,

@@ -39,10 +39,11 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             return Ok(response);
         };
         check_version(resource, &current, &value)?;
-        let old = current_value(resource, &current)?;
+        let row = part::row(resource);
+        let old = current_value(row, &current)?;
         let new = part::merged(&target, value.clone(), &old)?;
         let change = Change {
-            resource,
+            resource: row,
             user: &call.user,
             subresource: &target.subresource,
             current: &current,

@@ -1,0 +1,134 @@
+//! IPAddress objects: who holds which Service address, for everybody to see. They follow the Services.
+
+use std::net::Ipv4Addr;
+
+use futures::future::try_join_all;
+use sampan_api::object;
+use sampan_api::resource::{Resource, find as find_resource};
+use sampan_api::status::Status;
+use sampan_store::{Expect, Op, RangeRequest};
+use serde_json::{Value, json};
+
+use super::services::cluster_ip;
+use crate::api::{Api, Result};
+use crate::object::Obj;
+use crate::read::{find, key, prefix, range_failed_now};
+use crate::respond::parse;
+use crate::write::store_own;
+
+const MANAGED_BY: &str = "ipallocator.k8s.io";
+
+fn row() -> Result<&'static Resource> {
+    find_resource("networking.k8s.io", "v1", "ipaddresses").ok_or_else(Status::path_not_found)
+}
+
+/// Follows a Service from one version to the next.
+pub(super) async fn follow(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
+    let (before, after) = (old.and_then(cluster_ip), new.and_then(cluster_ip));
+    if before == after {
+        return;
+    }
+    if let Some(address) = before
+        && let Err(error) = remove(api, address).await
+    {
+        tracing::warn!(%address, error = error.message, "an IPAddress could not be removed");
+    }
+    if let (Some(address), Some(service)) = (after, new)
+        && let Err(error) = create(api, address, service).await
+    {
+        tracing::warn!(%address, error = error.message, "an IPAddress could not be created");
+    }
+}
+
+async fn create(api: &Api, address: Ipv4Addr, service: &Obj) -> Result<()> {
+    let value = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IPAddress",
+        "metadata": {"name": address.to_string(), "labels": {
+            "ipaddress.kubernetes.io/ip-family": "IPv4",
+            "ipaddress.kubernetes.io/managed-by": MANAGED_BY,
+        }},
+        "spec": {"parentRef": {
+            "group": "", "resource": "services", "namespace": service.namespace, "name": service.name,
+        }},
+    });
+    match store_own(api, row()?, value).await {
+        Err(status) if status.reason == "AlreadyExists" => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+async fn remove(api: &Api, address: Ipv4Addr) -> Result<()> {
+    let row = row()?;
+    let name = address.to_string();
+    if find(api, row, "", &name).await?.is_none() {
+        return Ok(());
+    }
+    // Gone already is as good.
+    let _ = api
+        .store
+        .txn(key(row, "", &name), Expect::Any, Op::Delete)
+        .await;
+    Ok(())
+}
+
+/// An address somebody wrote down counts as taken. One whose object goes while a Service still holds it gets its object
+/// back; else it is free.
+pub(super) async fn written(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
+    let Some(address) = old
+        .or(new)
+        .and_then(|object| object.name.parse::<Ipv4Addr>().ok())
+    else {
+        return;
+    };
+    if new.is_some() {
+        api.addresses.restore([address], []);
+        return;
+    }
+    match holder(api, old, address).await {
+        Ok(true) => {}
+        Ok(false) => api.addresses.release([address], []),
+        Err(error) => {
+            tracing::warn!(%address, error = error.message, "the holder of an address is not known")
+        }
+    }
+}
+
+/// Whether the Service an IPAddress names still has that address. If so, the object is made anew.
+async fn holder(api: &Api, object: Option<&Obj>, address: Ipv4Addr) -> Result<bool> {
+    let Some(object) = object else {
+        return Ok(false);
+    };
+    let value: Value = parse(&object.raw)?;
+    let parent = |field: &str| object::text(&value, &format!("spec.parentRef.{field}"));
+    let services = find_resource("", "v1", "services").ok_or_else(Status::path_not_found)?;
+    let Some(service) = find(api, services, parent("namespace"), parent("name")).await? else {
+        return Ok(false);
+    };
+    if cluster_ip(&service.object) != Some(address) {
+        return Ok(false);
+    }
+    create(api, address, &service.object).await?;
+    Ok(true)
+}
+
+/// Makes the objects that are missing for Services there are.
+pub(super) async fn repair(api: &Api) -> Result<()> {
+    let services = find_resource("", "v1", "services").ok_or_else(Status::path_not_found)?;
+    let page = api
+        .store
+        .range(RangeRequest::all(prefix(services, "")))
+        .await;
+    let page = page.map_err(range_failed_now)?;
+    let held = page
+        .entries
+        .iter()
+        .filter_map(|service| Some((cluster_ip(&service.object)?, service)));
+    try_join_all(held.map(|(address, service)| async move {
+        match find(api, row()?, "", &address.to_string()).await? {
+            Some(_) => Ok(()),
+            None => create(api, address, &service.object).await,
+        }
+    }))
+    .await
+    .map(drop)
+}
