@@ -9,6 +9,7 @@ mod client;
 mod collections;
 mod crud;
 mod deletion;
+mod fuzz;
 mod logs;
 mod namespaces;
 mod patches;
