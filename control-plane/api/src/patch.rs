@@ -21,7 +21,8 @@ pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 /// Why a patch gives no object.
 #[derive(Debug, thiserror::Error)]
 pub enum PatchError {
-    /// It is not a patch of this type.
+    /// It is not a patch of this type, or breaks one of its rules. For some of the rules of strategic merge patches
+    /// upstream has no class of errors and answers 500; the fault is the client's all the same.
     #[error("{0}")]
     Malformed(String),
     /// It has more operations, or copies more, than allowed.
@@ -33,9 +34,6 @@ pub enum PatchError {
     /// A strategic merge patch that is well-formed does not fit the lists it speaks of.
     #[error("{0}")]
     NotApplicable(String),
-    /// It breaks a rule of strategic merge patches that upstream has no class of errors for.
-    #[error("{0}")]
-    Unclassified(String),
 }
 
 /// The answer upstream gives for each.
@@ -45,7 +43,6 @@ impl From<PatchError> for Status {
             PatchError::Malformed(why) => Status::bad_request(why),
             PatchError::TooLarge(why) => Status::too_large(&why),
             PatchError::Operation(_) | PatchError::NotApplicable(_) => Status::unprocessable(),
-            PatchError::Unclassified(why) => Status::unclassified(why),
         }
     }
 }

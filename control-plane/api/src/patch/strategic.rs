@@ -177,11 +177,11 @@ fn unknown_directive(directive: &Value, map: &Object) -> PatchError {
         .as_str()
         .map_or_else(|| directive.to_string(), str::to_owned);
     let map = Value::Object(map.clone());
-    PatchError::Unclassified(format!("unknown patch type: {directive} in map: {map}"))
+    PatchError::Malformed(format!("unknown patch type: {directive} in map: {map}"))
 }
 
 fn no_merge_key(map: &Value, key: &str) -> PatchError {
-    PatchError::Unclassified(format!(
+    PatchError::Malformed(format!(
         "map: {map} does not contain declared merge key: {key}"
     ))
 }

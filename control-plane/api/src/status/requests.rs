@@ -145,11 +145,6 @@ impl Status {
         Status::failure(500, "InternalError", message).with(details)
     }
 
-    /// 500 without a reason: how upstream answers for errors it has no class for.
-    pub fn unclassified(message: impl Into<String>) -> Status {
-        Status::failure(500, "", message)
-    }
-
     /// 503: not now.
     pub fn service_unavailable(message: impl Into<String>) -> Status {
         Status::failure(503, "ServiceUnavailable", message)

@@ -27,7 +27,7 @@ pub(super) fn kind(original: &[Value], patch: &[Value]) -> Result<Kind, PatchErr
         };
         if found.is_some_and(|found| found != kind) {
             let why = "list element types are not identical";
-            return Err(PatchError::Unclassified(why.to_owned()));
+            return Err(PatchError::Malformed(why.to_owned()));
         }
         found = Some(kind);
     }
@@ -56,7 +56,7 @@ pub(super) fn merge(
     }
     let Some(key) = rules.key.as_deref() else {
         let why = "cannot merge lists without merge key";
-        return Err(PatchError::Unclassified(why.to_owned()));
+        return Err(PatchError::Malformed(why.to_owned()));
     };
     let (original, patch) = apply_item_directives(original, patch, key)?;
     let mut merged = original.clone();
@@ -106,7 +106,7 @@ fn apply_item_directives(
             Some("replace") => replace = true,
             Some("merge") => {
                 let why = "merging lists cannot yet be specified in the patch";
-                return Err(PatchError::Unclassified(why.to_owned()));
+                return Err(PatchError::Malformed(why.to_owned()));
             }
             _ => {
                 let map = item.as_object().cloned().unwrap_or_default();

@@ -156,7 +156,7 @@ fn check_against_order(
         };
         if !places.any(same) {
             let (patch, order) = (Value::from(patch), Value::from(order));
-            return Err(PatchError::Unclassified(format!(
+            return Err(PatchError::Malformed(format!(
                 "The order in patch list:\n{patch}\n doesn't match {ORDER_PREFIX} list:\n{order}\n"
             )));
         }
@@ -169,7 +169,7 @@ fn into_list(value: Value) -> Result<Vec<Value>, PatchError> {
         Value::Array(items) => Ok(items),
         other => {
             let why = format!("expected a list, but received: {other}");
-            Err(PatchError::Unclassified(why))
+            Err(PatchError::Malformed(why))
         }
     }
 }

@@ -112,7 +112,7 @@ fn element_order() {
     let wrong = json!({"spec": {"$setElementOrder/containers": [{"name": "a"}, {"name": "b"}],
         "containers": [{"name": "b"}, {"name": "a"}]}});
     let error = strategic(&pod(json!([])), &wrong, POD).expect_err("wrong order");
-    assert_eq!(Status::from(error).code, 500);
+    assert_eq!(Status::from(error).code, 400);
 }
 
 #[test]
@@ -172,17 +172,17 @@ fn refusals() {
     };
     let containers = pod(json!([{"name": "a"}]));
     check(containers.clone(), json!([]), 400);
-    check(containers.clone(), pod(json!([{"image": "x"}])), 500);
+    check(containers.clone(), pod(json!([{"image": "x"}])), 400);
     check(
         containers.clone(),
         pod(json!([{"name": "a", "$patch": "frob"}])),
-        500,
+        400,
     );
     check(containers.clone(), pod(json!([["a"]])), 422);
     check(
         containers.clone(),
         json!({"spec": {"$patch": "merge"}}),
-        500,
+        400,
     );
     check(
         containers,
