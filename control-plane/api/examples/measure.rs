@@ -47,20 +47,21 @@ fn main() {
     );
 
     let before = resident();
-    let documents = time(1, || drop(openapi::index()));
+    let documents = time(1, || assert!(!openapi::built_in().is_empty()));
     row(
         "all OpenAPI documents",
         documents,
         &format!("{} KiB resident", resident() - before),
     );
-    for (path, _) in openapi::index() {
-        let length = openapi::document(&path).map_or(0, |document| document.len());
-        row(
-            &path,
-            time(10, || drop(openapi::document(&path))),
-            &format!("{} KiB", length / 1024),
-        );
+    for one in openapi::built_in() {
+        let unpack = time(10, || drop(one.document.bytes()));
+        let length = one.document.bytes().len();
+        row(&one.path, unpack, &format!("{} KiB", length / 1024));
     }
+    let mut older = None;
+    let made = time(1, || older = Some(openapi::v2(&[])));
+    let length = older.map_or(0, |document| document.bytes().len());
+    row("OpenAPI v2", made, &format!("{} KiB", length / 1024));
 }
 
 fn time(times: u32, mut work: impl FnMut()) -> Duration {

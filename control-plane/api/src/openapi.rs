@@ -1,22 +1,29 @@
-//! OpenAPI v3: a document per group and version, for `kubectl explain`, `apply`, `diff` and for
-//! the server-side validation of `create`.
+//! OpenAPI: what the API offers, for `kubectl explain`, `apply`, `diff`, and for validation.
 //!
-//! A document holds the schemas its resources lead to, and the paths of the resources with the
-//! operations that are served. The documents are generated once, when the first client asks, and
-//! kept compressed: an idle server should not hold megabytes of prose for a request a day.
+//! Version 3 is a document per group and version; version 2 is one document of everything, as
+//! JSON and as the protobuf message older clients read. A document holds the schemas its resources
+//! lead to, and the paths of the resources with the operations that are served. Documents are
+//! written once, when the first client asks, and kept compressed: an idle server should not hold
+//! megabytes of prose for a request a day.
 //!
-//! Not here: OpenAPI v2, which clients of these versions ask for only as protobuf.
+//! Version 2 is version 3 rewritten, and the message is version 2 encoded, piece by piece: one walk
+//! over the registry says everything.
 
+mod document;
+mod gnostic;
 mod operations;
+mod own;
 mod parameters;
 mod paths;
+mod shapes;
+mod swagger;
 mod types;
 
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use serde_json::Value;
+
+pub use document::Document;
 
 use crate::resource::{Resource, resources};
 use crate::schema::{Descriptions, schemas};
@@ -24,102 +31,84 @@ use crate::schema::{Descriptions, schemas};
 /// The version of the API that is described.
 const VERSION: &str = "v1.36.2";
 
-/// Compression is paid once; a higher level would only delay the first answer.
-const ZSTD_LEVEL: i32 = 3;
+/// A resource to describe.
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'a> {
+    /// What is served.
+    pub resource: &'a Resource,
+    /// The schema of its kind in the form of the document it is for; absent for kinds of the registry.
+    pub schema: Option<&'a Value>,
+}
 
-struct Document {
+/// A document of version 3 about built-in resources, and where it is.
+#[derive(Debug)]
+pub struct GroupVersion {
     /// `api/v1`, `apis/apps/v1`.
-    path: String,
-    hash: String,
-    length: usize,
-    packed: Vec<u8>,
+    pub path: String,
+    /// The document.
+    pub document: Document,
 }
 
-/// The documents there are, each with a hash of its content.
-pub fn index() -> Vec<(String, String)> {
-    documents()
-        .iter()
-        .map(|document| (document.path.clone(), document.hash.clone()))
-        .collect()
-}
-
-/// The document of a path of the index, as JSON.
-pub fn document(path: &str) -> Option<Bytes> {
-    let document = documents().iter().find(|document| document.path == path)?;
-    let plain = zstd::bulk::decompress(&document.packed, document.length).ok()?;
-    Some(Bytes::from(plain))
-}
-
-fn documents() -> &'static [Document] {
-    static DOCUMENTS: OnceLock<Vec<Document>> = OnceLock::new();
+/// Version 3 for the built-in resources, a document per group and version.
+pub fn built_in() -> &'static [GroupVersion] {
+    static DOCUMENTS: OnceLock<Vec<GroupVersion>> = OnceLock::new();
     DOCUMENTS.get_or_init(|| {
         let descriptions = Descriptions::load(schemas());
-        let mut groups: Vec<Vec<&'static Resource>> = Vec::new();
-        for row in resources() {
-            let same = |rows: &&mut Vec<&Resource>| {
-                rows.iter()
-                    .all(|other| (other.group, other.version) == (row.group, row.version))
-            };
-            match groups.iter_mut().find(same) {
+        let mut groups: Vec<Vec<Described>> = Vec::new();
+        for row in registered() {
+            match groups.iter_mut().find(|rows| same_group(rows, &row)) {
                 Some(rows) => rows.push(row),
                 None => groups.push(vec![row]),
             }
         }
         groups
             .iter()
-            .map(|rows| generate(rows, &descriptions))
+            .map(|rows| GroupVersion {
+                path: rows.first().map(path).unwrap_or_default(),
+                document: document::v3(rows, &descriptions),
+            })
             .collect()
     })
 }
 
-/// The document of the resources of one group and version.
-fn generate(rows: &[&'static Resource], descriptions: &Descriptions) -> Document {
-    let (group, version) = rows
-        .first()
-        .map_or(("", ""), |row| (row.group, row.version));
-    let path = match group {
-        "" => format!("api/{version}"),
-        group => format!("apis/{group}/{version}"),
+/// Version 3 for resources of one group and version.
+pub fn v3(rows: &[Described]) -> Document {
+    document::v3(rows, &Descriptions::load(schemas()))
+}
+
+/// Version 2, as JSON, for the built-in resources and others.
+pub fn v2(others: &[Described]) -> Document {
+    document::v2(&everything(others), &Descriptions::load(schemas()))
+}
+
+/// The same as a message `openapi.v2.Document` in protobuf.
+pub fn v2_protobuf(others: &[Described]) -> Document {
+    document::v2_protobuf(&everything(others), &Descriptions::load(schemas()))
+}
+
+/// Where the document of version 3 about a resource is.
+pub fn path(row: &Described) -> String {
+    match row.resource.group {
+        "" => format!("api/{}", row.resource.version),
+        group => format!("apis/{group}/{}", row.resource.version),
+    }
+}
+
+fn registered<'a>() -> impl Iterator<Item = Described<'a>> {
+    let described = |resource| Described {
+        resource,
+        schema: None,
     };
-    let plain = assemble(rows, (group, version), descriptions);
-    let packed = zstd::bulk::compress(&plain, ZSTD_LEVEL)
-        .expect("compressing into memory fails only without memory");
-    let hash = Sha256::digest(&plain)
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    Document {
-        path,
-        hash,
-        length: plain.len(),
-        packed,
-    }
+    resources().iter().map(described)
 }
 
-/// Writes piece by piece, so that no tree of the whole document is ever in memory.
-fn assemble(
-    rows: &[&'static Resource],
-    (group, version): (&str, &str),
-    descriptions: &Descriptions,
-) -> Vec<u8> {
-    let mut out = Vec::new();
-    let info = json!({ "title": "Kubernetes", "version": VERSION });
-    out.extend_from_slice(format!(r#"{{"openapi":"3.0.0","info":{info},"paths":{{"#).as_bytes());
-    let paths = rows.iter().flat_map(|row| paths::of(row));
-    entries(&mut out, paths);
-    out.extend_from_slice(br#"},"components":{"schemas":{"#);
-    entries(&mut out, types::of(rows, (group, version), descriptions));
-    out.extend_from_slice(b"}}}");
-    out
+fn everything<'a>(others: &[Described<'a>]) -> Vec<Described<'a>> {
+    registered().chain(others.iter().copied()).collect()
 }
 
-fn entries(out: &mut Vec<u8>, entries: impl Iterator<Item = (String, serde_json::Value)>) {
-    for (at, (name, value)) in entries.enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(format!("{}:{value}", json!(name)).as_bytes());
-    }
+fn same_group(rows: &[Described], row: &Described) -> bool {
+    let of = |row: &Described| (row.resource.group, row.resource.version);
+    rows.iter().all(|other| of(other) == of(row))
 }
 
 #[cfg(test)]

@@ -2,27 +2,76 @@
 //! them. Names, types and priorities of columns, and the text of cells, are upstream's, because
 //! scripts parse them; the descriptions are ours.
 
+mod access;
+mod admission;
+mod autoscaling;
+mod batch;
+mod cluster;
+mod devices;
 mod event;
+mod format;
+mod network;
 mod node;
 mod pod;
 mod service;
 mod small;
+mod storage;
+mod workloads;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::object;
-use crate::resource::Resource;
 use crate::time;
 
 /// What a cell shows when there is nothing to show.
 const NONE: &str = "<none>";
 const UNKNOWN: &str = "<unknown>";
+/// What a cell shows when nobody chose a value.
+const UNSET: &str = "<unset>";
+
+/// How one kind is shown.
+pub struct Printer {
+    columns: &'static [Column],
+    cells: fn(&Value, Timestamp) -> Vec<Value>,
+    conditions: fn(&Value) -> Vec<Value>,
+    rank: Option<fn(&Value) -> i64>,
+}
+
+/// What printers have in common; each names only what differs.
+const PLAIN: Printer = Printer {
+    columns: &[],
+    cells: |_, _| Vec::new(),
+    conditions: |_| Vec::new(),
+    rank: None,
+};
+
+impl Printer {
+    /// The `columnDefinitions` of the kind.
+    pub fn columns(&self) -> Value {
+        self.columns.iter().map(Column::definition).collect()
+    }
+
+    /// The cells of one object's row, one per column.
+    pub fn cells(&self, value: &Value, now: Timestamp) -> Vec<Value> {
+        (self.cells)(value, now)
+    }
+
+    /// The `conditions` of one object's row: clients hide rows that are completed.
+    pub fn conditions(&self, value: &Value) -> Vec<Value> {
+        (self.conditions)(value)
+    }
+
+    /// Where an object's row stands among the others, for the kinds that are not shown by name.
+    pub fn rank(&self, value: &Value) -> Option<i64> {
+        self.rank.map(|rank| rank(value))
+    }
+}
 
 /// One column of a kind's table.
 struct Column {
     name: &'static str,
-    /// `string` or `integer`; what kubectl's sorting and other clients go by.
+    /// `string`, `integer`, ...; what kubectl's sorting and other clients go by.
     kind: &'static str,
     /// `name` marks the object's name.
     format: &'static str,
@@ -47,6 +96,20 @@ const fn column(name: &'static str, description: &'static str) -> Column {
     }
 }
 
+const fn integer(name: &'static str, description: &'static str) -> Column {
+    Column {
+        kind: "integer",
+        ..column(name, description)
+    }
+}
+
+const fn boolean(name: &'static str, description: &'static str) -> Column {
+    Column {
+        kind: "boolean",
+        ..column(name, description)
+    }
+}
+
 const fn wide(name: &'static str, description: &'static str) -> Column {
     Column {
         priority: 1,
@@ -54,46 +117,56 @@ const fn wide(name: &'static str, description: &'static str) -> Column {
     }
 }
 
-/// The `columnDefinitions` of a kind.
-pub fn columns(resource: &Resource) -> Value {
-    let columns = match (resource.group, resource.kind) {
-        ("", "Pod") => pod::COLUMNS,
-        ("", "Node") => node::COLUMNS,
-        ("", "Service") => service::COLUMNS,
-        (_, "Event") => event::COLUMNS,
-        ("", "Namespace") => small::NAMESPACE,
-        ("", "ConfigMap") => small::CONFIG_MAP,
-        ("", "Secret") => small::SECRET,
-        ("", "ServiceAccount") => small::SERVICE_ACCOUNT,
-        ("coordination.k8s.io", "Lease") => small::LEASE,
-        ("node.k8s.io", "RuntimeClass") => small::RUNTIME_CLASS,
-        _ => small::OTHER,
-    };
-    columns.iter().map(Column::definition).collect()
-}
-
-/// The cells of one object's row, one per column.
-pub fn cells(resource: &Resource, value: &Value, now: Timestamp) -> Vec<Value> {
-    match (resource.group, resource.kind) {
-        ("", "Pod") => pod::cells(value, now),
-        ("", "Node") => node::cells(value, now),
-        ("", "Service") => service::cells(value, now),
-        (_, "Event") => event::cells(value, now),
-        ("", "Namespace") => small::namespace(value, now),
-        ("", "ConfigMap") => small::config_map(value, now),
-        ("", "Secret") => small::secret(value, now),
-        ("", "ServiceAccount") => small::service_account(value, now),
-        ("coordination.k8s.io", "Lease") => small::lease(value, now),
-        ("node.k8s.io", "RuntimeClass") => small::runtime_class(value, now),
-        _ => small::other(value),
-    }
-}
-
-/// The `conditions` of one object's row: clients hide rows that are completed.
-pub fn row_conditions(resource: &Resource, value: &Value) -> Vec<Value> {
-    match (resource.group, resource.kind) {
-        ("", "Pod") => pod::row_conditions(value),
-        _ => Vec::new(),
+/// The printer of a built-in kind; of one that is told by name and age alone when it is not known.
+pub fn printer(group: &str, kind: &str) -> &'static Printer {
+    match (group, kind) {
+        ("", "ComponentStatus") => &small::COMPONENT_STATUS,
+        ("", "ConfigMap") => &small::CONFIG_MAP,
+        ("", "Endpoints") => &network::ENDPOINTS,
+        (_, "Event") => &event::EVENT,
+        ("", "Namespace") => &small::NAMESPACE,
+        ("", "Node") => &node::NODE,
+        ("", "PersistentVolume") => &storage::PERSISTENT_VOLUME,
+        ("", "PersistentVolumeClaim") => &storage::PERSISTENT_VOLUME_CLAIM,
+        ("", "Pod") => &pod::POD,
+        ("", "PodTemplate") => &workloads::POD_TEMPLATE,
+        ("", "ReplicationController") => &workloads::REPLICATION_CONTROLLER,
+        ("", "ResourceQuota") => &small::RESOURCE_QUOTA,
+        ("", "Secret") => &small::SECRET,
+        ("", "Service") => &service::SERVICE,
+        ("", "ServiceAccount") => &small::NAME_AND_AGE,
+        ("apiregistration.k8s.io", "APIService") => &small::API_SERVICE,
+        ("apps", "ControllerRevision") => &workloads::CONTROLLER_REVISION,
+        ("apps", "DaemonSet") => &workloads::DAEMON_SET,
+        ("apps", "Deployment") => &workloads::DEPLOYMENT,
+        ("apps", "ReplicaSet") => &workloads::REPLICA_SET,
+        ("apps", "StatefulSet") => &workloads::STATEFUL_SET,
+        ("autoscaling", "Scale") => &autoscaling::SCALE,
+        ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::HORIZONTAL_POD_AUTOSCALER,
+        ("batch", "CronJob") => &batch::CRON_JOB,
+        ("batch", "Job") => &batch::JOB,
+        ("policy", "PodDisruptionBudget") => &workloads::POD_DISRUPTION_BUDGET,
+        ("coordination.k8s.io", "Lease") => &cluster::LEASE,
+        ("node.k8s.io", "RuntimeClass") => &cluster::RUNTIME_CLASS,
+        ("scheduling.k8s.io", "PriorityClass") => &cluster::PRIORITY_CLASS,
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => &cluster::FLOW_SCHEMA,
+        ("flowcontrol.apiserver.k8s.io", _) => &cluster::PRIORITY_LEVEL,
+        ("discovery.k8s.io", "EndpointSlice") => &network::ENDPOINT_SLICE,
+        ("networking.k8s.io", "Ingress") => &network::INGRESS,
+        ("networking.k8s.io", "IngressClass") => &network::INGRESS_CLASS,
+        ("networking.k8s.io", "IPAddress") => &network::IP_ADDRESS,
+        ("networking.k8s.io", "NetworkPolicy") => &network::NETWORK_POLICY,
+        ("networking.k8s.io", "ServiceCIDR") => &network::SERVICE_CIDR,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => &access::BINDING,
+        ("certificates.k8s.io", "CertificateSigningRequest") => &access::SIGNING_REQUEST,
+        ("storage.k8s.io", "CSIDriver") => &storage::CSI_DRIVER,
+        ("storage.k8s.io", "CSINode") => &storage::CSI_NODE,
+        ("storage.k8s.io", "StorageClass") => &storage::STORAGE_CLASS,
+        ("storage.k8s.io", "VolumeAttachment") => &storage::VOLUME_ATTACHMENT,
+        ("storage.k8s.io", "VolumeAttributesClass") => &storage::VOLUME_ATTRIBUTES_CLASS,
+        ("admissionregistration.k8s.io", kind) => admission::printer(kind),
+        ("resource.k8s.io", kind) => devices::printer(kind),
+        _ => &small::OTHER,
     }
 }
 
@@ -115,6 +188,16 @@ fn name(value: &Value) -> Value {
 
 fn age(value: &Value, now: Timestamp) -> Value {
     json!(time::age(object::creation_timestamp(value), now))
+}
+
+/// The text at `path`, as it is.
+fn shown(value: &Value, path: &str) -> Value {
+    json!(object::text(value, path))
+}
+
+/// The number at `path`; absent is zero.
+fn count(value: &Value, path: &str) -> Value {
+    json!(object::int(value, path).unwrap_or(0))
 }
 
 /// `text`, or `placeholder` when it is empty.

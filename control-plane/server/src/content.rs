@@ -127,7 +127,7 @@ fn choose(accept: &str, offer: Offer, include: Include) -> Result<(Format, Form)
 }
 
 /// Clauses by falling quality, in the order written among equals.
-fn by_quality(accept: &str) -> Vec<&str> {
+pub(crate) fn by_quality(accept: &str) -> Vec<&str> {
     let quality = |clause: &str| {
         clause
             .split(';')

@@ -1,15 +1,16 @@
 //! Everything that is served beside objects: discovery, version, health, OpenAPI.
 
+mod openapi;
+
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY,
-};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderValue, StatusCode};
-use jiff::{SignedDuration, Timestamp};
-use sampan_api::{discovery, openapi};
+use sampan_api::discovery;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+pub(crate) use openapi::{index as openapi_index, v2 as openapi_v2, v3 as openapi_v3};
 
 use crate::api::{Answer, Call};
 use crate::content::{Offer, negotiate};
@@ -193,93 +194,4 @@ pub(crate) fn health(call: &Call, path: &str) -> Response {
         return respond::text(StatusCode::OK, text);
     }
     respond::text(StatusCode::OK, "ok")
-}
-
-/// `/openapi/v3`
-pub(crate) fn openapi_index(call: &Call) -> Answer {
-    let paths: serde_json::Map<String, Value> = openapi::index()
-        .into_iter()
-        .map(|(path, hash)| {
-            let url = format!("/openapi/v3/{path}?hash={hash}");
-            (path.to_string(), json!({"serverRelativeURL": url}))
-        })
-        .collect();
-    let output = negotiate(call, Offer::Plain)?;
-    let body = json!({ "paths": paths });
-    let etag = format!(
-        "\"{}\"",
-        hex::encode_upper(Sha256::digest(body.to_string().as_bytes()))
-    );
-    let mut response = respond::value(StatusCode::OK, &body, &output)?;
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(ETAG, etag);
-    }
-    response
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static("Accept"));
-    Ok(response)
-}
-
-/// `/openapi/v3/PATH`: with the right hash it may be kept for ever, with a wrong one the client is sent to the right one.
-pub(crate) fn openapi(call: &Call, path: &str) -> Answer {
-    const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
-    let path = path.trim_matches('/');
-    let Some((_, hash)) = openapi::index()
-        .into_iter()
-        .find(|(known, _)| *known == path)
-    else {
-        return Ok(respond::no_such_path());
-    };
-    let asked = call.query.get("hash");
-    if asked.is_some_and(|asked| *asked != *hash) {
-        let mut response = Response::default();
-        *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-        if let Ok(location) = HeaderValue::from_str(&format!("/openapi/v3/{path}?hash={hash}")) {
-            response.headers_mut().insert(LOCATION, location);
-        }
-        return Ok(response);
-    }
-    let Some(document) = openapi::document(path) else {
-        return Ok(respond::no_such_path());
-    };
-    let json = HeaderValue::from_static("application/json");
-    let mut response = cached(call, &format!("\"{hash}\""), json, document);
-    if asked.is_some() {
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
-        let expires = Timestamp::now()
-            .saturating_add(YEAR)
-            .unwrap_or(Timestamp::MAX);
-        let expires = expires.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        if let Ok(expires) = HeaderValue::from_str(&expires) {
-            headers.insert(EXPIRES, expires);
-        }
-    }
-    Ok(response)
-}
-
-/// `/openapi/v2`: a valid document that describes no kind; all of them are in v3.
-///
-/// kubectl asks for it before it applies a kind that v3 does not have (`List`, or a kind nobody serves) and gives up
-/// without it; when the document does not have the kind either, it goes on to its own and clearer answer.
-pub(crate) fn openapi_v2(call: &Call) -> Response {
-    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-    const JSON: &str =
-        r#"{"swagger":"2.0","info":{"title":"Kubernetes","version":"v1.36.2"},"paths":{}}"#;
-    /// The same: `swagger` is field 1, `info` 2 with `title` 1 and `version` 2, `paths` 8.
-    const MESSAGE: &[u8] = b"\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.36.2\x42\x00";
-    let wants_protobuf = call
-        .parts
-        .headers
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("proto-openapi.spec.v2"));
-    let (content_type, body) = if wants_protobuf {
-        (PROTOBUF, MESSAGE)
-    } else {
-        ("application/json", JSON.as_bytes())
-    };
-    let etag = format!("\"{}\"", hex::encode_upper(Sha256::digest(body)));
-    let content_type = HeaderValue::from_static(content_type);
-    cached(call, &etag, content_type, Bytes::from_static(body))
 }

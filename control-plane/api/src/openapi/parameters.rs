@@ -46,6 +46,11 @@ pub(super) fn delete() -> Vec<Value> {
             "Seconds before the object is gone; 0 is at once.",
         ),
         query(
+            "orphanDependents",
+            "boolean",
+            "Deprecated: propagationPolicy says it. Whether dependents are left alone.",
+        ),
+        query(
             "propagationPolicy",
             "string",
             "What happens to dependents: 'Orphan', 'Background' or 'Foreground'.",

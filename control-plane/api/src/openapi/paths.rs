@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::operations::{self, Subject};
-use super::parameters;
-use crate::resource::{Resource, Subresource};
+use super::{Described, parameters};
+use crate::resource::Subresource;
 
 /// All paths of a resource and its subresources.
-pub(super) fn of(row: &'static Resource) -> impl Iterator<Item = (String, Value)> {
+pub(super) fn of(row: &Described) -> impl Iterator<Item = (String, Value)> + use<> {
+    let built_in = row.schema.is_none();
+    let row = row.resource;
     let base = match row.group {
         "" => format!("/api/{}", row.version),
         group => format!("/apis/{group}/{}", row.version),
@@ -21,6 +23,7 @@ pub(super) fn of(row: &'static Resource) -> impl Iterator<Item = (String, Value)
     let object = format!("{collection}/{{name}}");
     let subject = Subject {
         resource: row,
+        built_in,
         subresource: "",
         group: row.group,
         version: row.version,
@@ -64,6 +67,7 @@ pub(super) fn of(row: &'static Resource) -> impl Iterator<Item = (String, Value)
         } = part;
         let subject = Subject {
             resource: row,
+            built_in,
             subresource: name,
             group,
             version,
@@ -80,8 +84,8 @@ pub(super) fn of(row: &'static Resource) -> impl Iterator<Item = (String, Value)
 /// Listing over all namespaces.
 fn everywhere(subject: Subject) -> Value {
     let mut item = Map::new();
-    item.extend(operation(subject, "list"));
-    item.insert("parameters".to_owned(), json!([]));
+    item.extend(operation(subject, "list for all namespaces"));
+    item.insert("parameters".to_owned(), json!([parameters::pretty()]));
     item.into()
 }
 
@@ -97,6 +101,7 @@ fn item(subject: Subject, verbs: &[&str], named: bool) -> Value {
     if subject.resource.namespaced {
         parameters.push(parameters::namespace());
     }
+    parameters.push(parameters::pretty());
     item.insert("parameters".to_owned(), parameters.into());
     item.into()
 }

@@ -4,56 +4,107 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::resource::Resource;
-use crate::schema::{
-    Descriptions, Field, Gvk, ListType, MapType, Schemas, Shape, Type, TypeId, schemas,
-};
+use super::Described;
+use super::own::{self, TypeMeta};
+use super::shapes::{META, describe, property, scalars};
+use crate::schema::{Descriptions, Gvk, Schemas, Shape, Type, TypeId, schemas};
 
-const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 
-/// A reference to a schema of the same document.
-pub(super) fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-/// The name of the schema every PATCH body has.
-pub(super) fn patch() -> String {
-    format!("{META}.Patch")
-}
-
-/// Every schema the resources of a group version lead to.
+/// Every schema the resources lead to.
 pub(super) fn of<'d>(
-    rows: &[&'static Resource],
-    (group, version): (&str, &str),
+    rows: &'d [Described<'d>],
     descriptions: &'d Descriptions,
 ) -> impl Iterator<Item = (String, Value)> + use<'d> {
     let schemas = schemas();
-    let own = Gvk {
+    let options = options(rows);
+    let described = closure(schemas, rows).into_iter().map(move |id| {
+        let ty = schemas.get(id);
+        let kinds = match &*ty.name {
+            DELETE_OPTIONS => options.clone(),
+            _ => ty.gvk.iter().cloned().collect(),
+        };
+        (
+            ty.name.to_string(),
+            object(schemas, ty, descriptions.of(id), &kinds),
+        )
+    });
+    described.chain(own(rows, descriptions)).chain(scalars())
+}
+
+/// The kinds that are not in the registry, and their lists.
+fn own<'d>(
+    rows: &'d [Described<'d>],
+    descriptions: &Descriptions,
+) -> impl Iterator<Item = (String, Value)> + use<'d> {
+    let own = rows
+        .iter()
+        .filter_map(|row| Some((row.resource, row.schema?)));
+    let common = type_meta(descriptions);
+    own.flat_map(move |(resource, schema)| {
+        let name = resource.type_name;
+        [
+            (name.to_owned(), own::kind(resource, schema, &common)),
+            (format!("{name}List"), own::list(resource, &common)),
+        ]
+    })
+}
+
+/// What the registry says about the fields every object has.
+fn type_meta(descriptions: &Descriptions) -> TypeMeta {
+    let schemas = schemas();
+    let field = |kind: &str, name: &str| {
+        let id = schemas.by_gvk("", "v1", kind)?;
+        let at = schemas.get(id).position(name)?;
+        descriptions.of(id).nth(at + 1)
+    };
+    let text = |kind: &str, name: &str| field(kind, name).unwrap_or_default().to_owned();
+    let string = |name| json!({ "description": text("ConfigMap", name), "type": "string" });
+    TypeMeta {
+        api_version: string("apiVersion"),
+        kind: string("kind"),
+        metadata: text("ConfigMap", "metadata"),
+        list_metadata: text("ConfigMapList", "metadata"),
+    }
+}
+
+/// The kinds `DeleteOptions` may say it is: one in every group and version.
+fn options(rows: &[Described]) -> Vec<Gvk> {
+    let kind = |group: &str, version: &str| Gvk {
         group: group.into(),
         version: version.into(),
         kind: "DeleteOptions".into(),
     };
-    let described = closure(schemas, rows).into_iter().map(move |id| {
-        let ty = schemas.get(id);
-        (
-            ty.name.to_string(),
-            object(schemas, ty, descriptions.of(id), &own),
-        )
-    });
-    described.chain(scalars())
+    let groups: BTreeSet<(&str, &str)> = rows
+        .iter()
+        .map(|row| (row.resource.group, row.resource.version))
+        .chain([("", "v1")])
+        .collect();
+    groups
+        .into_iter()
+        .map(|(group, version)| kind(group, version))
+        .collect()
 }
 
 /// The types reachable from the resources, in the order of their names.
-fn closure(schemas: &Schemas, rows: &[&Resource]) -> BTreeSet<TypeId> {
-    let of_row = |row: &&Resource| {
+fn closure(schemas: &Schemas, rows: &[Described]) -> BTreeSet<TypeId> {
+    let of_row = |row: &Described| {
         let parts = row
+            .resource
             .subresources
             .iter()
             .filter_map(|part| schemas.by_gvk(part.group, part.version, part.kind));
-        let kinds = [row.type_name.to_owned(), format!("{}List", row.type_name)];
-        let own = kinds.into_iter().filter_map(|name| schemas.by_name(&name));
+        let name = match row.schema {
+            None => row.resource.type_name.to_owned(),
+            Some(_) => format!("{META}.ObjectMeta"),
+        };
+        let list = match row.schema {
+            None => format!("{name}List"),
+            Some(_) => format!("{META}.ListMeta"),
+        };
+        let own = [name, list].into_iter();
+        let own = own.filter_map(|name| schemas.by_name(&name));
         own.chain(parts).collect::<Vec<_>>()
     };
     let mut open: Vec<TypeId> = rows.iter().flat_map(of_row).collect();
@@ -89,7 +140,7 @@ fn object<'d>(
     schemas: &Schemas,
     ty: &Type,
     mut descriptions: impl Iterator<Item = &'d str>,
-    own_options: &Gvk,
+    kinds: &[Gvk],
 ) -> Value {
     let mut schema = Map::new();
     describe(&mut schema, descriptions.next());
@@ -97,7 +148,7 @@ fn object<'d>(
     let mut properties = Map::new();
     // A description for each field follows that of the type.
     for (field, description) in ty.fields().iter().zip(descriptions) {
-        let property = property(schemas, field, description);
+        let property = property(schemas, ty, field, description);
         properties.insert(field.name.to_string(), property);
     }
     let required: Vec<&str> = ty
@@ -110,12 +161,8 @@ fn object<'d>(
     if !required.is_empty() {
         schema.insert("required".to_owned(), required.into());
     }
-    let mut kinds: Vec<&Gvk> = ty.gvk.iter().collect();
-    if *ty.name == *DELETE_OPTIONS && !own_options.group.is_empty() {
-        kinds.push(own_options);
-    }
     if !kinds.is_empty() {
-        let kinds = kinds.into_iter().map(
+        let kinds = kinds.iter().map(
             |gvk| json!({ "group": &*gvk.group, "version": &*gvk.version, "kind": &*gvk.kind }),
         );
         schema.insert(
@@ -123,136 +170,32 @@ fn object<'d>(
             kinds.collect(),
         );
     }
-    schema.into()
-}
-
-fn property(schemas: &Schemas, field: &Field, description: &str) -> Value {
-    let mut schema = Map::new();
-    describe(&mut schema, Some(description));
-    schema.extend(shape(schemas, &field.shape));
-    if let Some(default) = &field.default {
-        schema.insert("default".to_owned(), (**default).clone());
-    }
-    let mut extension = |name: &str, value: Value| {
-        schema.insert(format!("x-kubernetes-{name}"), value);
-    };
-    if matches!(field.shape, Shape::List(_)) {
-        let list_type = match field.list_type {
-            ListType::Atomic => "atomic",
-            ListType::Set => "set",
-            ListType::Map => "map",
-        };
-        extension("list-type", list_type.into());
-    }
-    if !field.map_keys.is_empty() {
-        extension(
-            "list-map-keys",
-            field
-                .map_keys
-                .iter()
-                .map(|key| Value::from(&**key))
-                .collect(),
-        );
-    }
-    if field.map_type == MapType::Atomic {
-        extension("map-type", "atomic".into());
-    }
-    if let Some(key) = &field.patch_merge_key {
-        extension("patch-merge-key", (**key).into());
-    }
-    let strategy = match (field.patch_merge, field.patch_retain_keys) {
-        (true, true) => Some("merge,retainKeys"),
-        (true, false) => Some("merge"),
-        (false, true) => Some("retainKeys"),
-        (false, false) => None,
-    };
-    if let Some(strategy) = strategy {
-        extension("patch-strategy", strategy.into());
+    if let Some(union) = union(&ty.name) {
+        schema.insert("x-kubernetes-unions".to_owned(), json!([union]));
     }
     schema.into()
 }
 
-fn describe(schema: &mut Map<String, Value>, description: Option<&str>) {
-    if let Some(text) = description.filter(|text| !text.is_empty()) {
-        schema.insert("description".to_owned(), text.into());
-    }
-}
-
-fn shape(schemas: &Schemas, shape: &Shape) -> Map<String, Value> {
-    let typed = |name: &str| Map::from_iter([("type".to_owned(), Value::from(name))]);
-    let formatted = |name: &str, format: &str| {
-        let mut schema = typed(name);
-        schema.insert("format".to_owned(), format.into());
-        schema
+/// Types of which one field says which of the others counts.
+fn union(name: &str) -> Option<Value> {
+    let (discriminator, fields) = match name.strip_prefix("io.k8s.api.")? {
+        "core.v1.AppArmorProfile" | "core.v1.SeccompProfile" => {
+            ("type", json!({"localhostProfile": "LocalhostProfile"}))
+        }
+        "core.v1.PodSchedulingGroup" => ("", json!({"podGroupName": "PodGroupName"})),
+        "flowcontrol.v1.LimitResponse" => ("type", json!({"queuing": "Queuing"})),
+        "flowcontrol.v1.PriorityLevelConfigurationSpec" => {
+            ("type", json!({"exempt": "Exempt", "limited": "Limited"}))
+        }
+        "flowcontrol.v1.Subject" => (
+            "kind",
+            json!({"group": "Group", "serviceAccount": "ServiceAccount", "user": "User"}),
+        ),
+        _ => return None,
     };
-    // Beside a bare $ref nothing else counts, hence the list of one.
-    let referring =
-        |name: &str| Map::from_iter([("allOf".to_owned(), Value::Array(vec![reference(name)]))]);
-    match shape {
-        Shape::String => typed("string"),
-        Shape::Bool => typed("boolean"),
-        Shape::Int32 => formatted("integer", "int32"),
-        Shape::Int64 => formatted("integer", "int64"),
-        Shape::Number => formatted("number", "double"),
-        Shape::Bytes => formatted("string", "byte"),
-        Shape::Any => typed("object"),
-        Shape::Time => referring(&format!("{META}.Time")),
-        Shape::MicroTime => referring(&format!("{META}.MicroTime")),
-        Shape::Quantity => referring("io.k8s.apimachinery.pkg.api.resource.Quantity"),
-        Shape::IntOrString => referring("io.k8s.apimachinery.pkg.util.intstr.IntOrString"),
-        Shape::Object(id) => referring(&schemas.get(*id).name),
-        Shape::List(item) => {
-            let mut schema = typed("array");
-            schema.insert("items".to_owned(), self::shape(schemas, item).into());
-            schema
-        }
-        Shape::Map(item) => {
-            let mut schema = typed("object");
-            schema.insert(
-                "additionalProperties".to_owned(),
-                self::shape(schemas, item).into(),
-            );
-            schema
-        }
+    let mut union = json!({ "fields-to-discriminateBy": fields });
+    if !discriminator.is_empty() {
+        union["discriminator"] = discriminator.into();
     }
-}
-
-/// The types that are scalars in JSON, and the body of a patch.
-fn scalars() -> impl Iterator<Item = (String, Value)> {
-    let time = |what: &str| json!({ "description": what, "type": "string", "format": "date-time" });
-    [
-        (
-            format!("{META}.Time"),
-            time("A time in RFC 3339 form, to the second."),
-        ),
-        (
-            format!("{META}.MicroTime"),
-            time("A time in RFC 3339 form, to the microsecond."),
-        ),
-        (
-            "io.k8s.apimachinery.pkg.api.resource.Quantity".to_owned(),
-            json!({
-                "description": "An amount of a resource: a number with an optional suffix, \
-                    decimal (m, k, M, G, T, P, E) or binary (Ki, Mi, Gi, Ti, Pi, Ei).",
-                "oneOf": [{ "type": "string" }, { "type": "number" }],
-            }),
-        ),
-        (
-            "io.k8s.apimachinery.pkg.util.intstr.IntOrString".to_owned(),
-            json!({
-                "description": "An integer or a string: a port or its name, a number or a \
-                    percentage.",
-                "format": "int-or-string",
-                "oneOf": [{ "type": "integer" }, { "type": "string" }],
-            }),
-        ),
-        (
-            patch(),
-            json!({
-                "description": "A change to an object, in the form its content type says.",
-                "type": "object",
-            }),
-        ),
-    ]
-    .into_iter()
+    Some(union)
 }

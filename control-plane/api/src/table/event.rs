@@ -7,9 +7,15 @@ use crate::convert::{self, CORE_EVENT};
 use crate::object::{get, int, text};
 use crate::time;
 
-use super::{Column, NAME, column, name, wide};
+use super::{Column, NAME, PLAIN, Printer, column, name, wide};
 
-pub(super) const COLUMNS: &[Column] = &[
+pub(super) const EVENT: Printer = Printer {
+    columns: COLUMNS,
+    cells,
+    ..PLAIN
+};
+
+const COLUMNS: &[Column] = &[
     column("Last Seen", "Time since it happened last."),
     column("Type", "Normal or Warning."),
     column("Reason", "What happened, for machines."),
@@ -25,7 +31,7 @@ pub(super) const COLUMNS: &[Column] = &[
     },
 ];
 
-pub(super) fn cells(event: &Value, now: Timestamp) -> Vec<Value> {
+fn cells(event: &Value, now: Timestamp) -> Vec<Value> {
     let converted;
     let event = if get(event, "involvedObject").is_some() {
         event

@@ -7,9 +7,15 @@ use serde_json::{Value, json};
 
 use crate::object::{self, flag, items, text};
 
-use super::{AGE, Column, NAME, NONE, UNKNOWN, age, column, name, or, wide};
+use super::{AGE, Column, NAME, NONE, PLAIN, Printer, UNKNOWN, age, column, name, or, wide};
 
-pub(super) const COLUMNS: &[Column] = &[
+pub(super) const NODE: Printer = Printer {
+    columns: COLUMNS,
+    cells,
+    ..PLAIN
+};
+
+const COLUMNS: &[Column] = &[
     NAME,
     column("Status", "Whether the node is ready and takes pods."),
     column("Roles", "Roles of the node, from its labels."),
@@ -28,8 +34,17 @@ pub(super) const COLUMNS: &[Column] = &[
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 const ROLE_LABEL: &str = "kubernetes.io/role";
 
-pub(super) fn cells(node: &Value, now: Timestamp) -> Vec<Value> {
+fn cells(node: &Value, now: Timestamp) -> Vec<Value> {
     let info = |field: &str| text(node, &format!("status.nodeInfo.{field}")).to_owned();
+    let shown = |field: &str| match info(field) {
+        none if none.is_empty() => UNKNOWN.to_owned(),
+        known => known,
+    };
+    let mut kernel = shown("kernelVersion");
+    let architecture = info("architecture");
+    if !architecture.is_empty() {
+        kernel.push_str(&format!(" ({architecture})"));
+    }
     vec![
         name(node),
         json!(status(node)),
@@ -38,9 +53,9 @@ pub(super) fn cells(node: &Value, now: Timestamp) -> Vec<Value> {
         json!(info("kubeletVersion")),
         or(address(node, "InternalIP"), NONE),
         or(address(node, "ExternalIP"), NONE),
-        or(&info("osImage"), UNKNOWN),
-        or(&info("kernelVersion"), UNKNOWN),
-        or(&info("containerRuntimeVersion"), UNKNOWN),
+        json!(shown("osImage")),
+        json!(kernel),
+        json!(shown("containerRuntimeVersion")),
     ]
 }
 

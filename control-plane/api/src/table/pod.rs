@@ -7,9 +7,16 @@ use serde_json::{Value, json};
 use crate::object::{self, flag, get, int, items, text};
 use crate::time;
 
-use super::{AGE, Column, NAME, NONE, age, column, name, or, wide};
+use super::{AGE, Column, NAME, NONE, PLAIN, Printer, age, column, name, or, wide};
 
-pub(super) const COLUMNS: &[Column] = &[
+pub(super) const POD: Printer = Printer {
+    columns: COLUMNS,
+    cells,
+    conditions: row_conditions,
+    ..PLAIN
+};
+
+const COLUMNS: &[Column] = &[
     NAME,
     column("Ready", "How many of the pod's containers are ready."),
     column(
@@ -30,7 +37,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
 ];
 
-pub(super) fn cells(pod: &Value, now: Timestamp) -> Vec<Value> {
+fn cells(pod: &Value, now: Timestamp) -> Vec<Value> {
     let summary = Summary::of(pod);
     let ip = match items(pod, "status.podIPs").first() {
         Some(first) => text(first, "ip"),
@@ -50,7 +57,7 @@ pub(super) fn cells(pod: &Value, now: Timestamp) -> Vec<Value> {
 }
 
 /// Pods that ended, one way or the other.
-pub(super) fn row_conditions(pod: &Value) -> Vec<Value> {
+fn row_conditions(pod: &Value) -> Vec<Value> {
     let (reason, message) = match text(pod, "status.phase") {
         "Succeeded" => ("Succeeded", "The pod has completed successfully."),
         "Failed" => ("Failed", "The pod failed."),
@@ -164,6 +171,7 @@ impl Summary {
 
     fn add_containers(&mut self, pod: &Value) {
         let mut running = false;
+        let mut failure = None;
         for status in items(pod, "status.containerStatuses").iter().rev() {
             self.restarts.add(status);
             let waiting = text(status, "state.waiting.reason");
@@ -171,19 +179,23 @@ impl Summary {
                 self.reason = waiting.to_owned();
             } else if let Some(ended) = get(status, "state.terminated") {
                 self.reason = ending(ended);
+                if int(ended, "exitCode").unwrap_or(0) != 0 {
+                    failure = Some(self.reason.clone());
+                }
             } else if flag(status, "ready") && get(status, "state.running").is_some() {
                 running = true;
                 self.ready += 1;
             }
         }
         // One container that completed does not mean that the pod did.
-        if self.reason == "Completed" && running {
-            let reason = if condition(pod, "Ready") {
-                "Running"
-            } else {
-                "NotReady"
-            };
-            self.reason = reason.to_owned();
+        if self.reason == "Completed" {
+            if running && condition(pod, "Ready") {
+                self.reason = "Running".to_owned();
+            } else if let Some(failure) = failure {
+                self.reason = failure;
+            } else if running {
+                self.reason = "NotReady".to_owned();
+            }
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The table of services.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::object::{entries, int, items, text};
+use crate::object::{int, items, text};
 
-use super::{AGE, Column, NAME, NONE, UNKNOWN, age, column, name, or, wide};
+use super::format::{balancers, labels, strings};
+use super::{AGE, Column, NAME, NONE, PLAIN, Printer, UNKNOWN, age, column, name, or, shown, wide};
 
-pub(super) const COLUMNS: &[Column] = &[
+pub(super) const SERVICE: Printer = Printer {
+    columns: COLUMNS,
+    cells,
+    ..PLAIN
+};
+
+const COLUMNS: &[Column] = &[
     NAME,
     column("Type", "How the service is reached."),
     column("Cluster-IP", "Address of the service inside the cluster."),
@@ -25,36 +30,29 @@ pub(super) const COLUMNS: &[Column] = &[
     wide("Selector", "Labels of the pods behind the service."),
 ];
 
-pub(super) fn cells(service: &Value, now: Timestamp) -> Vec<Value> {
+fn cells(service: &Value, now: Timestamp) -> Vec<Value> {
     vec![
         name(service),
-        json!(text(service, "spec.type")),
+        shown(service, "spec.type"),
         or(text(service, "spec.clusterIP"), NONE),
         json!(external(service)),
         or(&ports(service), NONE),
         age(service, now),
-        or(&selector(service), NONE),
+        or(&labels(service, "spec.selector"), NONE),
     ]
 }
 
 fn external(service: &Value) -> String {
-    let given: Vec<&str> = items(service, "spec.externalIPs")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let given = strings(service, "spec.externalIPs");
     match text(service, "spec.type") {
         "ClusterIP" | "NodePort" if given.is_empty() => NONE.to_owned(),
         "ClusterIP" | "NodePort" => given.join(","),
         "LoadBalancer" => {
-            let ingresses = items(service, "status.loadBalancer.ingress").iter();
-            let balanced: BTreeSet<&str> = ingresses
-                .map(|ingress| match text(ingress, "ip") {
-                    "" => text(ingress, "hostname"),
-                    ip => ip,
-                })
-                .filter(|address| !address.is_empty())
-                .collect();
-            let all: Vec<&str> = balanced.into_iter().chain(given).collect();
+            let mut all = given;
+            let balanced = balancers(service);
+            if !balanced.is_empty() {
+                all.insert(0, &balanced);
+            }
             if all.is_empty() {
                 "<pending>".to_owned()
             } else {
@@ -75,11 +73,4 @@ fn ports(service: &Value) -> String {
         }
     });
     shown.collect::<Vec<_>>().join(",")
-}
-
-fn selector(service: &Value) -> String {
-    let pairs: BTreeSet<String> = entries(service, "spec.selector")
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or("")))
-        .collect();
-    pairs.into_iter().collect::<Vec<_>>().join(",")
 }

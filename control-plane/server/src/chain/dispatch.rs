@@ -29,11 +29,11 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         Target::GroupVersion { group, version } => discovery::resources(&call, &group, &version),
         Target::Version => discovery::version(&call),
         Target::Health(path) => Ok(discovery::health(&call, &path)),
-        Target::OpenApiIndex => discovery::openapi_index(&call),
-        Target::OpenApi(path) => discovery::openapi(&call, &path),
+        Target::OpenApiIndex => discovery::openapi_index(&call).await,
+        Target::OpenApi(path) => discovery::openapi_v3(&call, &path).await,
+        Target::OpenApiV2 => discovery::openapi_v2(&call).await,
         Target::OpenIdConfiguration => Ok(tokens::configuration(&call)),
         Target::OpenIdKeys => Ok(tokens::key_set(&call)),
-        Target::OpenApiV2 => Ok(discovery::openapi_v2(&call)),
         Target::Extra | Target::Unknown | Target::Stream(_) | Target::Resource(_) => {
             Ok(respond::no_such_path())
         }

@@ -1,9 +1,11 @@
 //! Tables: what `kubectl get` shows, rendered here.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use sampan_api::resource::Resource;
-use sampan_api::table as cells;
+use sampan_api::table::{Printer, printer};
 use serde_json::Value;
 
 use super::{ListMeta, parse};
@@ -14,18 +16,23 @@ use crate::object::Obj;
 /// A Table under construction.
 pub(crate) struct Table<'a> {
     resource: &'a Resource,
+    printer: &'static Printer,
     include: Include,
     now: Timestamp,
     rows: String,
+    /// Where each row is, and its rank; only for kinds that are not shown by name.
+    ranks: Vec<(i64, Range<usize>)>,
 }
 
 impl<'a> Table<'a> {
     pub(crate) fn new(resource: &'a Resource, include: Include) -> Table<'a> {
         Table {
             resource,
+            printer: printer(resource.group, resource.kind),
             include,
             now: Timestamp::now(),
             rows: String::new(),
+            ranks: Vec::new(),
         }
     }
 
@@ -33,13 +40,20 @@ impl<'a> Table<'a> {
     pub(crate) fn push(&mut self, object: &Obj) -> Result<()> {
         let raw = object.raw_as(self.resource);
         let value = parse(&raw)?;
-        let cells = Value::Array(cells::cells(self.resource, &value, self.now)).to_string();
+        let mut cells = Value::Array(self.printer.cells(&value, self.now)).to_string();
+        let conditions = self.printer.conditions(&value);
+        if !conditions.is_empty() {
+            cells.push_str(r#","conditions":"#);
+            cells.push_str(&Value::Array(conditions).to_string());
+        }
         let object = match self.include {
             Include::None => Bytes::from_static(b"null"),
             Include::Metadata => object.partial(),
             Include::Object => raw,
         };
-        self.push_row(&cells, &String::from_utf8_lossy(&object));
+        let row = self.push_row(&cells, &String::from_utf8_lossy(&object));
+        self.ranks
+            .extend(self.printer.rank(&value).map(|rank| (rank, row)));
         Ok(())
     }
 
@@ -48,15 +62,27 @@ impl<'a> Table<'a> {
         self.push_row("[]", partial);
     }
 
-    fn push_row(&mut self, cells: &str, object: &str) {
+    fn push_row(&mut self, cells: &str, object: &str) -> Range<usize> {
         if !self.rows.is_empty() {
             self.rows.push(',');
         }
+        let start = self.rows.len();
         self.rows.push_str(r#"{"cells":"#);
         self.rows.push_str(cells);
         self.rows.push_str(r#","object":"#);
         self.rows.push_str(object);
         self.rows.push('}');
+        start..self.rows.len()
+    }
+
+    /// The rows as they are shown: by rank, else as they came.
+    fn ordered(&mut self) -> String {
+        if self.ranks.is_empty() {
+            return std::mem::take(&mut self.rows);
+        }
+        self.ranks.sort_by_key(|(rank, _)| *rank);
+        let rows = self.ranks.iter().map(|(_, row)| &self.rows[row.clone()]);
+        rows.collect::<Vec<_>>().join(",")
     }
 
     /// The whole document.
@@ -69,16 +95,16 @@ impl<'a> Table<'a> {
         self.document(meta, false)
     }
 
-    fn document(self, meta: &ListMeta, with_columns: bool) -> Bytes {
+    fn document(mut self, meta: &ListMeta, with_columns: bool) -> Bytes {
         let columns = if with_columns {
-            cells::columns(self.resource)
+            self.printer.columns()
         } else {
             Value::Null
         };
         format!(
             r#"{{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{},"columnDefinitions":{columns},"rows":[{}]}}"#,
             meta.to_json(),
-            self.rows
+            self.ordered()
         )
         .into()
     }

@@ -157,6 +157,41 @@ async fn tables() {
 }
 
 #[tokio::test]
+async fn rows_say_what_is_over_and_flow_schemas_stand_in_their_order() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    admin.create(PODS, pod("p")).await;
+    let table = [("accept", TABLE)];
+    let rows = |answer: Value| answer["rows"].as_array().cloned().expect("rows");
+    let before = admin.send("GET", PODS, &table, Body::empty()).await;
+    assert!(rows(before.expect(200))[0].get("conditions").is_none());
+    let ended = json!({"status": {"phase": "Succeeded"}}).to_string();
+    let merge = [("content-type", "application/merge-patch+json")];
+    let status = format!("{PODS}/p/status");
+    let patched = admin.send("PATCH", &status, &merge, ended).await;
+    patched.expect(200);
+    let after = admin.send("GET", PODS, &table, Body::empty()).await;
+    assert_eq!(
+        rows(after.expect(200))[0]["conditions"][0]["type"],
+        "Completed"
+    );
+    const SCHEMAS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+    for (name, precedence) in [("a", 9000), ("b", 200), ("c", 1000)] {
+        let schema = json!({"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema",
+            "metadata": {"name": name}, "spec": {"matchingPrecedence": precedence,
+                "priorityLevelConfiguration": {"name": "catch-all"}}});
+        admin.create(SCHEMAS, schema).await;
+    }
+    let shown = admin.send("GET", SCHEMAS, &table, Body::empty()).await;
+    let names: Vec<Value> = rows(shown.expect(200))
+        .iter()
+        .map(|row| row["cells"][0].clone())
+        .filter(|name| ["a", "b", "c"].iter().any(|ours| name == ours))
+        .collect();
+    assert_eq!(names, ["b", "c", "a"]);
+}
+
+#[tokio::test]
 async fn discovery() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();
@@ -206,22 +241,48 @@ async fn discovery() {
         (old.status.as_u16(), old.header("location")),
         (301, url.as_str())
     );
-    // kubectl gives up without this one, whatever is in it, when v3 does not have a kind.
-    let accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-    let older = admin
-        .send("GET", "/openapi/v2", &[("accept", accept)], Body::empty())
-        .await;
-    assert_eq!(
-        older.header("content-type"),
-        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-    );
-    assert!(older.bytes.starts_with(b"\x0a\x032.0\x12"));
-    let older = admin.get("/openapi/v2").await.expect(200);
-    assert_eq!(older["swagger"], "2.0");
     let version = admin.get("/version").await.expect(200);
     assert!(
         version["gitVersion"]
             .as_str()
             .is_some_and(|text| text.starts_with("v1.36."))
     );
+}
+
+#[tokio::test]
+async fn the_older_description() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let ask = |accept: &'static str, etag: String| {
+        let admin = admin.clone();
+        async move {
+            let headers = [("accept", accept), ("if-none-match", etag.as_str())];
+            admin
+                .send("GET", "/openapi/v2", &headers, Body::empty())
+                .await
+        }
+    };
+    let none = || String::new();
+    let json = ask("application/json, */*", none()).await;
+    assert_eq!(json.header("content-type"), "application/json");
+    assert_eq!(json.header("vary"), "Accept");
+    let document = json.expect(200);
+    assert_eq!(document["swagger"], "2.0");
+    assert!(document["definitions"]["io.k8s.api.core.v1.Pod"].is_object());
+    let known = json.header("etag").to_owned();
+    assert!(known.starts_with('"') && known.len() > 60);
+    let again = ask("application/json", known.clone()).await;
+    assert_eq!((again.status.as_u16(), again.bytes.len()), (304, 0));
+    assert_eq!(again.header("etag"), known);
+    // The form client-go parses, and nothing else.
+    let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let message = ask(protobuf, none()).await;
+    assert_eq!(
+        message.header("content-type"),
+        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    );
+    assert!(message.bytes.starts_with(b"\x0a\x032.0\x12"));
+    assert_ne!(message.header("etag"), known);
+    let other = ask("text/html", none()).await;
+    assert_eq!(other.status.as_u16(), 406);
 }
