@@ -47,6 +47,8 @@ pub struct Resource {
     pub create_on_update: bool,
     /// Whether PUT without a resourceVersion overwrites.
     pub unconditional_update: bool,
+    /// Whether DELETE answers with the object that is gone, where others answer with a Status.
+    pub answers_deleted: bool,
     /// Whether `metadata.generation` counts changes of the spec, or of the content of kinds that have none.
     pub generation: bool,
 }
@@ -213,6 +215,7 @@ const BASE: Resource = Resource {
     field_labels: &[],
     create_on_update: false,
     unconditional_update: true,
+    answers_deleted: false,
     generation: false,
 };
 

@@ -1,12 +1,10 @@
 //! The scale of a controller: its number of replicas in a form that is the same for every kind.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::object::{self, get, int, set, text};
 use crate::selector::LabelSelector;
 use crate::status::FieldError;
-use crate::time;
 
 /// The type of a scale in the schema registry.
 pub const TYPE_NAME: &str = "io.k8s.api.autoscaling.v1.Scale";
@@ -81,29 +79,6 @@ pub fn validate(scale: &Value) -> Vec<FieldError> {
     vec![FieldError::invalid("spec.replicas", replicas, why)]
 }
 
-/// A scale as a Table, whose row carries `embedded`.
-pub fn table(scale: &Value, embedded: Value, now: Timestamp) -> Value {
-    let column = |name: &str, kind: &str, format: &str, description: &str| json!({"name": name, "type": kind, "format": format, "description": description, "priority": 0});
-    let age = time::age(object::creation_timestamp(scale), now);
-    let cells = json!([
-        object::name(scale),
-        int(scale, "spec.replicas").unwrap_or(0),
-        int(scale, "status.replicas").unwrap_or(0),
-        age,
-    ]);
-    json!({
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": object::resource_version(scale)},
-        "columnDefinitions": [
-            column("Name", "string", "name", "Name of the object."),
-            column("Desired", "integer", "", "Replicas asked for."),
-            column("Available", "integer", "", "Replicas there are."),
-            column("Age", "string", "", "Time since the object was created."),
-        ],
-        "rows": [{"cells": cells, "object": embedded}],
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,8 +106,6 @@ mod tests {
         let changed = apply(&scale, &deployment);
         assert_eq!(int(&changed, "spec.replicas"), Some(0));
         assert_eq!(object::resource_version(&changed), "");
-        let table = table(&scale, Value::Null, Timestamp::UNIX_EPOCH);
-        assert_eq!(table["rows"][0]["cells"][1], 0);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::StatusCode;
-use jiff::Timestamp;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_api::{convert, object, scale};
@@ -17,7 +17,7 @@ use crate::api::{Answer, Result};
 use crate::content::{Expected, Form, Include, Output};
 use crate::object::{Obj, storage_row};
 use crate::request::ResourceTarget;
-use crate::respond;
+use crate::respond::{self, ListMeta, Table};
 
 const SCALE: &str = "scale";
 
@@ -91,12 +91,15 @@ pub(crate) fn respond(target: &ResourceTarget, object: &Obj, output: &Output) ->
         Form::Partial => respond::raw(StatusCode::OK, object.partial(), output),
         Form::Table(include) => {
             let embedded = match include {
-                Include::None => Value::Null,
-                Include::Metadata => respond::parse(&object.partial())?,
-                Include::Object => scale.clone(),
+                Include::None => Bytes::from_static(b"null"),
+                Include::Metadata => object.partial(),
+                Include::Object => scale.to_string().into(),
             };
-            let table = scale::table(&scale, embedded, Timestamp::now());
-            respond::value(StatusCode::OK, &table, output)
+            let Expected { group, kind, .. } = spoken(target);
+            let mut table = Table::new(group, kind);
+            table.push_value(&scale, &embedded);
+            let table = table.finish(&ListMeta::of(object));
+            respond::raw(StatusCode::OK, table, output)
         }
     }
 }

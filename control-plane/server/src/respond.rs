@@ -103,8 +103,8 @@ pub(crate) fn object(
         Form::Whole => raw(code, object.raw_as(resource), output),
         Form::Partial => raw(code, object.partial(), output),
         Form::Table(include) => {
-            let mut table = Table::new(resource, include);
-            table.push(object)?;
+            let mut table = Table::new(resource.group, resource.kind);
+            table.push(resource, object, include)?;
             raw(code, table.finish(&ListMeta::of(object)), output)
         }
     }

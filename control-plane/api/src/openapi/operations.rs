@@ -92,7 +92,12 @@ pub(super) fn of(subject: Subject, verb: &str) -> Option<(&'static str, Value)> 
             let operation = subject.operation("delete", parameters::delete());
             let operation = taking(operation, bodies, &reference(DELETE_OPTIONS), false);
             let codes = ["200", "202"];
-            ("delete", answering(operation, &codes, JSON, &status))
+            let answer = if subject.resource.answers_deleted {
+                own
+            } else {
+                status
+            };
+            ("delete", answering(operation, &codes, JSON, &answer))
         }
         "deletecollection" => {
             let watching = ["watch", "allowWatchBookmarks"];

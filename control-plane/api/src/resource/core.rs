@@ -73,6 +73,7 @@ pub(super) const NAMESPACES: Resource = Resource {
     bucket: "namespaces",
     type_name: "io.k8s.api.core.v1.Namespace",
     field_labels: &["status.phase"],
+    answers_deleted: true,
     ..BASE
 };
 
@@ -123,6 +124,7 @@ pub(super) const PODS: Resource = Resource {
         "status.nominatedNodeName",
     ],
     generation: true,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -150,6 +152,7 @@ pub(super) const SERVICEACCOUNTS: Resource = Resource {
     }],
     bucket: "serviceaccounts",
     type_name: "io.k8s.api.core.v1.ServiceAccount",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -164,6 +167,7 @@ pub(super) const SERVICES: Resource = Resource {
     type_name: "io.k8s.api.core.v1.Service",
     field_labels: &["spec.clusterIP", "spec.type"],
     create_on_update: true,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -197,6 +201,7 @@ pub(super) const PERSISTENTVOLUMECLAIMS: Resource = Resource {
     subresources: &[part("status", "PersistentVolumeClaim", PART)],
     bucket: "persistentvolumeclaims",
     type_name: "io.k8s.api.core.v1.PersistentVolumeClaim",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -209,6 +214,7 @@ pub(super) const PERSISTENTVOLUMES: Resource = Resource {
     subresources: &[part("status", "PersistentVolume", PART)],
     bucket: "persistentvolumes",
     type_name: "io.k8s.api.core.v1.PersistentVolume",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -219,6 +225,7 @@ pub(super) const PODTEMPLATES: Resource = Resource {
     bucket: "podtemplates",
     type_name: "io.k8s.api.core.v1.PodTemplate",
     generation: true,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -244,5 +251,6 @@ pub(super) const RESOURCEQUOTAS: Resource = Resource {
     subresources: &[part("status", "ResourceQuota", PART)],
     bucket: "resourcequotas",
     type_name: "io.k8s.api.core.v1.ResourceQuota",
+    answers_deleted: true,
     ..BASE
 };

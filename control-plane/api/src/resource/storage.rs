@@ -12,6 +12,7 @@ pub(super) const CSIDRIVERS: Resource = Resource {
     type_name: "io.k8s.api.storage.v1.CSIDriver",
     unconditional_update: false,
     generation: true,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -24,6 +25,7 @@ pub(super) const CSINODES: Resource = Resource {
     bucket: "csinodes",
     type_name: "io.k8s.api.storage.v1.CSINode",
     unconditional_update: false,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -47,6 +49,7 @@ pub(super) const STORAGECLASSES: Resource = Resource {
     namespaced: false,
     bucket: "storageclasses",
     type_name: "io.k8s.api.storage.v1.StorageClass",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -64,6 +67,7 @@ pub(super) const VOLUMEATTACHMENTS: Resource = Resource {
     bucket: "volumeattachments",
     type_name: "io.k8s.api.storage.v1.VolumeAttachment",
     unconditional_update: false,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -76,6 +80,7 @@ pub(super) const VOLUMEATTRIBUTESCLASSES: Resource = Resource {
     namespaced: false,
     bucket: "volumeattributesclasses",
     type_name: "io.k8s.api.storage.v1.VolumeAttributesClass",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -88,6 +93,7 @@ pub(super) const DEVICECLASSES: Resource = Resource {
     bucket: "deviceclasses",
     type_name: "io.k8s.api.resource.v1.DeviceClass",
     generation: true,
+    answers_deleted: true,
     ..BASE
 };
 
@@ -103,6 +109,7 @@ pub(super) const RESOURCECLAIMS: Resource = Resource {
     }],
     bucket: "resourceclaims",
     type_name: "io.k8s.api.resource.v1.ResourceClaim",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -113,6 +120,7 @@ pub(super) const RESOURCECLAIMTEMPLATES: Resource = Resource {
     singular: "resourceclaimtemplate",
     bucket: "resourceclaimtemplates",
     type_name: "io.k8s.api.resource.v1.ResourceClaimTemplate",
+    answers_deleted: true,
     ..BASE
 };
 
@@ -126,5 +134,6 @@ pub(super) const RESOURCESLICES: Resource = Resource {
     type_name: "io.k8s.api.resource.v1.ResourceSlice",
     field_labels: &["spec.nodeName", "spec.driver"],
     generation: true,
+    answers_deleted: true,
     ..BASE
 };

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::convert::{self, AUTOSCALER_V2};
 use crate::object::{get, int, items, text};
 
 use super::format::scalar;
@@ -44,6 +45,8 @@ pub(super) const SCALE: Printer = Printer {
 };
 
 fn horizontal(value: &Value, now: Timestamp) -> Vec<Value> {
+    let newer = convert::to_version(value, AUTOSCALER_V2);
+    let value = newer.as_ref().unwrap_or(value);
     let target = |field: &str| text(value, &format!("spec.scaleTargetRef.{field}"));
     let minimum = int(value, "spec.minReplicas");
     vec![

@@ -35,7 +35,7 @@ pub(crate) struct ListMeta {
 
 impl ListMeta {
     /// For a Table of one object.
-    pub(super) fn of(object: &Obj) -> ListMeta {
+    pub(crate) fn of(object: &Obj) -> ListMeta {
         ListMeta {
             resource_version: object.revision().to_owned(),
             ..ListMeta::default()
@@ -103,9 +103,9 @@ fn table(
     include: Include,
     output: &Output,
 ) -> Answer {
-    let mut table = Table::new(resource, include);
+    let mut table = Table::new(resource.group, resource.kind);
     for item in items {
-        table.push(&item.object)?;
+        table.push(resource, &item.object, include)?;
     }
     raw(StatusCode::OK, table.finish(meta), output)
 }

@@ -14,22 +14,18 @@ use crate::content::Include;
 use crate::object::Obj;
 
 /// A Table under construction.
-pub(crate) struct Table<'a> {
-    resource: &'a Resource,
+pub(crate) struct Table {
     printer: &'static Printer,
-    include: Include,
     now: Timestamp,
     rows: String,
     /// Where each row is, and its rank; only for kinds that are not shown by name.
     ranks: Vec<(i64, Range<usize>)>,
 }
 
-impl<'a> Table<'a> {
-    pub(crate) fn new(resource: &'a Resource, include: Include) -> Table<'a> {
+impl Table {
+    pub(crate) fn new(group: &str, kind: &str) -> Table {
         Table {
-            resource,
-            printer: printer(resource.group, resource.kind),
-            include,
+            printer: printer(group, kind),
             now: Timestamp::now(),
             rows: String::new(),
             ranks: Vec::new(),
@@ -37,24 +33,29 @@ impl<'a> Table<'a> {
     }
 
     /// Adds an object's row.
-    pub(crate) fn push(&mut self, object: &Obj) -> Result<()> {
-        let raw = object.raw_as(self.resource);
+    pub(crate) fn push(&mut self, resource: &Resource, object: &Obj, embed: Include) -> Result<()> {
+        let raw = object.raw_as(resource);
         let value = parse(&raw)?;
-        let mut cells = Value::Array(self.printer.cells(&value, self.now)).to_string();
-        let conditions = self.printer.conditions(&value);
-        if !conditions.is_empty() {
-            cells.push_str(r#","conditions":"#);
-            cells.push_str(&Value::Array(conditions).to_string());
-        }
-        let object = match self.include {
+        let embedded = match embed {
             Include::None => Bytes::from_static(b"null"),
             Include::Metadata => object.partial(),
             Include::Object => raw,
         };
-        let row = self.push_row(&cells, &String::from_utf8_lossy(&object));
-        self.ranks
-            .extend(self.printer.rank(&value).map(|rank| (rank, row)));
+        self.push_value(&value, &embedded);
         Ok(())
+    }
+
+    /// Adds a row about `value` that carries the JSON of another form of it.
+    pub(crate) fn push_value(&mut self, value: &Value, embedded: &[u8]) {
+        let mut cells = Value::Array(self.printer.cells(value, self.now)).to_string();
+        let conditions = self.printer.conditions(value);
+        if !conditions.is_empty() {
+            cells.push_str(r#","conditions":"#);
+            cells.push_str(&Value::Array(conditions).to_string());
+        }
+        let row = self.push_row(&cells, &String::from_utf8_lossy(embedded));
+        let rank = self.printer.rank(value);
+        self.ranks.extend(rank.map(|rank| (rank, row)));
     }
 
     /// Adds a row without cells, which carries a bookmark.

@@ -45,6 +45,48 @@ async fn plain_objects_go_at_once() {
     assert_eq!(bad.status.as_u16(), 400);
 }
 
+/// Some kinds answer with what is gone, as upstream; a dry run answers like the real thing.
+#[tokio::test]
+async fn what_a_deletion_answers_with() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let kinds = [
+        (
+            "/api/v1/namespaces/default/serviceaccounts",
+            "v1",
+            "ServiceAccount",
+            true,
+        ),
+        (
+            "/apis/storage.k8s.io/v1/csinodes",
+            "storage.k8s.io/v1",
+            "CSINode",
+            true,
+        ),
+        (
+            "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            false,
+        ),
+    ];
+    for (path, version, kind, answered) in kinds {
+        let object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "x"},
+            "spec": if kind == "CSINode" { json!({"drivers": []}) } else { json!({}) }});
+        admin.create(path, object).await;
+        for dry_run in ["?dryRun=All", ""] {
+            let gone = admin
+                .delete(&format!("{path}/x{dry_run}"))
+                .await
+                .expect(200);
+            let expect = if answered { kind } else { "Status" };
+            assert_eq!(gone["kind"], expect, "{kind}");
+        }
+        let again = admin.get(&format!("{path}/x")).await;
+        assert_eq!(again.status.as_u16(), 404);
+    }
+}
+
 #[tokio::test]
 async fn finalizers_are_waited_for() {
     let cluster = Cluster::start().await;

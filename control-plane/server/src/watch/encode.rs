@@ -31,8 +31,8 @@ impl Encoder {
             Form::Whole => object.raw_as(self.resource),
             Form::Partial => object.partial(),
             Form::Table(include) => {
-                let mut table = Table::new(self.resource, include);
-                if let Err(error) = table.push(object) {
+                let mut table = Table::new(self.resource.group, self.resource.kind);
+                if let Err(error) = table.push(self.resource, object, include) {
                     return tracing::error!(%error, "an object cannot be shown as a row");
                 }
                 self.table(table, object.revision())
@@ -65,8 +65,8 @@ impl Encoder {
                 self.resource.api_version(),
             )
             .into(),
-            Form::Table(include) => {
-                let mut table = Table::new(self.resource, include);
+            Form::Table(_) => {
+                let mut table = Table::new(self.resource.group, self.resource.kind);
                 table.push_bookmark(&partial);
                 self.table(table, &revision.to_string())
             }
@@ -80,7 +80,7 @@ impl Encoder {
         buffer.freeze()
     }
 
-    fn table(&mut self, table: Table<'_>, revision: &str) -> Bytes {
+    fn table(&mut self, table: Table, revision: &str) -> Bytes {
         let meta = ListMeta {
             resource_version: revision.to_owned(),
             ..ListMeta::default()

@@ -30,7 +30,7 @@ pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) ->
         .map(|item: Stored| async move {
             match delete_one(api, resource, item.clone(), options).await {
                 Ok(Deleted::Gone(entry) | Deleted::Pending(entry)) => Ok(Some(entry)),
-                Ok(Deleted::Dry(_)) => Ok(Some(item)),
+                Ok(Deleted::Dry(..)) => Ok(Some(item)),
                 // Somebody else was faster.
                 Err(status) if status.code == 404 => Ok(None),
                 Err(status) => Err(status),

@@ -33,8 +33,8 @@ pub(crate) enum Deleted {
     Gone(Stored),
     /// It waits for its finalizers or its grace period.
     Pending(Stored),
-    /// Nothing was stored.
-    Dry(Box<Obj>),
+    /// Nothing was stored; what would be, and whether it would be gone.
+    Dry(Box<Obj>, bool),
 }
 
 /// DELETE of one object.
@@ -47,17 +47,16 @@ pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
     let current = existing(&call.api, &target).await?;
     let deleted = delete_one(&call.api, target.resource, current, &options).await?;
     let resource = target.resource;
-    match deleted {
-        // Upstream answers with the object for pods, and with a Status for what is simply gone.
-        Deleted::Gone(entry) if resource.plural != "pods" => {
-            let status = Status::deleted(resource, &entry.object.name, &entry.object.uid);
-            respond::success(StatusCode::OK, &status, &output)
-        }
-        Deleted::Gone(entry) | Deleted::Pending(entry) => {
-            respond::object(StatusCode::OK, resource, &entry.object, &output)
-        }
-        Deleted::Dry(object) => respond::object(StatusCode::OK, resource, &object, &output),
+    let (object, gone) = match &deleted {
+        Deleted::Gone(entry) => (&entry.object, true),
+        Deleted::Pending(entry) => (&entry.object, false),
+        Deleted::Dry(object, gone) => (&**object, *gone),
+    };
+    if gone && !resource.answers_deleted {
+        let status = Status::deleted(resource, &object.name, &object.uid);
+        return respond::success(StatusCode::OK, &status, &output);
     }
+    respond::object(StatusCode::OK, resource, object, &output)
 }
 
 /// POST of an Eviction. There are no disruption budgets yet, so it is a deletion that is asked for politely.
@@ -120,11 +119,12 @@ async fn attempt(
     let value = respond::parse(&current.object.raw)?;
     let plan = plan(row, &value, options, Timestamp::now());
     if options.dry_run {
+        let gone = matches!(plan, Plan::Remove);
         let object = match plan {
             Plan::Mark(marked) => unstored(row, *marked, current.revision)?,
             Plan::Nothing | Plan::Remove => current.object.at(current.revision),
         };
-        return Ok(Some(Deleted::Dry(Box::new(object))));
+        return Ok(Some(Deleted::Dry(Box::new(object), gone)));
     }
     Ok(match plan {
         Plan::Nothing => Some(Deleted::Pending(current.clone())),

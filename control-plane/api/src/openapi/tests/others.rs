@@ -25,6 +25,7 @@ fn tabs() -> Resource {
         field_labels: leases.field_labels,
         create_on_update: false,
         unconditional_update: false,
+        answers_deleted: false,
         generation: true,
     }
 }

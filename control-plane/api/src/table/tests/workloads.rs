@@ -239,4 +239,13 @@ fn autoscalers() {
         "<unknown>/1, 500m/2",
     );
     check(json!([{"type": "Magic"}]), json!([]), "<unknown type>");
+    // The older version says the same in other fields.
+    let older = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "x"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"},
+            "minReplicas": 1, "maxReplicas": 5, "targetCPUUtilizationPercentage": 80},
+        "status": {"currentReplicas": 2, "currentCPUUtilizationPercentage": 33}});
+    assert_eq!(
+        row("autoscaling", "HorizontalPodAutoscaler", older),
+        json!(["x", "Deployment/d", "cpu: 33%/80%", "1", 5, 2, "5m3s"])
+    );
 }
