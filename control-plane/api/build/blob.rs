@@ -2,8 +2,8 @@
 //!
 //! Numbers are LEB128 varints. The registry starts with a table of strings, each a length and
 //! UTF-8 text; everything after it names strings by their index. Then the number of types, and
-//! each type; a type is its name, 0 or 1 + group + version + kind, and its fields; a field is its
-//! name, shape, flags, and what the flags announce.
+//! each type; a type is its name, flags (1: it has group, version and kind, which follow; 2: atomic)
+//! and its fields; a field is its name, shape, flags, and what the flags announce.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub(crate) fn schemas(types: &[Type]) -> Result<Vec<u8>> {
     writer.number(types.len());
     for ty in types {
         writer.string(&ty.name);
-        writer.number(usize::from(ty.gvk.is_some()));
+        writer.number(usize::from(ty.gvk.is_some()) | usize::from(ty.atomic) << 1);
         for part in ty.gvk.iter().flatten() {
             writer.string(part);
         }
@@ -104,7 +104,8 @@ impl Writer {
             | usize::from(!field.inline.is_empty()) << 8
             | usize::from(field.patch_merge_key.is_some()) << 9
             | usize::from(field.default.is_some()) << 10
-            | usize::from(!field.map_keys.is_empty()) << 11;
+            | usize::from(!field.map_keys.is_empty()) << 11
+            | usize::from(field.always) << 12;
         self.string(&field.name);
         self.shape(&field.shape, ids)?;
         self.number(flags);

@@ -77,7 +77,7 @@ impl Source<'_> {
                     && required.is_some_and(|all| all.iter().any(|one| one == json)),
                 ..Field::default()
             };
-            self.facts(&mut field, &shape, &message, properties)
+            self.facts(&mut field, property, &shape, &message, properties)
                 .map_err(|error| format!("{name}.{json}: {error}"))?;
             field.shape = shape;
             fields.push(field);
@@ -87,8 +87,14 @@ impl Source<'_> {
             name: name.to_owned(),
             description: text(schema),
             gvk,
+            atomic: self.is_atomic(&message),
             fields,
         }))
+    }
+
+    fn is_atomic(&self, message: &str) -> bool {
+        let found = self.messages.get(message);
+        found.is_some_and(|it| it.markers.contains(&atomic("structType")))
     }
 
     fn shape(&self, schema: &Value) -> Result<Shape> {
@@ -127,14 +133,22 @@ impl Source<'_> {
     fn facts(
         &self,
         field: &mut Field,
+        property: &Value,
         shape: &Shape,
         message: &str,
         properties: &Map<String, Value>,
     ) -> Result<()> {
-        if let Shape::Object(target) = shape {
-            let target = self.messages.get(&message_name(target));
-            field.map_atomic = target.is_some_and(|it| it.markers.contains(&atomic("structType")));
-        }
+        field.map_atomic = match shape {
+            Shape::Object(target) => self.is_atomic(&message_name(target)),
+            // Free-form objects of other types merge key by key.
+            Shape::Any => property["$ref"]
+                .as_str()
+                .is_some_and(|name| name.ends_with(".RawExtension")),
+            _ => false,
+        };
+        field.always = field.required
+            || field.name == "metadata"
+            || listed(&self.overlay.always, message, &field.name);
         let Some(wire) = self.wire(&field.name, message, properties) else {
             return Ok(());
         };
@@ -234,6 +248,7 @@ impl Source<'_> {
                 .map(|message| message.description.clone())
                 .unwrap_or_default(),
             gvk: Some([group.clone(), version.clone(), format!("{kind}List")]),
+            atomic: false,
             fields: vec![from_kind("apiVersion"), items, from_kind("kind"), metadata],
         })
     }

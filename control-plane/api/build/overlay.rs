@@ -10,6 +10,8 @@ pub(crate) struct Overlay {
     pub(crate) inline: BTreeSet<String>,
     /// Message -> scalar fields whose absence differs from zero.
     pub(crate) pointers: BTreeMap<String, BTreeSet<String>>,
+    /// Message -> fields that Go writes even when they are empty.
+    pub(crate) always: BTreeMap<String, BTreeSet<String>>,
     /// Message -> field -> tag, for what the `.proto` files are too old for.
     pub(crate) tags: BTreeMap<String, BTreeMap<String, u32>>,
     /// Message -> JSON name -> protobuf name.
@@ -46,6 +48,11 @@ fn fact<'a>(
     match verb {
         "pointer" => overlay
             .pointers
+            .entry(message)
+            .or_default()
+            .extend(words.map(str::to_owned)),
+        "always" => overlay
+            .always
             .entry(message)
             .or_default()
             .extend(words.map(str::to_owned)),

@@ -9,6 +9,8 @@ pub(crate) struct Type {
     pub(crate) description: String,
     /// Group, version, kind.
     pub(crate) gvk: Option<[String; 3]>,
+    /// Whether apply replaces it as a whole.
+    pub(crate) atomic: bool,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -28,6 +30,7 @@ pub(crate) struct Field {
     pub(crate) tag: Option<u32>,
     pub(crate) inline: Vec<u32>,
     pub(crate) pointer: bool,
+    pub(crate) always: bool,
 }
 
 /// As `schema::Shape`, but with types by name.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use sampan_api::apply::{self, Kind, Writer};
+use sampan_api::resource::{Resource, find};
 use sampan_api::{decode, openapi, protobuf, schema};
 use serde_json::{Value, json};
 
@@ -46,6 +48,8 @@ fn main() {
         &format!("{} bytes", envelope.len()),
     );
 
+    ownership();
+
     let before = resident();
     let documents = time(1, || assert!(!openapi::built_in().is_empty()));
     row(
@@ -62,6 +66,64 @@ fn main() {
     let made = time(1, || older = Some(openapi::v2(&[])));
     let length = older.map_or(0, |document| document.bytes().len());
     row("OpenAPI v2", made, &format!("{} KiB", length / 1024));
+}
+
+/// What keeping track of managers adds to a write.
+fn ownership() {
+    let row_of = |plural: &str| find("", "v1", plural).expect("served");
+    let (configmaps, pods) = (row_of("configmaps"), row_of("pods"));
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "a", "namespace": "default", "labels": {"app": "a"}}, "data": {"k": "v"}});
+    created("ConfigMap created", configmaps, &map);
+    created("pod created", pods, &pod());
+    let mut live = pod();
+    track(pods, "", "kubectl", None, &mut live);
+    live["metadata"]["resourceVersion"] = "7".into();
+    let mut status = live.clone();
+    status["status"]["conditions"][1]["status"] = "False".into();
+    updated("pod updated, nothing new", pods, "", &live, &live);
+    updated("pod status updated", pods, "status", &live, &status);
+    let config = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app-7d9c6b5f4-x2x4z"},
+        "spec": {"containers": pod()["spec"]["containers"]}});
+    let kind = Kind::of(pods, "v1", "").expect("registered");
+    let work = || apply::apply(&kind, writer("m"), Some(&live), &config, true);
+    row("pod applied", time(500, || drop(work())), "");
+}
+
+fn writer(manager: &str) -> Writer<'_> {
+    Writer {
+        manager,
+        now: "2026-11-23T01:29:05Z",
+    }
+}
+
+fn track(row: &Resource, part: &str, manager: &str, live: Option<&Value>, new: &mut Value) {
+    let kind = Kind::of(row, "v1", part).expect("registered");
+    apply::track(&kind, writer(manager), live, new);
+}
+
+/// Copies are made beforehand: they are not what is measured.
+fn created(what: &str, resource: &Resource, value: &Value) {
+    let mut copies: Vec<Value> = vec![value.clone(); 2000];
+    let mut next = copies.iter_mut();
+    let took = time(2000, || {
+        if let Some(copy) = next.next() {
+            track(resource, "", "kubectl", None, copy);
+        }
+    });
+    let bytes = copies[0].to_string().len() - value.to_string().len();
+    row(what, took, &format!("{bytes} bytes of managers"));
+}
+
+fn updated(what: &str, resource: &Resource, part: &str, live: &Value, new: &Value) {
+    let mut copies: Vec<Value> = vec![new.clone(); 2000];
+    let mut next = copies.iter_mut();
+    let took = time(2000, || {
+        if let Some(copy) = next.next() {
+            track(resource, part, "agent", Some(live), copy);
+        }
+    });
+    row(what, took, "");
 }
 
 fn time(times: u32, mut work: impl FnMut()) -> Duration {

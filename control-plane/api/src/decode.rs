@@ -58,8 +58,24 @@ impl DecodeError {
 
 /// Decodes a JSON body.
 pub fn json(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    from_json(bytes, Walk::new(type_name)?)
+}
+
+/// Decodes a YAML body.
+pub fn yaml(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
+    from_yaml(bytes, Walk::new(type_name)?)
+}
+
+/// Decodes an applied configuration, YAML or JSON. It is taken at its word: nulls stay, and so
+/// does whatever its type does not have; only keys given twice are reported.
+pub fn configuration(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
     let mut walk = Walk::new(type_name)?;
+    walk.guided = false;
+    from_yaml(bytes, walk)
+}
+
+fn from_json(bytes: &[u8], mut walk: Walk) -> Result<Decoded, DecodeError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let outcome = walk.run(&mut deserializer).and_then(|object| {
         deserializer.end()?;
         Ok(object)
@@ -67,14 +83,13 @@ pub fn json(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
     walk.finish(outcome.map_err(|error| error.to_string()))
 }
 
-/// Decodes a YAML body. JSON is YAML and parses much faster as JSON, so that is tried first.
-pub fn yaml(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
+/// JSON is YAML and parses much faster as JSON, so that is tried first.
+fn from_yaml(bytes: &[u8], mut walk: Walk) -> Result<Decoded, DecodeError> {
     if bytes.trim_ascii_start().starts_with(b"{") && is_json(bytes) {
-        return json(bytes, type_name);
+        return from_json(bytes, walk);
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| DecodeError::new(format!("error converting YAML to JSON: {error}")))?;
-    let mut walk = Walk::new(type_name)?;
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
@@ -104,6 +119,8 @@ struct Walk {
     schemas: &'static Schemas,
     shape: Shape,
     context: Context,
+    /// Whether the type says what is kept.
+    guided: bool,
 }
 
 impl Walk {
@@ -117,10 +134,18 @@ impl Walk {
             schemas,
             shape: Shape::Object(root),
             context,
+            guided: true,
         })
     }
 
     fn run<'de, D: Deserializer<'de>>(&mut self, input: D) -> Result<Option<Value>, D::Error> {
+        if !self.guided {
+            let seed = any::AnySeed {
+                context: &mut self.context,
+                duplicates: any::Duplicates::Reported,
+            };
+            return seed.deserialize(input).map(Some);
+        }
         let seed = object::Seed {
             schemas: self.schemas,
             shape: &self.shape,
@@ -141,7 +166,10 @@ impl Walk {
                 value: Value::Object(type_first(fields)),
                 warnings,
             }),
-            (Ok(_), _) => Err(DecodeError::new("the body is null, want an object")),
+            (Ok(None | Some(Value::Null)), _) => {
+                Err(DecodeError::new("the body is null, want an object"))
+            }
+            (Ok(Some(_)), _) => Err(DecodeError::new("the body is no object")),
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod decode;
 pub mod protobuf;
 
 // Rules.
+pub mod apply;
 pub mod convert;
 pub mod defaults;
 pub mod patch;

@@ -104,6 +104,8 @@ pub struct Field {
     /// for the few fields Go writes in JSON even when zero. Protobuf carries zeros of all other
     /// fields too, and they mean "absent".
     pub pointer: bool,
+    /// Whether Go writes it even when it is empty: what is demanded, structs, and a few more.
+    pub always: bool,
 }
 
 /// Group, version and kind.
@@ -124,6 +126,8 @@ pub struct Type {
     pub name: Arc<str>,
     /// Present on the kinds that stand alone in a request or answer.
     pub gvk: Option<Gvk>,
+    /// How it merges under apply where no field says otherwise: as an item of a list or map.
+    pub map_type: MapType,
     /// Sorted by name.
     pub(crate) fields: Box<[Field]>,
 }

@@ -10,6 +10,7 @@ mod requests;
 
 use serde_json::{Map, Value, json};
 
+pub(crate) use field::quote;
 pub use field::{FieldError, FieldErrorKind};
 
 /// Media types the server can write and read, as its refusals list them.

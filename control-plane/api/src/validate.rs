@@ -28,6 +28,8 @@ pub(crate) mod semantic;
 mod service;
 mod template;
 
+pub(crate) use metadata::MAX_ANNOTATION_BYTES;
+
 use serde_json::Value;
 
 use crate::resource::Resource;

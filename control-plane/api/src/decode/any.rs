@@ -10,6 +10,23 @@ use super::context::Context;
 /// Builds any value.
 pub(super) struct AnySeed<'c> {
     pub(super) context: &'c mut Context,
+    pub(super) duplicates: Duplicates,
+}
+
+/// Whether keys given twice are worth a report. Of what they say, the last counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duplicates {
+    Reported,
+    Ignored,
+}
+
+impl AnySeed<'_> {
+    fn reborrow(&mut self) -> AnySeed<'_> {
+        AnySeed {
+            context: &mut *self.context,
+            duplicates: self.duplicates,
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for AnySeed<'_> {
@@ -66,25 +83,32 @@ impl<'de> Visitor<'de> for AnySeed<'_> {
         input.deserialize_any(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut input: A) -> Result<Value, A::Error> {
         self.context.down()?;
         let mut list = Vec::new();
-        while let Some(item) = input.next_element_seed(AnySeed {
-            context: &mut *self.context,
-        })? {
-            list.push(item);
+        for index in 0.. {
+            let mark = self.context.enter_item(index);
+            let item = input.next_element_seed(self.reborrow())?;
+            self.context.leave(mark);
+            match item {
+                Some(item) => list.push(item),
+                None => break,
+            }
         }
         self.context.up();
         Ok(Value::Array(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut input: A) -> Result<Value, A::Error> {
         self.context.down()?;
         let mut map = Map::new();
         while let Some(key) = input.next_key::<String>()? {
-            let value = input.next_value_seed(AnySeed {
-                context: &mut *self.context,
-            })?;
+            let mark = self.context.enter_field(&key);
+            if self.duplicates == Duplicates::Reported && map.contains_key(&key) {
+                self.context.duplicate();
+            }
+            let value = input.next_value_seed(self.reborrow())?;
+            self.context.leave(mark);
             map.insert(key, value);
         }
         self.context.up();

@@ -35,6 +35,11 @@ impl Context {
         }
     }
 
+    /// Whether this is the path it is at.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path == path
+    }
+
     pub(super) fn enter_field(&mut self, name: &str) -> Mark {
         let mark = Mark(self.path.len());
         if !self.path.is_empty() {

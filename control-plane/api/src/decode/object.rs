@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::any::AnySeed;
+use super::any::{AnySeed, Duplicates};
 use super::context::Context;
 use super::scalar::{self, Refusal};
 use crate::schema::{Field, Schemas, Shape, Type};
@@ -24,6 +24,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
         if *self.shape == Shape::Any {
             let value = AnySeed {
                 context: self.context,
+                duplicates: Duplicates::Ignored,
             }
             .deserialize(input)?;
             return Ok(Some(value).filter(|value| !value.is_null()));
@@ -72,7 +73,10 @@ impl Seed<'_> {
                         shape: &field.shape,
                         context: &mut *context,
                     };
-                    store(&mut object, field, input.next_value_seed(seed)?);
+                    let value = input.next_value_seed(seed)?;
+                    // No managers at all are a wish: the object is to forget those it has.
+                    let wished = field.required || context.is_at("metadata.managedFields");
+                    store(&mut object, field, value, wished);
                     context.leave(mark);
                 }
                 Key::Unknown(name) => {
@@ -135,8 +139,8 @@ impl Seed<'_> {
     }
 }
 
-fn store(object: &mut Map<String, Value>, field: &Field, value: Option<Value>) {
-    match value.filter(|value| field.required || !is_empty(value, &field.shape)) {
+fn store(object: &mut Map<String, Value>, field: &Field, value: Option<Value>, wished: bool) {
+    match value.filter(|value| wished || !is_empty(value, &field.shape)) {
         Some(value) => object.insert(field.name.as_ref().to_owned(), value),
         // A null takes back what an earlier duplicate said.
         None => object.shift_remove(&*field.name),

@@ -317,3 +317,46 @@ fn optional_lists_and_maps_that_hold_nothing_are_left_out() {
         serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
     assert_eq!(decoded.value, expected);
 }
+
+#[test]
+fn configurations_are_taken_at_their_word() {
+    let check = |body: &str, expected: Value, warnings: &[&str]| {
+        let decoded = configuration(body.as_bytes(), POD).expect(body);
+        assert_eq!(decoded.value, expected, "{body}");
+        assert_eq!(decoded.warnings, warnings, "{body}");
+    };
+    let expected =
+        json!({"apiVersion": "v1", "kind": "Pod", "spec": {"bogus": null, "hostPID": "x"}});
+    check(&expected.to_string(), expected.clone(), &[]);
+    check(
+        "kind: Pod\napiVersion: v1\nspec: {bogus: null, hostPID: x}\n",
+        expected,
+        &[],
+    );
+    let twice = "duplicate field \"spec.a[1].b\"";
+    check(
+        r#"{"spec": {"a": [0, {"b": 1, "b": 2}]}}"#,
+        json!({"spec": {"a": [0, {"b": 2}]}}),
+        &[twice],
+    );
+    check(
+        "spec:\n  a: [0, {b: 1, b: 2}]\n",
+        json!({"spec": {"a": [0, {"b": 2}]}}),
+        &[twice],
+    );
+    let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
+    for body in ["", "[]", "1", "null", "{", "a: b: c", deep.as_str()] {
+        configuration(body.as_bytes(), POD).expect_err(body);
+    }
+}
+
+#[test]
+fn an_empty_list_of_managers_is_a_wish() {
+    let body =
+        r#"{"metadata": {"managedFields": [], "finalizers": []}, "spec": {"containers": []}}"#;
+    let decoded = json(body.as_bytes(), POD).expect("a pod");
+    assert_eq!(
+        decoded.value,
+        json!({"metadata": {"managedFields": []}, "spec": {"containers": []}})
+    );
+}

@@ -52,7 +52,7 @@ pub(super) fn property(schemas: &Schemas, ty: &Type, field: &Field, description:
                 .collect(),
         );
     }
-    if field.map_type == MapType::Atomic {
+    if field.map_type == MapType::Atomic && field.shape != Shape::Any {
         extension("map-type", "atomic".into());
     }
     if let Some(key) = &field.patch_merge_key {

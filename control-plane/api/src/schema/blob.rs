@@ -41,6 +41,14 @@ fn inflate(blob: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, length).ok()
 }
 
+fn map_type(atomic: bool) -> MapType {
+    if atomic {
+        MapType::Atomic
+    } else {
+        MapType::Granular
+    }
+}
+
 fn number(rest: &mut &[u8]) -> Option<usize> {
     let mut number = 0_usize;
     for shift in (0..usize::BITS).step_by(7) {
@@ -73,7 +81,8 @@ impl Reader<'_> {
 
     fn ty(&mut self) -> Option<Type> {
         let name = self.string()?;
-        let gvk = match self.number()? {
+        let flags = self.number()?;
+        let gvk = match flags & 1 {
             0 => None,
             _ => Some(Gvk {
                 group: self.string()?,
@@ -84,7 +93,12 @@ impl Reader<'_> {
         let fields = (0..self.number()?)
             .map(|_| self.field())
             .collect::<Option<_>>()?;
-        Some(Type { name, gvk, fields })
+        Some(Type {
+            name,
+            gvk,
+            map_type: map_type(flags & 2 != 0),
+            fields,
+        })
     }
 
     fn field(&mut self) -> Option<Field> {
@@ -126,17 +140,14 @@ impl Reader<'_> {
             pointer: is(1),
             patch_merge: is(2),
             patch_retain_keys: is(3),
-            map_type: if is(4) {
-                MapType::Atomic
-            } else {
-                MapType::Granular
-            },
+            map_type: map_type(is(4)),
             list_type,
             tag,
             inline,
             patch_merge_key,
             default,
             map_keys,
+            always: is(12),
         })
     }
 

@@ -336,3 +336,38 @@ fn kinds_are_found_and_names_sorted() {
         );
     }
 }
+
+#[test]
+fn what_apply_reads() {
+    let types = |name: &str| schemas().get(schemas().by_name(name).expect(name));
+    // Types that are replaced as a whole wherever they stand.
+    let reference = "io.k8s.api.core.v1.LocalObjectReference";
+    assert_eq!(types(reference).map_type, MapType::Atomic);
+    assert_eq!(types(POD).map_type, MapType::Granular);
+    let volume = "io.k8s.api.core.v1.PersistentVolume";
+    assert_eq!(field(volume, "spec.claimRef").map_type, MapType::Granular);
+    let revision = "io.k8s.api.apps.v1.ControllerRevision";
+    assert_eq!(field(revision, "data").map_type, MapType::Atomic);
+    assert_eq!(
+        field(POD, "metadata.managedFields.fieldsV1").map_type,
+        MapType::Granular
+    );
+    // Fields that Go writes even when they are empty.
+    let deployment = "io.k8s.api.apps.v1.Deployment";
+    for path in [
+        "metadata",
+        "spec.strategy",
+        "spec.template.metadata",
+        "spec.template.spec.containers",
+    ] {
+        assert!(field(deployment, path).always, "{path}");
+    }
+    for path in [
+        "spec.strategy.rollingUpdate",
+        "spec.template.spec.volumes",
+        "spec.replicas",
+    ] {
+        assert!(!field(deployment, path).always, "{path}");
+    }
+    assert!(field(POD, "status.conditions.lastProbeTime").always);
+}

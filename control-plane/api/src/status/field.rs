@@ -193,7 +193,7 @@ impl fmt::Display for FieldError {
 }
 
 /// A string in double quotes with Go's escapes, which differ from JSON's for control characters.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {

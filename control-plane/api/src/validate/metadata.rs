@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use crate::apply;
 use crate::names;
 use crate::object::{self, get, text};
 use crate::resource::Resource;
@@ -13,7 +14,7 @@ use super::IMMUTABLE;
 use super::path::{self, Path, Rule, invalid};
 
 /// Most bytes of all annotations of an object together.
-pub(super) const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
 
 /// Metadata that only the server writes and no update changes.
 const FIXED: [&str; 6] = [
@@ -114,6 +115,7 @@ fn common(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     path::labels(out, metadata, path, "labels");
     annotations(metadata, &path.child("annotations"), out);
     owners(value, &path.child("ownerReferences"), out);
+    apply::validate_managers(value, out);
 }
 
 pub(super) fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldError>) {

@@ -1,0 +1,166 @@
+//! Ownership after a write that is no apply: who changes a field owns it.
+
+use serde_json::Value;
+
+use super::kind::Kind;
+use super::managed::{Entry, Operation, decode, encode, is_reset};
+use super::ownership::{difference, dispossess, reconcile};
+use super::set::Set;
+use crate::object;
+
+/// Where an object keeps its managers.
+pub(super) const MANAGED_FIELDS: &str = "metadata.managedFields";
+
+/// Managers that update, beyond which the oldest become one.
+const MAX_UPDATERS: usize = 10;
+/// The manager they become.
+const ANCIENT: &str = "ancient-changes";
+/// A manager without a name.
+const UNKNOWN: &str = "unknown";
+
+/// Fields nobody owns: they are the server's, or say which object it is.
+const NOBODYS: [&[&str]; 12] = [
+    &["apiVersion"],
+    &["kind"],
+    &["metadata"],
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["metadata", "creationTimestamp"],
+    &["metadata", "selfLink"],
+    &["metadata", "uid"],
+    &["metadata", "clusterName"],
+    &["metadata", "generation"],
+    &["metadata", "managedFields"],
+    &["metadata", "resourceVersion"],
+];
+
+/// Who writes, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// The name the client gave itself.
+    pub manager: &'a str,
+    /// Now, in the form of `metav1.Time`.
+    pub now: &'a str,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn entry(&self, kind: &Kind<'a>, operation: Operation, set: Set<'a>) -> Entry<'a> {
+        Entry {
+            manager: match self.manager {
+                "" => UNKNOWN,
+                name => name,
+            },
+            operation,
+            api_version: kind.api_version,
+            subresource: kind.subresource,
+            time: Some(self.now),
+            set,
+        }
+    }
+}
+
+/// Brings `metadata.managedFields` of a new version in line with what it changes. `live` is the
+/// version before; none when the object is being created.
+///
+/// The new version may carry managers itself: those of the live one, which a patch leaves in
+/// place, or others, with which a client corrects them. An object that has none is not tracked
+/// until somebody applies to it. What cannot be tracked is not, rather than tracked wrongly.
+pub fn track(kind: &Kind<'_>, writer: Writer<'_>, live: Option<&Value>, new: &mut Value) {
+    let sent = object::remove(new, MANAGED_FIELDS);
+    let tracked = managers(kind, writer, live, new, sent.as_ref());
+    if let Ok(Some(list)) = tracked {
+        object::set(new, MANAGED_FIELDS, list);
+    }
+}
+
+fn managers(
+    kind: &Kind<'_>,
+    writer: Writer<'_>,
+    live: Option<&Value>,
+    new: &Value,
+    sent: Option<&Value>,
+) -> Result<Option<Value>, String> {
+    let held = live.and_then(|live| object::get(live, MANAGED_FIELDS));
+    let source = source(kind, held, sent);
+    let exists = live.is_some_and(|live| !object::uid(live).is_empty());
+    if exists && source.is_none() {
+        return Ok(None);
+    }
+    let changes = difference(kind, live, new)?.map(owned);
+    if changes.is_empty() && source == held {
+        return Ok(held.cloned());
+    }
+    let entries = decode(source).unwrap_or_default();
+    if exists && entries.is_empty() {
+        return Ok(None);
+    }
+    let mut entries = reconcile(kind, entries);
+    dispossess(kind, (live, new), &changes, None, &mut entries)?;
+    let set = changes.modified.union(&changes.added);
+    if !set.is_empty() {
+        let mut mine = writer.entry(kind, Operation::Update, set);
+        if let Some(at) = entries.iter().position(|entry| entry.is_same(&mine)) {
+            mine.set = mine.set.union(&entries.remove(at).set);
+        }
+        entries.push(mine);
+    }
+    Ok(encode(cap(entries)))
+}
+
+/// The list to start from. What a client sends counts when it makes sense, so that clients which
+/// know nothing of managers do not remove them by accident.
+fn source<'v>(
+    kind: &Kind<'_>,
+    held: Option<&'v Value>,
+    sent: Option<&'v Value>,
+) -> Option<&'v Value> {
+    if !kind.subresource.is_empty() {
+        return held;
+    }
+    if is_reset(sent) {
+        return None;
+    }
+    let makes_sense = || decode(sent).is_ok_and(|entries| !entries.is_empty());
+    match sent {
+        Some(list) if sent != held && makes_sense() => Some(list),
+        _ => held,
+    }
+}
+
+/// What of a set somebody may own.
+pub(super) fn owned(mut set: Set<'_>) -> Set<'_> {
+    for path in NOBODYS {
+        set.disown(path);
+    }
+    set
+}
+
+/// Merges the oldest managers that update, so that their number stays bounded.
+fn cap(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
+    let (mut kept, mut updaters): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| entry.operation == Operation::Apply);
+    let mut excess = updaters.len().saturating_sub(MAX_UPDATERS);
+    if excess > 0 {
+        updaters.sort_by_cached_key(|entry| (entry.time, entry.identity()));
+    }
+    let first = kept.len();
+    for entry in updaters {
+        // Only what is owned in one version can become one.
+        let older = kept[first..]
+            .iter_mut()
+            .find(|older| older.api_version == entry.api_version)
+            .filter(|_| excess > 0);
+        match older {
+            Some(older) => {
+                older.manager = ANCIENT;
+                older.subresource = "";
+                older.time = entry.time;
+                older.set = older.set.union(&entry.set);
+                excess -= 1;
+            }
+            None => kept.push(entry),
+        }
+    }
+    kept
+}
