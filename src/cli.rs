@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// List the images in the cluster's own registry.
     Images(ImagesArgs),
+    /// Save a cluster's state into one file, while it runs or when it is stopped.
+    Backup(BackupArgs),
+    /// Make a data folder out of a backup.
+    Restore(RestoreArgs),
 }
 
 /// Where the state lives and where the API listens.
@@ -155,6 +159,30 @@ pub(crate) struct ImagesArgs {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The backup to write. It holds keys and Secrets: keep it as safe as the cluster.
+    pub(crate) file: PathBuf,
+    /// Data folder of the cluster [default: `sampan` in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Leave out the images of the cluster's own registry; pods need them pushed again.
+    #[arg(long)]
+    pub(crate) no_images: bool,
+    /// Replace the file if it exists, once the new backup is complete.
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// Data folder to make; there must be nothing in it [default: `sampan` in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

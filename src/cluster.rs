@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use sampan_controllers::{Controllers, ControllersConfig};
+use sampan_controllers::{Controllers, ControllersConfig, WorkqueueMetrics};
 use sampan_image::Registry;
-use sampan_scheduler::{Scheduler, SchedulerConfig};
+use sampan_scheduler::{Scheduler, SchedulerConfig, SchedulerMetrics};
 use sampan_server::{Server, ServerConfig, StartError, UserInfo};
 
 use crate::cli::{NodeArgs, ServeArgs};
@@ -35,6 +35,9 @@ impl Cluster {
         let mut config = ServerConfig::new(data.root(), SocketAddr::new(serve.bind, serve.port));
         config.node_name = node_name.to_string();
         config.extra = Some(registry.router());
+        // What runs in one process is told at one place.
+        let workqueues = WorkqueueMetrics::register(&config.metrics)?;
+        let scheduling = SchedulerMetrics::register(&config.metrics)?;
         let server = Server::start(config).await.map_err(explain)?;
         let server = Arc::new(server);
 
@@ -46,7 +49,10 @@ impl Cluster {
         });
         let scheduler = Scheduler::new(
             client::in_process(&server, UserInfo::scheduler()),
-            SchedulerConfig::default(),
+            SchedulerConfig {
+                metrics: scheduling,
+                ..SchedulerConfig::default()
+            },
         );
         let shutdown = tasks.shutdown();
         tasks.spawn("the scheduler", async move {
@@ -57,6 +63,7 @@ impl Cluster {
             client::in_process(&server, UserInfo::controller_manager()),
             ControllersConfig {
                 root_ca_pem: server.ca_pem().to_string(),
+                metrics: workqueues,
             },
         );
         let shutdown = tasks.shutdown();

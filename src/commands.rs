@@ -1,8 +1,10 @@
 //! One module per verb.
 
 mod agent;
+mod backup;
 mod images;
 mod push;
+mod restore;
 mod run;
 mod server;
 mod up;
@@ -22,5 +24,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Push(args) => push::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Images(args) => images::run(args).await,
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
     }
 }

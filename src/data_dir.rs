@@ -72,11 +72,22 @@ impl DataDir {
     }
 
     pub(crate) fn registry(&self) -> PathBuf {
-        self.root.join("registry")
+        self.root.join(REGISTRY)
     }
 
     pub(crate) fn node(&self) -> PathBuf {
         self.root.join("node")
+    }
+}
+
+/// Name of the folder of the cluster's own registry.
+pub(crate) const REGISTRY: &str = "registry";
+
+/// What of a data folder is the cluster's state. The rest is made at the start (kubeconfigs) or belongs to the node.
+pub(crate) fn layout() -> sampan_backup::Layout {
+    sampan_backup::Layout {
+        database: sampan_server::DATABASE.into(),
+        folders: vec![sampan_server::PKI_FOLDER.into(), REGISTRY.into()],
     }
 }
 

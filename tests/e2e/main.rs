@@ -1,5 +1,6 @@
 //! The system as its users meet it: the real binary, the real kubectl, curl and kube-rs. Each file is one of their concerns.
 
+mod backup;
 mod bad_guests;
 mod bad_requests;
 mod clients;

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::delays::Delays;
+use crate::metrics::{QueueMetrics, WorkqueueMetrics};
 
 /// Keys worked on at once by one controller.
 const CONCURRENCY: usize = 8;
@@ -41,10 +42,11 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
 pub(crate) async fn run<R: Reconcile>(
     reconciler: R,
     mut changes: impl Stream<Item = R::Key> + Send + Unpin,
+    metrics: &WorkqueueMetrics,
     shutdown: CancellationToken,
 ) {
     let reconciler = Arc::new(reconciler);
-    let mut queue: Queue<R::Key> = Queue::default();
+    let mut queue: Queue<R::Key> = Queue::new(metrics.queue(R::NAME));
     let mut running = JoinSet::new();
     let mut keys_of_tasks = HashMap::new();
     loop {
@@ -81,44 +83,65 @@ pub(crate) async fn run<R: Reconcile>(
 /// A key is at most once in the queue and at most once in work; a change during its work queues it again.
 struct Queue<K> {
     order: VecDeque<K>,
-    queued: HashSet<K>,
-    working: HashSet<K>,
+    /// With the time since which they wait.
+    queued: HashMap<K, Instant>,
+    /// With a number that tells the work from other work.
+    working: HashMap<K, u64>,
     changed: HashSet<K>,
     failures: HashMap<K, u32>,
     delays: Delays<K>,
+    works: u64,
+    metrics: QueueMetrics,
 }
 
-impl<K> Default for Queue<K> {
-    fn default() -> Self {
+impl<K> Queue<K> {
+    fn new(metrics: QueueMetrics) -> Self {
         Self {
             order: VecDeque::new(),
-            queued: HashSet::new(),
-            working: HashSet::new(),
+            queued: HashMap::new(),
+            working: HashMap::new(),
             changed: HashSet::new(),
             failures: HashMap::new(),
             delays: Delays::default(),
+            works: 0,
+            metrics,
         }
     }
 }
 
 impl<K: Clone + Eq + Hash> Queue<K> {
     fn put(&mut self, key: K) {
-        if self.working.contains(&key) {
-            self.changed.insert(key);
-        } else if self.queued.insert(key.clone()) {
-            self.order.push_back(key);
+        if self.working.contains_key(&key) {
+            if self.changed.insert(key) {
+                self.metrics.added();
+            }
+        } else if !self.queued.contains_key(&key) {
+            self.metrics.added();
+            self.wait(key);
         }
+    }
+
+    fn wait(&mut self, key: K) {
+        self.queued.insert(key.clone(), Instant::now());
+        self.order.push_back(key);
+        self.metrics.depth(self.order.len());
     }
 
     fn pop(&mut self) -> Option<K> {
         let key = self.order.pop_front()?;
-        self.queued.remove(&key);
-        self.working.insert(key.clone());
+        let queued = self.queued.remove(&key);
+        self.works += 1;
+        self.metrics
+            .begun(self.works, queued.unwrap_or_else(Instant::now));
+        self.metrics.depth(self.order.len());
+        self.working.insert(key.clone(), self.works);
         Some(key)
     }
 
     fn done(&mut self, key: K, settled: bool) {
-        self.working.remove(&key);
+        if let Some(work) = self.working.remove(&key) {
+            self.metrics.ended(work);
+        }
         if settled {
             self.failures.remove(&key);
         } else {
@@ -126,9 +149,11 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             let delay = (RETRY_START * 2u32.saturating_pow((*failures).min(16))).min(RETRY_MAX);
             *failures = failures.saturating_add(1);
             self.delays.set(key.clone(), delay);
+            self.metrics.retried();
         }
         if self.changed.remove(&key) {
-            self.put(key);
+            // It was counted when it changed.
+            self.wait(key);
         }
     }
 }
@@ -194,7 +219,10 @@ mod tests {
         }
         let shutdown = CancellationToken::new();
         let stream = UnboundedReceiverStream::new(receiver);
-        let task = tokio::spawn(run(Shared(Arc::clone(&flaky)), stream, shutdown.clone()));
+        let metrics = WorkqueueMetrics::default();
+        let counted = metrics.queue(Shared::NAME);
+        let (shared, stop) = (Shared(Arc::clone(&flaky)), shutdown.clone());
+        let task = tokio::spawn(async move { run(shared, stream, &metrics, stop).await });
         // The clock is paused: it moves on when everything else has been done.
         tokio::time::sleep(RETRY_MAX).await;
         sender.send("last").expect("open");
@@ -204,11 +232,13 @@ mod tests {
         let seen = flaky.seen.lock().expect("no test panics with it held");
         let counts = ["panics", "fails", "waits", "fine"].map(|key| seen[key]);
         assert_eq!(counts, [2, 2, 2, 1]);
+        assert_eq!(counted.seen(), (8, 3, 8), "adds, retries, works done");
     }
 
     #[test]
     fn a_change_during_work_queues_the_key_once_more() {
-        let mut queue: Queue<&str> = Queue::default();
+        let metrics = WorkqueueMetrics::default();
+        let mut queue: Queue<&str> = Queue::new(metrics.queue("test"));
         queue.put("a");
         queue.put("a");
         assert_eq!((queue.pop(), queue.pop()), (Some("a"), None));

@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{self, Next, Reconcile};
+use crate::metrics::WorkqueueMetrics;
 use crate::source;
 use graph::Graph;
 
@@ -49,7 +50,11 @@ struct Collector {
     graph: Arc<Mutex<Graph>>,
 }
 
-pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    client: kube::Client,
+    metrics: WorkqueueMetrics,
+    shutdown: CancellationToken,
+) {
     let resources = loop {
         match discover(&client).await {
             Ok(resources) => break Arc::new(resources),
@@ -77,6 +82,7 @@ pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
             graph,
         },
         keys,
+        &metrics,
         shutdown,
     )
     .await;

@@ -7,12 +7,15 @@ mod delays;
 mod driver;
 mod event_expiry;
 mod garbage;
+mod metrics;
 mod namespace;
 mod node_lease;
 mod pod_gc;
 mod root_ca;
 mod service_account;
 mod source;
+
+pub use metrics::WorkqueueMetrics;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 pub struct ControllersConfig {
     /// The cluster's CA certificate, published to every namespace as ConfigMap `kube-root-ca.crt`.
     pub root_ca_pem: String,
+    /// Where the queues count.
+    pub metrics: WorkqueueMetrics,
 }
 
 /// All controllers of the process.
@@ -40,16 +45,26 @@ impl Controllers {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { client, config } = self;
         let mut set = JoinSet::new();
-        set.spawn(namespace::run(client.clone(), shutdown.clone()));
-        set.spawn(service_account::run(client.clone(), shutdown.clone()));
+        let metrics = config.metrics;
+        set.spawn(namespace::run(
+            client.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        ));
+        set.spawn(service_account::run(
+            client.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        ));
         set.spawn(root_ca::run(
             client.clone(),
             config.root_ca_pem,
+            metrics.clone(),
             shutdown.clone(),
         ));
         set.spawn(pod_gc::run(client.clone(), shutdown.clone()));
         set.spawn(event_expiry::run(client.clone(), shutdown.clone()));
-        set.spawn(garbage::run(client.clone(), shutdown.clone()));
+        set.spawn(garbage::run(client.clone(), metrics, shutdown.clone()));
         set.spawn(node_lease::run(client, shutdown.clone()));
         while let Some(ended) = set.join_next().await {
             if let (Err(error), false) = (&ended, shutdown.is_cancelled()) {

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{self, Next, Reconcile};
+use crate::metrics::WorkqueueMetrics;
 use crate::source;
 
 /// The finalizer in `spec.finalizers` that this controller answers for.
@@ -32,7 +33,11 @@ enum Error {
     Read(#[source] kube::Error),
 }
 
-pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    client: kube::Client,
+    metrics: WorkqueueMetrics,
+    shutdown: CancellationToken,
+) {
     let namespaces = source::touched(source::objects(Api::<Namespace>::all(client.clone()), ""))
         .filter(|namespace| {
             let terminating = namespace.metadata.deletion_timestamp.is_some();
@@ -40,7 +45,7 @@ pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
         })
         .map(|namespace| namespace.name_any())
         .boxed();
-    driver::run(NamespaceEnd { client }, namespaces, shutdown).await;
+    driver::run(NamespaceEnd { client }, namespaces, &metrics, shutdown).await;
 }
 
 /// Whether a namespace is there and not on its way out.

@@ -9,6 +9,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{self, Next, Reconcile};
+use crate::metrics::WorkqueueMetrics;
 use crate::namespace::is_active;
 use crate::source;
 
@@ -21,14 +22,19 @@ struct RootCa {
     pem: String,
 }
 
-pub(crate) async fn run(client: kube::Client, pem: String, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    client: kube::Client,
+    pem: String,
+    metrics: WorkqueueMetrics,
+    shutdown: CancellationToken,
+) {
     let namespaces = source::touched(source::objects(Api::<Namespace>::all(client.clone()), ""))
         .map(|namespace| namespace.name_any());
     let published = Api::<ConfigMap>::all(client.clone());
     let published = source::touched(source::objects(published, &format!("metadata.name={NAME}")))
         .filter_map(async |map| map.namespace());
     let keys = stream::select(namespaces, published.boxed());
-    driver::run(RootCa { client, pem }, keys, shutdown).await;
+    driver::run(RootCa { client, pem }, keys, &metrics, shutdown).await;
 }
 
 impl RootCa {

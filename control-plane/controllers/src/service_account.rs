@@ -7,6 +7,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{self, Next, Reconcile};
+use crate::metrics::WorkqueueMetrics;
 use crate::namespace::is_active;
 use crate::source;
 
@@ -16,14 +17,18 @@ struct DefaultServiceAccount {
     client: kube::Client,
 }
 
-pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    client: kube::Client,
+    metrics: WorkqueueMetrics,
+    shutdown: CancellationToken,
+) {
     let namespaces = source::touched(source::objects(Api::<Namespace>::all(client.clone()), ""))
         .map(|namespace| namespace.name_any());
     let accounts = Api::<ServiceAccount>::all(client.clone());
     let accounts = source::touched(source::objects(accounts, &format!("metadata.name={NAME}")))
         .filter_map(async |account| account.namespace());
     let keys = stream::select(namespaces, accounts.boxed());
-    driver::run(DefaultServiceAccount { client }, keys, shutdown).await;
+    driver::run(DefaultServiceAccount { client }, keys, &metrics, shutdown).await;
 }
 
 impl Reconcile for DefaultServiceAccount {

@@ -8,6 +8,7 @@ mod bind;
 mod decide;
 mod events;
 mod filter;
+mod metrics;
 mod pod;
 mod queue;
 mod resources;
@@ -15,4 +16,5 @@ mod scheduler;
 mod score;
 mod snapshot;
 
+pub use metrics::SchedulerMetrics;
 pub use scheduler::{Scheduler, SchedulerConfig};

@@ -45,6 +45,15 @@ pub(crate) struct Queue {
     pods: HashMap<PodKey, Waiting>,
     active: BTreeSet<(Rank, PodKey)>,
     arrivals: u64,
+    pending: Pending,
+}
+
+/// How many pods wait for what.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) active: usize,
+    pub(crate) backoff: usize,
+    pub(crate) unschedulable: usize,
 }
 
 impl Queue {
@@ -132,19 +141,34 @@ impl Queue {
     pub(crate) fn wake(&mut self, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let mut due = Vec::new();
+        let mut pending = Pending::default();
         for (key, waiting) in &self.pods {
-            if let State::BackingOff { until } = waiting.state {
-                if until <= now {
-                    due.push(key.clone());
-                } else {
+            match waiting.state {
+                State::BackingOff { until } if until <= now => due.push(key.clone()),
+                State::BackingOff { until } => {
+                    pending.backoff += 1;
                     next = Some(next.map_or(until, |next| next.min(until)));
                 }
+                State::Parked { .. } => pending.unschedulable += 1,
+                State::Active | State::InFlight => {}
             }
         }
         for key in due {
             self.activate(&key);
         }
+        pending.active = self.active.len();
+        self.pending = pending;
         next
+    }
+
+    /// Who waited for what at the last [`Queue::wake`].
+    pub(crate) fn pending(&self) -> Pending {
+        self.pending
+    }
+
+    /// How often a pod was tried.
+    pub(crate) fn attempts(&self, key: &PodKey) -> u32 {
+        self.pods.get(key).map_or(1, |waiting| waiting.attempts)
     }
 
     /// Forgets the pods that a new list did not hold.
@@ -219,8 +243,15 @@ mod tests {
             "no clock wakes it"
         );
         assert_eq!(popped(&mut queue), None);
+        let waiting = |unschedulable, backoff| Pending {
+            active: 0,
+            backoff,
+            unschedulable,
+        };
+        assert_eq!(queue.pending(), waiting(1, 0));
         queue.cluster_changed();
         assert_eq!(queue.wake(start), Some(start + BACKOFF_START));
+        assert_eq!(queue.pending(), waiting(0, 1));
         assert_eq!(queue.wake(start + BACKOFF_START), None);
         assert_eq!(popped(&mut queue).as_deref(), Some("a"));
     }

@@ -16,6 +16,7 @@ use crate::bind::{self, Bound};
 use crate::decide::decide;
 use crate::events::Events;
 use crate::filter::Candidate;
+use crate::metrics::{Attempt, SchedulerMetrics};
 use crate::pod::{BoundPod, Phase, PodKey, host_ports, phase};
 use crate::queue::Queue;
 use crate::snapshot::Snapshot;
@@ -28,12 +29,15 @@ const MAX_BINDINGS: usize = 64;
 pub struct SchedulerConfig {
     /// Pods with this `spec.schedulerName` are ours.
     pub scheduler_name: String,
+    /// Where attempts are counted.
+    pub metrics: SchedulerMetrics,
 }
 
 impl Default for SchedulerConfig {
     fn default() -> Self {
         Self {
             scheduler_name: "default-scheduler".to_string(),
+            metrics: SchedulerMetrics::default(),
         }
     }
 }
@@ -51,6 +55,7 @@ struct Tried {
     pod: Arc<Pod>,
     node: String,
     bound: Bound,
+    started: Instant,
 }
 
 struct State {
@@ -85,6 +90,7 @@ impl Scheduler {
         loop {
             state.try_all();
             let next = state.queue.wake(Instant::now());
+            state.config.metrics.pending(state.queue.pending());
             if state.has_work() {
                 continue;
             }
@@ -163,7 +169,10 @@ impl State {
     fn try_one(&mut self, key: PodKey, pod: Arc<Pod>) {
         let candidate = Candidate::new(&pod);
         self.turn = self.turn.wrapping_add(1);
-        match decide(&candidate, &self.snapshot, self.turn) {
+        let started = Instant::now();
+        let decided = decide(&candidate, &self.snapshot, self.turn);
+        self.config.metrics.decided(started);
+        match decided {
             Ok(node) => {
                 let weight = candidate.weight;
                 let bound = BoundPod {
@@ -181,11 +190,13 @@ impl State {
                         pod,
                         node,
                         bound,
+                        started,
                     }
                 });
             }
             Err(error) => {
                 let message = error.to_string();
+                self.attempted(Attempt::Unschedulable, started);
                 self.queue.park(&key, Instant::now());
                 self.events.failed(&pod, &message);
                 let client = self.client.clone();
@@ -198,6 +209,14 @@ impl State {
         }
     }
 
+    fn attempted(&self, attempt: Attempt, started: Instant) {
+        let SchedulerConfig {
+            metrics,
+            scheduler_name,
+        } = &self.config;
+        metrics.attempted(attempt, scheduler_name, started);
+    }
+
     fn bound(&mut self, tried: Result<Tried, tokio::task::JoinError>) {
         // A binding task has nothing in it that panics; if one did, its pod is found again by the next list.
         let Ok(Tried {
@@ -205,12 +224,15 @@ impl State {
             pod,
             node,
             bound,
+            started,
         }) = tried
         else {
             return;
         };
         match bound {
             Bound::Done => {
+                self.attempted(Attempt::Scheduled, started);
+                self.config.metrics.placed(self.queue.attempts(&key));
                 self.queue.remove(&key);
                 self.events.scheduled(&pod, &node);
             }
@@ -220,6 +242,7 @@ impl State {
                 self.queue.put_off(&key, Instant::now());
             }
             Bound::Failed(error) => {
+                self.attempted(Attempt::Error, started);
                 tracing::warn!(%key, %error, "binding failed; it is tried again");
                 self.assumed.remove(&key);
                 self.snapshot.pod_gone(&key);

@@ -16,6 +16,7 @@ use crate::authz::Policy;
 use crate::bootstrap::Facts;
 use crate::chain::{InFlight, Limits};
 use crate::kubelet::Kubelets;
+use crate::metrics::Metrics;
 use crate::object::Obj;
 use crate::request::Query;
 use crate::strategy::Addresses;
@@ -37,6 +38,7 @@ pub(crate) struct Api {
     pub(crate) addresses: Addresses,
     pub(crate) kubelets: Kubelets,
     pub(crate) facts: Facts,
+    pub(crate) metrics: Metrics,
     /// Ends watches and log streams.
     pub(crate) shutdown: CancellationToken,
     /// Where other machines reach this server.

@@ -10,6 +10,7 @@ mod limits;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -26,6 +27,7 @@ use crate::api::{Answer, Api, Call, Result};
 use crate::authn::{authenticate, impersonate};
 use crate::authz::authorize;
 use crate::content::wants_pretty;
+use crate::metrics::Labels;
 use crate::request::{Query, Target, verb};
 use crate::respond;
 use crate::tls::Peer;
@@ -59,12 +61,15 @@ enum Who {
 }
 
 async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
+    let started = Instant::now();
     let (parts, body) = request.into_parts();
     let audit_id = audit_id(&parts.headers);
     let pretty = wants_pretty(&parts.headers, parts.uri.query());
     let method = parts.method.clone();
     let path = parts.uri.path().to_owned();
-    let outcome = AssertUnwindSafe(steps(api, parts, body, who))
+    let requests = api.metrics.requests.clone();
+    let mut labels = None;
+    let outcome = AssertUnwindSafe(steps(api, parts, body, who, &mut labels))
         .catch_unwind()
         .await;
     let mut response = match outcome {
@@ -90,14 +95,24 @@ async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache, private"));
-    response
+    match labels {
+        Some(labels) => requests.answered(labels, started, response),
+        None => response,
+    }
 }
 
-async fn steps(api: Arc<Api>, parts: http::request::Parts, body: Body, who: Who) -> Answer {
+async fn steps(
+    api: Arc<Api>,
+    parts: http::request::Parts,
+    body: Body,
+    who: Who,
+    labels: &mut Option<Labels>,
+) -> Answer {
     let target = Target::parse(parts.uri.path());
     let query = Query::parse(parts.uri.path_and_query())
         .ok_or_else(|| Status::bad_request("the query string cannot be decoded"))?;
     let verb = verb(&parts.method, &target, &query);
+    *labels = Labels::of(verb, &target, &query, &parts);
     let user = match who {
         Who::Peer(peer) => authenticate(&api, &peer, &parts.headers).await?,
         Who::Known(user) => user,

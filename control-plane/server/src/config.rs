@@ -6,6 +6,11 @@ use std::path::PathBuf;
 
 use crate::chain::Limits;
 
+/// Name of the database in the data folder.
+pub const DATABASE: &str = "state.db";
+/// Name of the folder of keys, certificates and static tokens in the data folder.
+pub const PKI_FOLDER: &str = "pki";
+
 /// Settings of one server.
 #[derive(Clone)]
 pub struct ServerConfig {
@@ -26,6 +31,8 @@ pub struct ServerConfig {
     pub extra: Option<axum::Router>,
     /// What protects the server from its clients.
     pub limits: Limits,
+    /// What else is told at `/metrics`: the server adds its own to it.
+    pub metrics: prometheus::Registry,
 }
 
 impl ServerConfig {
@@ -40,6 +47,7 @@ impl ServerConfig {
             node_ports: 30000..=32767,
             extra: None,
             limits: Limits::default(),
+            metrics: prometheus::Registry::new(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod openapi;
 
+use std::sync::OnceLock;
+
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
@@ -18,6 +20,9 @@ use crate::respond;
 
 /// The release of the API that is served, and the program that serves it.
 const VERSION: &str = concat!("v1.36.2+sampan.", env!("CARGO_PKG_VERSION"));
+
+/// Not recorded, so that the same sources give the same program.
+const BUILD_DATE: &str = "1970-01-01T00:00:00Z";
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -152,15 +157,34 @@ fn cached(call: &Call, etag: &str, content_type: HeaderValue, body: Bytes) -> Re
 
 /// `/version`
 pub(crate) fn version(call: &Call) -> Answer {
-    let platform = format!("{}/{}", std::env::consts::OS, architecture());
     let document = json!({
         "major": "1", "minor": "36",
         "emulationMajor": "1", "emulationMinor": "36",
         "minCompatibilityMajor": "1", "minCompatibilityMinor": "35",
         "gitVersion": VERSION, "gitCommit": "", "gitTreeState": "",
-        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc", "platform": platform,
+        "buildDate": BUILD_DATE, "goVersion": "none", "compiler": "rustc", "platform": platform(),
     });
     respond::value(StatusCode::OK, &document, &negotiate(call, Offer::Plain)?)
+}
+
+/// The same for `kubernetes_build_info`.
+pub(crate) fn build_info() -> [(&'static str, &'static str); 9] {
+    [
+        ("major", "1"),
+        ("minor", "36"),
+        ("git_version", VERSION),
+        ("git_commit", ""),
+        ("git_tree_state", ""),
+        ("build_date", BUILD_DATE),
+        ("go_version", "none"),
+        ("compiler", "rustc"),
+        ("platform", platform()),
+    ]
+}
+
+fn platform() -> &'static str {
+    static PLATFORM: OnceLock<String> = OnceLock::new();
+    PLATFORM.get_or_init(|| format!("{}/{}", std::env::consts::OS, architecture()))
 }
 
 /// Go's names, which clients know.

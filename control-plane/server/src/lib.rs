@@ -15,6 +15,7 @@ mod config;
 mod content;
 mod discovery;
 mod kubelet;
+mod metrics;
 mod object;
 mod part;
 mod pki;
@@ -35,7 +36,7 @@ mod write;
 
 pub use authn::TokenFileError;
 pub use chain::Limits;
-pub use config::ServerConfig;
+pub use config::{DATABASE, PKI_FOLDER, ServerConfig};
 pub use pki::{CertificateKind, CertificateRequest, Issued, Pki, PkiError};
 pub use server::{ApiService, ServeError, Server, StartError};
 pub use user::UserInfo;

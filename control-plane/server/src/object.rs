@@ -19,7 +19,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use attributes::Kind;
-pub(crate) use attributes::storage_row;
+pub(crate) use attributes::{storage_row, stored_row};
 
 /// A version of an object, shared by the store, every list and every watcher.
 pub(crate) type Stored = Arc<Entry<Obj>>;

@@ -22,6 +22,8 @@ pub(crate) enum Target {
     Version,
     /// `/healthz`, `/livez`, `/readyz`, each with the name of one check below it
     Health(String),
+    /// `/metrics`
+    Metrics,
     /// `/openapi/v3`
     OpenApiIndex,
     /// `/openapi/v3/PATH`
@@ -90,6 +92,7 @@ impl Target {
             },
             "version" if path == "version" => Target::Version,
             "healthz" | "livez" | "readyz" => Target::Health(path.into()),
+            "metrics" if path == "metrics" => Target::Metrics,
             "openapi" => match path.strip_prefix("openapi/v3") {
                 Some("") => Target::OpenApiIndex,
                 Some(rest) if rest.starts_with('/') => Target::OpenApi(rest[1..].into()),
@@ -264,6 +267,8 @@ mod tests {
             ("/api/v1/namespaces/a/pods/b/nope", "Unknown"),
             ("/api/v1/namespaces/a/pods/b/log/x", "Unknown"),
             ("/v2/", "Extra"),
+            ("/metrics", "Metrics"),
+            ("/metrics/x", "Unknown"),
             ("/readyz/ping", r#"Health("readyz/ping")"#),
             (
                 "/openapi/v3/apis/node.k8s.io/v1",

@@ -104,8 +104,13 @@ async fn connection(
     }
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%error, "TLS handshake failed"),
-        Err(_) => return debug!("TLS handshake timed out"),
+        failed => {
+            api.metrics.requests.handshake_errors.inc();
+            return match failed {
+                Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+                _ => debug!("TLS handshake timed out"),
+            };
+        }
     };
     let peer = trust.peer(stream.get_ref().1.peer_certificates());
     let service = service_fn(move |request: http::Request<Incoming>| {

@@ -22,8 +22,9 @@ use crate::authn::{TokenFileError, Tokens};
 use crate::authz::Policy;
 use crate::bootstrap::{self, Facts};
 use crate::chain::InFlight;
-use crate::config::ServerConfig;
+use crate::config::{DATABASE, PKI_FOLDER, ServerConfig};
 use crate::kubelet::Kubelets;
+use crate::metrics::{MeasuredStore, Metrics};
 use crate::object::ObjCodec;
 use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
 use crate::serve::Acceptor;
@@ -65,6 +66,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// Two metrics of one name.
+    #[error("registering metrics")]
+    Metrics(#[from] prometheus::Error),
     /// The first objects.
     #[error("creating the system's own objects: {0}")]
     Bootstrap(String),
@@ -111,7 +115,7 @@ impl Server {
             path: dir.display().to_string(),
             source,
         })?;
-        let pki = Arc::new(Pki::open(dir.join("pki"))?);
+        let pki = Arc::new(Pki::open(dir.join(PKI_FOLDER))?);
         let listener =
             TcpListener::bind(config.listen)
                 .await
@@ -125,11 +129,13 @@ impl Server {
         })?;
         let certificate = pki.keep("apiserver", &server_certificate(&config, addr))?;
         let kubelet_client = pki.keep("apiserver-kubelet-client", &kubelet_certificate())?;
-        let store = SqliteStore::open(StoreConfig::new(dir.join("state.db")), ObjCodec).await?;
+        let store = SqliteStore::open(StoreConfig::new(dir.join(DATABASE)), ObjCodec).await?;
+        let metrics = Metrics::new(config.metrics.clone(), store.clone())?;
         let api = Arc::new(Api {
-            store,
-            tokens: Tokens::load(&dir.join("pki").join("tokens.csv"))?,
-            signing_key: SigningKey::open(&dir.join("pki"))?,
+            store: Arc::new(MeasuredStore::new(store, &config.metrics)?),
+            metrics,
+            tokens: Tokens::load(&dir.join(PKI_FOLDER).join("tokens.csv"))?,
+            signing_key: SigningKey::open(&dir.join(PKI_FOLDER))?,
             policy: Policy::default(),
             extra: config.extra.clone(),
             limits: config.limits.clone(),

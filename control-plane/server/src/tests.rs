@@ -11,6 +11,7 @@ mod crud;
 mod deletion;
 mod fuzz;
 mod logs;
+mod metrics;
 mod namespaces;
 mod patches;
 mod pods;

@@ -147,7 +147,7 @@ impl Stream {
         };
         Stream {
             selection,
-            encoder: Encoder::new(target.resource, form),
+            encoder: Encoder::new(target.resource, form, api.metrics.watcher(target.resource)),
             initial: start.initial.into_iter(),
             marked: start.marked,
             after: start.after,
@@ -162,6 +162,12 @@ impl Stream {
 
     /// The next piece of the answer; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
+        let piece = self.next_piece().await;
+        self.encoder.count();
+        piece
+    }
+
+    async fn next_piece(&mut self) -> Option<Bytes> {
         let mut buffer = BytesMut::new();
         self.fill_initial(&mut buffer);
         if !buffer.is_empty() {

@@ -20,10 +20,15 @@ pub struct StoreConfig {
     pub history_window: Duration,
     /// Most bytes of events in memory, over all buckets.
     pub history_bytes: usize,
-    /// How long a lazy write may wait for a durable one to ride along with.
+    /// How long a lazy write of a new key may wait for a durable one to ride along with.
     pub lazy_flush: Duration,
+    /// The same for one that replaces a value, as heartbeats do: the next one follows soon, so losing it costs little,
+    /// and flushing each would be most of what an idle cluster writes.
+    pub lazy_refresh: Duration,
     /// Most bytes of lazy writes waiting; beyond that they are flushed at once.
     pub lazy_bytes: usize,
+    /// How long a start after an unclean stop waits for the check of the file; the rest is checked while the store runs.
+    pub check_time: Duration,
     /// Bytes of write-ahead log after which it is copied into the database in the background. The log may reach four
     /// times as much before writes wait for that.
     pub checkpoint_bytes: u64,
@@ -41,7 +46,9 @@ impl StoreConfig {
             history_window: Duration::from_secs(75),
             history_bytes: 32 << 20,
             lazy_flush: Duration::from_secs(30),
+            lazy_refresh: Duration::from_secs(300),
             lazy_bytes: 8 << 20,
+            check_time: Duration::from_millis(500),
             checkpoint_bytes: 4 << 20,
         }
     }

@@ -228,3 +228,34 @@ pub enum OpenError {
         source: sqlx::Error,
     },
 }
+
+/// Why a copy of a database could not be taken.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// There is none.
+    #[error("{path} does not exist: there is nothing to copy")]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database, or the copy of it, is not what it should be.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The copy does not fit.
+    #[error("the disk holding {path} is full: free some space, or choose another place")]
+    DiskFull {
+        /// The copy.
+        path: PathBuf,
+    },
+    /// SQLite failed.
+    #[error("copying {from} to {to} failed")]
+    Copy {
+        /// The database file.
+        from: PathBuf,
+        /// The copy.
+        to: PathBuf,
+        /// The failure.
+        #[source]
+        source: sqlx::Error,
+    },
+}

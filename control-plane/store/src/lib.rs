@@ -8,6 +8,7 @@
 
 mod config;
 mod contract;
+mod counters;
 mod error;
 mod key;
 mod memory;
@@ -19,7 +20,10 @@ pub use config::StoreConfig;
 pub use contract::{
     Codec, Committed, Durability, Entry, Event, EventKind, Expect, Op, Page, RangeRequest, Store,
 };
-pub use error::{DecodeError, OpenError, RangeError, StoreError, TxnError, WatchError};
+pub use counters::{Distribution, StoreCounters, WriteTimes};
+pub use error::{
+    DecodeError, OpenError, RangeError, SnapshotError, StoreError, TxnError, WatchError,
+};
 pub use key::{Key, Prefix, Revision};
-pub use sqlite::{SqliteStore, StoreStats};
+pub use sqlite::{Snapshot, SqliteStore, StoreStats};
 pub use watch::Watch;

@@ -74,6 +74,13 @@ pub(crate) struct Publication<O> {
     pub(crate) events: Vec<(Arc<Event<O>>, usize)>,
 }
 
+/// How much there is.
+pub(crate) struct Size {
+    pub(crate) entries: usize,
+    pub(crate) history_events: usize,
+    pub(crate) history_bytes: usize,
+}
+
 /// Events read by a watcher.
 pub(crate) struct Read<O> {
     pub(crate) events: Vec<Arc<Event<O>>>,
@@ -268,17 +275,27 @@ impl<O> Memory<O> {
         }
     }
 
-    /// Entries and history bytes, over all buckets.
-    pub(crate) fn size(&self) -> (usize, usize) {
+    /// Over all buckets.
+    pub(crate) fn size(&self) -> Size {
         let inner = self.inner.read();
-        (
-            inner
-                .buckets
-                .values()
-                .map(|bucket| bucket.entries.len())
-                .sum(),
-            inner.history_bytes,
-        )
+        let buckets = inner.buckets.values();
+        let (entries, history_events) = buckets
+            .map(|bucket| (bucket.entries.len(), bucket.ring.len()))
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        Size {
+            entries,
+            history_events,
+            history_bytes: inner.history_bytes,
+        }
+    }
+
+    /// How many entries each bucket has.
+    pub(crate) fn entries_by_bucket(&self) -> Vec<(Arc<str>, usize)> {
+        let inner = self.inner.read();
+        let buckets = inner.buckets.iter();
+        buckets
+            .map(|(name, bucket)| (Arc::clone(name), bucket.entries.len()))
+            .collect()
     }
 
     fn now(&self) -> Duration {

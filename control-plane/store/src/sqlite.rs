@@ -2,6 +2,7 @@
 //!
 //! Everything that speaks SQL is below this module; reads never do, they are served from memory.
 
+mod check;
 mod checkpoint;
 mod create;
 mod database;
@@ -9,8 +10,10 @@ mod history;
 mod load;
 mod open;
 mod rows;
+mod snapshot;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -18,20 +21,25 @@ use tokio::task::JoinHandle;
 
 use crate::config::StoreConfig;
 use crate::contract::{Codec, Committed, Entry, Expect, Op, Page, RangeRequest, Store};
+use crate::counters::{Counters, StoreCounters};
 use crate::error::{OpenError, RangeError, StoreError, TxnError, WatchError};
 use crate::key::{Key, Prefix, Revision};
 use crate::memory::Memory;
 use crate::watch::Watch;
 use crate::writer::{Command, Health, Txn};
 
+pub(crate) use check::{BackgroundCheck, Damage};
 pub(crate) use database::{Database, Meta};
 pub(crate) use rows::{LogRow, Rows};
+pub use snapshot::Snapshot;
 
 /// The store of one machine. Owns its file: a second open fails until [`Store::close`] is done.
 pub struct SqliteStore<C: Codec> {
     commands: mpsc::Sender<Command<C::Object>>,
     memory: Arc<Memory<C::Object>>,
     health: Health,
+    damage: Damage,
+    counters: Arc<Counters>,
     max_value_bytes: usize,
     unreadable: Vec<Key>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -43,6 +51,8 @@ pub struct SqliteStore<C: Codec> {
 pub struct StoreStats {
     /// Live keys.
     pub entries: usize,
+    /// Events of the watch history in memory.
+    pub history_events: usize,
     /// Bytes of watch history in memory.
     pub history_bytes: usize,
     /// Bytes of the database file.
@@ -62,6 +72,8 @@ impl<C: Codec> SqliteStore<C> {
             path: opened.writer.config.path.clone(),
             memory: Arc::clone(&opened.writer.memory),
             health: Arc::clone(&opened.writer.health),
+            damage: Arc::clone(&opened.writer.damage),
+            counters: Arc::clone(&opened.writer.counters),
             unreadable: opened.writer.unreadable.keys().cloned().collect(),
             writer: Mutex::new(Some(tokio::spawn(opened.writer.run()))),
         }))
@@ -69,7 +81,8 @@ impl<C: Codec> SqliteStore<C> {
 
     /// What is wrong with the disk, while the store is read-only.
     pub fn health(&self) -> Option<StoreError> {
-        let failure = self.health.read().clone();
+        let damage = self.damage.get().cloned();
+        let failure = damage.or_else(|| self.health.read().clone());
         failure.or_else(|| self.commands.is_closed().then_some(StoreError::Closed))
     }
 
@@ -80,14 +93,25 @@ impl<C: Codec> SqliteStore<C> {
 
     /// How big everything is.
     pub fn stats(&self) -> StoreStats {
-        let (entries, history_bytes) = self.memory.size();
+        let size = self.memory.size();
         let length = |path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         StoreStats {
-            entries,
-            history_bytes,
+            entries: size.entries,
+            history_events: size.history_events,
+            history_bytes: size.history_bytes,
             file_bytes: length(self.path.clone()),
             wal_bytes: length(open::beside(&self.path, "-wal")),
         }
+    }
+
+    /// Live keys by bucket.
+    pub fn entries_by_bucket(&self) -> Vec<(Arc<str>, usize)> {
+        self.memory.entries_by_bucket()
+    }
+
+    /// What was counted since the store was opened.
+    pub fn counters(&self) -> StoreCounters {
+        self.counters.snapshot()
     }
 
     async fn send(&self, command: Command<C::Object>) -> Result<(), StoreError> {
@@ -113,16 +137,20 @@ impl<C: Codec> Store<C::Object> for SqliteStore<C> {
             }
         }
         let (reply, answer) = oneshot::channel();
+        let sent = Instant::now();
         self.send(Command::Txn(Txn {
             key,
             expect,
             op,
+            sent,
             reply,
         }))
         .await?;
-        answer
+        let answer = answer
             .await
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()));
+        self.counters.answered(sent);
+        answer
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Arc<Entry<C::Object>>>, StoreError> {

@@ -19,10 +19,11 @@ use tokio::time::Instant;
 
 use crate::config::StoreConfig;
 use crate::contract::{Codec, Committed, Expect, Op};
+use crate::counters::{BatchClock, Counters};
 use crate::error::{StoreError, TxnError};
 use crate::key::{Key, Revision};
 use crate::memory::{Memory, Publication};
-use crate::sqlite::{Database, Meta, Rows};
+use crate::sqlite::{BackgroundCheck, Damage, Database, Meta, Rows};
 pub(crate) use lazy::LazyWrites;
 use stage::Stage;
 pub(crate) use stage::event_bytes;
@@ -50,6 +51,7 @@ pub(crate) struct Txn<O> {
     pub(crate) key: Key,
     pub(crate) expect: Expect,
     pub(crate) op: Op,
+    pub(crate) sent: std::time::Instant,
     pub(crate) reply: oneshot::Sender<Result<Committed<O>, TxnError<O>>>,
 }
 
@@ -84,6 +86,11 @@ pub(crate) struct Writer<C: Codec> {
     pub(crate) vacuum: bool,
     /// No housekeeping before this: something failed.
     pub(crate) hold: Option<Instant>,
+    pub(crate) counters: Arc<Counters>,
+    /// Once set, nothing is written any more.
+    pub(crate) damage: Damage,
+    /// The rest of the check of the file, while it goes on.
+    pub(crate) check: Option<BackgroundCheck>,
 }
 
 impl<C: Codec> Writer<C> {
@@ -154,16 +161,25 @@ impl<C: Codec> Writer<C> {
 
     /// Stages, commits, publishes and answers one batch.
     async fn batch(&mut self, batch: Vec<Txn<C::Object>>) {
+        let counters = Arc::clone(&self.counters);
+        let mut clock = BatchClock::start(&counters, batch.iter().map(|txn| txn.sent));
         let mut stage = Stage::new(&self.codec, &self.memory, &self.unreadable);
         for txn in batch {
             stage.apply(txn);
         }
         let staged = stage.finish();
+        clock.staged();
         if staged.events.is_empty() {
             return staged.answer();
         }
-        match self.commit(&staged).await {
-            Ok(written) => self.publish(staged, written),
+        let committed = self.commit(&staged).await;
+        clock.synced();
+        match committed {
+            Ok(written) => {
+                let staged = self.publish(staged, written);
+                clock.published();
+                staged.answer();
+            }
             Err(error) => staged.fail(&error),
         }
     }
@@ -172,10 +188,7 @@ impl<C: Codec> Writer<C> {
     async fn commit(&mut self, staged: &Staged<C::Object>) -> Result<bool, StoreError> {
         let now = Instant::now();
         let must_write = staged.durable
-            || self
-                .lazy
-                .since()
-                .is_some_and(|since| since + self.config.lazy_flush <= now)
+            || self.lazy.due().is_some_and(|due| due <= now)
             || staged.revision > self.meta.ceiling
             || self.meta.clean
             || self.health.read().is_some()
@@ -189,6 +202,9 @@ impl<C: Codec> Writer<C> {
 
     /// One transaction: the rows, a slice of compaction and, if due, the reservation of revisions.
     async fn write(&mut self, rows: Rows, revision: Revision) -> Result<(), StoreError> {
+        if let Some(damage) = self.damage.get() {
+            return Err(damage.clone());
+        }
         let slice = self.trim.slice();
         let mut meta = Meta {
             clean: false,
@@ -198,7 +214,9 @@ impl<C: Codec> Writer<C> {
             meta.ceiling = Revision(revision.0 + RESERVE);
         }
         let logged = rows.log_bytes();
+        let begun = std::time::Instant::now();
         let result = self.database.commit(rows, slice, &meta).await;
+        self.counters.committed(begun.elapsed(), result.is_err());
         self.note_health(result.as_ref().err());
         result?;
         if let Some(to) = slice {
@@ -212,13 +230,19 @@ impl<C: Codec> Writer<C> {
         Ok(())
     }
 
-    fn publish(&mut self, mut staged: Staged<C::Object>, written: bool) {
+    /// Makes a batch visible; what is left of it are the answers.
+    fn publish(&mut self, mut staged: Staged<C::Object>, written: bool) -> Staged<C::Object> {
         let now = Instant::now();
         if written {
             self.lazy.clear();
         } else {
             for (key, pending) in staged.drain_pending() {
-                self.lazy.insert(key, pending, now);
+                let wait = if pending.revision == pending.create_revision {
+                    self.config.lazy_flush
+                } else {
+                    self.config.lazy_refresh
+                };
+                self.lazy.insert(key, pending, now + wait);
             }
         }
         for (key, _) in &staged.recovered {
@@ -230,7 +254,7 @@ impl<C: Codec> Writer<C> {
             events: std::mem::take(&mut staged.events),
         });
         self.expiry.get_or_insert(now + self.config.history_window);
-        staged.answer();
+        staged
     }
 
     /// Records whether the disk works, and says so once when that changes.

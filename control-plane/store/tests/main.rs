@@ -16,5 +16,7 @@ mod history;
 mod model;
 #[path = "suite/restart.rs"]
 mod restart;
+#[path = "suite/snapshot.rs"]
+mod snapshot;
 #[path = "suite/support.rs"]
 mod support;

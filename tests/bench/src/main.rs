@@ -1,9 +1,13 @@
-//! Benches: commands that take a kubeconfig and print a table, and so run against any Kubernetes API.
+//! Benches: commands that print a table. Most take a kubeconfig, and so run against any Kubernetes API.
 
 mod api;
 mod connection;
+mod load;
+mod own;
 mod pods;
+mod profile;
 mod table;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +27,8 @@ struct Cli {
 enum Command {
     /// Creates, gets, lists and watches ConfigMaps.
     Api(ApiArgs),
+    /// The same against a server of its own, and its memory, idle writes and start times.
+    Server(OwnArgs),
     /// Starts pods, one by one and in a burst, from POST to Running as a watcher sees it.
     Pods(PodsArgs),
 }
@@ -42,9 +48,19 @@ struct Target {
 struct ApiArgs {
     #[command(flatten)]
     target: Target,
-    /// Connections that work at once.
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// How much of it.
+#[derive(Debug, Args)]
+struct LoadArgs {
+    /// Connections that create at once.
+    #[arg(long, default_value_t = 128)]
+    creating: usize,
+    /// Connections that read at once.
     #[arg(long, default_value_t = 64)]
-    connections: usize,
+    reading: usize,
     /// Seconds for each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -55,11 +71,45 @@ struct ApiArgs {
     #[arg(long, default_value_t = 25_000)]
     list: usize,
     /// Watchers that each receive every change.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 1000)]
     watchers: usize,
     /// Changes per second while they watch.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 500)]
     changes: u64,
+}
+
+#[derive(Debug, Args)]
+struct OwnArgs {
+    /// The `sampan` to run.
+    #[arg(long, default_value = "target/release/sampan")]
+    binary: PathBuf,
+    /// Folder on the disk to measure; a data folder is made in it, and removed at the end.
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// Objects to fill the server with.
+    #[arg(long, default_value_t = 100_000)]
+    objects: u64,
+    /// Writes, in all, before the start that is timed.
+    #[arg(long, default_value_t = 1_000_000)]
+    writes: u64,
+    /// Seconds of rest before something idle is measured.
+    #[arg(long, default_value_t = 20)]
+    rest: u64,
+    /// Seconds until the history has expired and its memory can be given back.
+    #[arg(long, default_value_t = 110)]
+    history: u64,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+impl OwnArgs {
+    fn rest(&self) -> Duration {
+        Duration::from_secs(self.rest)
+    }
+
+    fn history(&self) -> Duration {
+        Duration::from_secs(self.history)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +147,7 @@ async fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().command {
         Command::Api(args) => api::run(args).await,
+        Command::Server(args) => own::run(args).await,
         Command::Pods(args) => pods::run(args).await,
     }
 }

@@ -1,10 +1,19 @@
-//! The table a bench prints.
+//! The tables a bench prints: what was measured, and how that compares with what the project set out to reach.
 
 use std::time::Duration;
 
 /// Latencies of one measurement.
 #[derive(Debug, Default)]
 pub(crate) struct Samples(Vec<Duration>);
+
+/// What a row says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    pub(crate) per_second: f64,
+    pub(crate) mean_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
 
 impl Samples {
     pub(crate) fn push(&mut self, sample: Duration) {
@@ -35,10 +44,65 @@ pub(crate) fn header() {
     );
 }
 
-pub(crate) fn row(what: &str, mut samples: Samples, elapsed: Duration) {
+pub(crate) fn row(what: &str, mut samples: Samples, elapsed: Duration) -> Summary {
     let count = samples.len();
-    let rate = count as f64 / elapsed.as_secs_f64().max(f64::EPSILON);
-    let [p50, p99, max] =
+    let per_second = count as f64 / elapsed.as_secs_f64().max(f64::EPSILON);
+    let [p50_ms, p99_ms, max] =
         [500, 990, 1000].map(|per_mille| samples.at(per_mille).as_secs_f64() * 1000.0);
-    println!("{what:<38} {count:>9} {rate:>12.0} {p50:>10.2} {p99:>10.2} {max:>10.2}");
+    println!("{what:<38} {count:>9} {per_second:>12.0} {p50_ms:>10.2} {p99_ms:>10.2} {max:>10.2}");
+    let sum: Duration = samples.0.iter().sum();
+    Summary {
+        per_second,
+        mean_ms: sum.as_secs_f64() * 1000.0 / count.max(1) as f64,
+        p50_ms,
+        p99_ms,
+    }
+}
+
+/// What the project set out to reach, and whether it did.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts(Vec<Verdict>);
+
+#[derive(Debug)]
+struct Verdict {
+    what: String,
+    unit: &'static str,
+    measured: f64,
+    target: f64,
+    met: bool,
+}
+
+impl Verdicts {
+    pub(crate) fn at_least(&mut self, what: &str, unit: &'static str, measured: f64, target: f64) {
+        self.push(what, unit, measured, target, measured >= target);
+    }
+
+    pub(crate) fn at_most(&mut self, what: &str, unit: &'static str, measured: f64, target: f64) {
+        self.push(what, unit, measured, target, measured <= target);
+    }
+
+    fn push(&mut self, what: &str, unit: &'static str, measured: f64, target: f64, met: bool) {
+        self.0.push(Verdict {
+            what: what.to_owned(),
+            unit,
+            measured,
+            target,
+            met,
+        });
+    }
+
+    pub(crate) fn print(&self) {
+        println!();
+        println!(
+            "{:<46} {:>12} {:>12} {:<6} {:>5}",
+            "target", "measured", "wanted", "unit", "met"
+        );
+        for verdict in &self.0 {
+            let met = if verdict.met { "yes" } else { "no" };
+            println!(
+                "{:<46} {:>12.1} {:>12.1} {:<6} {met:>5}",
+                verdict.what, verdict.measured, verdict.target, verdict.unit
+            );
+        }
+    }
 }

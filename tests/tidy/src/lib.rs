@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// What each crate may use of ours, as README.md draws it. The root package and the benches may use everything.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("sampan-api", &[]),
     ("sampan-store", &[]),
+    ("sampan-backup", &["sampan-store"]),
     ("sampan-server", &["sampan-api", "sampan-store"]),
     ("sampan-scheduler", &["sampan-api"]),
     ("sampan-controllers", &["sampan-api"]),
@@ -35,8 +36,9 @@ const ARROWS: [(&str, &[&str]); 11] = [
 
 /// Crates that speak of Kubernetes, and those of ours that must not pull them in, at any depth.
 const KUBERNETES: [&str; 3] = ["kube", "kube-core", "k8s-openapi"];
-const KUBERNETES_FREE: [&str; 6] = [
+const KUBERNETES_FREE: [&str; 7] = [
     "sampan-store",
+    "sampan-backup",
     "sampan-engine",
     "sampan-image",
     "sampan-net",

@@ -6,7 +6,7 @@ use sampan_api::status::Status;
 use crate::api::{Answer, Call};
 use crate::request::{ResourceTarget, Target};
 use crate::{
-    components, discovery, kubelet, read, respond, reviews, strategy, tokens, watch, write,
+    components, discovery, kubelet, metrics, read, respond, reviews, strategy, tokens, watch, write,
 };
 
 pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
@@ -29,6 +29,7 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         Target::GroupVersion { group, version } => discovery::resources(&call, &group, &version),
         Target::Version => discovery::version(&call),
         Target::Health(path) => Ok(discovery::health(&call, &path)),
+        Target::Metrics => metrics::answer(&call.api),
         Target::OpenApiIndex => discovery::openapi_index(&call).await,
         Target::OpenApi(path) => discovery::openapi_v3(&call, &path).await,
         Target::OpenApiV2 => discovery::openapi_v2(&call).await,

@@ -60,6 +60,16 @@ impl InFlight {
     }
 }
 
+impl InFlight {
+    /// Reads and writes being answered.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (
+            self.reads.load(Ordering::Relaxed),
+            self.writes.load(Ordering::Relaxed),
+        )
+    }
+}
+
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);

@@ -119,6 +119,11 @@ pub(super) fn kind(bucket: &str) -> Option<&'static Kind> {
         .get(bucket)
 }
 
+/// The row of what is stored in a bucket.
+pub(crate) fn stored_row(bucket: &str) -> Option<&'static Resource> {
+    kind(bucket).map(|kind| kind.resource)
+}
+
 /// The row under which objects of `resource` rest.
 pub(crate) fn storage_row(resource: &'static Resource) -> &'static Resource {
     kind(resource.bucket).map_or(resource, |kind| kind.resource)

@@ -6,6 +6,7 @@ use sampan_api::status::Status;
 use sampan_store::Revision;
 
 use crate::content::Form;
+use crate::metrics::WatchMeter;
 use crate::object::Obj;
 use crate::respond::{ListMeta, Table};
 
@@ -15,15 +16,22 @@ pub(super) struct Encoder {
     form: Form,
     /// A Table's columns are sent once.
     columns_sent: bool,
+    meter: WatchMeter,
 }
 
 impl Encoder {
-    pub(super) fn new(resource: &'static Resource, form: Form) -> Encoder {
+    pub(super) fn new(resource: &'static Resource, form: Form, meter: WatchMeter) -> Encoder {
         Encoder {
             resource,
             form,
             columns_sent: false,
+            meter,
         }
+    }
+
+    /// What was written since the last call is on its way.
+    pub(super) fn count(&mut self) {
+        self.meter.flush();
     }
 
     pub(super) fn event(&mut self, kind: &str, object: &Obj, buffer: &mut BytesMut) {
@@ -38,7 +46,9 @@ impl Encoder {
                 self.table(table, object.revision())
             }
         };
+        let before = buffer.len();
         line(kind, &body, buffer);
+        self.meter.event(buffer.len() - before);
     }
 
     /// A bookmark: an object of the right kind with nothing but its revision.

@@ -13,6 +13,7 @@ use super::commit::{durability, txn_failed};
 use super::meta::{check_namespace, generated_name, stamp_new, stored_bytes};
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Expected, Form, Offer, Output, negotiate, read_object};
+use crate::metrics::Phase;
 use crate::object::{Obj, ObjCodec, Stored, storage_row};
 use crate::read::key;
 use crate::request::ResourceTarget;
@@ -26,7 +27,9 @@ const NAME_ATTEMPTS: usize = 8;
 pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     let options = WriteOptions::parse(&call, "CreateOptions")?;
     let output = negotiate(&call, Offer::Object)?;
+    let mut lap = call.api.metrics.creation();
     let input = read_object(&mut call, Expected::of(target.resource)).await?;
+    lap.was(Phase::Decode);
     let mut value = input.value;
     check_namespace(&mut value, &target.namespace)?;
     strategy::node_may_create(&call.user, target.resource, object::name(&value))?;
@@ -50,7 +53,10 @@ pub(super) async fn new_object(
     }
     let (row, value) = (part::row(resource), part::received(resource, value));
     let stored = store_new(&call.api, &call.user, row, value).await?;
-    respond::object(StatusCode::CREATED, resource, &stored.object, output)
+    let mut lap = call.api.metrics.creation();
+    let answer = respond::object(StatusCode::CREATED, resource, &stored.object, output);
+    lap.was(Phase::Respond);
+    answer
 }
 
 async fn dry_run(
@@ -108,14 +114,19 @@ async fn prepare<'a>(
     resource: &'static Resource,
     mut value: Value,
 ) -> Result<(Value, strategy::Reservation<'a>)> {
+    let mut lap = api.metrics.creation();
     let namespace = object::namespace(&value).to_owned();
     if resource.namespaced {
         strategy::namespace_accepts(api, resource, &namespace, object::name(&value)).await?;
     }
+    lap.was(Phase::Admit);
     complete(resource, &mut value)?;
+    lap.was(Phase::Default);
     strategy::admit_new(api, user, resource, &mut value).await?;
     strategy::complete(resource, &mut value);
+    lap.was(Phase::Admit);
     let errors = validate::create(resource, &value);
+    lap.was(Phase::Validate);
     if !errors.is_empty() {
         return Err(Status::invalid(resource, object::name(&value), errors));
     }
@@ -138,7 +149,9 @@ pub(crate) async fn store_new(
         object::namespace(&value).to_owned(),
         object::name(&value).to_owned(),
     );
+    let mut lap = api.metrics.creation();
     let mut bytes = stored_bytes(to_storage(resource, value))?;
+    lap.was(Phase::Encode);
     for attempt in 1.. {
         let op = Op::Put {
             value: bytes.clone(),
@@ -150,6 +163,7 @@ pub(crate) async fn store_new(
             .await
         {
             Ok(committed) => {
+                lap.was(Phase::Store);
                 reservation.keep();
                 strategy::changed(api, None, Some(&committed.entry.object)).await;
                 return Ok(committed.entry);

@@ -49,6 +49,10 @@ impl<O> Ring<O> {
         self.slots.range(start..).map(|slot| &slot.event)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

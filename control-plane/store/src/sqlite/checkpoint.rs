@@ -4,9 +4,13 @@
 //! A passive checkpoint beside a busy writer never sees the end of the log, and the log only starts over when one does.
 //! So when it has grown well past its limit, one more runs between two batches; little is left for it to copy.
 
+use std::sync::Arc;
+
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 use tokio::task::JoinHandle;
+
+use crate::counters::Counters;
 
 /// Pages a transaction touches beside its data, and how much a page is filled.
 const TRANSACTION_BYTES: u64 = 3 * 4096;
@@ -21,6 +25,7 @@ pub(super) struct Checkpoints {
     since: u64,
     /// About the bytes in the log since it last started over.
     log: u64,
+    counters: Arc<Counters>,
 }
 
 enum State {
@@ -31,13 +36,18 @@ enum State {
 }
 
 impl Checkpoints {
-    pub(super) fn new(connection: SqliteConnection, limit: u64) -> Checkpoints {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        limit: u64,
+        counters: Arc<Counters>,
+    ) -> Checkpoints {
         // What an unclean stop left in the log is not known: begin with a checkpoint.
         Checkpoints {
             state: State::Idle(connection),
             limit,
             since: limit,
             log: 0,
+            counters,
         }
     }
 
@@ -63,6 +73,7 @@ impl Checkpoints {
         }
         if let Some(connection) = self.take().await {
             self.since = 0;
+            self.counters.checkpoint();
             self.state = State::Running(tokio::spawn(passive(connection)));
         }
     }
@@ -70,6 +81,7 @@ impl Checkpoints {
     /// With no write in between, this one reaches the end of the log, which then starts over.
     async fn run(&mut self) {
         if let Some(connection) = self.take().await {
+            self.counters.checkpoint();
             let (connection, complete) = passive(connection).await;
             self.state = State::Idle(connection);
             self.since = 0;

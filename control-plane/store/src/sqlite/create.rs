@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
 use super::open::{beside, io_error, remove_if_there, sqlite_error};
@@ -48,7 +48,6 @@ CREATE TABLE log (
   previous BLOB
 );
 INSERT INTO meta (schema, ceiling, revision, compacted, clean) VALUES (1, 0, 0, 0, 1);
-PRAGMA journal_mode = WAL;
 ";
 
 const _: () = assert!(APPLICATION_ID == 1_398_893_936 && SCHEMA == 1);
@@ -73,10 +72,29 @@ pub(super) async fn create(path: &Path) -> Result<(), OpenError> {
 }
 
 async fn fill(path: &Path) -> Result<(), sqlx::Error> {
+    let mut connection = new_database(path).await?;
+    journal_write_ahead(&mut connection).await?;
+    connection.close().await
+}
+
+/// An empty database that nobody relies on yet: until [`journal_write_ahead`] it is written without a journal.
+pub(super) async fn new_database(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true);
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Off)
+        .synchronous(SqliteSynchronous::Off);
     let mut connection: SqliteConnection = options.disable_statement_logging().connect().await?;
     sqlx::raw_sql(CREATE).execute(&mut connection).await?;
-    connection.close().await
+    Ok(connection)
+}
+
+/// Makes write-ahead logging a property of the file.
+pub(super) async fn journal_write_ahead(
+    connection: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA journal_mode = WAL")
+        .execute(connection)
+        .await
+        .map(drop)
 }

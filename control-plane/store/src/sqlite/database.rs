@@ -219,6 +219,7 @@ mod tests {
     use super::super::{create, open};
     use super::*;
     use crate::config::StoreConfig;
+    use crate::counters::Counters;
     use crate::key::Key;
 
     async fn database(path: &Path) -> Database {
@@ -227,7 +228,8 @@ mod tests {
         let first = open::connect(path, &config).await.expect("it was created");
         let second = open::connect(path, &config).await.expect("it was created");
         let owner = File::open(path.parent().expect("it is in a folder")).expect("it is there");
-        Database::new(path.into(), first, Checkpoints::new(second, 1 << 20), owner)
+        let checkpoints = Checkpoints::new(second, 1 << 20, Arc::new(Counters::new()));
+        Database::new(path.into(), first, checkpoints, owner)
     }
 
     fn rows(revision: u64, bytes: usize) -> Rows {

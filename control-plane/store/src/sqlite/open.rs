@@ -7,18 +7,21 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::check::{self, BackgroundCheck, Checked, Damage};
 use super::checkpoint::Checkpoints;
 use super::create::{APPLICATION_ID, SCHEMA, create};
 use super::database::{Database, Meta, primary_code};
 use super::load::{Loaded, load};
 use crate::config::StoreConfig;
 use crate::contract::Codec;
+use crate::counters::Counters;
 use crate::error::OpenError;
 use crate::key::Revision;
 use crate::memory::{HistoryLimits, Memory};
@@ -37,8 +40,8 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
         create(&path).await?;
     }
     let mut connection = connect(&path, &config).await?;
-    let meta = match examine(&mut connection, &path).await {
-        Ok(meta) => meta,
+    let (meta, checked) = match examine(&mut connection, &path, config.check_time).await {
+        Ok(examined) => examined,
         Err(error) => {
             if matches!(
                 error,
@@ -57,10 +60,17 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
     };
     let loaded = load(&mut connection, &path, &codec, &meta, limits).await?;
     let second = connect(&path, &config).await?;
-    let checkpoints = Checkpoints::new(second, config.checkpoint_bytes);
+    let counters = Arc::new(Counters::new());
+    let checkpoints = Checkpoints::new(second, config.checkpoint_bytes, Arc::clone(&counters));
+    let damage = Damage::default();
+    let check = (checked == Checked::Unfinished)
+        .then(|| BackgroundCheck::start(path.clone(), Arc::clone(&damage)));
     let database = Database::new(path, connection, checkpoints, owner);
     let (commands, receiver) = mpsc::channel(config.queue.max(1));
-    let writer = assemble(config, codec, meta, loaded, database, receiver);
+    let mut writer = assemble(config, codec, meta, loaded, database, receiver);
+    writer.counters = counters;
+    writer.damage = damage;
+    writer.check = check;
     Ok(Opened { writer, commands })
 }
 
@@ -102,6 +112,9 @@ fn assemble<C: Codec>(
         vacuum: false,
         hold: None,
         config,
+        counters: Arc::new(Counters::new()),
+        damage: Damage::default(),
+        check: None,
     }
 }
 
@@ -122,7 +135,7 @@ fn own(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Looks at the file before SQLite does. Answers whether there is one.
-fn inspect(path: &Path) -> Result<bool, OpenError> {
+pub(super) fn inspect(path: &Path) -> Result<bool, OpenError> {
     let corrupt = |detail: String| OpenError::Corrupt {
         path: path.to_path_buf(),
         detail,
@@ -191,9 +204,16 @@ pub(super) async fn connect(
 }
 
 /// Makes sure the file is ours and of a schema we know.
-async fn identify(connection: &mut SqliteConnection, path: &Path) -> Result<Meta, OpenError> {
+///
+/// `schema` is SQLite's name for the file in this connection.
+pub(super) async fn identify(
+    connection: &mut SqliteConnection,
+    schema: &'static str,
+    path: &Path,
+) -> Result<Meta, OpenError> {
     let failed = |source| sqlite_error(path, "the reading", source);
-    let application: i64 = sqlx::query("PRAGMA application_id")
+    let query = |text: String| sqlx::query(AssertSqlSafe(text));
+    let application: i64 = query(format!("PRAGMA {schema}.application_id"))
         .fetch_one(&mut *connection)
         .await
         .and_then(|row| row.try_get(0))
@@ -203,7 +223,7 @@ async fn identify(connection: &mut SqliteConnection, path: &Path) -> Result<Meta
             path: path.to_path_buf(),
         });
     }
-    let rows = sqlx::query("SELECT * FROM meta")
+    let rows = query(format!("SELECT * FROM {schema}.meta"))
         .fetch_all(connection)
         .await
         .map_err(failed)?;
@@ -233,29 +253,19 @@ async fn identify(connection: &mut SqliteConnection, path: &Path) -> Result<Meta
     })
 }
 
-/// Whether the file is ours and sound.
-async fn examine(connection: &mut SqliteConnection, path: &Path) -> Result<Meta, OpenError> {
-    let meta = identify(connection, path).await?;
-    if !meta.clean {
-        tracing::info!(path = %path.display(), "checking the database after an unclean stop");
-        quick_check(connection, path).await?;
+/// Whether the file is ours and, as far as can be told within `time`, sound.
+async fn examine(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    time: Duration,
+) -> Result<(Meta, Checked), OpenError> {
+    let meta = identify(connection, "main", path).await?;
+    if meta.clean {
+        return Ok((meta, Checked::Sound));
     }
-    Ok(meta)
-}
-
-async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let detail: String = sqlx::query("PRAGMA quick_check(1)")
-        .fetch_one(connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|source| sqlite_error(path, "the check", source))?;
-    if detail == "ok" {
-        return Ok(());
-    }
-    Err(OpenError::Corrupt {
-        path: path.to_path_buf(),
-        detail,
-    })
+    tracing::info!(path = %path.display(), "checking the database after an unclean stop");
+    let checked = check::within(time, connection, path).await?;
+    Ok((meta, checked))
 }
 
 /// `path` with something appended to its name.

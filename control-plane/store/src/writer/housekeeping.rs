@@ -16,10 +16,7 @@ const RETRY: Duration = Duration::from_secs(5);
 impl<C: Codec> Writer<C> {
     /// When there is next something to do, if ever.
     pub(super) fn housekeeping_due(&self) -> Option<Instant> {
-        let flush = self
-            .lazy
-            .since()
-            .map(|since| since + self.config.lazy_flush);
+        let flush = self.lazy.due();
         let backlog = (self.trim.slice().is_some() || self.vacuum).then(Instant::now);
         let due = [flush, backlog, self.expiry, self.trim.due()]
             .into_iter()
@@ -46,10 +43,7 @@ impl<C: Codec> Writer<C> {
     }
 
     async fn disk_work(&mut self, now: Instant) -> Result<(), StoreError> {
-        let flush = self
-            .lazy
-            .since()
-            .is_some_and(|since| since + self.config.lazy_flush <= now);
+        let flush = self.lazy.due().is_some_and(|due| due <= now);
         if flush || self.trim.slice().is_some() {
             self.flush().await?;
         } else if self.vacuum {
@@ -99,6 +93,9 @@ impl<C: Codec> Writer<C> {
                 error = self.health.read().as_ref().map(tracing::field::display),
                 "the last lazy writes are lost"
             );
+        }
+        if let Some(check) = self.check.take() {
+            check.end().await;
         }
         self.memory.close();
         self.meta.revision = self.memory.revision();

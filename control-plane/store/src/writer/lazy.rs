@@ -11,7 +11,7 @@ use crate::key::Key;
 pub(crate) struct LazyWrites {
     pending: HashMap<Key, Pending>,
     bytes: usize,
-    since: Option<Instant>,
+    due: Option<Instant>,
 }
 
 impl LazyWrites {
@@ -27,13 +27,14 @@ impl LazyWrites {
         self.bytes
     }
 
-    /// When the oldest of them came.
-    pub(super) fn since(&self) -> Option<Instant> {
-        self.since
+    /// When they must be written.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
     }
 
-    pub(super) fn insert(&mut self, key: Key, pending: Pending, now: Instant) {
-        self.since.get_or_insert(now);
+    /// Adds one that must be written at `due`; with it go all others.
+    pub(super) fn insert(&mut self, key: Key, pending: Pending, due: Instant) {
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         self.bytes += pending.value.len();
         if let Some(old) = self.pending.insert(key, pending) {
             self.bytes -= old.value.len();

@@ -3,7 +3,9 @@
 
 use std::process::Command;
 
-use sampan_store::{Expect, Key, Op, Prefix, Revision, Store, StoreError, TxnError};
+use sampan_store::{
+    Expect, Key, Op, Prefix, Revision, Snapshot, SnapshotError, Store, StoreError, TxnError,
+};
 
 use crate::support::*;
 
@@ -95,6 +97,14 @@ async fn full_disk(folder: &std::path::Path) {
         matches!(lazily, Err(TxnError::Store(_))),
         "lazy writes need the disk too: {lazily:?}"
     );
+
+    let copy = folder.join("copy.db");
+    limit_file_size(Some(4096));
+    let copied = Snapshot::take(&folder.join("state.db"), &copy).await;
+    let Err(error @ (SnapshotError::DiskFull { .. } | SnapshotError::Copy { .. })) = copied else {
+        panic!("{copied:?}")
+    };
+    assert!(error.to_string().contains("copy.db"), "{error}");
 
     limit_file_size(None);
     let after = write(&*store, pod("default/b"), put("two")).await;

@@ -201,11 +201,12 @@ async fn an_unclean_stop_without_a_write_is_a_clean_one() {
 async fn lazy_writes_are_flushed_in_time() {
     let folder = folder();
     let config = StoreConfig {
-        lazy_flush: Duration::from_millis(20),
+        lazy_refresh: Duration::from_millis(20),
         ..config(folder.path())
     };
     let store = SqliteStore::open(config, TextCodec).await.unwrap();
     let lease = Key::new("leases", "n");
+    // The first write of all goes to disk whatever it is, to mark the file as in use.
     write(&*store, lease.clone(), lazy("0")).await;
     let written = || std::fs::read(folder.path().join("state.db-wal")).unwrap();
     let before = written();
@@ -222,6 +223,43 @@ async fn lazy_writes_are_flushed_in_time() {
     store.close().await;
     let store = open(image.path()).await;
     assert_eq!(show(&store.get(&lease).await.unwrap().unwrap()), "n=1");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_new_key_is_flushed_before_a_replaced_one() {
+    let folder = folder();
+    let config = StoreConfig {
+        lazy_flush: Duration::from_millis(20),
+        lazy_refresh: Duration::from_secs(3600),
+        ..config(folder.path())
+    };
+    let store = SqliteStore::open(config, TextCodec).await.unwrap();
+    write(&*store, Key::new("leases", "n"), lazy("0")).await;
+    let written = || std::fs::read(folder.path().join("state.db-wal")).unwrap();
+    let before = written();
+    write(&*store, Key::new("leases", "n"), lazy("1")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(written() == before, "a heartbeat waits");
+    write(&*store, Key::new("events", "e"), lazy("2")).await;
+    within(async {
+        while written() == before {
+            tokio::task::yield_now().await;
+        }
+        store.compact(Revision(0)).await.unwrap();
+    })
+    .await;
+    let image = image(folder.path());
+    store.close().await;
+    let store = open(image.path()).await;
+    assert_eq!(
+        shown(&list(&*store, Prefix::bucket("leases")).await),
+        ["n=1"]
+    );
+    assert_eq!(
+        shown(&list(&*store, Prefix::bucket("events")).await),
+        ["e=2"]
+    );
     store.close().await;
 }
 

@@ -1,0 +1,210 @@
+//! ConfigMaps: created, replaced, read, listed and deleted, on many connections at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::task::JoinSet;
+
+use crate::connection::{Connection, Endpoint};
+use crate::table::{self, Samples, Summary};
+
+/// Lists that are read and timed.
+const LISTS: usize = 10;
+
+/// A namespace's ConfigMaps, named by numbers from 0 on.
+pub(crate) struct Load {
+    pub(crate) endpoint: Endpoint,
+    /// The collection.
+    pub(crate) path: String,
+    /// Bytes of data in each.
+    size: usize,
+    /// How many there are.
+    pub(crate) created: Arc<AtomicU64>,
+}
+
+/// When to stop.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    Time(Duration),
+    Count(u64),
+}
+
+fn object(number: u64, text: &str, size: usize) -> Bytes {
+    let data = text.repeat(size);
+    Bytes::from(format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"bench-{number}"}},"data":{{"d":"{data}"}}}}"#
+    ))
+}
+
+impl Load {
+    pub(crate) fn new(endpoint: Endpoint, namespace: &str, size: usize) -> Self {
+        Self {
+            endpoint,
+            path: format!("/api/v1/namespaces/{namespace}/configmaps"),
+            size,
+            created: Arc::default(),
+        }
+    }
+
+    /// Runs `work` on many connections at once, and prints what it took.
+    async fn measure<F, Fut>(
+        &self,
+        what: &str,
+        connections: usize,
+        work: F,
+    ) -> anyhow::Result<Summary>
+    where
+        F: Fn(Connection) -> Fut,
+        Fut: Future<Output = anyhow::Result<Samples>> + Send + 'static,
+    {
+        let mut ready = Vec::new();
+        for _ in 0..connections {
+            ready.push(self.endpoint.connect().await?);
+        }
+        let start = Instant::now();
+        let mut tasks: JoinSet<_> = ready.into_iter().map(work).collect();
+        let mut samples = Samples::default();
+        while let Some(done) = tasks.join_next().await {
+            samples.extend(done??);
+        }
+        let what = format!("{what}, {connections} connections");
+        Ok(table::row(&what, samples, start.elapsed()))
+    }
+
+    pub(crate) async fn creates(
+        &self,
+        connections: usize,
+        until: Until,
+    ) -> anyhow::Result<Summary> {
+        let first = self.created.load(Ordering::Relaxed);
+        let start = Instant::now();
+        self.measure("create", connections, |mut connection| {
+            let (path, size, created) = (self.path.clone(), self.size, Arc::clone(&self.created));
+            async move {
+                let mut samples = Samples::default();
+                loop {
+                    let number = created.fetch_add(1, Ordering::Relaxed);
+                    let done = match until {
+                        Until::Time(time) => start.elapsed() >= time,
+                        Until::Count(count) => number >= first + count,
+                    };
+                    if done {
+                        created.fetch_sub(1, Ordering::Relaxed);
+                        return Ok(samples);
+                    }
+                    let body = object(number, "x", size);
+                    let sent = Instant::now();
+                    connection
+                        .expect(Method::POST, &path, body, StatusCode::CREATED)
+                        .await?;
+                    samples.push(sent.elapsed());
+                }
+            }
+        })
+        .await
+    }
+
+    /// Replaces objects, one after the other and then again from the first, `count` times in all.
+    pub(crate) async fn updates(&self, connections: usize, count: u64) -> anyhow::Result<Summary> {
+        let known = self.known(connections);
+        let next = Arc::new(AtomicU64::new(0));
+        self.measure("update", connections, |mut connection| {
+            let (path, size, next) = (self.path.clone(), self.size, Arc::clone(&next));
+            async move {
+                let mut samples = Samples::default();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return Ok(samples);
+                    }
+                    let path = format!("{path}/bench-{}", number % known);
+                    // Another text each round, or nothing would be written.
+                    let text = if number / known % 2 == 0 { "y" } else { "z" };
+                    let body = object(number % known, text, size);
+                    let sent = Instant::now();
+                    connection
+                        .expect(Method::PUT, &path, body, StatusCode::OK)
+                        .await?;
+                    samples.push(sent.elapsed());
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn gets(&self, connections: usize, time: Duration) -> anyhow::Result<Summary> {
+        let known = self.known(connections);
+        let start = Instant::now();
+        self.measure("get", connections, |mut connection| {
+            let path = self.path.clone();
+            async move {
+                let mut samples = Samples::default();
+                while start.elapsed() < time {
+                    let path = format!("{path}/bench-{}", rand::random_range(0..known));
+                    let sent = Instant::now();
+                    connection
+                        .expect(Method::GET, &path, Bytes::new(), StatusCode::OK)
+                        .await?;
+                    samples.push(sent.elapsed());
+                }
+                Ok(samples)
+            }
+        })
+        .await
+    }
+
+    /// Deletes the last `count` objects.
+    pub(crate) async fn deletes(&self, connections: usize, count: u64) -> anyhow::Result<Summary> {
+        let end = self.created.load(Ordering::Relaxed);
+        let next = Arc::new(AtomicU64::new(end.saturating_sub(count)));
+        let summary = self
+            .measure("delete", connections, |mut connection| {
+                let (path, next) = (self.path.clone(), Arc::clone(&next));
+                async move {
+                    let mut samples = Samples::default();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= end {
+                            return Ok(samples);
+                        }
+                        let path = format!("{path}/bench-{number}");
+                        let sent = Instant::now();
+                        connection
+                            .expect(Method::DELETE, &path, Bytes::new(), StatusCode::OK)
+                            .await?;
+                        samples.push(sent.elapsed());
+                    }
+                }
+            })
+            .await?;
+        self.created.fetch_sub(count.min(end), Ordering::Relaxed);
+        Ok(summary)
+    }
+
+    pub(crate) async fn lists(&self, limit: usize) -> anyhow::Result<Summary> {
+        let mut connection = self.endpoint.connect().await?;
+        let mut samples = Samples::default();
+        let start = Instant::now();
+        let mut bytes = 0;
+        // Without a resourceVersion, limit is honoured; the most recent state is what everybody lists.
+        let path = format!("{}?limit={limit}", self.path);
+        for _ in 0..LISTS {
+            let sent = Instant::now();
+            bytes = connection
+                .expect(Method::GET, &path, Bytes::new(), StatusCode::OK)
+                .await?;
+            samples.push(sent.elapsed());
+        }
+        let what = format!("list of {limit} ({} MB)", bytes / 1_000_000);
+        Ok(table::row(&what, samples, start.elapsed()))
+    }
+
+    /// Numbers below this were created: the last ones of each connection may have been given back.
+    fn known(&self, connections: usize) -> u64 {
+        let created = self.created.load(Ordering::Relaxed);
+        created.saturating_sub(connections as u64).max(1)
+    }
+}
