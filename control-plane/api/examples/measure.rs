@@ -48,6 +48,13 @@ fn main() {
         &format!("{} bytes", envelope.len()),
     );
 
+    let id = schema::schemas().by_name(POD).expect("is registered");
+    let length = protobuf::message(id, body.as_bytes()).map_or(0, |message| message.len());
+    row(
+        "pod to protobuf",
+        time(2000, || drop(protobuf::message(id, body.as_bytes()))),
+        &format!("{length} bytes"),
+    );
     ownership();
 
     let before = resident();

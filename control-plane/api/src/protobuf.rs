@@ -1,4 +1,5 @@
-//! Request bodies in protobuf, as Go clients send them for built-in kinds.
+//! Protobuf, as Go clients send it and ask for it. It is known for built-in kinds only. Request bodies are decoded here;
+//! how answers are written stands in `encode`.
 //!
 //! A body is the magic `k8s\0` and an envelope that names the type and holds the object. The
 //! object is read by the tags of the schema registry straight into the JSON form: no message
@@ -7,9 +8,8 @@
 //! The wire cannot tell "absent" from "zero" for most scalars, because the encoder writes both.
 //! So a zero is dropped, unless the field is a pointer in Go (zero is then meant) or required (it
 //! would be written in JSON too).
-//!
-//! Not here: encoding. Every client that sends protobuf accepts JSON.
 
+mod encode;
 mod envelope;
 mod scalar;
 mod schema_props;
@@ -20,16 +20,15 @@ use serde_json::{Map, Value};
 use crate::decode::{self, DecodeError, MAX_DEPTH};
 use crate::schema::{Field, Schemas, Shape, Type, TypeId, schemas};
 
-pub use envelope::{MAGIC, TypeMeta};
+pub use encode::{EncodeError, message, message_in};
+pub use envelope::{Envelope, MAGIC, TypeMeta, event_size, field_size, open_event, open_field};
 
-use envelope::Envelope;
 use schema_props::Choice;
 use wire::{Reader, Wire};
 
 /// Decodes a body by the type its envelope names.
 pub fn decode(bytes: &[u8]) -> Result<(TypeMeta, Value), DecodeError> {
-    let envelope = Envelope::read(bytes)?;
-    let meta = envelope.meta;
+    let (meta, raw) = envelope::open(bytes)?;
     let id = find(&meta).ok_or_else(|| {
         let TypeMeta { api_version, kind } = &meta;
         DecodeError::new(format!(
@@ -41,8 +40,17 @@ pub fn decode(bytes: &[u8]) -> Result<(TypeMeta, Value), DecodeError> {
         fields.insert("apiVersion".to_owned(), meta.api_version.clone().into());
     }
     fields.insert("kind".to_owned(), meta.kind.clone().into());
-    Decoder { schemas: schemas() }.message(id, envelope.raw, &mut fields, 0)?;
+    Decoder { schemas: schemas() }.message(id, raw, &mut fields, 0)?;
     Ok((meta, Value::Object(decode::type_first(fields))))
+}
+
+/// Encodes JSON of the named kind, in its envelope. `None` when no such kind is registered.
+pub fn encode(api_version: &str, kind: &str, json: &[u8]) -> Option<Result<Vec<u8>, EncodeError>> {
+    let id = find(&TypeMeta {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+    })?;
+    Some(message(id, json).map(|message| Envelope::new(api_version, kind).wrap(&message)))
 }
 
 /// Options may come in the version of any group; their type is always the same.

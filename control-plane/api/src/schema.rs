@@ -6,12 +6,14 @@
 
 mod blob;
 mod describe;
+mod index;
 
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 pub(crate) use describe::Descriptions;
+pub(crate) use index::Index;
 
 /// Index of a type in its [`Schemas`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -130,6 +132,7 @@ pub struct Type {
     pub map_type: MapType,
     /// Sorted by name.
     pub(crate) fields: Box<[Field]>,
+    pub(crate) index: Index,
 }
 
 impl Type {
@@ -140,9 +143,7 @@ impl Type {
 
     /// Where the field of that JSON name stands among the fields.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.fields
-            .binary_search_by(|field| field.name.as_ref().cmp(name))
-            .ok()
+        self.index.find(&self.fields, name)
     }
 
     /// All fields, sorted by name.

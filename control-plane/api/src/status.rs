@@ -17,6 +17,10 @@ pub use field::{FieldError, FieldErrorKind};
 pub const MEDIA_TYPES: &str =
     "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
+/// Media types of watches, as refusals list them.
+pub const STREAM_MEDIA_TYPES: &str =
+    "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
 /// An answer of the server about a request: a failure, or a success without an object.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[error("{message}")]

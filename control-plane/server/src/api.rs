@@ -17,7 +17,7 @@ use crate::bootstrap::Facts;
 use crate::chain::{InFlight, Limits};
 use crate::kubelet::Kubelets;
 use crate::metrics::Metrics;
-use crate::object::Obj;
+use crate::object::{Obj, Recent};
 use crate::request::Query;
 use crate::strategy::Addresses;
 use crate::tokens::SigningKey;
@@ -35,6 +35,8 @@ pub(crate) struct Api {
     pub(crate) extra: Option<axum::Router>,
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,
+    /// What watchers were sent last.
+    pub(crate) recent: Recent,
     pub(crate) addresses: Addresses,
     pub(crate) kubelets: Kubelets,
     pub(crate) facts: Facts,

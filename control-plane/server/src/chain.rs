@@ -6,6 +6,7 @@
 
 mod dispatch;
 mod limits;
+mod receive;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -15,18 +16,18 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::response::Response;
 use futures::FutureExt;
-use http::header::CACHE_CONTROL;
+use http::header::{ACCEPT, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use sampan_api::status::Status;
 use tower::ServiceExt;
 
-pub(crate) use limits::InFlight;
 pub use limits::Limits;
+pub(crate) use limits::{InFlight, WatchSlot};
 
 use crate::api::{Answer, Api, Call, Result};
 use crate::authn::{authenticate, impersonate};
 use crate::authz::authorize;
-use crate::content::wants_pretty;
+use crate::content::{refusal_format, wants_pretty};
 use crate::metrics::Labels;
 use crate::request::{Query, Target, verb};
 use crate::respond;
@@ -65,8 +66,11 @@ async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
     let (parts, body) = request.into_parts();
     let audit_id = audit_id(&parts.headers);
     let pretty = wants_pretty(&parts.headers, parts.uri.query());
+    let accept = parts.headers.get(ACCEPT).cloned();
     let method = parts.method.clone();
     let path = parts.uri.path().to_owned();
+    let refuse =
+        |status: &Status| respond::failure(status, refusal_format(accept.as_ref()), pretty);
     let requests = api.metrics.requests.clone();
     let mut labels = None;
     let outcome = AssertUnwindSafe(steps(api, parts, body, who, &mut labels))
@@ -74,7 +78,7 @@ async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
         .await;
     let mut response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(status)) => respond::failure(&status, pretty),
+        Ok(Err(status)) => refuse(&status),
         Err(panic) => {
             let message = panic
                 .downcast_ref::<&str>()
@@ -83,7 +87,7 @@ async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
                 .unwrap_or_default();
             tracing::error!(%method, path, message, "a request handler panicked");
             let text = "This request caused apiserver to panic. Look in the logs for details.";
-            respond::failure(&Status::internal(text), pretty)
+            refuse(&Status::internal(text))
         }
     };
     if method == Method::HEAD {
@@ -119,22 +123,28 @@ async fn steps(
     };
     let user = impersonate(&api, user, &parts.headers).await?;
     let long_running = is_long_running(verb, &target);
-    let shared = api.clone();
-    let _slot = if long_running {
-        None
-    } else {
-        Some(shared.in_flight.enter(verb, &shared.limits)?)
-    };
     authorize(&api, &user, verb, &parts, &query, &target).await?;
     if target == Target::Extra {
         return extra(&api, parts, body, user).await;
     }
-    let timeout = request_timeout(&query, &api)?;
-    let call = Call::new(api, query, verb, user, parts, body);
     if long_running {
+        let call = Call::new(api, query, verb, user, parts, body);
         return dispatch::dispatch(call, target).await;
     }
-    match tokio::time::timeout(timeout, dispatch::dispatch(call, target)).await {
+    let timeout = request_timeout(&query, &api)?;
+    let shared = api.clone();
+    let answer = async {
+        // Waiting for a slow client takes no place from others: the body is here before the request counts.
+        let mut share = shared.in_flight.body(&shared.limits);
+        let body = match &target {
+            Target::Resource(_) => receive::receive(body, &shared.limits, &mut share).await?,
+            _ => body,
+        };
+        let _slot = shared.in_flight.enter(verb, &shared.limits)?;
+        let call = Call::new(api, query, verb, user, parts, body);
+        dispatch::dispatch(call, target).await
+    };
+    match tokio::time::timeout(timeout, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(Status::timeout(
             "request did not complete within the allotted timeout",

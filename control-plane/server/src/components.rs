@@ -40,7 +40,7 @@ pub(crate) async fn answer(call: Call, target: ResourceTarget) -> Answer {
     if target.name.is_empty() {
         let selection = Selection::parse(&call.query, &target)?;
         items.retain(|item| selection.matches(&item.object));
-        return respond::list(resource, &ListMeta::default(), items, &output);
+        return respond::list(resource, &ListMeta::default(), items, &output).await;
     }
     match items.iter().find(|item| *item.object.name == *target.name) {
         Some(item) => respond::object(StatusCode::OK, resource, &item.object, &output),

@@ -1,22 +1,25 @@
 //! Content negotiation: which of our representations a client asked for.
-//!
-//! Protobuf is read but not written: every client seen also accepts JSON.
 
+mod accept;
 mod body;
 
-use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
-use sampan_api::status::{MEDIA_TYPES, Status};
+use http::{HeaderMap, HeaderValue};
+use sampan_api::resource::Resource;
+use sampan_api::status::{FieldError, Status};
 
 pub(crate) use body::{Expected, delete_options, field_validation, read_body, read_object};
 
 use crate::api::{Call, Result};
+use accept::Choice;
+pub(crate) use accept::media_types;
 
 /// The syntax of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
     Yaml,
+    Protobuf,
 }
 
 /// How much of each object a Table row carries.
@@ -55,19 +58,32 @@ pub(crate) enum Offer {
     Watch,
     /// Neither Table nor metadata alone.
     Plain,
+    /// No kind of its own: neither that nor protobuf.
+    Document,
 }
 
-/// Chooses the representation.
+/// Chooses the representation of something that is no resource, or that has one representation only.
 pub(crate) fn negotiate(call: &Call, offer: Offer) -> Result<Output> {
+    negotiate_for(call, offer, None)
+}
+
+/// Chooses the representation of a resource.
+pub(crate) fn negotiate_for(
+    call: &Call,
+    offer: Offer,
+    resource: Option<&Resource>,
+) -> Result<Output> {
     let headers = &call.parts.headers;
-    let include = match call.query.get("includeObject") {
-        Some("None") => Include::None,
-        Some("Object") => Include::Object,
-        _ => Include::Metadata,
+    let choice = match headers.get(ACCEPT) {
+        None => Choice::DEFAULT,
+        Some(accept) => {
+            let accept = accept.to_str().unwrap_or("-");
+            accept::choose(accept, offer, Include::Metadata, resource)?
+        }
     };
-    let (format, form) = match headers.get(ACCEPT) {
-        None => (Format::Json, Form::Whole),
-        Some(accept) => choose(accept.to_str().unwrap_or("-"), offer, include)?,
+    let form = match choice.form {
+        Form::Table(_) => Form::Table(include(call)?),
+        form => form,
     };
     let gzip = offer != Offer::Watch
         && headers
@@ -75,79 +91,26 @@ pub(crate) fn negotiate(call: &Call, offer: Offer) -> Result<Output> {
             .and_then(|value| value.to_str().ok())
             .is_some_and(accepts_gzip);
     Ok(Output {
-        format,
+        format: choice.format,
         form,
-        pretty: wants_pretty(headers, call.parts.uri.query()),
+        pretty: choice.pretty || wants_pretty(headers, call.parts.uri.query()),
         gzip,
     })
 }
 
-fn choose(accept: &str, offer: Offer, include: Include) -> Result<(Format, Form)> {
-    if accept.trim().is_empty() {
-        return Ok((Format::Json, Form::Whole));
-    }
-    let mut transformed = false;
-    for clause in by_quality(accept) {
-        let mut parts = clause.split(';').map(str::trim);
-        let format = match parts.next().unwrap_or("").to_ascii_lowercase().as_str() {
-            "application/json" | "*/*" | "application/*" => Format::Json,
-            "application/yaml" => Format::Yaml,
-            _ => continue,
-        };
-        let parameter = |name: &str| {
-            clause.split(';').skip(1).find_map(|part| {
-                let (key, value) = part.trim().split_once('=')?;
-                (key.trim() == name).then_some(value.trim().trim_matches('"'))
-            })
-        };
-        let Some(kind) = parameter("as") else {
-            return Ok((format, Form::Whole));
-        };
-        transformed = true;
-        let known = parameter("g") == Some("meta.k8s.io")
-            && matches!(parameter("v"), Some("v1" | "v1beta1"));
-        match (kind, offer) {
-            _ if !known => {}
-            ("Table", Offer::Object | Offer::List | Offer::Watch) => {
-                return Ok((format, Form::Table(include)));
-            }
-            ("PartialObjectMetadata", Offer::Object | Offer::Watch) => {
-                return Ok((format, Form::Partial));
-            }
-            ("PartialObjectMetadataList", Offer::List) => return Ok((format, Form::Partial)),
-            _ => {}
+fn include(call: &Call) -> Result<Include> {
+    match call.query.get("includeObject") {
+        None | Some("Metadata") => Ok(Include::Metadata),
+        Some("None") => Ok(Include::None),
+        Some("Object") => Ok(Include::Object),
+        Some(other) => {
+            let why = "must be 'Metadata', 'Object', 'None', or empty";
+            let error = FieldError::invalid("includeObject", other, why);
+            Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: {error}"
+            )))
         }
     }
-    let mut refusal = Status::not_acceptable();
-    if !transformed {
-        refusal.message =
-            format!("406: Not Acceptable\n\nAvailable representations: {MEDIA_TYPES}");
-    }
-    Err(refusal)
-}
-
-/// Clauses by falling quality, in the order written among equals.
-pub(crate) fn by_quality(accept: &str) -> Vec<&str> {
-    let quality = |clause: &str| {
-        clause
-            .split(';')
-            .skip(1)
-            .find_map(|part| {
-                part.trim()
-                    .strip_prefix("q=")
-                    .and_then(|q| q.parse::<f32>().ok())
-            })
-            .unwrap_or(1.0)
-    };
-    let mut clauses: Vec<&str> = accept
-        .split(',')
-        .map(str::trim)
-        .filter(|clause| quality(clause) > 0.0)
-        .collect();
-    if accept.contains("q=") {
-        clauses.sort_by(|a, b| quality(b).total_cmp(&quality(a)));
-    }
-    clauses
 }
 
 fn accepts_gzip(value: &str) -> bool {
@@ -163,19 +126,27 @@ pub(crate) fn wants_pretty(headers: &HeaderMap, query: Option<&str>) -> bool {
     let asked = query.and_then(|query| {
         query
             .split('&')
-            .find_map(|pair| pair.strip_prefix("pretty="))
+            .filter_map(|pair| pair.strip_prefix("pretty="))
+            .find(|value| !value.is_empty())
     });
     match asked {
-        Some(value) => !matches!(value, "0" | "false"),
+        Some(value) => matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"),
         None => headers
             .get(USER_AGENT)
             .and_then(|agent| agent.to_str().ok())
             .is_some_and(|agent| {
-                ["curl/", "Wget/", "Mozilla/"]
+                ["curl", "Wget", "Mozilla/5.0"]
                     .iter()
                     .any(|tool| agent.starts_with(tool))
             }),
     }
+}
+
+/// How to write a refusal for a client that sent this `Accept` header.
+pub(crate) fn refusal_format(accept: Option<&HeaderValue>) -> Format {
+    accept.map_or(Format::Json, |accept| {
+        accept::refusal_format(accept.to_str().unwrap_or("-"))
+    })
 }
 
 #[cfg(test)]
@@ -183,53 +154,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accept() {
-        let check = |accept: &str, offer| match choose(accept, offer, Include::Metadata) {
-            Ok((format, form)) => format!("{format:?} {form:?}"),
-            Err(status) => status.code.to_string(),
+    fn pretty() {
+        let agent = |agent: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+            headers
         };
-        let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        let partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-        let partial_list = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        for (accept, offer, expected) in [
-            ("", Offer::List, "Json Whole"),
-            ("*/*", Offer::List, "Json Whole"),
-            ("application/yaml", Offer::List, "Yaml Whole"),
-            ("application/json, */*", Offer::Plain, "Json Whole"),
-            (
-                "application/vnd.kubernetes.protobuf,application/json",
-                Offer::List,
-                "Json Whole",
-            ),
-            ("application/vnd.kubernetes.protobuf", Offer::List, "406"),
-            ("application/cbor", Offer::List, "406"),
-            ("text/html", Offer::Watch, "406"),
-            (table, Offer::List, "Json Table(Metadata)"),
-            (table, Offer::Plain, "Json Whole"),
-            (
-                "application/json;as=Table;v=v1;g=meta.k8s.io",
-                Offer::Plain,
-                "406",
-            ),
-            (
-                "application/json;as=Table;v=v9;g=meta.k8s.io",
-                Offer::List,
-                "406",
-            ),
-            (partial, Offer::Object, "Json Partial"),
-            (partial, Offer::Watch, "Json Partial"),
-            (partial, Offer::List, "406"),
-            (partial_list, Offer::List, "Json Partial"),
-            (partial_list, Offer::Object, "406"),
-            (
-                "application/yaml;q=0.5,application/json",
-                Offer::Object,
-                "Json Whole",
-            ),
-            ("application/json;q=0", Offer::Object, "406"),
-            ("application/json;stream=watch", Offer::Watch, "Json Whole"),
+        for (headers, query, expected) in [
+            (agent("curl/8.0"), None, true),
+            (agent("curl/8.0"), Some("pretty="), true),
+            (agent("curl/8.0"), Some("limit=1&pretty=false"), false),
+            (agent("curl/8.0"), Some("pretty=0"), false),
+            (agent("Mozilla/5.0 (X11)"), None, true),
+            (agent("kubectl/v1.36.0"), None, false),
+            (agent("kubectl/v1.36.0"), Some("pretty=true"), true),
+            (agent("kubectl/v1.36.0"), Some("pretty=maybe"), false),
         ] {
-            assert_eq!(check(accept, offer), expected, "{accept} {offer:?}");
+            assert_eq!(
+                wants_pretty(&headers, query),
+                expected,
+                "{headers:?} {query:?}"
+            );
         }
     }
 

@@ -67,7 +67,8 @@ pub(crate) fn resources(call: &Call, group: &str, version: &str) -> Answer {
 }
 
 fn plain(call: &Call, document: &Value) -> Answer {
-    let mut response = respond::value(StatusCode::OK, document, &negotiate(call, Offer::Plain)?)?;
+    let mut response =
+        respond::value(StatusCode::OK, document, &negotiate(call, Offer::Document)?)?;
     response
         .headers_mut()
         .insert(VARY, HeaderValue::from_static("Accept"));
@@ -164,7 +165,11 @@ pub(crate) fn version(call: &Call) -> Answer {
         "gitVersion": VERSION, "gitCommit": "", "gitTreeState": "",
         "buildDate": BUILD_DATE, "goVersion": "none", "compiler": "rustc", "platform": platform(),
     });
-    respond::value(StatusCode::OK, &document, &negotiate(call, Offer::Plain)?)
+    respond::value(
+        StatusCode::OK,
+        &document,
+        &negotiate(call, Offer::Document)?,
+    )
 }
 
 /// The same for `kubernetes_build_info`.

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod light;
+mod protobuf;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use serde_json::value::RawValue;
 
 use attributes::Kind;
 pub(crate) use attributes::{storage_row, stored_row};
+pub(crate) use protobuf::{Protobuf, Recent};
 
 /// A version of an object, shared by the store, every list and every watcher.
 pub(crate) type Stored = Arc<Entry<Obj>>;
@@ -46,10 +48,18 @@ pub(crate) struct Obj {
     /// The object with its resourceVersion.
     pub(crate) raw: Bytes,
     revision_span: Range<u32>,
-    /// The PartialObjectMetadata of this version, made by the first watcher or list that wants it.
+    forms: Forms,
+}
+
+/// Other forms of a version, made when somebody wants them first.
+#[derive(Debug, Default)]
+struct Forms {
+    /// Its PartialObjectMetadata.
     partial: OnceLock<Bytes>,
-    /// This version in the other API version of its kind.
+    /// In the other API version of its kind.
     converted: OnceLock<Bytes>,
+    /// What is remembered of its protobuf forms.
+    protobuf: OnceLock<Box<protobuf::Slots>>,
 }
 
 impl Obj {
@@ -94,19 +104,26 @@ impl Obj {
 
     /// The PartialObjectMetadata of this version.
     pub(crate) fn partial(&self) -> Bytes {
-        self.partial
+        self.forms
+            .partial
             .get_or_init(|| partial(self.metadata()))
             .clone()
     }
 
     /// This version in the API version of `resource`.
     pub(crate) fn raw_as(&self, resource: &Resource) -> Bytes {
-        if (resource.group, resource.version) == (self.resource.group, self.resource.version) {
+        if self.rests_as(resource) {
             return self.raw.clone();
         }
-        self.converted
+        self.forms
+            .converted
             .get_or_init(|| convert(&self.raw, resource))
             .clone()
+    }
+
+    /// Whether its bytes are in the API version of `resource`.
+    fn rests_as(&self, resource: &Resource) -> bool {
+        (resource.group, resource.version) == (self.resource.group, self.resource.version)
     }
 
     /// The same state at another revision: what a watcher gets when an object leaves its selector.
@@ -124,8 +141,7 @@ impl Obj {
             deletion: self.deletion.clone(),
             raw,
             revision_span,
-            partial: OnceLock::new(),
-            converted: OnceLock::new(),
+            forms: Forms::default(),
         }
     }
 }
@@ -180,8 +196,7 @@ pub(crate) fn unstored(resource: &'static Resource, value: &Value) -> Result<Sto
         finalizers: light.finalizers,
         deletion: light.deletion,
         revision_span: slot..slot,
-        partial: OnceLock::new(),
-        converted: OnceLock::new(),
+        forms: Forms::default(),
         raw: raw.clone(),
     };
     Ok(Arc::new(Entry {
@@ -225,8 +240,7 @@ impl Codec for ObjCodec {
             deletion: light.deletion,
             raw,
             revision_span,
-            partial: OnceLock::new(),
-            converted: OnceLock::new(),
+            forms: Forms::default(),
         })
     }
 

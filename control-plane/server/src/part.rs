@@ -88,7 +88,7 @@ pub(crate) fn respond(target: &ResourceTarget, object: &Obj, output: &Output) ->
     let scale = shown(target, &whole)?.into_owned();
     match output.form {
         Form::Whole => respond::value(StatusCode::OK, &scale, output),
-        Form::Partial => respond::raw(StatusCode::OK, object.partial(), output),
+        Form::Partial => respond::object(StatusCode::OK, target.resource, object, output),
         Form::Table(include) => {
             let embedded = match include {
                 Include::None => Bytes::from_static(b"null"),

@@ -12,7 +12,7 @@ pub(crate) use options::ListOptions;
 pub(crate) use selection::Selection;
 
 use crate::api::{Answer, Api, Call, Result};
-use crate::content::{Offer, negotiate};
+use crate::content::{Offer, negotiate_for};
 use crate::object::Stored;
 use crate::part;
 use crate::request::ResourceTarget;
@@ -74,7 +74,7 @@ pub(crate) fn store_failed(error: sampan_store::StoreError) -> Status {
 
 /// GET of one object.
 pub(crate) async fn get(call: Call, target: ResourceTarget) -> Answer {
-    let output = negotiate(&call, Offer::Object)?;
+    let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
     if let Some(Revision(wanted)) = options::revision(&call.query)? {
         not_in_the_future(&call.api, wanted)?;
     }
@@ -93,12 +93,11 @@ fn not_in_the_future(api: &Api, wanted: u64) -> Result<()> {
 
 /// GET of a collection.
 pub(crate) async fn list(call: Call, target: ResourceTarget) -> Answer {
-    let output = negotiate(&call, Offer::List)?;
-    let options = ListOptions::parse(&call.query)?;
-    options.check_list()?;
+    let output = negotiate_for(&call, Offer::List, Some(target.resource))?;
+    let options = ListOptions::of_list(&call.query)?;
     let selection = Selection::parse(&call.query, &target)?;
     let (meta, items) = collect(&call.api, &target, &options, &selection).await?;
-    respond::list(target.resource, &meta, items, &output)
+    respond::list(target.resource, &meta, items, &output).await
 }
 
 /// A page of a collection.
@@ -113,6 +112,11 @@ pub(crate) async fn collect(
         .as_deref()
         .map(Token::decode)
         .transpose()?;
+    if let Some(token) = &token
+        && token.expired(api.store.current_revision())
+    {
+        return Err(expired(token));
+    }
     let at = match &token {
         Some(token) => token.revision,
         None => options.exact(),
@@ -136,6 +140,7 @@ pub(crate) async fn collect(
                 .map(|token| Key::new(target.resource.bucket, &token.start)),
             limit: None,
             at,
+            count: selection.is_everything(),
         },
         limit: options.limit,
         selection,
@@ -204,10 +209,7 @@ impl Scan<'_> {
                 if self.selection.matches(&entry.object) {
                     self.items.push(entry);
                     if full && (page.more || at + 1 < count) {
-                        let token = Token {
-                            revision: Some(page.revision),
-                            start: key.path().to_owned(),
-                        };
+                        let token = Token::new(Some(page.revision), key.path().to_owned());
                         meta.continue_token = Some(token.encode());
                         let left = page.remaining + (count - at - 1) as u64;
                         meta.remaining = everything.then_some(left);
@@ -233,18 +235,13 @@ pub(crate) fn range_failed_now(error: RangeError) -> Status {
 fn range_failed(error: RangeError, at: Option<Revision>, token: Option<&Token>) -> Status {
     let asked = at.unwrap_or_default().0;
     match error {
-        RangeError::Compacted { compacted } => match token {
-            // What is left can still be had, as of now: the client decides whether that is good enough.
-            Some(token) => Status::expired_continue(
-                Token {
-                    revision: None,
-                    start: token.start.clone(),
-                }
-                .encode(),
-            ),
-            None => Status::expired(asked, compacted.0),
-        },
+        RangeError::Compacted { .. } => token.map_or_else(Status::expired_list, expired),
         RangeError::Future { current } => Status::timeout_large_resource_version(asked, current.0),
         RangeError::Store(error) => store_failed(error),
     }
+}
+
+/// What is left can still be had, as of now: the client decides whether that is good enough.
+fn expired(token: &Token) -> Status {
+    Status::expired_continue(Token::new(None, token.start.clone()).encode())
 }

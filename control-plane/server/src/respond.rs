@@ -10,8 +10,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use sampan_api::object as field;
+use sampan_api::protobuf::{self, EncodeError};
 use sampan_api::resource::Resource;
-use sampan_api::status::Status;
+use sampan_api::status::{MEDIA_TYPES, Status};
 use serde_json::Value;
 
 pub(crate) use list::{ListMeta, list};
@@ -19,9 +21,10 @@ pub(crate) use table::Table;
 
 use crate::api::{Answer, Result};
 use crate::content::{Form, Format, Output};
-use crate::object::Obj;
+use crate::object::{Obj, Protobuf};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROTOBUF: HeaderValue = HeaderValue::from_static("application/vnd.kubernetes.protobuf");
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -53,15 +56,17 @@ pub(crate) fn no_such_path() -> Response {
 }
 
 /// A refusal: the one place where an error meets HTTP.
-pub(crate) fn failure(status: &Status, pretty: bool) -> Response {
+pub(crate) fn failure(status: &Status, format: Format, pretty: bool) -> Response {
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let value = status.to_value();
-    let body = if pretty {
-        pretty_bytes(&value)
-    } else {
-        value.to_string().into()
+    let output = Output {
+        format,
+        form: Form::Whole,
+        pretty,
+        gzip: false,
     };
-    let mut response = bytes(code, JSON, body);
+    let value_of_it = status.to_value();
+    let mut response = value(code, &value_of_it, &output)
+        .unwrap_or_else(|_| bytes(code, JSON, value_of_it.to_string()));
     if let Some(seconds) = status.retry_after_seconds() {
         response
             .headers_mut()
@@ -81,6 +86,14 @@ pub(crate) fn value(code: StatusCode, value: &Value, output: &Output) -> Answer 
         Format::Json if output.pretty => bytes(code, JSON, pretty_bytes(value)),
         Format::Json => bytes(code, JSON, value.to_string()),
         Format::Yaml => bytes(code, YAML, yaml(value)?),
+        Format::Protobuf => {
+            let (api_version, kind) =
+                (field::text(value, "apiVersion"), field::text(value, "kind"));
+            let body = protobuf::encode(api_version, kind, value.to_string().as_bytes())
+                .ok_or_else(|| Status::not_acceptable(MEDIA_TYPES))?
+                .map_err(unwritable)?;
+            bytes(code, PROTOBUF, body)
+        }
     })
 }
 
@@ -95,10 +108,18 @@ pub(crate) fn raw(code: StatusCode, raw: Bytes, output: &Output) -> Answer {
 /// One object in the form asked for.
 pub(crate) fn object(
     code: StatusCode,
-    resource: &Resource,
+    resource: &'static Resource,
     object: &Obj,
     output: &Output,
 ) -> Answer {
+    if output.format == Format::Protobuf {
+        let protobuf = match output.form {
+            Form::Partial => Protobuf::partial(resource)?,
+            Form::Whole | Form::Table(_) => Protobuf::whole(resource)?,
+        };
+        let message = protobuf.message(object).map_err(unwritable)?;
+        return Ok(bytes(code, PROTOBUF, protobuf.envelope().wrap(&message)));
+    }
     match output.form {
         Form::Whole => raw(code, object.raw_as(resource), output),
         Form::Partial => raw(code, object.partial(), output),
@@ -108,6 +129,12 @@ pub(crate) fn object(
             raw(code, table.finish(&ListMeta::of(object)), output)
         }
     }
+}
+
+/// Our own bytes should always be writable.
+fn unwritable(error: EncodeError) -> Status {
+    tracing::error!(%error, "an answer cannot be written");
+    Status::internal(error.to_string())
 }
 
 /// Adds a `Warning` header per message.

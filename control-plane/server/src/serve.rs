@@ -20,13 +20,18 @@ use crate::api::Api;
 use crate::tls::Trust;
 
 /// Connections served at once; more wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 8192;
+const MAX_CONNECTIONS: usize = 16_384;
 /// HTTP/2 streams on one connection; a controller manager holds more than 100 watches on one.
 const MAX_STREAMS: u32 = 2000;
 /// A handshake that takes longer is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Request headers must arrive within this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of an answer that wait for a client to read on; what comes after them is not made before.
+const SEND_BUFFER: usize = 64 * 1024;
+/// A client that says nothing for this long is asked by the kernel whether it is still there, again at this interval, and
+/// given up after some minutes: a machine that lost its power never says goodbye.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Silent HTTP/2 clients are asked whether they are still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// After the shutdown signal, running requests get this long.
@@ -98,9 +103,8 @@ async fn connection(
     api: Arc<Api>,
     shutdown: CancellationToken,
 ) {
-    // Small answers must not wait for acknowledgements of earlier ones.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "setting TCP_NODELAY failed");
+    if let Err(error) = prepare(&stream) {
+        debug!(%error, "setting options of a connection failed");
     }
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -119,7 +123,12 @@ async fn connection(
             Ok::<_, std::convert::Infallible>(api.answer_peer(request.map(Body::new), peer).await)
         }
     });
-    let builder = builder();
+    // A connection that says nothing after the handshake is known by what it agreed on: then the time for its first
+    // request runs.
+    let builder = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => builder().http2_only(),
+        _ => builder().http1_only(),
+    };
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(served);
     let mut draining = false;
@@ -139,12 +148,23 @@ async fn connection(
     }
 }
 
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
+    // Small answers must not wait for acknowledgements of earlier ones.
+    stream.set_nodelay(true)?;
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    set_tcp_keepintvl(stream, KEEP_ALIVE)?;
+    Ok(())
+}
+
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(SEND_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -25,7 +25,7 @@ use crate::chain::InFlight;
 use crate::config::{DATABASE, PKI_FOLDER, ServerConfig};
 use crate::kubelet::Kubelets;
 use crate::metrics::{MeasuredStore, Metrics};
-use crate::object::ObjCodec;
+use crate::object::{ObjCodec, Recent};
 use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
 use crate::serve::Acceptor;
 use crate::strategy::Addresses;
@@ -140,6 +140,7 @@ impl Server {
             extra: config.extra.clone(),
             limits: config.limits.clone(),
             in_flight: InFlight::default(),
+            recent: Recent::default(),
             addresses: Addresses::new(config.service_cidr, config.node_ports.clone()),
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
             shutdown: CancellationToken::new(),

@@ -10,16 +10,20 @@ mod collections;
 mod crud;
 mod deletion;
 mod fuzz;
+mod hostile;
 mod logs;
 mod metrics;
 mod namespaces;
 mod patches;
 mod pods;
+mod protobuf;
+mod raw;
 mod representations;
 mod scale;
 mod services;
 mod tokens;
 mod watches;
+mod websockets;
 
 use std::time::Duration;
 

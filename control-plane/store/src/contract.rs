@@ -99,16 +99,19 @@ pub struct RangeRequest {
     pub limit: Option<usize>,
     /// The state at this revision instead of now.
     pub at: Option<Revision>,
+    /// Whether to count what is left after a page. It is done by walking there.
+    pub count: bool,
 }
 
 impl RangeRequest {
-    /// Everything under `prefix`, now.
+    /// Everything under `prefix`, now, and counted.
     pub fn all(prefix: Prefix) -> RangeRequest {
         RangeRequest {
             prefix,
             start_after: None,
             limit: None,
             at: None,
+            count: true,
         }
     }
 }
@@ -122,7 +125,7 @@ pub struct Page<O> {
     pub entries: Vec<Arc<Entry<O>>>,
     /// Whether keys follow after the last entry.
     pub more: bool,
-    /// How many.
+    /// How many; 0 when it was not asked for.
     pub remaining: u64,
 }
 

@@ -24,8 +24,9 @@ pub(crate) use ring::Ring;
 /// The current entries of one bucket. Cloning is O(1).
 pub(crate) type Entries<O> = OrdMap<Key, Arc<Entry<O>>>;
 
-/// Most events one [`Memory::read`] hands out, and most it looks at while holding the lock.
-const READ_EVENTS: usize = 256;
+/// Most events one [`Memory::read`] hands out (which is what a watcher that got stuck keeps alive), and most it looks at
+/// while holding the lock.
+const READ_EVENTS: usize = 64;
 const READ_SCAN: usize = 4096;
 
 pub(crate) struct Memory<O> {

@@ -9,7 +9,8 @@ use super::wire::{Reader, Wire};
 use crate::decode::DecodeError;
 use crate::schema::{Field, Type};
 
-const PROPS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+pub(super) const PROPS: &str =
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
 /// What a place takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Field, Gvk, ListType, MapType, Schemas, Shape, Type, TypeId};
+use super::{Field, Gvk, Index, ListType, MapType, Schemas, Shape, Type, TypeId};
 
 static SCHEMAS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/schemas.zst"));
 static DESCRIPTIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptions.zst"));
@@ -90,14 +90,16 @@ impl Reader<'_> {
                 kind: self.string()?,
             }),
         };
-        let fields = (0..self.number()?)
+        let fields: Box<[Field]> = (0..self.number()?)
             .map(|_| self.field())
             .collect::<Option<_>>()?;
+        let index = Index::new(&fields);
         Some(Type {
             name,
             gvk,
             map_type: map_type(flags & 2 != 0),
             fields,
+            index,
         })
     }
 

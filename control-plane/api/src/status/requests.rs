@@ -43,9 +43,9 @@ impl Status {
         Status::failure(501, "NotImplemented", message).with(Details::default())
     }
 
-    /// 406: the client accepts nothing the server can write.
-    pub fn not_acceptable() -> Status {
-        let message = format!("only the following media types are accepted: {MEDIA_TYPES}");
+    /// 406: the client accepts nothing the server can write, which would be `media_types`.
+    pub fn not_acceptable(media_types: &str) -> Status {
+        let message = format!("only the following media types are accepted: {media_types}");
         Status::failure(406, "NotAcceptable", message)
     }
 
@@ -75,9 +75,15 @@ impl Status {
         Status::failure(413, "RequestEntityTooLarge", message)
     }
 
-    /// 410: the resourceVersion is older than what is kept.
+    /// 410: a watch from a resourceVersion that is older than what is kept.
     pub fn expired(requested: u64, oldest: u64) -> Status {
         let message = format!("too old resource version: {requested} ({oldest})");
+        Status::failure(410, "Expired", message)
+    }
+
+    /// 410: a list at a resourceVersion that is older than what is kept.
+    pub fn expired_list() -> Status {
+        let message = "The resourceVersion for the provided list is too old.";
         Status::failure(410, "Expired", message)
     }
 

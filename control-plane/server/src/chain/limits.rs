@@ -1,5 +1,6 @@
 //! What protects the server from its clients.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,8 +15,12 @@ pub struct Limits {
     pub reads_in_flight: usize,
     /// Writes answered at once.
     pub writes_in_flight: usize,
+    /// Watches open at once.
+    pub watches: usize,
     /// Bytes of a request body.
     pub body_bytes: usize,
+    /// Bytes of all request bodies that are held at once.
+    pub bodies_bytes: usize,
     /// How long a request may take, watches and logs excepted.
     pub request_timeout: Duration,
 }
@@ -25,7 +30,9 @@ impl Default for Limits {
         Limits {
             reads_in_flight: 1000,
             writes_in_flight: 1000,
+            watches: 20_000,
             body_bytes: 3 * 1024 * 1024,
+            bodies_bytes: 256 * 1024 * 1024,
             request_timeout: Duration::from_secs(60),
         }
     }
@@ -36,10 +43,23 @@ impl Default for Limits {
 pub(crate) struct InFlight {
     reads: AtomicUsize,
     writes: AtomicUsize,
+    watches: Arc<AtomicUsize>,
+    /// Bytes of request bodies.
+    bodies: AtomicUsize,
 }
 
 /// A place among the requests being answered.
 pub(crate) struct Slot<'a>(&'a AtomicUsize);
+
+/// A place among the watches.
+pub(crate) struct WatchSlot(Arc<AtomicUsize>);
+
+/// The bytes of a request body, as long as they are held.
+pub(crate) struct BodyShare<'a> {
+    held: &'a AtomicUsize,
+    bytes: usize,
+    limit: usize,
+}
 
 impl InFlight {
     /// A place, or 429.
@@ -51,13 +71,44 @@ impl InFlight {
         let slot = Slot(counter);
         if counter.fetch_add(1, Ordering::Relaxed) >= limit {
             drop(slot);
-            return Err(Status::too_many_requests(
-                "Too many requests, please try again later.",
-                1,
-            ));
+            return Err(too_many());
         }
         Ok(slot)
     }
+
+    /// A place for a watch, or 429.
+    pub(crate) fn watch(&self, limits: &Limits) -> Result<WatchSlot> {
+        let open = self.watches.fetch_add(1, Ordering::Relaxed);
+        let slot = WatchSlot(Arc::clone(&self.watches));
+        if open >= limits.watches {
+            return Err(too_many());
+        }
+        Ok(slot)
+    }
+
+    /// Room for a request body that is about to be read.
+    pub(crate) fn body(&self, limits: &Limits) -> BodyShare<'_> {
+        BodyShare {
+            held: &self.bodies,
+            bytes: 0,
+            limit: limits.bodies_bytes,
+        }
+    }
+}
+
+impl BodyShare<'_> {
+    /// Room for more bytes, or 429.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<()> {
+        self.bytes += bytes;
+        if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
+            return Err(too_many());
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> Status {
+    Status::too_many_requests("Too many requests, please try again later.", 1)
 }
 
 impl InFlight {
@@ -73,5 +124,17 @@ impl InFlight {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for WatchSlot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for BodyShare<'_> {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

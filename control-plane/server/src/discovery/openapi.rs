@@ -6,13 +6,13 @@ use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, LOCATION, VARY};
 use http::{HeaderValue, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use sampan_api::openapi::{self, Document};
-use sampan_api::status::Status;
+use sampan_api::status::{MEDIA_TYPES, Status};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::cached;
 use crate::api::{Answer, Call, Result};
-use crate::content::{Offer, by_quality, negotiate};
+use crate::content::{Offer, media_types, negotiate};
 use crate::respond;
 
 /// `/openapi/v3`
@@ -25,7 +25,7 @@ pub(crate) async fn index(call: &Call) -> Answer {
             (one.path.clone(), json!({ "serverRelativeURL": url }))
         })
         .collect();
-    let output = negotiate(call, Offer::Plain)?;
+    let output = negotiate(call, Offer::Document)?;
     let body = json!({ "paths": paths });
     let hash = hex::encode_upper(Sha256::digest(body.to_string().as_bytes()));
     let mut response = respond::value(StatusCode::OK, &body, &output)?;
@@ -106,17 +106,18 @@ enum Form {
 
 /// The first form the client names that there is.
 fn chosen(accept: &str) -> Result<Form> {
-    for clause in by_quality(accept) {
-        match clause.split(';').next().unwrap_or_default().trim() {
-            "application/json" | "application/*" | "*/*" => return Ok(Form::Json),
-            "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-            | "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" => {
-                return Ok(Form::Protobuf);
-            }
+    for media_type in media_types(accept) {
+        match media_type {
+            ("application", "json" | "*") | ("*", "*") => return Ok(Form::Json),
+            (
+                "application",
+                "com.github.proto-openapi.spec.v2@v1.0+protobuf"
+                | "com.github.proto-openapi.spec.v2.v1.0+protobuf",
+            ) => return Ok(Form::Protobuf),
             _ => {}
         }
     }
-    Err(Status::not_acceptable())
+    Err(Status::not_acceptable(MEDIA_TYPES))
 }
 
 fn url(path: &str, hash: &str) -> String {

@@ -1,5 +1,8 @@
 //! ListOptions: what a list or watch is to show, and the combinations upstream refuses.
 
+use std::num::IntErrorKind;
+
+use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
 use sampan_store::Revision;
 
@@ -7,10 +10,29 @@ use crate::api::Result;
 use crate::request::Query;
 
 /// `resourceVersionMatch`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Match {
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Match {
     NotOlderThan,
     Exact,
+    Other(String),
+}
+
+impl Match {
+    fn parse(text: &str) -> Match {
+        match text {
+            "NotOlderThan" => Match::NotOlderThan,
+            "Exact" => Match::Exact,
+            other => Match::Other(other.to_owned()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Match::NotOlderThan => "NotOlderThan",
+            Match::Exact => "Exact",
+            Match::Other(other) => other,
+        }
+    }
 }
 
 /// The options of a list or watch, selectors aside.
@@ -26,53 +48,51 @@ pub(crate) struct ListOptions {
     pub(crate) send_initial_events: Option<bool>,
 }
 
-/// The `resourceVersion` parameter.
+/// The `resourceVersion` parameter of a get or list.
 pub(super) fn revision(query: &Query) -> Result<Option<Revision>> {
+    parse_revision(query, |error| {
+        Status::bad_request(format!("invalid resource version: {error}"))
+    })
+}
+
+fn parse_revision(
+    query: &Query,
+    refuse: impl FnOnce(FieldError) -> Status,
+) -> Result<Option<Revision>> {
     let Some(text) = query.get("resourceVersion") else {
         return Ok(None);
     };
-    match text.parse() {
-        Ok(revision) => Ok(Some(Revision(revision))),
-        Err(_) => {
-            let error = FieldError::invalid("resourceVersion", text, "must be a number");
-            Err(Status::invalid_kind(
-                "meta.k8s.io",
-                "ListOptions",
-                "",
-                vec![error],
-            ))
+    match text.parse::<u64>() {
+        // Upstream's parser takes no sign.
+        Ok(revision) if !text.starts_with('+') => Ok(Some(Revision(revision))),
+        outcome => {
+            let why = match outcome.err().map(|error| *error.kind()) {
+                Some(IntErrorKind::PosOverflow) => "value out of range",
+                _ => "invalid syntax",
+            };
+            let why = format!("strconv.ParseUint: parsing {text:?}: {why}");
+            Err(refuse(FieldError::invalid("resourceVersion", text, why)))
         }
     }
 }
 
 impl ListOptions {
-    pub(crate) fn parse(query: &Query) -> Result<ListOptions> {
+    fn parse(query: &Query) -> Result<ListOptions> {
         if query.is_empty() {
             return Ok(ListOptions::default());
         }
         let number = |name: &str| match query.get(name).map(str::parse::<i64>) {
             None => Ok(None),
             Some(Ok(number)) => Ok(u64::try_from(number).ok().filter(|number| *number > 0)),
-            Some(Err(_)) => Err(Status::bad_request(format!(
-                "the query parameter {name} must be a number"
-            ))),
-        };
-        let revision_match = match query.get("resourceVersionMatch") {
-            None => None,
-            Some("NotOlderThan") => Some(Match::NotOlderThan),
-            Some("Exact") => Some(Match::Exact),
-            Some(other) => {
-                let supported = ["Exact", "NotOlderThan", ""];
-                return Err(invalid(FieldError::not_supported(
-                    "resourceVersionMatch",
-                    other,
-                    &supported,
-                )));
+            Some(Err(_)) => {
+                let text = query.get(name).unwrap_or_default();
+                let why = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+                Err(Status::bad_request(why))
             }
         };
         Ok(ListOptions {
-            revision: revision(query)?,
-            revision_match,
+            revision: None,
+            revision_match: query.get("resourceVersionMatch").map(Match::parse),
             limit: number("limit")?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             continue_token: query.get("continue").map(str::to_owned),
             timeout_seconds: number("timeoutSeconds")?,
@@ -81,63 +101,103 @@ impl ListOptions {
         })
     }
 
+    /// The options of a list.
+    pub(crate) fn of_list(query: &Query) -> Result<ListOptions> {
+        let mut options = ListOptions::parse(query)?;
+        options.check_list(query.get("resourceVersion"))?;
+        options.revision = revision(query)?;
+        if options.continue_token.is_some() && options.revision.is_some_and(|given| given.0 > 0) {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        Ok(options)
+    }
+
+    /// The options of a watch.
+    pub(crate) fn of_watch(query: &Query, resource: &Resource) -> Result<ListOptions> {
+        let mut options = ListOptions::parse(query)?;
+        options.check_watch()?;
+        options.revision = parse_revision(query, |error| {
+            Status::invalid_kind(resource.group, resource.plural, "", vec![error])
+        })?;
+        // A watch from anywhere has always begun with the state; now it says so.
+        let from_anywhere = matches!(options.revision, None | Some(Revision(0)));
+        if options.send_initial_events.is_none() && from_anywhere {
+            options.send_initial_events = Some(true);
+        }
+        Ok(options)
+    }
+
     /// The revision a list must show exactly. A limit with a revision means it too, by upstream's older rule.
     pub(super) fn exact(&self) -> Option<Revision> {
         let revision = self.revision.filter(|revision| revision.0 > 0)?;
-        match (self.revision_match, self.limit) {
+        match (&self.revision_match, self.limit) {
             (Some(Match::Exact), _) | (None, Some(_)) => Some(revision),
             _ => None,
         }
     }
 
-    pub(crate) fn check_list(&self) -> Result<()> {
+    fn check_list(&self, revision: Option<&str>) -> Result<()> {
+        let mut errors = Vec::new();
+        if let Some(asked) = &self.revision_match {
+            if revision.is_none() {
+                let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+                errors.push(FieldError::forbidden(MATCH, why));
+            }
+            if self.continue_token.is_some() {
+                errors.push(FieldError::forbidden(MATCH, NOT_WITH_CONTINUE));
+            }
+            if let Match::Other(other) = asked {
+                let supported = ["Exact", "NotOlderThan", ""];
+                errors.push(FieldError::not_supported(MATCH, other.as_str(), &supported));
+            }
+            if *asked == Match::Exact && revision == Some("0") {
+                let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+                errors.push(FieldError::forbidden(MATCH, why));
+            }
+        }
         if self.send_initial_events.is_some() {
-            return Err(forbidden(
-                "sendInitialEvents",
-                "sendInitialEvents is forbidden for list",
-            ));
+            let why = "sendInitialEvents is forbidden for list";
+            errors.push(FieldError::forbidden("sendInitialEvents", why));
         }
-        if self.revision_match.is_some() && self.continue_token.is_some() {
-            return Err(forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden when continue is provided",
-            ));
-        }
-        if self.revision_match.is_some() && self.revision.is_none() {
-            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-            return Err(forbidden("resourceVersionMatch", why));
-        }
-        if self.revision_match == Some(Match::Exact) && self.revision == Some(Revision(0)) {
-            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-            return Err(forbidden("resourceVersionMatch", why));
-        }
-        if self.continue_token.is_some() && self.revision.is_some_and(|revision| revision.0 > 0) {
-            return Err(Status::bad_request(
-                "specifying resource version is not allowed when using continue",
-            ));
-        }
-        Ok(())
+        refuse(errors)
     }
 
-    pub(crate) fn check_watch(&self) -> Result<()> {
-        match self.send_initial_events {
-            None if self.revision_match.is_some() => {
+    fn check_watch(&self) -> Result<()> {
+        let mut errors = Vec::new();
+        if self.send_initial_events.is_some() && self.revision_match != Some(Match::NotOlderThan) {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            errors.push(FieldError::forbidden(MATCH, why));
+        }
+        if let Some(asked) = &self.revision_match {
+            if self.send_initial_events.is_none() {
                 let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-                Err(forbidden("resourceVersionMatch", why))
+                errors.push(FieldError::forbidden(MATCH, why));
             }
-            Some(_) if self.revision_match != Some(Match::NotOlderThan) => {
-                let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-                Err(forbidden("resourceVersionMatch", why))
+            if *asked != Match::NotOlderThan {
+                let supported = ["NotOlderThan"];
+                errors.push(FieldError::not_supported(MATCH, asked.as_str(), &supported));
             }
-            _ => Ok(()),
+            if self.continue_token.is_some() {
+                errors.push(FieldError::forbidden(MATCH, NOT_WITH_CONTINUE));
+            }
         }
+        refuse(errors)
     }
 }
 
-fn forbidden(field: &str, why: &str) -> Status {
-    invalid(FieldError::forbidden(field, why))
-}
+const MATCH: &str = "resourceVersionMatch";
+const NOT_WITH_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";
 
-fn invalid(error: FieldError) -> Status {
-    Status::invalid_kind("meta.k8s.io", "ListOptions", "", vec![error])
+fn refuse(errors: Vec<FieldError>) -> Result<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Status::invalid_kind(
+        "meta.k8s.io",
+        "ListOptions",
+        "",
+        errors,
+    ))
 }

@@ -26,6 +26,12 @@ impl Selection {
             let fields = FieldSelector::parse(text).map_err(Status::bad_request)?;
             fields.check(target.resource).map_err(Status::bad_request)?;
             selection.name = fields.exact("metadata.name").map(str::to_owned);
+            // A request for one object by path cannot select another.
+            if !target.name.is_empty() && selection.name.as_deref() != Some(&target.name) {
+                return Err(Status::bad_request(
+                    "fieldSelector metadata.name doesn't match requested name",
+                ));
+            }
             selection.fields = Some(fields);
         }
         if !target.name.is_empty() {

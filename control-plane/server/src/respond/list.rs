@@ -1,29 +1,27 @@
-//! Lists: joined out of the bytes objects rest in, 64 KiB at a time.
+//! Lists: joined out of the bytes objects rest in, 64 KiB at a time. A list in protobuf is measured first, since its
+//! length stands in front of it, and its items are written as they go out.
 
-use std::io::Write;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod body;
+mod items;
 
-use axum::body::Body;
 use axum::response::Response;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderValue, StatusCode};
-use http_body::{Frame, SizeHint};
 use sampan_api::resource::Resource;
 use serde_json::json;
 
-use super::{Items, JSON, Table, raw};
+use super::{Items, JSON, PROTOBUF, Table, raw, unwritable};
 use crate::api::Answer;
 use crate::content::{Form, Format, Include, Output};
 use crate::object::Obj;
+use body::body;
+use items::{Pieces, Writer};
 
 /// Lists up to this size are sent at once and uncompressed.
 const SMALL: usize = 128 * 1024;
-/// Larger ones are sent in pieces of about this size.
-const CHUNK: usize = 64 * 1024;
 
 /// The metadata of a list.
 #[derive(Debug, Default)]
@@ -55,45 +53,35 @@ impl ListMeta {
 }
 
 /// A list in the form asked for.
-pub(crate) fn list(
+pub(crate) async fn list(
     resource: &'static Resource,
     meta: &ListMeta,
     items: Items,
     output: &Output,
 ) -> Answer {
-    let items = match output.form {
+    let partial = match output.form {
         Form::Table(include) => return table(resource, meta, &items, include, output),
-        Form::Partial => Slices {
-            resource,
-            items,
-            partial: true,
-        },
-        Form::Whole => Slices {
-            resource,
-            items,
-            partial: false,
-        },
+        Form::Partial => true,
+        Form::Whole => false,
     };
-    let (kind, api_version) = if items.partial {
-        ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned())
-    } else {
-        (resource.kind, resource.api_version())
+    let writer = match output.format {
+        Format::Protobuf => Writer::protobuf(resource, partial)?,
+        Format::Json | Format::Yaml => Writer::Json { resource, partial },
     };
-    let head = format!(
-        r#"{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":{},"items":["#,
-        meta.to_json()
-    );
-    let size = items.size(head.len());
-    let pieces = Pieces {
-        head: Some(head),
-        items,
-        next: 0,
-        done: false,
+    let pieces = Pieces::new(writer, meta, items).await.map_err(unwritable)?;
+    let content_type = match output.format {
+        Format::Protobuf => PROTOBUF,
+        Format::Json | Format::Yaml => JSON,
     };
-    if size <= SMALL || output.pretty || output.format != Format::Json {
-        return raw(StatusCode::OK, pieces.join(size), output);
+    let rendered_again = output.format == Format::Yaml || output.pretty && content_type == JSON;
+    if pieces.size() > SMALL && !rendered_again {
+        return Ok(stream(pieces, content_type, output.gzip));
     }
-    Ok(stream(pieces, size, output.gzip))
+    let whole = join(pieces).map_err(unwritable)?;
+    match output.format {
+        Format::Protobuf => Ok(super::bytes(StatusCode::OK, content_type, whole)),
+        Format::Json | Format::Yaml => raw(StatusCode::OK, whole, output),
+    }
 }
 
 fn table(
@@ -110,138 +98,21 @@ fn table(
     raw(StatusCode::OK, table.finish(meta), output)
 }
 
-fn stream(pieces: Pieces, size: usize, gzip: bool) -> Response {
+fn join(mut pieces: Pieces) -> Result<Bytes, sampan_api::protobuf::EncodeError> {
+    let mut buffer = BytesMut::with_capacity(pieces.size());
+    pieces.fill(&mut buffer, usize::MAX)?;
+    Ok(buffer.freeze())
+}
+
+fn stream(pieces: Pieces, content_type: HeaderValue, gzip: bool) -> Response {
     let mut response = Response::default();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    let body = if gzip {
-        ListBody {
-            pieces,
-            left: None,
-            gzip: Some(GzEncoder::new(Vec::new(), Compression::fast())),
-        }
-    } else {
-        ListBody {
-            pieces,
-            left: Some(size as u64),
-            gzip: None,
-        }
-    };
-    *response.body_mut() = Body::new(body);
+    let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+    *response.body_mut() = body(pieces, gzip);
     response
-}
-
-struct Slices {
-    resource: &'static Resource,
-    items: Items,
-    partial: bool,
-}
-
-impl Slices {
-    fn get(&self, at: usize) -> Option<Bytes> {
-        let object = &self.items.get(at)?.object;
-        Some(if self.partial {
-            object.partial()
-        } else {
-            object.raw_as(self.resource)
-        })
-    }
-
-    fn size(&self, head: usize) -> usize {
-        let items: usize = (0..self.items.len())
-            .filter_map(|at| self.get(at))
-            .map(|item| item.len())
-            .sum();
-        head + items + self.items.len().saturating_sub(1) + "]}".len()
-    }
-}
-
-/// The list's text, piece by piece.
-struct Pieces {
-    head: Option<String>,
-    items: Slices,
-    next: usize,
-    done: bool,
-}
-
-impl Pieces {
-    fn fill(&mut self, buffer: &mut BytesMut, limit: usize) {
-        if let Some(head) = self.head.take() {
-            buffer.put_slice(head.as_bytes());
-        }
-        while buffer.len() < limit && !self.done {
-            match self.items.get(self.next) {
-                Some(item) => {
-                    if self.next > 0 {
-                        buffer.put_u8(b',');
-                    }
-                    buffer.put_slice(&item);
-                    self.next += 1;
-                }
-                None => {
-                    buffer.put_slice(b"]}");
-                    self.done = true;
-                }
-            }
-        }
-    }
-
-    fn join(mut self, size: usize) -> Bytes {
-        let mut buffer = BytesMut::with_capacity(size);
-        self.fill(&mut buffer, usize::MAX);
-        buffer.freeze()
-    }
-}
-
-struct ListBody {
-    pieces: Pieces,
-    /// What is left to send, where that is known.
-    left: Option<u64>,
-    gzip: Option<GzEncoder<Vec<u8>>>,
-}
-
-impl ListBody {
-    fn next(&mut self) -> std::io::Result<Option<Bytes>> {
-        while !self.pieces.done {
-            let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 4);
-            self.pieces.fill(&mut buffer, CHUNK);
-            let Some(gzip) = &mut self.gzip else {
-                return Ok(Some(buffer.freeze()));
-            };
-            gzip.write_all(&buffer)?;
-            let compressed = std::mem::take(gzip.get_mut());
-            if !compressed.is_empty() {
-                return Ok(Some(compressed.into()));
-            }
-        }
-        match self.gzip.take() {
-            Some(gzip) => Ok(Some(gzip.finish()?.into())),
-            None => Ok(None),
-        }
-    }
-}
-
-impl http_body::Body for ListBody {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let next = self.next();
-        if let (Ok(Some(bytes)), Some(left)) = (&next, &mut self.left) {
-            *left = left.saturating_sub(bytes.len() as u64);
-        }
-        Poll::Ready(next.transpose().map(|bytes| bytes.map(Frame::data)))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
 }

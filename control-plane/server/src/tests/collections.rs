@@ -106,7 +106,11 @@ async fn an_expired_page_offers_to_go_on() {
         "{CONFIGMAPS}?resourceVersion={}&resourceVersionMatch=Exact",
         version(&first) - 1
     );
-    admin.get(&exact).await.refused(410, "Expired", "...");
+    admin.get(&exact).await.refused(
+        410,
+        "Expired",
+        "The resourceVersion for the provided list is too old.",
+    );
     admin
         .get(&format!("{CONFIGMAPS}?continue=x%25"))
         .await
@@ -159,8 +163,45 @@ async fn resource_version_matrix() {
             format!("?resourceVersion={future}"),
             Err((504, "Timeout", "Timeout: Too large resource version: ...")),
         ),
-        ("?resourceVersion=x".into(), Err((422, "Invalid", "..."))),
-        ("?limit=x".into(), Err((400, "BadRequest", "..."))),
+        (
+            "?resourceVersion=x".into(),
+            Err((
+                400,
+                "BadRequest",
+                "invalid resource version: resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": invalid syntax",
+            )),
+        ),
+        (
+            "?resourceVersion=99999999999999999999".into(),
+            Err((400, "BadRequest", "invalid resource version: ...")),
+        ),
+        (
+            "?limit=x".into(),
+            Err((
+                400,
+                "BadRequest",
+                "strconv.ParseInt: parsing \"x\": invalid syntax",
+            )),
+        ),
+        // Everything that is wrong is said.
+        (
+            "?resourceVersionMatch=Sideways&sendInitialEvents=true".into(),
+            Err((
+                422,
+                "Invalid",
+                "ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided, resourceVersionMatch: Unsupported value: \"Sideways\": supported values: \"Exact\", \"NotOlderThan\", \"\", sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list]",
+            )),
+        ),
+        (
+            format!(
+                "?resourceVersion={old}&continue=eyJ2IjoyLCJydiI6MSwic3RhcnQiOiJhIiwibWFkZSI6MX0"
+            ),
+            Err((
+                400,
+                "BadRequest",
+                "specifying resource version is not allowed when using continue",
+            )),
+        ),
         (
             "?sendInitialEvents=true".into(),
             Err((422, "Invalid", "...")),

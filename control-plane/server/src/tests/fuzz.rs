@@ -84,7 +84,16 @@ fn check(answer: &Answer, what: &str) {
     if code < 400 {
         return;
     }
-    let status: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
+    // A refusal comes in the format asked for.
+    let status: Value = match answer.header("content-type") {
+        "application/yaml" => {
+            serde_saphyr::from_str(&String::from_utf8_lossy(&answer.bytes)).unwrap_or_default()
+        }
+        "application/vnd.kubernetes.protobuf" => sampan_api::protobuf::decode(&answer.bytes)
+            .map(|(_, value)| value)
+            .unwrap_or_default(),
+        _ => serde_json::from_slice(&answer.bytes).unwrap_or_default(),
+    };
     assert_eq!(
         (&status["kind"], &status["code"]),
         (&"Status".into(), &code.into()),

@@ -73,7 +73,7 @@ async fn answers() {
     accept("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1").await.refused(
         406,
         "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)",
     );
     let partial = accept("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
         .await

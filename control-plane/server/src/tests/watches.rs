@@ -88,6 +88,16 @@ async fn beginnings() {
         .watch("/api/v1/watch/namespaces/default/configmaps/b")
         .await;
     assert_eq!(old_form.brief().await, brief("ADDED", "b", b));
+    admin
+        .get(&format!(
+            "{CONFIGMAPS}/b?watch=1&fieldSelector=metadata.name%3Da"
+        ))
+        .await
+        .refused(
+            400,
+            "BadRequest",
+            "fieldSelector metadata.name doesn't match requested name",
+        );
     let mut everywhere = admin.watch("/api/v1/configmaps?watch=true").await;
     assert_eq!(everywhere.brief().await, brief("ADDED", "a", a));
 }
@@ -111,7 +121,6 @@ async fn the_end_of_the_initial_events_is_marked() {
             },
         }})
     );
-    let future = version(&list) + 1_000_000;
     for (query, code) in [
         ("sendInitialEvents=true".to_owned(), 422),
         ("sendInitialEvents=false".to_owned(), 422),
@@ -123,12 +132,8 @@ async fn the_end_of_the_initial_events_is_marked() {
             "sendInitialEvents=true&resourceVersionMatch=Exact".to_owned(),
             422,
         ),
-        (
-            format!(
-                "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion={future}"
-            ),
-            504,
-        ),
+        ("resourceVersion=x".to_owned(), 422),
+        ("timeoutSeconds=x".to_owned(), 400),
         ("labelSelector=%3D%3D".to_owned(), 400),
         ("fieldSelector=spec.nope%3D1".to_owned(), 400),
     ] {
@@ -140,6 +145,72 @@ async fn the_end_of_the_initial_events_is_marked() {
         "Invalid",
         "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
     );
+}
+
+#[tokio::test]
+async fn a_watch_from_anywhere_marks_its_initial_events_too() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let a = version(&admin.create(CONFIGMAPS, configmap("a")).await);
+    for query in ["", "&resourceVersion=0"] {
+        let path = format!("{CONFIGMAPS}?watch=1&allowWatchBookmarks=true{query}");
+        let mut events = admin.watch(&path).await;
+        assert_eq!(events.brief().await, brief("ADDED", "a", a));
+        let bookmark = events.next().await.expect("a bookmark");
+        let annotations = &bookmark["object"]["metadata"]["annotations"];
+        assert_eq!(annotations["k8s.io/initial-events-end"], "true");
+    }
+}
+
+#[tokio::test]
+async fn states_from_the_future_are_an_error_event() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let future = version(&admin.get(CONFIGMAPS).await.expect(200)) + 1_000_000;
+    let mut events = admin
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion={future}"
+        ))
+        .await;
+    let event = events.next().await.expect("an event");
+    assert_eq!(event["type"], "ERROR");
+    let status = &event["object"];
+    assert_eq!(
+        (&status["code"], &status["details"]["causes"][0]["reason"]),
+        (&json!(504), &json!("ResourceVersionTooLarge"))
+    );
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn a_large_state_is_read_page_by_page() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for index in 0..600 {
+        admin
+            .create(CONFIGMAPS, configmap(&format!("c{index:03}")))
+            .await;
+    }
+    let mut events = admin
+        .watch(&format!("{CONFIGMAPS}?watch=1&allowWatchBookmarks=1"))
+        .await;
+    assert_eq!(events.brief().await.1, "c000");
+    // What happens meanwhile comes after the state the watch began with.
+    admin
+        .delete(&format!("{CONFIGMAPS}/c599"))
+        .await
+        .expect(200);
+    admin.create(CONFIGMAPS, configmap("c300a")).await;
+    for index in 1..600 {
+        let (kind, name, _) = events.brief().await;
+        assert_eq!((kind.as_str(), name), ("ADDED", format!("c{index:03}")));
+    }
+    let mut last = Vec::new();
+    for _ in 0..3 {
+        let (kind, name, _) = events.brief().await;
+        last.push(format!("{kind} {name}"));
+    }
+    assert_eq!(last, ["BOOKMARK ", "DELETED c599", "ADDED c300a"]);
 }
 
 #[tokio::test]

@@ -18,8 +18,7 @@ const PARALLEL: usize = 64;
 pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) -> Answer {
     let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
     let output = negotiate(&call, Offer::List)?;
-    let list = ListOptions::parse(&call.query)?;
-    list.check_list()?;
+    let list = ListOptions::of_list(&call.query)?;
     let selection = Selection::parse(&call.query, &target)?;
     let body = delete_options(&mut call).await?;
     let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
@@ -40,5 +39,5 @@ pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) ->
         .try_filter_map(|entry| async move { Ok(entry) })
         .try_collect()
         .await?;
-    respond::list(resource, &meta, deleted, &output)
+    respond::list(resource, &meta, deleted, &output).await
 }

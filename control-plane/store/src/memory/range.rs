@@ -102,15 +102,20 @@ fn page<O>(revision: Revision, entries: &Entries<O>, request: &RangeRequest) -> 
     let limit = request.limit.unwrap_or(usize::MAX);
     let found: Vec<Arc<Entry<O>>> = matching.by_ref().take(limit).cloned().collect();
     let whole = prefix.is_bucket() && request.start_after.is_none();
-    let remaining = if whole {
-        entries.len() - found.len()
+    let (more, remaining) = if !request.count {
+        (matching.next().is_some(), 0)
     } else {
-        matching.count()
+        let remaining = if whole {
+            entries.len() - found.len()
+        } else {
+            matching.count()
+        };
+        (remaining > 0, remaining as u64)
     };
     Page {
         revision,
         entries: found,
-        more: remaining > 0,
-        remaining: remaining as u64,
+        more,
+        remaining,
     }
 }

@@ -277,6 +277,7 @@ async fn list_and_compare(
             start_after: start_after.take(),
             limit: Some(limit),
             at: (back > 0).then_some(at),
+            count: true,
         };
         let page = match store.range(request).await {
             Ok(page) => page,
