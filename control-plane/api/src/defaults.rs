@@ -62,7 +62,7 @@ pub fn apply(resource: &Resource, value: &mut Value) {
         ("apps", "StatefulSet") => apps::stateful_set(value),
         ("batch", "Job") => batch::job(value),
         ("batch", "CronJob") => batch::cron_job(value),
-        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler::apply(value),
+        ("autoscaling", _) => autoscaler::apply(resource.version, value),
         ("networking.k8s.io", "NetworkPolicy") => network::network_policy(value),
         ("networking.k8s.io", "IngressClass") => network::ingress_class(value),
         ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice(value),

@@ -62,6 +62,31 @@ pub fn dns1035_label(value: &str) -> Vec<String> {
     errors
 }
 
+/// A DNS-1123 subdomain below any one label: hosts of an Ingress.
+pub fn wildcard_subdomain(value: &str) -> Vec<String> {
+    let mut errors = too_long(value, SUBDOMAIN_MAX);
+    if !value.strip_prefix("*.").is_some_and(is_subdomain) {
+        errors.push(pattern(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS \
+             subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and \
+             end with an alphanumeric character",
+            &format!(r"\*\.{SUBDOMAIN_PATTERN}"),
+            &["*.example.com"],
+        ));
+    }
+    errors
+}
+
+/// What can stand in a URL's path.
+pub fn path_segment(value: &str) -> Vec<String> {
+    if matches!(value, "." | "..") {
+        return vec![format!("may not be '{value}'")];
+    }
+    let bad = ["/", "%"].into_iter().filter(|part| value.contains(part));
+    bad.map(|part| format!("may not contain '{part}'"))
+        .collect()
+}
+
 /// A qualified name: label keys, annotation keys, finalizers, resource names.
 pub fn qualified_name(value: &str) -> Vec<String> {
     let message = || {
@@ -138,6 +163,21 @@ pub fn env_var_name(value: &str) -> Vec<String> {
         );
     }
     errors
+}
+
+/// A name that many programming languages can say too.
+pub fn c_identifier(value: &str) -> Vec<String> {
+    let start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let inner = |byte: u8| start(byte) || byte.is_ascii_digit();
+    if value.bytes().next().is_some_and(start) && value.bytes().all(inner) {
+        return Vec::new();
+    }
+    vec![pattern(
+        "a valid C identifier must start with alphabetic character or '_', followed by a string \
+         of alphanumeric characters or '_'",
+        "[A-Za-z_][A-Za-z0-9_]*",
+        &["my_name", "MY_NAME", "MyName"],
+    )]
 }
 
 /// A key of a ConfigMap or Secret.
@@ -317,6 +357,13 @@ mod tests {
             &["", "1", "a--b", "-a", "a-", "HTTP", "abcdefghijklmnop"],
         );
         check(http_header_name, &["X-A"], &["", "a b", "a:"]);
+        check(
+            wildcard_subdomain,
+            &["*.a", "*.a.b"],
+            &["", "*", "*.", "a.b", "*.*.a", "a.*"],
+        );
+        check(c_identifier, &["a", "_A1"], &["", "1a", "a-b"]);
+        check(path_segment, &["a", "a:b", ""], &[".", "..", "a/b", "a%"]);
     }
 
     #[test]

@@ -9,8 +9,12 @@ const CPU_UTILIZATION: i64 = 80;
 /// Seconds between two steps of either direction.
 const PERIOD: i64 = 15;
 
-pub(super) fn apply(value: &mut Value) {
+pub(super) fn apply(version: &str, value: &mut Value) {
     set_default(value, "spec.minReplicas", 1);
+    // What v1 does not know of is filled in when it becomes v2.
+    if version == "v1" {
+        return;
+    }
     if is_empty(value, "spec.metrics") {
         let target = json!({"type": "Utilization", "averageUtilization": CPU_UTILIZATION});
         let metric = json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});

@@ -27,3 +27,38 @@ pub(super) fn prefixed_path(name: &str, path: &Path, out: &mut Vec<FieldError>) 
         out.push(FieldError::invalid(path, rest, why));
     }
 }
+
+/// `hook.example.com`: three labels at least.
+pub(super) fn fully_qualified(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+    let wrong = names::dns1123_subdomain(name);
+    if name.is_empty() {
+        out.push(FieldError::required(path, ""));
+    } else if !wrong.is_empty() {
+        out.push(FieldError::invalid(path, name, wrong.join(",")));
+    } else if name.split('.').count() < 3 {
+        let why = "should be a domain with at least three segments separated by dots";
+        out.push(FieldError::invalid(path, name, why));
+    }
+}
+
+/// A name that DNS resolves: two labels at least, the dot of the root allowed.
+pub(super) fn name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+    if name.is_empty() {
+        out.push(FieldError::required(path, ""));
+        return;
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let wrong = names::dns1123_subdomain(name);
+    if !wrong.is_empty() {
+        out.push(FieldError::invalid(path, name, wrong.join(",")));
+    } else if !name.contains('.') {
+        let why = "should be a domain with at least two segments separated by dots";
+        out.push(FieldError::invalid(path, name, why));
+    } else if let Some(label) = name
+        .split('.')
+        .find(|label| !names::dns1123_label(label).is_empty())
+    {
+        let why = names::dns1123_label(label).join(",");
+        out.push(FieldError::invalid(path, label, why));
+    }
+}

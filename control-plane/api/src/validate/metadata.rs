@@ -11,6 +11,7 @@ use crate::resource::Resource;
 use crate::status::FieldError;
 
 use super::IMMUTABLE;
+use super::address::canonical_ip;
 use super::path::{self, Path, Rule, invalid};
 
 /// Most bytes of all annotations of an object together.
@@ -189,20 +190,12 @@ fn name_rule(resource: &Resource) -> Rule {
         // A service's name may begin with a digit since 1.36.
         ("", "Namespace" | "Service") => names::dns1123_label,
         ("apps", "StatefulSet") => names::dns1123_label,
+        ("networking.k8s.io", "IPAddress") => canonical_ip,
         // The names of events are made by clients out of names of objects and a hash.
-        (_, "Event") | ("", "Binding") => path_segment,
+        (_, "Event") | ("", "Binding") => names::path_segment,
         // Names of roles have colons, those of APIServices end in a group, which may be empty.
-        ("rbac.authorization.k8s.io", _) | (_, "APIService") => path_segment,
+        ("rbac.authorization.k8s.io", _) | (_, "APIService") => names::path_segment,
+        ("certificates.k8s.io", "CertificateSigningRequest") => names::path_segment,
         _ => names::dns1123_subdomain,
     }
-}
-
-/// What can stand in a URL's path.
-fn path_segment(name: &str) -> Vec<String> {
-    if matches!(name, "." | "..") {
-        return vec![format!("may not be '{name}'")];
-    }
-    let bad = ["/", "%"].into_iter().filter(|part| name.contains(part));
-    bad.map(|part| format!("may not contain '{part}'"))
-        .collect()
 }

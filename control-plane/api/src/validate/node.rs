@@ -8,7 +8,8 @@ use crate::names;
 use crate::object::{get, is_empty, items, text};
 use crate::status::FieldError;
 
-use super::path::{Path, amounts, cidr, invalid, optional_text, required_choice, required_text};
+use super::address::cidr;
+use super::path::{Path, amounts, invalid, optional_text, required_choice, required_text};
 
 /// What a taint does to pods that do not tolerate it.
 pub(super) const TAINT_EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];

@@ -19,7 +19,11 @@ impl Path {
         Path(field.to_owned())
     }
 
+    /// A field of the object at this path; the root's path is empty.
     pub(super) fn child(&self, field: &str) -> Path {
+        if self.0.is_empty() {
+            return Path::new(field);
+        }
         Path(format!("{}.{field}", self.0))
     }
 
@@ -201,31 +205,5 @@ pub(super) fn port(out: &mut Vec<FieldError>, value: &Value, path: &Path, field:
             let number = other.and_then(Value::as_i64).unwrap_or(0);
             invalid(out, &at, number, names::port_number(number));
         }
-    }
-}
-
-/// An IP address.
-pub(super) fn ip(text: &str) -> Vec<String> {
-    match text.parse::<std::net::IpAddr>() {
-        Ok(_) => Vec::new(),
-        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
-    }
-}
-
-/// A range of IP addresses.
-pub(super) fn cidr(text: &str) -> Vec<String> {
-    let valid = text.split_once('/').is_some_and(|(address, bits)| {
-        let max = match address.parse::<std::net::IpAddr>() {
-            Ok(address) if address.is_ipv4() => 32,
-            Ok(_) => 128,
-            Err(_) => return false,
-        };
-        let digits = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
-        digits && bits.parse::<u8>().is_ok_and(|bits| bits <= max)
-    });
-    if valid {
-        Vec::new()
-    } else {
-        vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
     }
 }

@@ -20,12 +20,14 @@ use crate::names;
 use crate::object::{flag, get, int, is_empty, items, part, text};
 use crate::status::FieldError;
 
+use super::address::ip;
 use super::path::{
-    Path, amounts, in_range, invalid, ip, labels, optional_choice, optional_text, required_choice,
+    Path, amounts, in_range, invalid, labels, optional_choice, optional_text, required_choice,
     required_text,
 };
 
 pub(super) use parts::{ephemeral, resize};
+pub(super) use scheduling::{node_selector, tolerations};
 pub(super) use status::status_update;
 pub(super) use update::update;
 

@@ -8,20 +8,23 @@ use crate::status::FieldError;
 
 use super::IMMUTABLE;
 use super::path::{Path, amounts, invalid, labels};
+use super::pod::tolerations;
 
 pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     let handler = text(value, "handler");
-    invalid(
-        out,
-        &Path::new("handler"),
-        handler,
-        names::dns1123_label(handler),
-    );
+    if handler.is_empty() {
+        out.push(FieldError::required("handler", ""));
+    } else {
+        let wrong = names::dns1123_label(handler);
+        invalid(out, &Path::new("handler"), handler, wrong);
+    }
     if let Some(overhead) = get(value, "overhead") {
         amounts(out, overhead, &Path::new("overhead"), "podFixed");
     }
     if let Some(scheduling) = get(value, "scheduling") {
-        labels(out, scheduling, &Path::new("scheduling"), "nodeSelector");
+        let path = Path::new("scheduling");
+        labels(out, scheduling, &path, "nodeSelector");
+        tolerations(scheduling, &path.child("tolerations"), out);
     }
 }
 

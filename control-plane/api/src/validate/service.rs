@@ -8,9 +8,9 @@ use crate::names;
 use crate::object::{get, int, is_empty, items, text};
 use crate::status::FieldError;
 
+use super::address::{cidr, ip};
 use super::path::{
-    Path, cidr, in_range, invalid, ip, labels, optional_choice, optional_text, port,
-    required_choice,
+    Path, in_range, invalid, labels, optional_choice, optional_text, port, required_choice,
 };
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];

@@ -5,10 +5,16 @@ use crate::defaults;
 use crate::object::set;
 use crate::resource::{Resource, find_kind};
 
+mod access;
 mod apps;
+mod devices;
+mod flow;
 mod jobs;
 mod kinds;
+mod limits;
+mod networks;
 mod pods;
+mod registration;
 mod storage;
 
 fn core(kind: &str) -> &'static Resource {
@@ -24,6 +30,14 @@ fn of(api_version: &str, kind: &str) -> &'static Resource {
 fn object(fields: Value) -> Value {
     with(
         json!({"metadata": {"name": "a", "namespace": "default", "uid": "u"}}),
+        fields,
+    )
+}
+
+/// An object of the whole cluster, with these fields.
+fn global(fields: Value) -> Value {
+    with(
+        json!({"metadata": {"name": "a", "resourceVersion": "1"}}),
         fields,
     )
 }

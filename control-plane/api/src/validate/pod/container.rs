@@ -8,8 +8,9 @@ use crate::names;
 use crate::object::{flag, get, int, is_empty, items, text};
 use crate::status::FieldError;
 
+use super::super::address::ip;
 use super::super::path::{
-    Path, in_range, invalid, ip, optional_choice, optional_text, required_choice, required_text,
+    Path, in_range, invalid, optional_choice, optional_text, required_choice, required_text,
 };
 use super::volume::Volumes;
 use super::{IDS, env, probe, resources};

@@ -8,14 +8,16 @@ use crate::quantity::Quantity;
 use crate::status::FieldError;
 
 use super::super::path::{Path, invalid, quantity};
-
-/// Resources a container may ask for without a domain prefix.
-const STANDARD: [&str; 3] = ["cpu", "ephemeral-storage", "memory"];
-const HUGE_PAGES: &str = "hugepages-";
+use super::super::resource_name;
 
 pub(super) fn container(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
     if let Some(resources) = get(container, "resources") {
-        requirements(resources, &path.child("resources"), container_resource, out);
+        requirements(
+            resources,
+            &path.child("resources"),
+            resource_name::container,
+            out,
+        );
     }
 }
 
@@ -44,7 +46,7 @@ fn requirements(
             .pointer("/limits")
             .and_then(|limits| limits.get(name));
         let limit = limit.and_then(|limit| Quantity::from_value(limit).ok());
-        let exact = name.contains('/') || name.starts_with(HUGE_PAGES);
+        let exact = name.contains('/') || name.starts_with(resource_name::HUGE_PAGES);
         let why = match limit {
             Some(limit) if exact && request != limit => {
                 format!("must be equal to {name} limit of {limit}")
@@ -83,20 +85,8 @@ fn amount_of(
     Some(parsed)
 }
 
-fn container_resource(name: &str) -> Vec<String> {
-    let mut wrong = names::qualified_name(name);
-    if wrong.is_empty()
-        && !name.contains('/')
-        && !STANDARD.contains(&name)
-        && !name.starts_with(HUGE_PAGES)
-    {
-        wrong.push("must be a standard resource for containers".to_owned());
-    }
-    wrong
-}
-
 fn pod_resource(name: &str) -> Vec<String> {
-    if matches!(name, "cpu" | "memory") || name.starts_with(HUGE_PAGES) {
+    if matches!(name, "cpu" | "memory") || name.starts_with(resource_name::HUGE_PAGES) {
         return names::qualified_name(name);
     }
     vec!["must be a standard resource for pods".to_owned()]

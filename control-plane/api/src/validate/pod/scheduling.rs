@@ -29,7 +29,7 @@ pub(super) fn all(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     spread(spec, &path.child("topologySpreadConstraints"), out);
 }
 
-fn tolerations(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(in super::super) fn tolerations(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     for (at, toleration) in items(spec, "tolerations").iter().enumerate() {
         let here = path.index(at);
         let (key, operator) = (text(toleration, "key"), text(toleration, "operator"));
@@ -55,11 +55,7 @@ fn tolerations(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
             }
             "Exists" if !value.is_empty() => {
                 let why = "value must be empty when `operator` is 'Exists'";
-                out.push(FieldError::invalid(
-                    here.child("operator"),
-                    toleration.clone(),
-                    why,
-                ));
+                out.push(FieldError::invalid(here.child("operator"), value, why));
             }
             "Exists" => {}
             _ => {
@@ -78,15 +74,7 @@ fn tolerations(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
 fn node_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let required = "requiredDuringSchedulingIgnoredDuringExecution";
     if let Some(selector) = get(affinity, required) {
-        let here = path.child(required).child("nodeSelectorTerms");
-        let terms = items(selector, "nodeSelectorTerms");
-        if terms.is_empty() {
-            let why = "must have at least one node selector term";
-            out.push(FieldError::required(&here, why));
-        }
-        for (at, term) in terms.iter().enumerate() {
-            node_selector_term(term, &here.index(at), out);
-        }
+        node_selector(selector, &path.child(required), out);
     }
     let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
     for (at, term) in items(affinity, preferred).iter().enumerate() {
@@ -95,6 +83,19 @@ fn node_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
         if let Some(preference) = get(term, "preference") {
             node_selector_term(preference, &here.child("preference"), out);
         }
+    }
+}
+
+/// Terms of which one must hold.
+pub(in super::super) fn node_selector(selector: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let here = path.child("nodeSelectorTerms");
+    let terms = items(selector, "nodeSelectorTerms");
+    if terms.is_empty() {
+        let why = "must have at least one node selector term";
+        out.push(FieldError::required(&here, why));
+    }
+    for (at, term) in terms.iter().enumerate() {
+        node_selector_term(term, &here.index(at), out);
     }
 }
 

@@ -7,7 +7,8 @@ use crate::object::{get, int, is_empty, items, text};
 use crate::status::FieldError;
 
 use super::super::IMMUTABLE;
-use super::super::path::{Path, invalid, ip, optional_text};
+use super::super::address::ip;
+use super::super::path::{Path, invalid, optional_text};
 
 pub(in super::super) fn status_update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     if text(new, "spec.nodeName") != text(old, "spec.nodeName") {

@@ -5,26 +5,18 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, items, text};
+use crate::object::{get, items, part, text};
 use crate::status::FieldError;
 
-use super::super::path::{Path, anything, in_range, invalid, quantity, required_text};
+use super::super::claim;
+use super::super::path::{Path, anything, in_range, invalid, labels, quantity, required_text};
+use super::super::volume_source::{common, driver_name};
 use super::container::inner_path;
 use super::env;
 
 /// The names that mounts may refer to.
 pub(super) type Volumes<'a> = HashSet<&'a str>;
 
-const HOST_PATH_TYPES: [&str; 8] = [
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
-];
 const PROJECTIONS: [&str; 5] = [
     "secret",
     "configMap",
@@ -90,14 +82,6 @@ fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>
                 quantity(out, limit, &path.child("sizeLimit"));
             }
         }
-        "hostPath" => {
-            required_text(out, source, path, "path", no_backsteps);
-            let found = text(source, "type");
-            if !HOST_PATH_TYPES.contains(&found) {
-                let at = path.child("type");
-                out.push(FieldError::not_supported(at, found, &HOST_PATH_TYPES));
-            }
-        }
         "configMap" => {
             required_text(out, source, path, "name", anything);
             files(source, path, out);
@@ -112,12 +96,9 @@ fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>
             required_text(out, source, path, "claimName", names::dns1123_subdomain);
         }
         "image" => required_text(out, source, path, "reference", anything),
-        "nfs" => {
-            required_text(out, source, path, "server", anything);
-            required_text(out, source, path, "path", absolute);
-        }
-        "csi" => required_text(out, source, path, "driver", names::dns1123_subdomain),
-        _ => {}
+        "csi" => csi(source, path, out),
+        "ephemeral" => ephemeral(source, path, out),
+        kind => common(kind, source, path, out),
     }
 }
 
@@ -212,18 +193,25 @@ fn mode(value: &Value, path: &Path, field: &str, out: &mut Vec<FieldError>) {
     }
 }
 
-fn no_backsteps(path: &str) -> Vec<String> {
-    if path.split('/').any(|part| part == "..") {
-        vec!["must not contain '..'".to_owned()]
-    } else {
-        Vec::new()
+/// A volume a storage driver makes for this pod alone.
+fn csi(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    driver_name(text(source, "driver"), &path.child("driver"), out);
+    if let Some(secret) = get(source, "nodePublishSecretRef")
+        && text(secret, "name").is_empty()
+    {
+        let at = path.child("nodePublishSecretRef").child("name");
+        out.push(FieldError::required(at, ""));
     }
 }
 
-fn absolute(path: &str) -> Vec<String> {
-    if path.starts_with('/') {
-        Vec::new()
-    } else {
-        vec!["must be an absolute path".to_owned()]
-    }
+/// A claim that comes and goes with the pod.
+fn ephemeral(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let here = path.child("volumeClaimTemplate");
+    let Some(template) = get(source, "volumeClaimTemplate") else {
+        out.push(FieldError::required(here, ""));
+        return;
+    };
+    let metadata = part(template, "metadata");
+    labels(out, metadata, &here.child("metadata"), "labels");
+    claim::spec(part(template, "spec"), &here.child("spec"), out);
 }

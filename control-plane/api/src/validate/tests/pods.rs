@@ -122,7 +122,9 @@ fn containers() {
         json!({"resources": {"requests": {"gpu": "1"}}}),
         &[
             "spec.containers[0].resources.requests[gpu]: Invalid value: \"gpu\": must be a standard \
-           resource for containers",
+             resource type or fully qualified",
+            "spec.containers[0].resources.requests[gpu]: Invalid value: \"gpu\": must be a standard \
+             resource for containers",
         ],
     );
 }
