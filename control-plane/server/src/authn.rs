@@ -1,7 +1,9 @@
-//! Authentication: client certificate, then bearer token, then anonymous; and impersonation.
+//! Authentication: client certificate, then bearer token (in a header, or among a WebSocket's protocols), then anonymous;
+//! and impersonation.
 
 mod impersonate;
 mod static_tokens;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use sampan_api::status::Status;
 pub(crate) use impersonate::impersonate;
 pub use static_tokens::TokenFileError;
 pub(crate) use static_tokens::Tokens;
+pub(crate) use websocket::{is_websocket, protocols};
 
 use crate::api::{Api, Result};
 use crate::tls::Peer;
@@ -36,10 +39,13 @@ pub(crate) async fn authenticate(
         return Ok(user.clone());
     }
     if let Some(token) = bearer(headers) {
-        return match bearer_user(api, token, &[ISSUER]).await {
-            Ok(bearer) => Ok(bearer.user),
+        return holder(api, token).await;
+    }
+    if let Some(token) = websocket::token(headers) {
+        return match token {
+            Ok(token) => holder(api, &token).await,
             Err(reason) => {
-                tracing::debug!(%reason, "bearer token refused");
+                tracing::debug!(%reason, "protocols of a WebSocket refused");
                 Err(Status::unauthorized())
             }
         };
@@ -50,6 +56,16 @@ pub(crate) async fn authenticate(
             Err(Status::unauthorized())
         }
         _ => Ok(Arc::new(UserInfo::anonymous())),
+    }
+}
+
+async fn holder(api: &Api, token: &str) -> Result<Arc<UserInfo>> {
+    match bearer_user(api, token, &[ISSUER]).await {
+        Ok(bearer) => Ok(bearer.user),
+        Err(reason) => {
+            tracing::debug!(%reason, "bearer token refused");
+            Err(Status::unauthorized())
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use openapi::{index as openapi_index, v2 as openapi_v2, v3 as openapi_v3};
 
 use crate::api::{Answer, Call};
-use crate::content::{Offer, negotiate};
+use crate::content::{Form, Format, Offer, Output, negotiate, wants_pretty};
 use crate::respond;
 
 /// The release of the API that is served, and the program that serves it.
@@ -156,7 +156,7 @@ fn cached(call: &Call, etag: &str, content_type: HeaderValue, body: Bytes) -> Re
     response
 }
 
-/// `/version`
+/// `/version`: JSON for everyone, whatever they would rather have.
 pub(crate) fn version(call: &Call) -> Answer {
     let document = json!({
         "major": "1", "minor": "36",
@@ -165,11 +165,13 @@ pub(crate) fn version(call: &Call) -> Answer {
         "gitVersion": VERSION, "gitCommit": "", "gitTreeState": "",
         "buildDate": BUILD_DATE, "goVersion": "none", "compiler": "rustc", "platform": platform(),
     });
-    respond::value(
-        StatusCode::OK,
-        &document,
-        &negotiate(call, Offer::Document)?,
-    )
+    let output = Output {
+        format: Format::Json,
+        form: Form::Whole,
+        pretty: wants_pretty(&call.parts.headers, call.parts.uri.query()),
+        gzip: false,
+    };
+    respond::value(StatusCode::OK, &document, &output)
 }
 
 /// The same for `kubernetes_build_info`.

@@ -3,12 +3,15 @@
 mod list;
 mod table;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
 use sampan_api::object as field;
 use sampan_api::protobuf::{self, EncodeError};
@@ -22,6 +25,9 @@ pub(crate) use table::Table;
 use crate::api::{Answer, Result};
 use crate::content::{Form, Format, Output};
 use crate::object::{Obj, Protobuf};
+
+/// Answers up to this size are sent at once and uncompressed.
+const SMALL: usize = 128 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/vnd.kubernetes.protobuf");
@@ -38,6 +44,26 @@ pub(crate) fn bytes(
     *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
+}
+
+/// A response of whole bytes, compressed if it is large and the client wants that.
+fn whole(code: StatusCode, content_type: HeaderValue, body: Bytes, output: &Output) -> Answer {
+    if !output.gzip || body.len() <= SMALL {
+        return Ok(bytes(code, content_type, body));
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let compressed = gzip.write_all(&body).and_then(|()| gzip.finish());
+    let compressed =
+        compressed.map_err(|error| Status::internal(format!("compressing: {error}")))?;
+    let mut response = bytes(code, content_type, compressed);
+    mark_compressed(&mut response);
+    Ok(response)
+}
+
+fn mark_compressed(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
 }
 
 /// Plain text.
@@ -82,25 +108,26 @@ pub(crate) fn success(code: StatusCode, status: &Status, output: &Output) -> Ans
 
 /// A value of our own making, for example a discovery document.
 pub(crate) fn value(code: StatusCode, value: &Value, output: &Output) -> Answer {
-    Ok(match output.format {
-        Format::Json if output.pretty => bytes(code, JSON, pretty_bytes(value)),
-        Format::Json => bytes(code, JSON, value.to_string()),
-        Format::Yaml => bytes(code, YAML, yaml(value)?),
+    let (content_type, body) = match output.format {
+        Format::Json if output.pretty => (JSON, pretty_bytes(value)),
+        Format::Json => (JSON, value.to_string().into()),
+        Format::Yaml => (YAML, yaml(value)?),
         Format::Protobuf => {
             let (api_version, kind) =
                 (field::text(value, "apiVersion"), field::text(value, "kind"));
             let body = protobuf::encode(api_version, kind, value.to_string().as_bytes())
                 .ok_or_else(|| Status::not_acceptable(MEDIA_TYPES))?
                 .map_err(unwritable)?;
-            bytes(code, PROTOBUF, body)
+            (PROTOBUF, body.into())
         }
-    })
+    };
+    whole(code, content_type, body, output)
 }
 
 /// JSON bytes we hold, re-rendered only when the client asked for another look.
 pub(crate) fn raw(code: StatusCode, raw: Bytes, output: &Output) -> Answer {
     if output.format == Format::Json && !output.pretty {
-        return Ok(bytes(code, JSON, raw));
+        return whole(code, JSON, raw, output);
     }
     value(code, &parse(&raw)?, output)
 }
@@ -118,7 +145,8 @@ pub(crate) fn object(
             Form::Whole | Form::Table(_) => Protobuf::whole(resource)?,
         };
         let message = protobuf.message(object).map_err(unwritable)?;
-        return Ok(bytes(code, PROTOBUF, protobuf.envelope().wrap(&message)));
+        let body = protobuf.envelope().wrap(&message).into();
+        return whole(code, PROTOBUF, body, output);
     }
     match output.form {
         Form::Whole => raw(code, object.raw_as(resource), output),

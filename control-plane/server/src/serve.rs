@@ -27,8 +27,9 @@ const MAX_STREAMS: u32 = 2000;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Request headers must arrive within this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of an answer that wait for a client to read on; what comes after them is not made before.
-const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of an answer that wait for a client to read on; what comes after them is not made before. It is the limit for
+/// request headers too, of which a long selector is the longest.
+const BUFFER: usize = 128 * 1024;
 /// A client that says nothing for this long is asked by the kernel whether it is still there, again at this interval, and
 /// given up after some minutes: a machine that lost its power never says goodbye.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -164,11 +165,13 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(SEND_BUFFER);
+        .max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(BUFFER as u32)
+        .max_send_buf_size(BUFFER)
         .keep_alive_interval(PING_INTERVAL)
         .adaptive_window(false);
     builder

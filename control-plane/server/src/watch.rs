@@ -19,6 +19,7 @@ use sampan_api::status::Status;
 use sampan_store::{Prefix, RangeError, Revision, Watch, WatchError};
 
 use crate::api::{Answer, Api, Call, Result};
+use crate::authn::is_websocket;
 use crate::content::{Format, Offer, negotiate_for};
 use crate::object::Obj;
 use crate::read::{ListOptions, Selection, prefix, store_failed};
@@ -35,7 +36,7 @@ pub(crate) async fn watch(mut call: Call, target: ResourceTarget) -> Answer {
     let options = ListOptions::of_watch(&call.query, resource)?;
     let selection = Selection::parse(&call.query, &target)?;
     let slot = call.api.in_flight.watch(&call.api.limits)?;
-    let websocket = websocket::asked_for(&call.parts.headers);
+    let websocket = is_websocket(&call.parts.headers);
     let (framing, content_type) = match (output.format, websocket) {
         (Format::Protobuf, false) => (Framing::LengthPrefixed, PROTOBUF),
         (Format::Protobuf, true) => (Framing::Binary, PROTOBUF),

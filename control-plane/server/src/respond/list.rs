@@ -8,20 +8,17 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use sampan_api::resource::Resource;
 use serde_json::json;
 
-use super::{Items, JSON, PROTOBUF, Table, raw, unwritable};
+use super::{Items, JSON, PROTOBUF, SMALL, Table, mark_compressed, raw, unwritable};
 use crate::api::Answer;
 use crate::content::{Form, Format, Include, Output};
 use crate::object::Obj;
 use body::body;
 use items::{Pieces, Writer};
-
-/// Lists up to this size are sent at once and uncompressed.
-const SMALL: usize = 128 * 1024;
 
 /// The metadata of a list.
 #[derive(Debug, Default)]
@@ -108,9 +105,8 @@ fn stream(pieces: Pieces, content_type: HeaderValue, gzip: bool) -> Response {
     let mut response = Response::default();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if gzip {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        mark_compressed(&mut response);
     }
     let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
     *response.body_mut() = body(pieces, gzip);

@@ -313,4 +313,20 @@ async fn large_lists_are_streamed_and_compressed_on_request() {
     )
     .expect("gzip");
     assert_eq!(text, plain.bytes);
+    // So are large objects and Tables, but nothing small.
+    let mut map = configmap("large");
+    map["data"]["big"] = json!("x".repeat(200_000));
+    admin.create(CONFIGMAPS, map).await;
+    let gzip = ("accept-encoding", "gzip");
+    let get = |name: &'static str| {
+        let (admin, path) = (admin.clone(), format!("{CONFIGMAPS}/{name}"));
+        async move { admin.send("GET", &path, &[gzip], Body::empty()).await }
+    };
+    let large = get("large").await;
+    assert_eq!(
+        (large.header("content-encoding"), large.header("vary")),
+        ("gzip", "Accept-Encoding")
+    );
+    assert!(large.bytes.len() < 2000);
+    assert_eq!(get("c00").await.header("content-encoding"), "");
 }

@@ -47,9 +47,12 @@ impl Raw {
 
     /// Sends a GET with further header lines, each with its line end.
     pub(super) async fn get(&mut self, path: &str, headers: &str) {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n"
-        );
+        let authorization = match headers.contains("Authorization") {
+            true => String::new(),
+            false => format!("Authorization: Bearer {TOKEN}\r\n"),
+        };
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}{headers}\r\n");
         self.0.write_all(request.as_bytes()).await.expect("sent");
         self.0.flush().await.expect("sent");
     }

@@ -132,6 +132,16 @@ async fn ends_and_refusals() {
     let headers = [("connection", "upgrade"), ("upgrade", "websocket")];
     let refused = admin.send("GET", &path, &headers, Body::empty()).await;
     assert_eq!(refused.status, 400);
+    // A browser's token is among its protocols, and is not sent back.
+    let token = "Authorization: none\r\nSec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.czNjcmV0, one\r\n";
+    let (_, head) = open(&listening, &path, token).await;
+    assert!(
+        head.starts_with("http/1.1 101 ") && head.contains("protocol: one\r\n"),
+        "{head}"
+    );
+    let wrong = token.replace("czNjcmV0", "d3Jvbmc");
+    let (_, head) = open(&listening, &path, &wrong).await;
+    assert!(head.starts_with("http/1.1 401 "), "{head}");
     // The server's end is the watch's end.
     let (mut socket, _) = open(&listening, &path, "").await;
     let stopped = tokio::spawn(listening.stop());

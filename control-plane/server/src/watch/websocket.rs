@@ -3,30 +3,17 @@
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use sampan_api::status::Status;
 
 use super::frame::{Batch, Framing};
 use super::stream::Stream;
 use crate::api::{Answer, Call};
+use crate::authn::protocols;
 
 /// Clients have nothing to say, so their messages are small and ignored.
 const MAX_MESSAGE: usize = 4096;
-
-/// Whether the client wants to go on as a WebSocket.
-pub(super) fn asked_for(headers: &HeaderMap) -> bool {
-    let holds = |name, word: &str| {
-        headers.get_all(name).iter().any(|value| {
-            value.to_str().is_ok_and(|value| {
-                value
-                    .split(',')
-                    .any(|part| part.trim().eq_ignore_ascii_case(word))
-            })
-        })
-    };
-    holds(UPGRADE, "websocket") && holds(CONNECTION, "upgrade")
-}
 
 /// Answers with 101 and sends the watch over what the connection then is.
 pub(super) async fn upgrade(
@@ -41,8 +28,8 @@ pub(super) async fn upgrade(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
     // A browser that offered a protocol goes away unless one is chosen. For a watch they all mean the same.
-    let offered = upgrade.requested_protocols().next().cloned();
-    if let Some(protocol) = offered {
+    let offered = protocols(&call.parts.headers).next();
+    if let Some(protocol) = offered.and_then(|offered| HeaderValue::from_str(offered).ok()) {
         upgrade.set_selected_protocol(protocol);
     }
     let mut response = upgrade.on_upgrade(move |socket| serve(socket, stream, framing));
