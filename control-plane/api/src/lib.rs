@@ -15,10 +15,13 @@ pub mod decode;
 pub mod protobuf;
 
 // Rules.
+pub mod amounts;
 pub mod apply;
 pub mod convert;
 pub mod defaults;
+pub mod limits;
 pub mod patch;
+pub mod quota;
 pub mod scale;
 pub mod validate;
 

@@ -19,7 +19,7 @@ use crate::kubelet::Kubelets;
 use crate::metrics::Metrics;
 use crate::object::{Obj, Recent};
 use crate::request::Query;
-use crate::strategy::Addresses;
+use crate::strategy::{Addresses, Charges};
 use crate::tokens::SigningKey;
 use crate::user::UserInfo;
 
@@ -38,6 +38,7 @@ pub(crate) struct Api {
     /// What watchers were sent last.
     pub(crate) recent: Recent,
     pub(crate) addresses: Addresses,
+    pub(crate) charges: Charges,
     pub(crate) kubelets: Kubelets,
     pub(crate) facts: Facts,
     pub(crate) metrics: Metrics,

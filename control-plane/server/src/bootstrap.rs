@@ -9,16 +9,14 @@ use std::net::Ipv4Addr;
 
 use futures::future::try_join_all;
 use sampan_api::object;
-use sampan_api::resource::{Resource, find as find_resource, find_kind};
+use sampan_api::resource::{Resource, find_kind};
 use sampan_api::status::Status;
-use sampan_store::RangeRequest;
 use serde_json::{Value, json};
 
 pub(crate) use kept::keep;
 
 use crate::api::{Api, Result};
-use crate::object::Stored;
-use crate::read::{find, prefix, range_failed_now};
+use crate::read::{all, find};
 use crate::strategy;
 use crate::write::store_own;
 
@@ -36,8 +34,8 @@ pub(crate) struct Facts {
 pub(crate) async fn run(api: &Api) -> Result<()> {
     strategy::restore(
         api,
-        &all(api, "", "services").await?,
-        &all(api, "networking.k8s.io", "ipaddresses").await?,
+        &all(api, "", "services", "").await?,
+        &all(api, "networking.k8s.io", "ipaddresses", "").await?,
     );
     for kept in kept::objects(api)? {
         kept.ensure(api).await?;
@@ -71,13 +69,6 @@ fn priority_classes() -> [Value; 2] {
             "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
         ),
     ]
-}
-
-/// Every object of a kind.
-async fn all(api: &Api, group: &str, plural: &str) -> Result<Vec<Stored>> {
-    let row = find_resource(group, "v1", plural).ok_or_else(Status::path_not_found)?;
-    let page = api.store.range(RangeRequest::all(prefix(row, ""))).await;
-    Ok(page.map_err(range_failed_now)?.entries)
 }
 
 /// The row of an object.

@@ -53,6 +53,16 @@ pub(crate) async fn find(
         .map_err(store_failed)
 }
 
+/// Every object of a built-in kind, of one namespace or of all.
+pub(crate) async fn all(api: &Api, group: &str, plural: &str, namespace: &str) -> Result<Items> {
+    let row = sampan_api::resource::find(group, "v1", plural).ok_or_else(Status::path_not_found)?;
+    let page = api
+        .store
+        .range(RangeRequest::all(prefix(row, namespace)))
+        .await;
+    Ok(page.map_err(range_failed_now)?.entries)
+}
+
 /// The newest version of an object, or 404.
 pub(crate) async fn existing(api: &Api, target: &ResourceTarget) -> Result<Stored> {
     find(api, target.resource, &target.namespace, &target.name)

@@ -28,7 +28,7 @@ use crate::metrics::{MeasuredStore, Metrics};
 use crate::object::{ObjCodec, Recent};
 use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
 use crate::serve::Acceptor;
-use crate::strategy::Addresses;
+use crate::strategy::{Addresses, Charges};
 use crate::tls::{Identity, TlsError, Trust, server_config};
 use crate::tokens::SigningKey;
 use crate::user::UserInfo;
@@ -142,6 +142,7 @@ impl Server {
             in_flight: InFlight::default(),
             recent: Recent::default(),
             addresses: Addresses::new(config.service_cidr, config.node_ports.clone()),
+            charges: Charges::default(),
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
             shutdown: CancellationToken::new(),
             advertised: SocketAddr::new(config.reachable_ip(addr), addr.port()),

@@ -6,10 +6,15 @@ mod addresses;
 mod api_services;
 mod binding;
 mod certificates;
+mod classes;
+mod disruption;
 mod flow_schemas;
 mod ip_addresses;
+mod limit_ranges;
 mod namespaces;
 mod pods;
+mod priority;
+mod quotas;
 mod roles;
 mod runtime_class;
 mod service_account;
@@ -23,7 +28,9 @@ use serde_json::Value;
 
 pub(crate) use addresses::{Addresses, Reservation};
 pub(crate) use binding::bind;
+pub(crate) use disruption::{Guard, disrupt, still_processed};
 pub(crate) use namespaces::accepts as namespace_accepts;
+pub(crate) use quotas::Charges;
 
 use crate::api::{Api, Result};
 use crate::object::{Obj, Stored};
@@ -38,6 +45,13 @@ pub(crate) async fn admit_new(
 ) -> Result<()> {
     match resource.bucket {
         "pods" => admit_pod(api, resource, value).await,
+        "persistentvolumeclaims" => {
+            classes::claim(api, value).await?;
+            limit_ranges::admit(api, resource, value).await
+        }
+        "ingresses" => classes::ingress(api, value).await,
+        "resourcequotas" => quotas::admit(api, value).await,
+        "priorityclasses" => priority::only_default(api, resource, value).await,
         "apiservices" => {
             api_services::availability(value, None);
             Ok(())
@@ -69,6 +83,13 @@ pub(crate) async fn admit_update(
     old: &Value,
 ) -> Result<()> {
     match resource.bucket {
+        "pods" if part == "resize" => limit_ranges::admit(api, resource, new).await,
+        "persistentvolumeclaims" if part.is_empty() => {
+            classes::resize(api, resource, new, old).await?;
+            limit_ranges::admit(api, resource, new).await
+        }
+        "priorityclasses" => priority::only_default(api, resource, new).await,
+        "resourcequotas" if part.is_empty() => quotas::admit(api, new).await,
         "apiservices" if part.is_empty() => {
             api_services::availability(new, Some(old));
             Ok(())
@@ -84,8 +105,9 @@ pub(crate) async fn admit_update(
 }
 
 async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<()> {
+    limit_ranges::admit_pod(api, resource, value).await?;
     service_account::admit(api, resource, value).await?;
-    pods::check_priority(resource, value)?;
+    priority::admit(api, resource, value).await?;
     defaults::admission_pod(value);
     runtime_class::admit(api, resource, value).await
 }
@@ -161,17 +183,29 @@ fn prepare_finalize(new: &mut Value, old: &Value) {
     }
 }
 
-/// Claims addresses and ports the object asks for or needs; given back unless kept.
-pub(crate) fn reserve<'a>(
+/// Claims what the object asks for or needs: addresses and ports, and room in the quotas. Given back unless kept, the
+/// room excepted: that is counted anew when there is none.
+pub(crate) async fn reserve<'a>(
     api: &'a Api,
-    resource: &Resource,
+    resource: &'static Resource,
+    part: &str,
     value: &mut Value,
     old: Option<&Value>,
+    dry_run: bool,
 ) -> Result<Reservation<'a>> {
-    match resource.bucket {
-        "services" => services::reserve(&api.addresses, resource, value, old),
-        _ => Ok(Reservation::nothing()),
-    }
+    let mut reservation = match resource.bucket {
+        "services" => services::reserve(&api.addresses, resource, value, old)?,
+        _ => Reservation::nothing(),
+    };
+    let write = quotas::Write {
+        resource,
+        part,
+        new: value,
+        old,
+        dry_run,
+    };
+    reservation.charge = quotas::charge(api, &write).await?;
+    Ok(reservation)
 }
 
 /// What follows from a write once it is stored: what the old version held and the new one does not is given back.

@@ -2,6 +2,7 @@
 //! TLS socket. Expected answers are those of a real API server.
 
 mod access;
+mod admission;
 mod bad_input;
 mod bootstrap;
 mod chain;

@@ -15,7 +15,7 @@ pub(crate) use bound::holder;
 pub(crate) use claims::{Claims, Reference, Subject};
 pub(crate) use documents::{configuration, key_set};
 pub(crate) use key::SigningKey;
-pub(crate) use request::request;
+pub(crate) use request::{PROJECTED_SECONDS, request};
 
 /// Who says so. Pods reach the server under this name.
 pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";

@@ -16,7 +16,7 @@ pub(crate) use collection::delete_collection;
 pub(crate) use commit::put as replace;
 pub(crate) use create::{create, store_new, store_own};
 pub(crate) use delete::{delete, evict};
-pub(crate) use meta::check_namespace;
+pub(crate) use meta::{check_namespace, generated_name};
 pub(crate) use options::WriteOptions;
 pub(crate) use patch::patch;
 pub(crate) use update::update;

@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 
 use parking_lot::Mutex;
 
+use super::quotas::Charge;
+
 /// The pools.
 pub(crate) struct Addresses {
     network: u32,
@@ -138,6 +140,8 @@ pub(crate) struct Reservation<'a> {
     pool: Option<&'a Addresses>,
     pub(super) addresses: Vec<Ipv4Addr>,
     pub(super) ports: Vec<u16>,
+    /// Kept until the object is stored.
+    pub(super) charge: Option<Charge<'a>>,
 }
 
 impl<'a> Reservation<'a> {
@@ -150,6 +154,7 @@ impl<'a> Reservation<'a> {
             pool: Some(pool),
             addresses: Vec::new(),
             ports: Vec::new(),
+            charge: None,
         }
     }
 

@@ -1,19 +1,25 @@
-//! ServiceAccount admission: every pod runs as one that exists.
-//!
-//! The token volume is not added yet: nothing here signs tokens.
+//! ServiceAccount admission: every pod runs as one that exists, and finds in a volume what it takes to ask the server:
+//! a token, the authority's certificate, and its namespace.
 
 use std::time::Duration;
 
 use sampan_api::object;
 use sampan_api::resource::{Resource, find as find_resource};
 use sampan_api::status::Status;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::api::{Api, Result};
+use crate::object::Stored;
 use crate::read::{find, prefix};
+use crate::respond::parse;
+use crate::tokens::PROJECTED_SECONDS;
+use crate::write::generated_name;
 
 const DEFAULT: &str = "default";
+const VOLUME: &str = "kube-api-access-";
+/// Where every client library looks for it.
+const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// A controller makes the default account of a new namespace; a pod created right after it waits this long.
 const WAIT: Duration = Duration::from_secs(2);
 
@@ -29,28 +35,81 @@ pub(super) async fn admit(api: &Api, resource: &Resource, pod: &mut Value) -> Re
         .unwrap_or(DEFAULT)
         .to_owned();
     let namespace = object::namespace(pod).to_owned();
-    if !exists(api, &namespace, &name).await? {
+    // A mirror pod stands for one that runs already.
+    if object::annotation(pod, "kubernetes.io/config.mirror").is_some() {
+        return Ok(());
+    }
+    let Some(account) = account(api, &namespace, &name).await? else {
         let why = format!(
             "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
         );
         return Err(Status::forbidden(resource, object::name(pod), &why));
-    }
+    };
     object::set(pod, "spec.serviceAccountName", name);
+    let account = parse(&account.object.raw)?;
+    if object::is_empty(pod, "spec.imagePullSecrets")
+        && let Some(secrets) = object::get(&account, "imagePullSecrets")
+    {
+        object::set(pod, "spec.imagePullSecrets", secrets.clone());
+    }
+    let mounts = object::get(pod, "spec.automountServiceAccountToken")
+        .or_else(|| object::get(&account, "automountServiceAccountToken"))
+        .and_then(Value::as_bool)
+        .unwrap_or(true);
+    if mounts {
+        mount(pod);
+    }
     Ok(())
 }
 
-async fn exists(api: &Api, namespace: &str, name: &str) -> Result<bool> {
+/// Gives every container that has nothing there yet the volume with the token.
+fn mount(pod: &mut Value) {
+    let known = object::items(pod, "spec.volumes")
+        .iter()
+        .find(|volume| {
+            object::text(volume, "name").starts_with(VOLUME)
+                && object::get(volume, "projected").is_some()
+        })
+        .map(|volume| object::text(volume, "name").to_owned());
+    let name = known.clone().unwrap_or_else(|| generated_name(VOLUME));
+    let mut needed = false;
+    for list in ["spec.initContainers", "spec.containers"] {
+        for container in object::items_mut(pod, list) {
+            let mut mounts = object::items(container, "volumeMounts").to_vec();
+            if mounts
+                .iter()
+                .any(|mount| object::text(mount, "mountPath") == MOUNT_PATH)
+            {
+                continue;
+            }
+            mounts.push(json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH}));
+            object::set(container, "volumeMounts", mounts);
+            needed = true;
+        }
+    }
+    if !needed || known.is_some() {
+        return;
+    }
+    let mut volumes = object::items(pod, "spec.volumes").to_vec();
+    volumes.push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": PROJECTED_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [
+            {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+    ]}}));
+    object::set(pod, "spec.volumes", volumes);
+}
+
+async fn account(api: &Api, namespace: &str, name: &str) -> Result<Option<Stored>> {
     let accounts = find_resource("", "v1", "serviceaccounts").ok_or_else(Status::path_not_found)?;
     // Watched before it is looked for, so that nothing falls in between.
     let from = api.store.current_revision();
-    if find(api, accounts, namespace, name).await?.is_some() {
-        return Ok(true);
-    }
-    if name != DEFAULT {
-        return Ok(false);
+    let found = find(api, accounts, namespace, name).await?;
+    if found.is_some() || name != DEFAULT {
+        return Ok(found);
     }
     let Ok(mut watch) = api.store.watch(prefix(accounts, namespace), from).await else {
-        return Ok(false);
+        return Ok(None);
     };
     let appeared = async {
         while let Ok(events) = watch.next().await {
@@ -60,7 +119,7 @@ async fn exists(api: &Api, namespace: &str, name: &str) -> Result<bool> {
         }
     };
     if timeout(WAIT, appeared).await.is_err() {
-        return Ok(false);
+        return Ok(None);
     }
-    Ok(find(api, accounts, namespace, name).await?.is_some())
+    find(api, accounts, namespace, name).await
 }

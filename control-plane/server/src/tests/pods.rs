@@ -75,6 +75,58 @@ async fn admission() {
 }
 
 #[tokio::test]
+async fn pods_find_the_server() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let made = admin.create(PODS, pod("p")).await;
+    let volume = &made["spec"]["volumes"][0];
+    let name = volume["name"].as_str().expect("a name");
+    assert!(
+        name.starts_with("kube-api-access-") && name.len() == 21,
+        "{name}"
+    );
+    assert_eq!(
+        volume["projected"],
+        json!({"defaultMode": 420, "sources": [
+            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+        ]})
+    );
+    assert_eq!(
+        made["spec"]["containers"][0]["volumeMounts"],
+        json!([{"name": name, "readOnly": true, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}])
+    );
+    // The pod decides, then its account.
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let shy = json!({"metadata": {"name": "shy"}, "automountServiceAccountToken": false, "imagePullSecrets": [{"name": "s"}]});
+    admin.create(accounts, shy).await;
+    for (account, own, mounts) in [
+        ("shy", None, false),
+        ("shy", Some(true), true),
+        ("default", Some(false), false),
+    ] {
+        let mut pod = pod(&format!("{account}-{}", own.map_or(0, i32::from)));
+        pod["spec"]["serviceAccountName"] = json!(account);
+        if let Some(own) = own {
+            pod["spec"]["automountServiceAccountToken"] = json!(own);
+        }
+        let made = admin.create(PODS, pod).await;
+        assert_eq!(
+            made["spec"].get("volumes").is_some(),
+            mounts,
+            "{account} {own:?}"
+        );
+        let secrets = if account == "shy" {
+            json!([{"name": "s"}])
+        } else {
+            Value::Null
+        };
+        assert_eq!(made["spec"]["imagePullSecrets"], secrets);
+    }
+}
+
+#[tokio::test]
 async fn binding() {
     let cluster = Cluster::with_account().await;
     let admin = cluster.admin();
@@ -227,4 +279,77 @@ async fn logs_need_a_container_and_a_node() {
         "InternalError",
         "Internal error occurred: the node n1 at 127.0.0.1:1 is not reachable: ...",
     );
+}
+
+#[tokio::test]
+async fn evictions_ask_the_budget() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    for name in ["a", "b", "c"] {
+        let mut pod = pod(name);
+        pod["metadata"]["labels"] = json!({"app": "web"});
+        pod["spec"]["nodeName"] = json!("n1");
+        admin.create(PODS, pod).await;
+        let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        admin
+            .merge(&format!("{PODS}/{name}/status"), ready)
+            .await
+            .expect(200);
+    }
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    admin
+        .create(budgets, json!({"metadata": {"name": "web"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}}}))
+        .await;
+    let evict = |name: &str| {
+        let body =
+            json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}});
+        (format!("{PODS}/{name}/eviction"), body)
+    };
+    let later = "Cannot evict pod as it would violate the pod's disruption budget.";
+    let (path, body) = evict("a");
+    let status = admin
+        .post(&path, &body)
+        .await
+        .refused(429, "TooManyRequests", later);
+    assert_eq!(
+        status["details"]["causes"],
+        json!([{"reason": "DisruptionBudget", "message": "The disruption budget web is still being processed by the server."}])
+    );
+    let counted = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "desiredHealthy": 2, "currentHealthy": 3, "expectedPods": 3}});
+    admin
+        .merge(&format!("{budgets}/web/status"), counted)
+        .await
+        .expect(200);
+    // A dry run takes nothing.
+    admin
+        .post(&format!("{path}?dryRun=All"), &body)
+        .await
+        .expect(201);
+    admin.post(&path, &body).await.expect(201);
+    let budget = admin.get(&format!("{budgets}/web")).await.expect(200);
+    assert_eq!(budget["status"]["disruptionsAllowed"], 0);
+    assert!(budget["status"]["disruptedPods"]["a"].is_string());
+    let gone = admin.get(&format!("{PODS}/a")).await.expect(200);
+    let conditions = gone["status"]["conditions"].as_array().expect("conditions");
+    assert!(
+        conditions.iter().any(
+            |one| one["type"] == "DisruptionTarget" && one["reason"] == "EvictionByEvictionAPI"
+        )
+    );
+    assert!(gone["metadata"]["deletionTimestamp"].is_string());
+    let (path, body) = evict("b");
+    let refused = admin.post(&path, &body).await;
+    let status = refused.refused(429, "TooManyRequests", later);
+    assert_eq!(
+        status["details"]["causes"][0]["message"],
+        "The disruption budget web needs 2 healthy pods and has 3 currently"
+    );
+    // A pod that is not ready disrupts nothing while enough are.
+    let unready = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
+    admin
+        .merge(&format!("{PODS}/c/status"), unready)
+        .await
+        .expect(200);
+    let (path, body) = evict("c");
+    admin.post(&path, &body).await.expect(201);
 }

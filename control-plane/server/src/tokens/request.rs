@@ -27,7 +27,7 @@ const MIN_SECONDS: i64 = 600;
 const MAX_SECONDS: i64 = 1 << 32;
 /// Asked for by the volume that admission adds to pods. Programs that read their token once and never again are to live
 /// on, so that such a token says one hour and is good for a year.
-const PROJECTED_SECONDS: i64 = 3607;
+pub(crate) const PROJECTED_SECONDS: i64 = 3607;
 const EXTENDED_SECONDS: i64 = 365 * 24 * 3600;
 
 /// POST to `serviceaccounts/NAME/token`.

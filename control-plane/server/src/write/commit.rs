@@ -87,7 +87,9 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     if !errors.is_empty() {
         return Err(Status::invalid(resource, &current.object.name, errors));
     }
-    let reservation = strategy::reserve(api, resource, &mut new, Some(old))?;
+    let dry_run = options.dry_run;
+    let reservation =
+        strategy::reserve(api, resource, subresource, &mut new, Some(old), dry_run).await?;
     if strategy::removed_by_update(resource, &new, old) {
         if options.dry_run {
             return Ok(Outcome::Done(Updated::Dry(Box::new(

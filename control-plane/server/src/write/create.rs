@@ -67,7 +67,7 @@ async fn dry_run(
 ) -> Answer {
     let row = part::row(resource);
     let value = part::received(resource, value);
-    let (mut value, _reservation) = prepare(&call.api, &call.user, row, value).await?;
+    let (mut value, _reservation) = prepare(&call.api, &call.user, row, value, true).await?;
     if output.form == Form::Whole && std::ptr::eq(row, resource) {
         object::remove(&mut value, "metadata.resourceVersion");
         return respond::value(StatusCode::CREATED, &value, output);
@@ -113,6 +113,7 @@ async fn prepare<'a>(
     user: &UserInfo,
     resource: &'static Resource,
     mut value: Value,
+    dry_run: bool,
 ) -> Result<(Value, strategy::Reservation<'a>)> {
     let mut lap = api.metrics.creation();
     let namespace = object::namespace(&value).to_owned();
@@ -131,7 +132,7 @@ async fn prepare<'a>(
         return Err(Status::invalid(resource, object::name(&value), errors));
     }
     // Last, so that nothing is handed out for an object that is refused.
-    let reservation = strategy::reserve(api, resource, &mut value, None)?;
+    let reservation = strategy::reserve(api, resource, "", &mut value, None, dry_run).await?;
     Ok((value, reservation))
 }
 
@@ -144,7 +145,7 @@ pub(crate) async fn store_new(
 ) -> Result<Stored> {
     let named = !object::name(&value).is_empty();
     let base = object::generate_name(&value).to_owned();
-    let (value, reservation) = prepare(api, user, resource, value).await?;
+    let (value, reservation) = prepare(api, user, resource, value, false).await?;
     let (namespace, mut name) = (
         object::namespace(&value).to_owned(),
         object::name(&value).to_owned(),

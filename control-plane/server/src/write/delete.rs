@@ -1,5 +1,6 @@
 //! DELETE: at once, gracefully, or when the last finalizer is gone.
 
+mod evict;
 mod options;
 
 use http::StatusCode;
@@ -9,6 +10,7 @@ use sampan_api::status::Status;
 use sampan_api::{object, time};
 use serde_json::Value;
 
+pub(crate) use evict::evict;
 pub(crate) use options::DeleteOptions;
 use options::Propagation;
 
@@ -17,10 +19,10 @@ use super::create::unstored;
 use super::meta::{bump_generation, mark_deleted};
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Api, Call, Result};
-use crate::content::{Expected, Offer, delete_options, negotiate, read_object};
+use crate::content::{Offer, delete_options, negotiate};
 use crate::object::{Obj, Stored, storage_row};
 use crate::read::{existing, find};
-use crate::request::{Query, ResourceTarget};
+use crate::request::ResourceTarget;
 use crate::{respond, strategy};
 
 /// The garbage collector's finalizers.
@@ -57,34 +59,6 @@ pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
         return respond::success(StatusCode::OK, &status, &output);
     }
     respond::object(StatusCode::OK, resource, object, &output)
-}
-
-/// POST of an Eviction. There are no disruption budgets yet, so it is a deletion that is asked for politely.
-pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
-    const TYPE: &str = "io.k8s.api.policy.v1.Eviction";
-    let query_options = WriteOptions::parse(&call, "CreateOptions")?;
-    let output = negotiate(&call, Offer::Plain)?;
-    let expected = Expected {
-        group: "policy",
-        version: "v1",
-        kind: "Eviction",
-        type_name: TYPE,
-    };
-    let input = read_object(&mut call, expected).await?;
-    let said = object::name(&input.value);
-    if !said.is_empty() && said != target.name {
-        return Err(Status::bad_request(format!(
-            "name in URL does not match name in Eviction object: {said}"
-        )));
-    }
-    let mut options = DeleteOptions::parse(
-        &Query::default(),
-        object::get(&input.value, "deleteOptions"),
-    )?;
-    options.dry_run |= query_options.dry_run;
-    let current = existing(&call.api, &target).await?;
-    delete_one(&call.api, target.resource, current, &options).await?;
-    respond::success(StatusCode::CREATED, &Status::created(), &output)
 }
 
 /// Deletes one object, whoever else writes to it meanwhile.

@@ -36,7 +36,7 @@ const ORDER: [&str; 14] = [
 ];
 
 /// A name made from `generateName`.
-pub(super) fn generated_name(base: &str) -> String {
+pub(crate) fn generated_name(base: &str) -> String {
     let mut end = base.len().min(MAX_BASE);
     while !base.is_char_boundary(end) {
         end -= 1;

@@ -1,9 +1,13 @@
-//! ConfigMaps and Secrets as bytes by key, read from the API server when a container needs them.
+//! ConfigMaps and Secrets as bytes by key, and tokens, asked of the API server when a container needs them.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Pod, Secret, ServiceAccount, ServiceAccountTokenProjection,
+};
 use kube::Api;
+use kube::api::PostParams;
 
 /// The two kinds of object containers take content from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,44 @@ impl Objects {
             name: name.to_owned(),
             reason: crate::agent::api_message(&error),
         })
+    }
+
+    /// A token of the pod's account that lives as long as the pod.
+    pub(crate) async fn token(
+        &self,
+        pod: &Pod,
+        wanted: &ServiceAccountTokenProjection,
+    ) -> Result<String, ObjectError> {
+        let spec = pod.spec.as_ref();
+        let account = spec
+            .and_then(|spec| spec.service_account_name.as_deref())
+            .unwrap_or("default");
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                audiences: wanted.audience.clone().map(|audience| vec![audience]),
+                bound_object_ref: Some(BoundObjectReference {
+                    api_version: Some("v1".to_owned()),
+                    kind: Some("Pod".to_owned()),
+                    name: pod.metadata.name.clone(),
+                    uid: pod.metadata.uid.clone(),
+                }),
+                expiration_seconds: wanted.expiration_seconds,
+            }),
+            ..TokenRequest::default()
+        };
+        let api = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
+        let failed = |reason: String| ObjectError {
+            kind: "token of serviceaccount",
+            name: account.to_owned(),
+            reason,
+        };
+        let answer = api
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .map_err(|error| failed(crate::agent::api_message(&error)))?;
+        let token = answer.status.and_then(|status| status.token);
+        token.ok_or_else(|| failed("the answer holds none".to_owned()))
     }
 
     pub(crate) fn client(&self) -> kube::Client {

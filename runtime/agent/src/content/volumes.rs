@@ -1,8 +1,9 @@
 //! A pod's volumes as folders of the node: emptyDir, configMap, secret, downwardAPI, and projected
-//! volumes of the latter three.
+//! volumes of the latter three and of ServiceAccount tokens.
 //!
 //! An emptyDir with `medium: Memory` is a folder like any other, and `sizeLimit` is not enforced.
-//! Content is written when the pod starts; later changes of its sources do not reach it.
+//! Content is written when the pod starts; later changes of its sources do not reach it, and tokens are not renewed:
+//! the one that every pod gets is good for a year.
 
 use std::path::{Path, PathBuf};
 
@@ -218,6 +219,14 @@ impl Maker<'_> {
                 .await
         } else if let Some(downward) = &projection.downward_api {
             self.downward(downward.items.as_deref().unwrap_or_default())
+        } else if let Some(wanted) = &projection.service_account_token {
+            let token = self.objects.token(self.pod, wanted).await?;
+            self.files.push(File {
+                path: wanted.path.clone(),
+                data: token.into_bytes(),
+                mode: mode(self.mode),
+            });
+            Ok(())
         } else {
             let fields = serde_json::to_value(projection).unwrap_or_default();
             let name = fields

@@ -226,6 +226,14 @@ async fn handle(State(api): State<FakeApi>, request: Request) -> Response {
                 format!("{} \"{name}\" not found", target.resource),
             ),
         },
+        Method::POST if target.sub.as_deref() == Some("token") => {
+            let mut object: Value = serde_json::from_slice(&body).unwrap();
+            let bound = &object["spec"]["boundObjectRef"];
+            let token = format!("{name} for {} {}", bound["name"], bound["uid"]);
+            object["status"] =
+                json!({"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"});
+            (StatusCode::CREATED, axum::Json(object)).into_response()
+        }
         Method::POST => {
             let object: Value = serde_json::from_slice(&body).unwrap();
             let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();

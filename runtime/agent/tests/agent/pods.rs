@@ -239,6 +239,35 @@ async fn init_containers_and_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pod_finds_its_token() {
+    let cluster = Cluster::new();
+    let sources = json!([
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+    ]);
+    cluster.pod(
+        "p",
+        &["run"],
+        json!({
+            "serviceAccountName": "robot",
+            "volumes": [{"name": "t", "projected": {"sources": sources}}],
+            "container": {"volumeMounts": [{"name": "t", "mountPath": "/t", "readOnly": true}]}
+        }),
+    );
+    let pod = cluster.until("p", "/status/phase", json!("Running")).await;
+    let config = cluster.runtime.config("c");
+    let mount = config
+        .mounts
+        .iter()
+        .find(|mount| mount.container_path == "/t")
+        .unwrap();
+    let read = |file: &str| std::fs::read_to_string(format!("{}/{file}", mount.host_path)).unwrap();
+    let uid = &pod["metadata"]["uid"];
+    assert_eq!(read("token"), format!("robot for \"p\" {uid}"));
+    assert_eq!(read("namespace"), "default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_burst_is_not_held_up() {
     const PODS: usize = 300;
     let cluster = Cluster::new();

@@ -3,6 +3,7 @@ use sampan_api::resource::find;
 use serde_json::json;
 
 use super::*;
+use crate::request::Query;
 
 fn pods() -> &'static Resource {
     find("", "v1", "pods").expect("pods are served")

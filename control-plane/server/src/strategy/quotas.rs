@@ -1,0 +1,234 @@
+//! ResourceQuota admission: an object is charged to the quotas it counts against before it is stored.
+//!
+//! What is used is in the status of the quota, as upstream. When that leaves no room, and no other charge is on its way
+//! to being stored, what is there is counted: so a namespace whose quotas no controller follows is not shut for ever.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use sampan_api::amounts::{self, Amounts};
+use sampan_api::resource::{Resource, find as find_resource, resources};
+use sampan_api::status::Status;
+use sampan_api::{object, quota};
+use serde_json::{Value, json};
+
+use crate::api::{Api, Result};
+use crate::object::Stored;
+use crate::read::{all, find};
+use crate::respond::parse;
+use crate::write::{MAX_ATTEMPTS, replace};
+
+/// Charges that are not stored yet, by namespace.
+#[derive(Default)]
+pub(crate) struct Charges(Mutex<HashMap<String, usize>>);
+
+/// A charge on its way.
+pub(super) struct Charge<'a> {
+    charges: &'a Charges,
+    namespace: String,
+}
+
+impl Charges {
+    fn begin(&self, namespace: &str) -> Charge<'_> {
+        *self.0.lock().entry(namespace.to_owned()).or_default() += 1;
+        Charge {
+            charges: self,
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    /// Whether only the one who asks has a charge on its way.
+    fn only_one(&self, namespace: &str) -> bool {
+        self.0.lock().get(namespace).is_none_or(|count| *count <= 1)
+    }
+}
+
+impl Drop for Charge<'_> {
+    fn drop(&mut self) {
+        let mut charges = self.charges.0.lock();
+        if let Some(count) = charges.get_mut(&self.namespace) {
+            *count -= 1;
+            if *count == 0 {
+                charges.remove(&self.namespace);
+            }
+        }
+    }
+}
+
+/// A write of an object, or of a part of it.
+pub(super) struct Write<'a> {
+    pub(super) resource: &'static Resource,
+    pub(super) part: &'a str,
+    pub(super) new: &'a Value,
+    pub(super) old: Option<&'a Value>,
+    pub(super) dry_run: bool,
+}
+
+impl Write<'_> {
+    /// Whether it can make the object count for more.
+    fn counts(&self) -> bool {
+        if !self.resource.namespaced {
+            return false;
+        }
+        match (
+            self.resource.group,
+            self.resource.plural,
+            self.part,
+            self.old,
+        ) {
+            (_, _, "", None) => true,
+            ("", "pods", "", Some(old)) => {
+                quota::is_terminating(old) != quota::is_terminating(self.new)
+            }
+            ("", "pods", "resize", Some(_)) => true,
+            ("", "services" | "persistentvolumeclaims", "", Some(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Charges a write to the quotas of its namespace, or refuses it.
+pub(super) async fn charge<'a>(api: &'a Api, write: &Write<'_>) -> Result<Option<Charge<'a>>> {
+    let namespace = object::namespace(write.new);
+    if !write.counts() {
+        return Ok(None);
+    }
+    let quotas = all(api, "", "resourcequotas", namespace).await?;
+    if quotas.is_empty() {
+        return Ok(None);
+    }
+    let charge = api.charges.begin(namespace);
+    let now = Timestamp::now();
+    let usage = quota::usage(write.resource, write.new, now);
+    let before = write.old.map(|old| quota::usage(write.resource, old, now));
+    for entry in quotas {
+        one(api, entry, write, &usage, before.as_ref()).await?;
+    }
+    Ok(Some(charge))
+}
+
+async fn one(
+    api: &Api,
+    mut entry: Stored,
+    write: &Write<'_>,
+    usage: &Amounts,
+    before: Option<&Amounts>,
+) -> Result<()> {
+    let row = quotas()?;
+    let name = entry.object.name.clone();
+    let refuse = |why: &str| {
+        Err(Status::forbidden(
+            write.resource,
+            object::name(write.new),
+            why,
+        ))
+    };
+    for _ in 0..MAX_ATTEMPTS {
+        let mut value = parse(&entry.object.raw)?;
+        let hard = hard(&value);
+        if !quota::matches(write.resource, &value, &hard, write.new) {
+            return Ok(());
+        }
+        let counted = write
+            .old
+            .is_some_and(|old| quota::matches(write.resource, &value, &hard, old));
+        let delta = match before.filter(|_| counted) {
+            Some(before) => quota::increase(usage, before),
+            None => usage.clone(),
+        };
+        let delta: Amounts = delta
+            .into_iter()
+            .filter(|(name, amount)| hard.contains_key(name) && !amount.is_zero())
+            .collect();
+        if delta.is_empty() {
+            return Ok(());
+        }
+        if write.resource.bucket == "pods"
+            && let Some(missing) = quota::unspecified(&hard, write.new)
+        {
+            return refuse(&format!("failed quota: {name}: {missing}"));
+        }
+        let mut used = amounts::at(&value, "status.used");
+        let known = hard.keys().all(|name| used.contains_key(name));
+        if !known {
+            used = count(api, &value, &hard).await?;
+        }
+        let mut sum = quota::charge(&name, &hard, &used, &delta);
+        if sum.is_err() && known && api.charges.only_one(object::namespace(write.new)) {
+            used = count(api, &value, &hard).await?;
+            sum = quota::charge(&name, &hard, &used, &delta);
+        }
+        let sum = match sum {
+            Ok(sum) => sum,
+            Err(why) => return refuse(&why),
+        };
+        if write.dry_run {
+            return Ok(());
+        }
+        set_status(&mut value, &hard, &sum);
+        if replace(api, row, &entry, value).await?.is_some() {
+            return Ok(());
+        }
+        match find(api, row, &entry.object.namespace, &name).await? {
+            Some(newest) => entry = newest,
+            None => return Ok(()),
+        }
+    }
+    Err(Status::conflict_modified(row, &name))
+}
+
+fn quotas() -> Result<&'static Resource> {
+    find_resource("", "v1", "resourcequotas").ok_or_else(Status::path_not_found)
+}
+
+/// What the quota enforces: what its status says, or its spec before anybody looked at it.
+fn hard(quota: &Value) -> Amounts {
+    let part = if object::is_empty(quota, "status.hard") {
+        "spec.hard"
+    } else {
+        "status.hard"
+    };
+    amounts::at(quota, part)
+}
+
+fn set_status(quota: &mut Value, hard: &Amounts, used: &Amounts) {
+    let status = json!({"hard": amounts::to_value(hard), "used": amounts::to_value(used)});
+    object::set(quota, "status", status);
+}
+
+/// What is used, out of what is there.
+async fn count(api: &Api, quota: &Value, hard: &Amounts) -> Result<Amounts> {
+    let now = Timestamp::now();
+    let mut used: Amounts = hard
+        .keys()
+        .map(|name| (name.clone(), Default::default()))
+        .collect();
+    let mut seen = Vec::new();
+    for row in resources() {
+        let stored = row.namespaced && !row.bucket.is_empty() && !seen.contains(&row.bucket);
+        if !stored || !hard.keys().any(|name| quota::concerns(row, name)) {
+            continue;
+        }
+        seen.push(row.bucket);
+        for entry in all(api, row.group, row.plural, object::namespace(quota)).await? {
+            let value = parse(&entry.object.raw)?;
+            if quota::matches(row, quota, hard, &value) {
+                amounts::add(&mut used, &quota::usage(row, &value, now));
+            }
+        }
+    }
+    used.retain(|name, _| hard.contains_key(name));
+    Ok(used)
+}
+
+/// A quota that is new, or says something new, is counted for at once.
+pub(super) async fn admit(api: &Api, quota: &mut Value) -> Result<()> {
+    let wanted = amounts::at(quota, "spec.hard");
+    if wanted == amounts::at(quota, "status.hard") {
+        return Ok(());
+    }
+    let used = count(api, quota, &wanted).await?;
+    set_status(quota, &wanted, &used);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Evictions: deletions that ask the disruption budgets of their pod first.
+
+use http::StatusCode;
+use jiff::Timestamp;
+use sampan_api::status::Status;
+use sampan_api::{object, time};
+use serde_json::{Value, json};
+
+use super::{DeleteOptions, delete_one};
+use crate::api::{Answer, Api, Call, Result};
+use crate::content::{Expected, Offer, negotiate, read_object};
+use crate::object::Stored;
+use crate::read::{existing, find};
+use crate::request::{Query, ResourceTarget};
+use crate::respond::{self, parse};
+use crate::strategy::{self, Guard};
+use crate::write::{MAX_ATTEMPTS, WriteOptions, replace};
+
+/// POST of an Eviction.
+pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
+    const TYPE: &str = "io.k8s.api.policy.v1.Eviction";
+    let query_options = WriteOptions::parse(&call, "CreateOptions")?;
+    let output = negotiate(&call, Offer::Plain)?;
+    let expected = Expected {
+        group: "policy",
+        version: "v1",
+        kind: "Eviction",
+        type_name: TYPE,
+    };
+    let input = read_object(&mut call, expected).await?;
+    let said = object::name(&input.value);
+    if !said.is_empty() && said != target.name {
+        let why = "name in URL does not match name in Eviction object";
+        return Err(Status::bad_request(why));
+    }
+    let mut options = DeleteOptions::parse(
+        &Query::default(),
+        object::get(&input.value, "deleteOptions"),
+    )?;
+    options.dry_run |= query_options.dry_run;
+    let pod = existing(&call.api, &target).await?;
+    options.check(target.resource, &pod.object)?;
+    let guard = strategy::disrupt(&call.api, &pod, options.dry_run).await?;
+    let pod = marked(&call.api, &target, pod, &options, &guard).await?;
+    // What it asked about the version held, and the mark made a new one.
+    options.resource_version = None;
+    delete_one(&call.api, target.resource, pod, &options).await?;
+    respond::success(StatusCode::CREATED, &Status::created(), &output)
+}
+
+/// The pod with the reason of its end in its status.
+async fn marked(
+    api: &Api,
+    target: &ResourceTarget,
+    mut pod: Stored,
+    options: &DeleteOptions,
+    guard: &Guard,
+) -> Result<Stored> {
+    if options.dry_run {
+        return Ok(pod);
+    }
+    for _ in 0..MAX_ATTEMPTS {
+        let value = disrupted(parse(&pod.object.raw)?);
+        if let Some(marked) = replace(api, target.resource, &pod, value).await? {
+            return Ok(marked);
+        }
+        if let Guard::Version(budget) = guard {
+            return Err(strategy::still_processed(budget));
+        }
+        pod = find(api, target.resource, &target.namespace, &target.name)
+            .await?
+            .ok_or_else(|| Status::not_found(target.resource, &target.name))?;
+        options.check(target.resource, &pod.object)?;
+    }
+    Err(Status::conflict_modified(target.resource, &target.name))
+}
+
+fn disrupted(mut pod: Value) -> Value {
+    let condition = json!({
+        "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+        "lastTransitionTime": time::seconds(Timestamp::now()), "message": "Eviction API: evicting",
+    });
+    let mut conditions = object::items(&pod, "status.conditions").to_vec();
+    let known = conditions.iter().any(|known| {
+        object::text(known, "type") == "DisruptionTarget" && object::text(known, "status") == "True"
+    });
+    if !known {
+        conditions.retain(|known| object::text(known, "type") != "DisruptionTarget");
+        conditions.push(condition);
+        object::set(&mut pod, "status.conditions", conditions);
+    }
+    pod
+}
