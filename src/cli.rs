@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use sampan_controllers::Selection;
 
 /// A Kubernetes for WebAssembly in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "sampan", version, about, propagate_version = true)]
 pub(crate) struct Cli {
     /// More log lines on stderr (-v: info, -vv: debug); `SAMPAN_LOG` takes a full filter.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -91,6 +92,28 @@ pub(crate) struct ServerArgs {
     /// Name of the node that `agent.kubeconfig` is written for.
     #[arg(long, value_name = "NAME", default_value = "node-1")]
     pub(crate) node_name: String,
+    #[command(flatten)]
+    pub(crate) loops: LoopArgs,
+}
+
+/// Which loops run beside the server; others may do their work.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LoopArgs {
+    /// Controllers to run, separated by commas: `*` for all, `foo` for that one, `-foo` to leave that one out, nothing for none.
+    #[arg(long, value_name = "LIST", default_value = "*", allow_hyphen_values = true, value_parser = Selection::parse)]
+    pub(crate) controllers: Selection,
+    /// Whether to run the scheduler.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub(crate) scheduler: bool,
+}
+
+impl Default for LoopArgs {
+    fn default() -> Self {
+        Self {
+            controllers: Selection::all(),
+            scheduler: true,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

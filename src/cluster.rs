@@ -10,7 +10,7 @@ use sampan_image::Registry;
 use sampan_scheduler::{Scheduler, SchedulerConfig, SchedulerMetrics};
 use sampan_server::{Server, ServerConfig, StartError, UserInfo};
 
-use crate::cli::{NodeArgs, ServeArgs};
+use crate::cli::{LoopArgs, NodeArgs, ServeArgs};
 use crate::client;
 use crate::data_dir::DataDir;
 use crate::node::{self, NodeConfig};
@@ -30,6 +30,7 @@ impl Cluster {
         data: DataDir,
         serve: &ServeArgs,
         node_name: &str,
+        loops: &LoopArgs,
     ) -> anyhow::Result<Self> {
         let registry = Registry::open(data.registry()).context("the registry")?;
         let mut config = ServerConfig::new(data.root(), SocketAddr::new(serve.bind, serve.port));
@@ -47,23 +48,26 @@ impl Cluster {
         tasks.spawn("the API server", async move {
             Ok(serving.serve(shutdown).await?)
         });
-        let scheduler = Scheduler::new(
-            client::in_process(&server, UserInfo::scheduler()),
-            SchedulerConfig {
-                metrics: scheduling,
-                ..SchedulerConfig::default()
-            },
-        );
-        let shutdown = tasks.shutdown();
-        tasks.spawn("the scheduler", async move {
-            scheduler.run(shutdown).await;
-            Ok(())
-        });
+        if loops.scheduler {
+            let scheduler = Scheduler::new(
+                client::in_process(&server, UserInfo::scheduler()),
+                SchedulerConfig {
+                    metrics: scheduling,
+                    ..SchedulerConfig::default()
+                },
+            );
+            let shutdown = tasks.shutdown();
+            tasks.spawn("the scheduler", async move {
+                scheduler.run(shutdown).await;
+                Ok(())
+            });
+        }
         let controllers = Controllers::new(
             client::in_process(&server, UserInfo::controller_manager()),
             ControllersConfig {
                 root_ca_pem: server.ca_pem().to_string(),
                 metrics: workqueues,
+                enabled: loops.controllers.clone(),
             },
         );
         let shutdown = tasks.shutdown();
@@ -86,7 +90,7 @@ impl Cluster {
         args: &NodeArgs,
     ) -> anyhow::Result<Self> {
         let name = node::name(args)?;
-        let mut cluster = Self::start(data, serve, &name).await?;
+        let mut cluster = Self::start(data, serve, &name, &LoopArgs::default()).await?;
         let config = NodeConfig {
             dir: cluster.data.node(),
             name: name.clone(),

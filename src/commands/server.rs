@@ -11,7 +11,7 @@ use crate::signals;
 pub(crate) async fn run(args: ServerArgs) -> anyhow::Result<ExitCode> {
     let shutdown = signals::shutdown_token()?;
     let data = DataDir::open(args.serve.data_dir.clone(), DATA_DIR_NAME)?;
-    let mut cluster = Cluster::start(data, &args.serve, &args.node_name).await?;
+    let mut cluster = Cluster::start(data, &args.serve, &args.node_name, &args.loops).await?;
     println!("The API listens on https://{}", cluster.addr());
     println!(
         "Administrators use  {}",

@@ -43,24 +43,7 @@ fn the_node_describes_itself() {
 
 #[test]
 fn a_server_and_an_agent_in_two_processes() {
-    let folder = tempfile::tempdir().expect("temp dir");
-    let mut command = sampan();
-    command
-        .args(["server", "--port", "0", "--node-name", "edge", "--data-dir"])
-        .arg(folder.path().join("data"));
-    let mut program = Program::start(&mut command);
-    let url = program
-        .wait_for("The API listens on ")
-        .rsplit(' ')
-        .next()
-        .expect("a URL")
-        .to_string();
-    program.wait_for("sampan agent --kubeconfig");
-    let cluster = Cluster {
-        program,
-        folder,
-        url,
-    };
+    let cluster = Cluster::serve(&["--node-name", "edge"]);
     let Some(kubectl) = cluster.kubectl() else {
         return;
     };

@@ -1,6 +1,9 @@
 //! A cluster per test, in a fresh folder, on a free port; and ways to wait for conditions.
 
+// The paths are said because two test targets have this module, from different places.
+#[path = "support/guests.rs"]
 mod guests;
+#[path = "support/kubectl.rs"]
 mod kubectl;
 
 use std::io::{BufRead, BufReader};
@@ -17,9 +20,10 @@ pub(crate) use kubectl::Kubectl;
 /// How long anything may take. Far more than it does, since the machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The binary under test.
+/// The binary under test: the one just built, or the one `$SAMPAN` names.
 pub(crate) fn sampan() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sampan"));
+    let named = std::env::var_os("SAMPAN");
+    let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_sampan").into()));
     command
         .env_remove("KUBECONFIG")
         .env_remove("SAMPAN_DATA_DIR")
@@ -185,6 +189,24 @@ impl Cluster {
         let mut program = Program::start(&mut command);
         let line = program.wait_for("The cluster is up: ");
         let url = line.split(": ").nth(1).expect("a URL").trim().to_string();
+        Self {
+            program,
+            folder,
+            url,
+        }
+    }
+
+    /// `sampan server`: no node.
+    #[track_caller]
+    pub(crate) fn serve(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut command = sampan();
+        command.args(["server", "--port", "0", "--data-dir"]);
+        command.arg(folder.path().join("data")).args(args);
+        let mut program = Program::start(&mut command);
+        let line = program.wait_for("The API listens on ");
+        let url = line.rsplit(' ').next().expect("a URL").to_string();
+        program.wait_for("sampan agent --kubeconfig");
         Self {
             program,
             folder,

@@ -12,6 +12,7 @@ mod namespace;
 mod node_lease;
 mod pod_gc;
 mod root_ca;
+mod selection;
 mod service_account;
 mod source;
 
@@ -20,6 +21,8 @@ pub use metrics::WorkqueueMetrics;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use selection::{Selection, UnknownController};
+
 /// What the controllers are told.
 #[derive(Debug, Clone)]
 pub struct ControllersConfig {
@@ -27,6 +30,8 @@ pub struct ControllersConfig {
     pub root_ca_pem: String,
     /// Where the queues count.
     pub metrics: WorkqueueMetrics,
+    /// Which of them run. Events expire whatever it says: with upstream that is the server's work.
+    pub enabled: Selection,
 }
 
 /// All controllers of the process.
@@ -44,28 +49,32 @@ impl Controllers {
     /// Runs until `shutdown`; errors of the server are waited out.
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { client, config } = self;
+        let enabled = config.enabled;
         let mut set = JoinSet::new();
         let metrics = config.metrics;
-        set.spawn(namespace::run(
-            client.clone(),
-            metrics.clone(),
-            shutdown.clone(),
-        ));
-        set.spawn(service_account::run(
-            client.clone(),
-            metrics.clone(),
-            shutdown.clone(),
-        ));
-        set.spawn(root_ca::run(
-            client.clone(),
-            config.root_ca_pem,
-            metrics.clone(),
-            shutdown.clone(),
-        ));
-        set.spawn(pod_gc::run(client.clone(), shutdown.clone()));
         set.spawn(event_expiry::run(client.clone(), shutdown.clone()));
-        set.spawn(garbage::run(client.clone(), metrics, shutdown.clone()));
-        set.spawn(node_lease::run(client, shutdown.clone()));
+        if enabled.has(selection::NAMESPACE) {
+            let (client, metrics) = (client.clone(), metrics.clone());
+            set.spawn(namespace::run(client, metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::SERVICE_ACCOUNT) {
+            let (client, metrics) = (client.clone(), metrics.clone());
+            set.spawn(service_account::run(client, metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::ROOT_CA) {
+            let (client, metrics) = (client.clone(), metrics.clone());
+            let pem = config.root_ca_pem;
+            set.spawn(root_ca::run(client, pem, metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::POD_GC) {
+            set.spawn(pod_gc::run(client.clone(), shutdown.clone()));
+        }
+        if enabled.has(selection::GARBAGE) {
+            set.spawn(garbage::run(client.clone(), metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::NODE_LIFECYCLE) {
+            set.spawn(node_lease::run(client, shutdown.clone()));
+        }
         while let Some(ended) = set.join_next().await {
             if let (Err(error), false) = (&ended, shutdown.is_cancelled()) {
                 tracing::error!(%error, "a controller died");
