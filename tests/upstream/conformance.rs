@@ -71,8 +71,7 @@ fn conformance() {
         .args(["--disable-log-dump", "--dump-logs-on-failure=false"])
         .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
         .arg(format!("--kubectl-path={}", kubectl.display()));
-    Daemon::start(&mut command, &out).wait();
-    manager.still_runs();
+    Daemon::start(&mut command, &out).wait(&mut manager);
 
     let outcomes = report::read(&report);
     println!("{}", report::table(&tests, &outcomes));

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{Cluster, have, which};
 
@@ -64,9 +65,13 @@ impl Daemon {
         assert!(ended.is_none(), "{} ended: {ended:?}", self.name);
     }
 
-    /// Waits for its end.
-    pub(crate) fn wait(mut self) {
-        self.child.wait().expect("waits");
+    /// Waits for its end, as long as the other one runs.
+    #[track_caller]
+    pub(crate) fn wait(mut self, other: &mut Daemon) {
+        while self.child.try_wait().expect("waits").is_none() {
+            other.still_runs();
+            std::thread::sleep(Duration::from_secs(1));
+        }
     }
 
     pub(crate) fn log(&self) -> String {

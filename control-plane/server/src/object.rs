@@ -83,7 +83,11 @@ impl Obj {
             .iter()
             .find(|(index, _)| usize::from(*index) == at)
             .map(|(_, value)| &**value);
-        Some(set.unwrap_or(attributes::unset(label)))
+        match (set, attributes::instead(self.resource, label)) {
+            (Some(value), _) => Some(value),
+            (None, Some(other)) => self.field(other),
+            (None, None) => Some(attributes::unset(label)),
+        }
     }
 
     /// The resourceVersion.

@@ -67,6 +67,11 @@ fn path(resource: &Resource, label: &'static str) -> &'static str {
     }
 }
 
+/// The label whose value one has that is not set: an event's source may be told the newer way.
+pub(super) fn instead(resource: &Resource, label: &str) -> Option<&'static str> {
+    (resource.bucket == "events" && label == "source").then_some("reportingComponent")
+}
+
 /// What a label reads as when the object does not set it.
 pub(super) fn unset(label: &str) -> &'static str {
     match label {

@@ -103,3 +103,17 @@ fn unreadable_bytes_are_refused() {
             .is_err()
     );
 }
+
+#[test]
+fn an_events_source_may_be_told_the_newer_way() {
+    let event = |source: &str| {
+        let stored = format!(
+            r#"{{"kind":"Event","apiVersion":"v1","metadata":{{"name":"e","namespace":"d","resourceVersion":""}},"source":{{{source}}},"reportingComponent":"newer"}}"#
+        );
+        decode("events", "d/e", &stored)
+            .field("source")
+            .map(str::to_owned)
+    };
+    assert_eq!(event(""), Some("newer".to_owned()));
+    assert_eq!(event(r#""component":"older""#), Some("older".to_owned()));
+}
