@@ -118,12 +118,11 @@ fn changed(resource: &ApiResource, graph: &mut Graph, event: Event<Meta>) -> Vec
                 && finalizers
                     .iter()
                     .any(|finalizer| finalizer == FOREGROUND || finalizer == ORPHAN);
-            graph.put(&key, &owners, waits);
-            if owners.is_empty() && !waits {
-                Vec::new()
-            } else {
-                vec![key]
+            let mut concerned = graph.put(&key, &owners, waits);
+            if !owners.is_empty() || waits {
+                concerned.push(key);
             }
+            concerned
         }
         Event::Delete(object) => graph.remove(&key_of(resource, &object)),
         Event::Init | Event::InitDone => Vec::new(),
@@ -231,7 +230,20 @@ impl Collector {
         if !kept.is_empty() {
             return set_owners(api, key, object, &kept).await;
         }
-        let foreground = waiting && self.graph.lock().has_dependents(&key.uid);
+        let (dependents, circle) = {
+            let graph = self.graph.lock();
+            let dependents = graph.dependents(&key.uid);
+            let circle = dependents.iter().any(|each| graph.waits(&each.uid));
+            (dependents, circle)
+        };
+        let foreground = waiting && !dependents.is_empty();
+        if foreground && circle {
+            // What waits for this object may be what it would wait for in turn: let its owners go first.
+            let unblocked: Vec<_> = references.into_iter().map(unblock).collect();
+            if set_owners(api, key, object, &unblocked).await? == Next::Again {
+                return Ok(Next::Again);
+            }
+        }
         let policy = if foreground {
             PropagationPolicy::Foreground
         } else {
@@ -275,7 +287,7 @@ impl Collector {
                 self.follow_owners(&dependents, &dependent, &live).await?;
             }
         }
-        // The end of a dependent brings this owner back.
+        // The end of a dependent brings this owner back, and so does its blocking no more.
         if blocked {
             Ok(Next::OnChange)
         } else {
@@ -313,6 +325,11 @@ impl Collector {
         }
         drop_finalizer(api, key, object, ORPHAN).await
     }
+}
+
+fn unblock(mut reference: OwnerReference) -> OwnerReference {
+    reference.block_owner_deletion = Some(false);
+    reference
 }
 
 /// The object of that name, if it is still the one meant.

@@ -15,8 +15,18 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Takes an object's present state; `waits` says that its deletion waits for its dependents.
-    pub(super) fn put(&mut self, key: &Key, owners: &[OwnerReference], waits: bool) {
+    /// Takes an object's present state; `waits` says that its deletion waits for its dependents. Returns the waiting owners,
+    /// present and former, that it does not hold back.
+    pub(super) fn put(&mut self, key: &Key, owners: &[OwnerReference], waits: bool) -> Vec<Key> {
+        let blocks = |uid: &str| {
+            let mut blocking = owners.iter().filter(|owner| owner.uid == uid);
+            blocking.any(|owner| owner.block_owner_deletion == Some(true))
+        };
+        let former = self.owners.get(&key.uid).into_iter().flatten();
+        let present = owners.iter().map(|owner| &owner.uid);
+        let free: HashSet<&String> = former.chain(present).filter(|uid| !blocks(uid)).collect();
+        let waiting = free.into_iter().filter_map(|uid| self.waiting.get(uid));
+        let concerned = waiting.cloned().collect();
         self.unlink(key);
         for owner in owners {
             self.dependents
@@ -33,6 +43,12 @@ impl Graph {
         } else {
             self.waiting.remove(&key.uid);
         }
+        concerned
+    }
+
+    /// Whether the deletion of an object waits for its dependents.
+    pub(super) fn waits(&self, uid: &str) -> bool {
+        self.waiting.contains_key(uid)
     }
 
     /// Forgets an object; returns its dependents, and those of its owners that wait for it.
@@ -54,12 +70,6 @@ impl Graph {
             .flatten()
             .cloned()
             .collect()
-    }
-
-    pub(super) fn has_dependents(&self, owner: &str) -> bool {
-        self.dependents
-            .get(owner)
-            .is_some_and(|dependents| !dependents.is_empty())
     }
 
     fn unlink(&mut self, key: &Key) {
@@ -106,7 +116,7 @@ mod tests {
             graph.remove(&key("child")),
             [key("parent"), key("grandchild")]
         );
-        assert!(!graph.has_dependents("parent"));
+        assert_eq!(graph.dependents("parent"), []);
     }
 
     #[test]
@@ -114,7 +124,25 @@ mod tests {
         let mut graph = Graph::default();
         graph.put(&key("child"), &owned_by("parent"), false);
         graph.put(&key("child"), &[], false);
-        assert!(!graph.has_dependents("parent"));
+        assert_eq!(graph.dependents("parent"), []);
         assert_eq!(graph.remove(&key("parent")), []);
+    }
+
+    #[test]
+    fn an_owner_that_waits_hears_when_it_is_not_held_back_any_more() {
+        let mut graph = Graph::default();
+        let blocking = |block| {
+            let mut owners = owned_by("parent");
+            owners[0].block_owner_deletion = Some(block);
+            owners
+        };
+        graph.put(&key("parent"), &[], true);
+        assert_eq!(graph.put(&key("child"), &blocking(true), false), []);
+        assert_eq!(
+            graph.put(&key("child"), &blocking(false), false),
+            [key("parent")]
+        );
+        graph.put(&key("child"), &blocking(true), false);
+        assert_eq!(graph.put(&key("child"), &[], false), [key("parent")]);
     }
 }
