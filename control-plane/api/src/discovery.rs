@@ -53,12 +53,14 @@ pub fn resource_list(group_version: &str) -> Option<Value> {
             std::iter::once(list_entry(row)).chain(parts)
         })
         .collect();
-    Some(json!({
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": entries,
-    }))
+    let mut list = json!({ "kind": "APIResourceList" });
+    // The core group's list has none, and clients compare.
+    if group_version.contains('/') {
+        list["apiVersion"] = "v1".into();
+    }
+    list["groupVersion"] = group_version.into();
+    list["resources"] = entries.into();
+    Some(list)
 }
 
 /// The aggregated form of `/api` (the core group) or of `/apis` (all others).

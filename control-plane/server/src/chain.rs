@@ -123,7 +123,11 @@ async fn steps(
     };
     let user = impersonate(&api, user, &parts.headers).await?;
     let long_running = is_long_running(verb, &target);
-    authorize(&api, &user, verb, &parts, &query, &target).await?;
+    if let Err(status) = authorize(&api, &user, verb, &parts, &query, &target).await {
+        let format = refusal_format(parts.headers.get(ACCEPT));
+        let pretty = wants_pretty(&parts.headers, parts.uri.query());
+        return Ok(respond::unauthorized(&status, format, pretty));
+    }
     if target == Target::Extra {
         return extra(&api, parts, body, user).await;
     }

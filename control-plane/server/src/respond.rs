@@ -32,6 +32,7 @@ const SMALL: usize = 128 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/vnd.kubernetes.protobuf");
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A response of whole bytes.
@@ -69,10 +70,9 @@ fn mark_compressed(response: &mut Response) {
 /// Plain text.
 pub(crate) fn text(code: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut response = bytes(code, TEXT, body);
-    response.headers_mut().insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
+    response
+        .headers_mut()
+        .insert("x-content-type-options", NOSNIFF);
     response
 }
 
@@ -99,6 +99,25 @@ pub(crate) fn failure(status: &Status, format: Format, pretty: bool) -> Response
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// A refusal of what the user may not do. It names what was asked for, which browsers must not take for a page.
+pub(crate) fn unauthorized(status: &Status, format: Format, pretty: bool) -> Response {
+    let mut response = failure(status, format, pretty);
+    let headers = response.headers_mut();
+    headers.insert("x-content-type-options", NOSNIFF);
+    response
+}
+
+/// An answer, or a refusal, that tells what was odd about the request.
+pub(crate) fn warned(answer: Answer, warnings: &[String], output: &Output) -> Answer {
+    if warnings.is_empty() {
+        return answer;
+    }
+    let mut response =
+        answer.unwrap_or_else(|status| failure(&status, output.format, output.pretty));
+    warn(&mut response, warnings);
+    Ok(response)
 }
 
 /// A success that is a Status.

@@ -11,6 +11,7 @@ mod collections;
 mod crud;
 mod deletion;
 mod fuzz;
+mod golden;
 mod hostile;
 mod logs;
 mod metrics;

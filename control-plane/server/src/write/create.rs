@@ -35,9 +35,8 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     strategy::node_may_create(&call.user, target.resource, object::name(&value))?;
     let mut warnings = input.warnings;
     warnings.extend(strategy::warnings(target.resource, &value));
-    let mut response = new_object(&call, target.resource, value, options, &output).await?;
-    respond::warn(&mut response, &warnings);
-    Ok(response)
+    let answer = new_object(&call, target.resource, value, options, &output).await;
+    respond::warned(answer, &warnings, &output)
 }
 
 /// Creates an object and answers with it.
