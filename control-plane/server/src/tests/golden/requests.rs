@@ -27,6 +27,7 @@ const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 const SCALE: &str = "/apis/apps/v1/namespaces/default/deployments/d/scale";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+const UNKNOWN: &str = "application/json;as=PartialObjectMetadata;v=v9;g=meta.k8s.io";
 const PARTIALS: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 fn ask(name: &'static str, method: &'static str, path: &'static str, body: String) -> Request {
@@ -195,7 +196,7 @@ fn pods() -> Vec<Request> {
         )
         .accepting(TABLE),
         get("pods_pom", PODS).accepting(PARTIALS),
-        get("pod_pom_badaccept", POD).accepting(PARTIALS),
+        get("pod_pom_badaccept", POD).accepting(UNKNOWN),
     ]
 }
 
