@@ -1,5 +1,7 @@
 //! By what requests are told apart, in upstream's words.
 
+use std::hash::{Hash, Hasher};
+
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
@@ -18,6 +20,15 @@ pub(crate) struct Labels {
     pub(super) scope: &'static str,
     /// A watch, or a stream that goes on as long as somebody reads it.
     pub(super) long_running: bool,
+}
+
+/// By what differs most: it is done for every request.
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.resource.hash(state);
+        self.verb.hash(state);
+        self.scope.hash(state);
+    }
 }
 
 impl Labels {

@@ -1,5 +1,6 @@
 //! Requests: how many, how long, how large.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,9 +8,10 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http_body::Body as _;
+use parking_lot::RwLock;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    exponential_buckets,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
 };
 
 use super::Labels;
@@ -32,6 +34,7 @@ pub(crate) struct Requests {
     duration: HistogramVec,
     sizes: HistogramVec,
     long_running: IntGaugeVec,
+    series: RwLock<HashMap<Labels, Arc<Series>>>,
     /// Connections that failed before there was a request.
     pub(crate) handshake_errors: IntCounter,
 }
@@ -98,6 +101,7 @@ impl Requests {
             duration,
             sizes,
             long_running,
+            series: RwLock::default(),
             handshake_errors,
         })
     }
@@ -122,8 +126,8 @@ impl Requests {
             record.done(size);
             return response;
         }
-        if open {
-            self.long_running.with_label_values(&labels.long()).inc();
+        if let (true, Some(open)) = (open, &self.series(labels).open) {
+            open.inc();
         }
         let body = std::mem::take(response.body_mut());
         *response.body_mut() = Body::new(Tracked::new(body, record));
@@ -143,10 +147,78 @@ pub(super) struct Record {
 impl Record {
     /// The answer was sent, or nobody reads on.
     pub(super) fn done(&self, bytes: u64) {
-        let Record {
-            requests, labels, ..
-        } = self;
-        let seconds = self.started.elapsed().as_secs_f64();
+        let series = self.requests.series(self.labels);
+        series
+            .duration
+            .observe(self.started.elapsed().as_secs_f64());
+        if let Some(sizes) = &series.sizes {
+            sizes.observe(bytes as f64);
+        }
+        series.count(self.code, |code| {
+            let [
+                verb,
+                group,
+                version,
+                resource,
+                subresource,
+                scope,
+                component,
+            ] = self.labels.long();
+            let dry_run = self.labels.dry_run;
+            self.requests.total.with_label_values(&[
+                verb,
+                dry_run,
+                group,
+                version,
+                resource,
+                subresource,
+                scope,
+                component,
+                code,
+            ])
+        });
+        if let (true, Some(open)) = (self.open, &series.open) {
+            open.dec();
+        }
+    }
+}
+
+/// What requests of one kind count into. Kept, because looking up nine labels three times is a good part of what a read
+/// costs otherwise.
+struct Series {
+    duration: Histogram,
+    /// Of reads.
+    sizes: Option<Histogram>,
+    /// Of watches and logs.
+    open: Option<IntGauge>,
+    /// A handful of codes at most.
+    codes: RwLock<Vec<(StatusCode, IntCounter)>>,
+}
+
+impl Series {
+    fn count(&self, code: StatusCode, find: impl FnOnce(&str) -> IntCounter) {
+        let known = |codes: &[(StatusCode, IntCounter)]| {
+            let found = codes.iter().find(|(known, _)| *known == code);
+            found.map(|(_, counter)| counter.inc()).is_some()
+        };
+        if known(&self.codes.read()) {
+            return;
+        }
+        let counter = find(code.as_str());
+        let mut codes = self.codes.write();
+        if !known(&codes) {
+            counter.inc();
+            codes.push((code, counter));
+        }
+    }
+}
+
+impl Requests {
+    /// Made when the first request of its kind comes. There are no more of them than rows, verbs and scopes.
+    fn series(&self, labels: Labels) -> Arc<Series> {
+        if let Some(series) = self.series.read().get(&labels) {
+            return Arc::clone(series);
+        }
         let long = labels.long();
         let [
             verb,
@@ -167,19 +239,17 @@ impl Record {
             scope,
             component,
         ];
-        let [a, b, c, d, e, f, g, h] = short;
-        let full = [a, b, c, d, e, f, g, h, self.code.as_str()];
-        requests.total.with_label_values(&full).inc();
-        requests.duration.with_label_values(&short).observe(seconds);
-        if labels.is_read() {
-            requests
-                .sizes
-                .with_label_values(&long)
-                .observe(bytes as f64);
-        }
-        if self.open {
-            requests.long_running.with_label_values(&long).dec();
-        }
+        let series = Arc::new(Series {
+            duration: self.duration.with_label_values(&short),
+            sizes: labels
+                .is_read()
+                .then(|| self.sizes.with_label_values(&long)),
+            open: labels
+                .long_running
+                .then(|| self.long_running.with_label_values(&long)),
+            codes: RwLock::default(),
+        });
+        Arc::clone(self.series.write().entry(labels).or_insert(series))
     }
 }
 
