@@ -11,7 +11,7 @@ const NEW: &str = "spec.dataSourceRef";
 pub(super) fn sources(claim: &mut Value, old: Option<&Value>) {
     // Filling a volume from another namespace needs more than a name to be allowed.
     if !is_empty(claim, "spec.dataSourceRef.namespace")
-        && !old.is_some_and(|old| get(old, NEW).is_some())
+        && old.is_none_or(|old| get(old, NEW).is_none())
     {
         remove(claim, NEW);
     }
