@@ -76,7 +76,18 @@ fn write_chart(folder: &Path) -> String {
 }
 
 #[test]
-fn a_chart_from_install_to_uninstall() {
+fn a_chart_by_server_side_apply() {
+    from_install_to_uninstall("--server-side=true");
+}
+
+/// As helm 3 does it.
+#[test]
+fn a_chart_by_patches() {
+    from_install_to_uninstall("--server-side=false");
+}
+
+#[track_caller]
+fn from_install_to_uninstall(way: &str) {
     let Some([helm, controller_manager]) = programs::find(["helm", "kube-controller-manager"])
     else {
         return;
@@ -96,24 +107,23 @@ fn a_chart_from_install_to_uninstall() {
         cluster: &cluster,
     };
 
-    let wait = ["--wait", "--timeout=120s"];
-    helm.ok(&["install", "shop", &chart, wait[0], wait[1]]);
+    let run = |args: &[&str]| helm.ok(&[args, &["--wait", "--timeout=120s"]].concat());
+    run(&["install", "shop", &chart, way]);
     check(&kubectl, "red", "1");
-    helm.ok(&[
+    run(&[
         "upgrade",
         "shop",
         &chart,
+        way,
         "--set=colour=blue,replicas=2",
-        wait[0],
-        wait[1],
     ]);
     check(&kubectl, "blue", "2");
-    helm.ok(&["rollback", "shop", "1", wait[0], wait[1]]);
+    run(&["rollback", "shop", "1", way]);
     check(&kubectl, "red", "1");
     let history = helm.ok(&["history", "shop"]);
     assert!(history.contains("Rollback to 1"), "{history}");
 
-    helm.ok(&["uninstall", "shop", wait[0], wait[1]]);
+    run(&["uninstall", "shop"]);
     eventually("nothing of it is left but its hooks", || {
         let kinds = "deployments,replicasets,pods,configmaps,secrets";
         let left = kubectl.ok(&["get", kinds, "-l", "app=shop", "-o", "name"]);

@@ -46,7 +46,7 @@ impl Selection {
             .collect();
         for word in &words {
             let name = word.strip_prefix('-').unwrap_or(word);
-            if name != "*" && !NAMES.contains(&name) {
+            if *word != "*" && !NAMES.contains(&name) {
                 return Err(UnknownController { name: name.into() });
             }
         }
