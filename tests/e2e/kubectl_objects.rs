@@ -248,42 +248,6 @@ fn services_get_addresses() {
 }
 
 #[test]
-fn every_output_form() {
-    let cluster = Cluster::start();
-    let Some(kubectl) = cluster.kubectl() else {
-        return;
-    };
-    kubectl.ok(&["create", "configmap", "c", "--from-literal=a=1"]);
-    assert!(
-        kubectl
-            .ok(&["get", "configmap", "c", "-o", "yaml"])
-            .contains("kind: ConfigMap")
-    );
-    let json: serde_json::Value =
-        serde_json::from_str(&kubectl.ok(&["get", "configmap", "c", "-o", "json"])).expect("JSON");
-    assert_eq!(json["data"]["a"], "1");
-    let columns = kubectl.ok(&[
-        "get",
-        "configmap",
-        "c",
-        "-o",
-        "custom-columns=N:.metadata.name,A:.data.a",
-    ]);
-    assert_eq!(
-        columns.split_whitespace().collect::<Vec<_>>(),
-        ["N", "A", "c", "1"]
-    );
-    let all = kubectl.ok(&["get", "configmap", "-A"]);
-    assert!(
-        all.contains("NAMESPACE") && all.contains("kube-system"),
-        "{all}"
-    );
-    let sorted = kubectl.ok(&["get", "ns", "--sort-by=.metadata.name", "-o", "name"]);
-    assert!(sorted.starts_with("namespace/default"), "{sorted}");
-    cluster.stop();
-}
-
-#[test]
 fn what_an_owner_leaves_behind() {
     let cluster = Cluster::start();
     let Some(kubectl) = cluster.kubectl() else {

@@ -36,6 +36,25 @@ impl Kubectl {
         })
     }
 
+    /// A newer kubectl for the same cluster, where there is one: `$KUBECTL_NEWER`, else `kubectl-1.36` in PATH or among
+    /// the programs that tests keep in the cache folder.
+    pub(crate) fn newer(&self) -> Option<Self> {
+        const NAME: &str = "kubectl-1.36";
+        let named = std::env::var_os("KUBECTL_NEWER").map(PathBuf::from);
+        let kept = || {
+            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            let cache =
+                cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")));
+            let file = cache?.join("sampan/bin").join(NAME);
+            file.is_file().then_some(file)
+        };
+        let program = named.or_else(|| which(NAME)).or_else(kept)?;
+        Some(Self {
+            program,
+            ..self.clone()
+        })
+    }
+
     /// A call with `args`, not yet run: for input, environment or a look at its output while it runs.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
