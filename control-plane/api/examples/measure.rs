@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sampan_api::apply::{self, Kind, Writer};
 use sampan_api::resource::{Resource, find};
-use sampan_api::{decode, openapi, protobuf, schema};
+use sampan_api::{decode, object, openapi, protobuf, schema};
 use serde_json::{Value, json};
 
 const POD: &str = "io.k8s.api.core.v1.Pod";
@@ -106,7 +106,10 @@ fn writer(manager: &str) -> Writer<'_> {
 
 fn track(row: &Resource, part: &str, manager: &str, live: Option<&Value>, new: &mut Value) {
     let kind = Kind::of(row, "v1", part).expect("registered");
-    apply::track(&kind, writer(manager), live, new);
+    let sent = object::remove(new, apply::MANAGED_FIELDS);
+    if let Some(list) = apply::track(&kind, writer(manager), live, new, sent.as_ref()) {
+        object::set(new, apply::MANAGED_FIELDS, list);
+    }
 }
 
 /// Copies are made beforehand: they are not what is measured.

@@ -46,7 +46,7 @@ pub(crate) use manager::validate as validate_managers;
 pub use manager::{from_user_agent, validate_manager};
 pub use reach::Reach;
 pub use scale::Parent;
-pub use track::{Writer, track};
+pub use track::{MANAGED_FIELDS, Writer, track};
 
 #[cfg(test)]
 mod tests;

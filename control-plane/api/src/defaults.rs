@@ -38,6 +38,7 @@ pub use admission::admission_pod;
 pub use parts::{prepare_part, stamp_conditions};
 pub use prepare::{bumps_generation, prepare_create, prepare_status_update, prepare_update};
 pub use qos::qos_class;
+pub use service::addresses as service_addresses;
 
 /// The label by which a namespace can be selected by name.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";

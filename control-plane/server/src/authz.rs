@@ -117,6 +117,26 @@ pub(crate) async fn authorize(
         return Err(with_reason(status, &decision.reason));
     };
     let selected = selected_name(target, query);
+    let name = selected.as_deref().unwrap_or(&target.name);
+    authorize_target(api, user, verb, target, name).await
+}
+
+/// Lets somebody create an object by another verb, or 403.
+pub(crate) async fn authorize_creation(
+    api: &Api,
+    user: &UserInfo,
+    target: &ResourceTarget,
+) -> Result<()> {
+    authorize_target(api, user, "create", target, &target.name).await
+}
+
+async fn authorize_target(
+    api: &Api,
+    user: &UserInfo,
+    verb: &str,
+    target: &ResourceTarget,
+    name: &str,
+) -> Result<()> {
     let what = What::Resource(Object {
         group: target.resource.group,
         resource: target.resource.plural,
@@ -126,7 +146,7 @@ pub(crate) async fn authorize(
             "namespaces" => &target.name,
             _ => &target.namespace,
         },
-        name: selected.as_deref().unwrap_or(&target.name),
+        name,
     });
     let decision = decide(
         api,

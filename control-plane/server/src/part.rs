@@ -21,9 +21,14 @@ use crate::respond::{self, ListMeta, Table};
 
 const SCALE: &str = "scale";
 
+/// Whether the target is an object's scale.
+pub(crate) fn is_scale(target: &ResourceTarget) -> bool {
+    target.subresource == SCALE
+}
+
 /// The kind that requests for this target speak.
 pub(crate) fn spoken(target: &ResourceTarget) -> Expected<'_> {
-    if target.subresource != SCALE {
+    if !is_scale(target) {
         return Expected::of(target.resource);
     }
     Expected {
@@ -55,7 +60,7 @@ pub(crate) fn received(resource: &'static Resource, mut value: Value) -> Value {
 
 /// What clients see of an object.
 pub(crate) fn shown<'a>(target: &ResourceTarget, whole: &'a Value) -> Result<Cow<'a, Value>> {
-    if target.subresource == SCALE {
+    if is_scale(target) {
         let scale = scale::of(whole).map_err(Status::bad_request)?;
         return Ok(Cow::Owned(scale));
     }
@@ -68,7 +73,7 @@ pub(crate) fn shown<'a>(target: &ResourceTarget, whole: &'a Value) -> Result<Cow
 
 /// The object with the part a client sent.
 pub(crate) fn merged(target: &ResourceTarget, sent: Value, whole: &Value) -> Result<Value> {
-    if target.subresource != SCALE {
+    if !is_scale(target) {
         return Ok(received(target.resource, sent));
     }
     let errors = scale::validate(&sent);
@@ -81,7 +86,7 @@ pub(crate) fn merged(target: &ResourceTarget, sent: Value, whole: &Value) -> Res
 
 /// Answers with what clients see of an object.
 pub(crate) fn respond(target: &ResourceTarget, object: &Obj, output: &Output) -> Answer {
-    if target.subresource != SCALE {
+    if !is_scale(target) {
         return respond::object(StatusCode::OK, target.resource, object, output);
     }
     let whole = respond::parse(&object.raw)?;

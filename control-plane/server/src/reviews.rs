@@ -18,16 +18,18 @@ use crate::request::ResourceTarget;
 use crate::respond;
 use crate::tokens::ISSUER;
 use crate::user::UserInfo;
-use crate::write::{WriteOptions, check_namespace};
+use crate::write::{WriteOptions, check_namespace, settle_answer};
 
 /// POST to one of the review resources.
 pub(crate) async fn answer(mut call: Call, target: ResourceTarget) -> Answer {
-    WriteOptions::parse(&call, "CreateOptions")?;
+    let options = WriteOptions::parse(&call, "CreateOptions")?;
     let output = negotiate(&call, Offer::Plain)?;
     let input = read_object(&mut call, Expected::of(target.resource)).await?;
     let mut review = input.value;
     check_namespace(&mut review, &target.namespace)?;
     object::remove(&mut review, "status");
+    let expected = Expected::of(target.resource);
+    settle_answer(expected, "", &options.manager, &mut review)?;
     match target.resource.plural {
         "tokenreviews" => token(&call, &mut review).await?,
         "selfsubjectreviews" => {

@@ -3,6 +3,7 @@
 
 mod access;
 mod admission;
+mod applies;
 mod bad_input;
 mod bootstrap;
 mod chain;
@@ -14,6 +15,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod logs;
+mod managers;
 mod metrics;
 mod namespaces;
 mod patches;

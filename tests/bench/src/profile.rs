@@ -11,10 +11,11 @@ use crate::connection::Endpoint;
 use crate::table::Summary;
 
 /// The steps in their order: name, counter, phase.
-const STEPS: [(&str, &str, &str); 12] = [
+const STEPS: [(&str, &str, &str); 13] = [
     ("decode", SERVER, "decode"),
     ("admit", SERVER, "admit"),
     ("default", SERVER, "default"),
+    ("own (managedFields)", SERVER, "own"),
     ("validate", SERVER, "validate"),
     ("encode", SERVER, "encode"),
     ("  queue", STORE, "queue"),

@@ -32,14 +32,17 @@ pub fn apply(
     }
     check(config, kind.place()).map_err(|why| {
         Status::bad_request(format!(
-            "failed to create typed patch object ({}/{}; {}): {why}",
-            object::namespace(config),
-            object::name(config),
-            kind.name()
+            "failed to create typed patch object ({}): {why}",
+            named(kind, config)
         ))
     })?;
     let live = live.unwrap_or(&EMPTY);
-    let managers = owners(kind, writer, live).map_err(Status::internal)?;
+    let managers = owners(kind, writer, live).map_err(|why| {
+        Status::bad_request(format!(
+            "failed to create typed live object ({}): {why}",
+            named(kind, live)
+        ))
+    })?;
     let mine = writer.entry(kind, Operation::Apply, owned(Default::default()));
     let attempt = |force| apply_owned(kind, live, config, managers.clone(), mine.manager, force);
     let outcome = match attempt(force) {
@@ -99,6 +102,12 @@ fn owners<'a>(
         }
     }
     Ok(managers)
+}
+
+/// An object as messages about its type name it.
+fn named(kind: &Kind<'_>, object: &Value) -> String {
+    let (namespace, name) = (object::namespace(object), object::name(object));
+    format!("{namespace}/{name}; {}", kind.name())
 }
 
 fn check_type(kind: &Kind<'_>, config: &Value) -> Result<(), Status> {

@@ -51,6 +51,26 @@ impl<'a> Kind<'a> {
         })
     }
 
+    /// The kind of a subresource that speaks another kind than its resource: group, version, kind.
+    pub fn spoken(
+        type_name: &str,
+        (group, version, kind): (&'a str, &'a str, &'a str),
+        api_version: &'a str,
+        subresource: &'a str,
+    ) -> Option<Kind<'a>> {
+        Some(Kind {
+            schemas: schemas(),
+            ty: schemas().by_name(type_name)?,
+            group,
+            version,
+            api_version,
+            kind,
+            subresource,
+            reach: Reach::ALL,
+            convert: convert::to_version,
+        })
+    }
+
     /// Where its objects start.
     pub(super) fn place(&self) -> Place<'a> {
         Place::root(self.schemas, self.ty)

@@ -232,7 +232,8 @@ fn unwritten(field: &Field) -> Option<&'static Value> {
         return None;
     }
     Some(match field.shape {
-        Shape::Object(_) if !field.pointer => &EMPTY,
+        _ if field.pointer => &NULL,
+        Shape::Object(_) => &EMPTY,
         Shape::String => &TEXT,
         Shape::Bool => &FALSE,
         Shape::Int32 | Shape::Int64 | Shape::IntOrString => &ZERO,

@@ -38,6 +38,14 @@ fn kind(
     }
 }
 
+/// Keeps track as the server does.
+fn tracked(kind: &Kind<'_>, writer: Writer<'_>, live: Option<&Value>, new: &mut Value) {
+    let sent = crate::object::remove(new, MANAGED_FIELDS);
+    if let Some(list) = track(kind, writer, live, new, sent.as_ref()) {
+        crate::object::set(new, MANAGED_FIELDS, list);
+    }
+}
+
 fn writer(manager: &'static str) -> Writer<'static> {
     Writer {
         manager,

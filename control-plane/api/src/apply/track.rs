@@ -9,7 +9,7 @@ use super::set::Set;
 use crate::object;
 
 /// Where an object keeps its managers.
-pub(super) const MANAGED_FIELDS: &str = "metadata.managedFields";
+pub const MANAGED_FIELDS: &str = "metadata.managedFields";
 
 /// Managers that update, beyond which the oldest become one.
 const MAX_UPDATERS: usize = 10;
@@ -59,18 +59,21 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Brings `metadata.managedFields` of a new version in line with what it changes. `live` is the
-/// version before; none when the object is being created.
+/// The `managedFields` of a new version, after what it changes. `live` is the version before; none
+/// when the object is being created. The new version has none, `sent` is what the client sent as
+/// such: those of the live one, which a patch leaves in place, or others, with which it corrects
+/// them.
 ///
-/// The new version may carry managers itself: those of the live one, which a patch leaves in
-/// place, or others, with which a client corrects them. An object that has none is not tracked
-/// until somebody applies to it. What cannot be tracked is not, rather than tracked wrongly.
-pub fn track(kind: &Kind<'_>, writer: Writer<'_>, live: Option<&Value>, new: &mut Value) {
-    let sent = object::remove(new, MANAGED_FIELDS);
-    let tracked = managers(kind, writer, live, new, sent.as_ref());
-    if let Ok(Some(list)) = tracked {
-        object::set(new, MANAGED_FIELDS, list);
-    }
+/// An object that has none is not tracked until somebody applies to it. What cannot be tracked is
+/// not, rather than tracked wrongly.
+pub fn track(
+    kind: &Kind<'_>,
+    writer: Writer<'_>,
+    live: Option<&Value>,
+    new: &Value,
+    sent: Option<&Value>,
+) -> Option<Value> {
+    managers(kind, writer, live, new, sent).unwrap_or(None)
 }
 
 fn managers(

@@ -30,7 +30,6 @@ pub(super) fn apply(service: &mut Value) {
     }
     if external || kind == "ClusterIP" {
         set_default(service, "spec.internalTrafficPolicy", "Cluster");
-        addresses(service);
     }
     if kind == "LoadBalancer" {
         set_default(service, "spec.allocateLoadBalancerNodePorts", true);
@@ -55,8 +54,9 @@ fn port(port: &mut Value) {
     }
 }
 
-/// Address families, and the plural form of `clusterIP`. The addresses are the server's to choose.
-fn addresses(service: &mut Value) {
+/// Address families, and the plural form of `clusterIP`, of a service that has cluster addresses. They come with the
+/// addresses, which are the server's to choose, and so are nobody's.
+pub fn addresses(service: &mut Value) {
     let address = text(service, "spec.clusterIP").to_owned();
     if !address.is_empty() && is_empty(service, "spec.clusterIPs") {
         set(service, "spec.clusterIPs", vec![address.clone()]);

@@ -147,8 +147,7 @@ fn services() {
         json!({"spec": {"ports": [{"port": 80}], "selector": {"a": "b"}}}),
         json!({"spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}],
             "selector": {"a": "b"}, "sessionAffinity": "None", "type": "ClusterIP",
-            "internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"],
-            "ipFamilyPolicy": "SingleStack"}, "status": {"loadBalancer": {}}}),
+            "internalTrafficPolicy": "Cluster"}, "status": {"loadBalancer": {}}}),
     );
     check(
         "Service",
@@ -160,9 +159,21 @@ fn services() {
         "Service",
         json!({"spec": {"clusterIP": "None"}}),
         json!({"spec": {"clusterIP": "None", "sessionAffinity": "None", "type": "ClusterIP",
-            "internalTrafficPolicy": "Cluster", "clusterIPs": ["None"],
-            "ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"},
-            "status": {"loadBalancer": {}}}),
+            "internalTrafficPolicy": "Cluster"}, "status": {"loadBalancer": {}}}),
+    );
+    let addresses = |spec: Value, expected: Value| {
+        let mut service = json!({ "spec": spec });
+        service_addresses(&mut service);
+        assert_eq!(service["spec"], expected);
+    };
+    addresses(
+        json!({"selector": {"a": "b"}}),
+        json!({"selector": {"a": "b"}, "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}),
+    );
+    addresses(
+        json!({"clusterIP": "None"}),
+        json!({"clusterIP": "None", "clusterIPs": ["None"], "ipFamilies": ["IPv4", "IPv6"],
+            "ipFamilyPolicy": "RequireDualStack"}),
     );
 }
 

@@ -18,7 +18,7 @@ use crate::api::{Api, Result};
 use crate::read::{find, prefix};
 use crate::respond::parse;
 use crate::user::UserInfo;
-use crate::write::{MAX_ATTEMPTS, replace, store_new, store_own};
+use crate::write::{MAX_ATTEMPTS, Managers, replace, store_new, store_own};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 /// After a failure it is tried again, but not at once.
@@ -60,7 +60,7 @@ pub(super) fn objects(api: &Api) -> Result<Vec<Kept>> {
             "labels": {"component": "apiserver", "provider": "kubernetes"},
         },
         "spec": {
-            "clusterIP": api.facts.service_ip.to_string(),
+            "clusterIP": api.facts.service_ip.to_string(), "ipFamilyPolicy": "SingleStack",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
         },
     });
@@ -148,9 +148,15 @@ impl Kept {
         let value = self.value.clone();
         // A Service takes its address from the pool; the others are what we say they are.
         if self.resource.bucket == "services" {
-            store_new(api, &UserInfo::server(), self.resource, value)
-                .await
-                .map(drop)
+            store_new(
+                api,
+                &UserInfo::server(),
+                self.resource,
+                value,
+                Managers::server(self.resource),
+            )
+            .await
+            .map(drop)
         } else {
             store_own(api, self.resource, value).await.map(drop)
         }

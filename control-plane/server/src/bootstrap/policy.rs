@@ -107,10 +107,14 @@ fn binding(full: &str, role: &str, subjects: &[&str]) -> Value {
         .iter()
         .filter_map(|subject| self::subject(subject))
         .collect();
-    json!({
+    let mut binding = json!({
         "apiVersion": format!("{GROUP}/v1"), "kind": kind, "metadata": metadata,
-        "roleRef": {"apiGroup": GROUP, "kind": role_kind, "name": role}, "subjects": subjects,
-    })
+        "roleRef": {"apiGroup": GROUP, "kind": role_kind, "name": role},
+    });
+    if !subjects.is_empty() {
+        binding["subjects"] = subjects.into();
+    }
+    binding
 }
 
 fn subject(word: &str) -> Option<Value> {

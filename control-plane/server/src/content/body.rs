@@ -29,6 +29,14 @@ pub(crate) struct Expected<'a> {
 }
 
 impl<'a> Expected<'a> {
+    /// `v1`, `apps/v1`.
+    pub(crate) fn api_version(&self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
     /// The kind of a resource.
     pub(crate) fn of(resource: &'a Resource) -> Expected<'a> {
         let Resource {

@@ -15,6 +15,8 @@ pub(crate) enum Phase {
     Decode,
     /// Defaults, and what the server fills in.
     Default,
+    /// Who owns which field.
+    Own,
     /// Whether and how the cluster takes it: the namespace, the strategy of its kind.
     Admit,
     Validate,
@@ -26,12 +28,12 @@ pub(crate) enum Phase {
     Respond,
 }
 
-const NAMES: [&str; 7] = [
-    "decode", "default", "admit", "validate", "encode", "store", "respond",
+const NAMES: [&str; 8] = [
+    "decode", "default", "own", "admit", "validate", "encode", "store", "respond",
 ];
 
 #[derive(Default)]
-pub(super) struct Phases([AtomicU64; 7]);
+pub(super) struct Phases([AtomicU64; 8]);
 
 impl Phases {
     pub(super) fn collect(&self) -> Vec<MetricFamily> {

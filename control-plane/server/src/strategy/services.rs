@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use sampan_api::object;
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
+use sampan_api::{defaults, object};
 use serde_json::{Value, json};
 
 use super::addresses::{Addresses, Refusal, Reservation};
@@ -44,6 +44,7 @@ pub(super) fn complete(service: &mut Value) {
         }
         return;
     }
+    defaults::service_addresses(service);
     let first = object::items(service, "spec.clusterIPs")
         .first()
         .and_then(Value::as_str)

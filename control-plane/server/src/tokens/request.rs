@@ -16,7 +16,7 @@ use crate::read::{existing, find};
 use crate::request::ResourceTarget;
 use crate::respond;
 use crate::user::UserInfo;
-use crate::write::WriteOptions;
+use crate::write::{WriteOptions, settle_answer};
 
 const GROUP: &str = "authentication.k8s.io";
 const KIND: &str = "TokenRequest";
@@ -32,7 +32,7 @@ const EXTENDED_SECONDS: i64 = 365 * 24 * 3600;
 
 /// POST to `serviceaccounts/NAME/token`.
 pub(crate) async fn request(mut call: Call, target: ResourceTarget) -> Answer {
-    WriteOptions::parse(&call, "CreateOptions")?;
+    let options = WriteOptions::parse(&call, "CreateOptions")?;
     let output = negotiate(&call, Offer::Plain)?;
     let expected = Expected {
         group: GROUP,
@@ -54,6 +54,7 @@ pub(crate) async fn request(mut call: Call, target: ResourceTarget) -> Answer {
     }
     let now = Timestamp::now();
     complete(&mut asked, &account, now);
+    settle_answer(expected, "token", &options.manager, &mut asked)?;
     check(&asked)?;
     let bound = bound(&call.api, &call.user, &target, &asked).await?;
     let claims = claims(&asked, &account, bound, now);

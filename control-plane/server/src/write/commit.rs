@@ -7,9 +7,9 @@ use sampan_api::{convert, defaults, object};
 use sampan_store::{Durability, Expect, Op, TxnError};
 use serde_json::{Map, Value};
 
-use super::WriteOptions;
 use super::create::{to_storage, unstored};
-use super::meta::{bump_generation, drop_unkept, stored_bytes};
+use super::managers::{self, Managers};
+use super::meta::{bump_generation, stored_bytes};
 use crate::api::{Api, Result};
 use crate::content::Output;
 use crate::object::{Obj, Stored};
@@ -55,7 +55,8 @@ pub(crate) struct Change<'a> {
     pub(crate) current: &'a Stored,
     /// In the version of `resource`.
     pub(crate) old: &'a Value,
-    pub(crate) options: WriteOptions,
+    pub(crate) managers: Managers<'a>,
+    pub(crate) dry_run: bool,
 }
 
 /// The current version as a value in the API version of `resource`.
@@ -72,26 +73,29 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
         user,
         current,
         old,
-        options,
+        managers,
+        dry_run,
     } = change;
     check_uid(resource, current, &new)?;
     defaults::apply(resource, &mut new);
-    drop_unkept(&mut new);
+    object::remove(&mut new, "metadata.selfLink");
+    // Settled before anything but the client has its say.
+    let list = managers.settle(Some(old), &mut new);
     strategy::prepare_update(resource, subresource, &mut new, old);
     strategy::admit_update(api, user, resource, subresource, &mut new, old).await?;
     strategy::complete(resource, &mut new);
     if subresource != "status" && defaults::bumps_generation(resource, &new, old) {
         bump_generation(&mut new, resource);
     }
+    managers::put(&mut new, list);
     let errors = strategy::check_update(resource, subresource, &new, old);
     if !errors.is_empty() {
         return Err(Status::invalid(resource, &current.object.name, errors));
     }
-    let dry_run = options.dry_run;
     let reservation =
         strategy::reserve(api, resource, subresource, &mut new, Some(old), dry_run).await?;
     if strategy::removed_by_update(resource, &new, old) {
-        if options.dry_run {
+        if dry_run {
             return Ok(Outcome::Done(Updated::Dry(Box::new(
                 current.object.at(current.revision),
             ))));
@@ -104,7 +108,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     if same(&new, old) {
         return Ok(Outcome::Done(Updated::Stored(current.clone())));
     }
-    if options.dry_run {
+    if dry_run {
         return Ok(Outcome::Done(Updated::Dry(Box::new(unstored(
             resource,
             new,
@@ -185,10 +189,14 @@ fn same(new: &Value, old: &Value) -> bool {
         Some(Value::Object(metadata)) => metadata.clone(),
         _ => Map::new(),
     };
+    let (mut new_metadata, mut old_metadata) = (metadata(new), metadata(old));
+    let [new_list, old_list] =
+        [&mut new_metadata, &mut old_metadata].map(|metadata| metadata.remove("managedFields"));
     covers(new, old, "metadata")
         && covers(old, new, "metadata")
-        && covers(&metadata(new), &metadata(old), "resourceVersion")
-        && covers(&metadata(old), &metadata(new), "resourceVersion")
+        && covers(&new_metadata, &old_metadata, "resourceVersion")
+        && covers(&old_metadata, &new_metadata, "resourceVersion")
+        && managers::same(new_list.as_ref(), old_list.as_ref())
 }
 
 /// Whether `b` says everything `a` says, one field aside.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::WriteOptions;
 use super::commit::{durability, txn_failed};
+use super::managers::{self, Managers};
 use super::meta::{check_namespace, generated_name, stamp_new, stored_bytes};
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Expected, Form, Offer, Output, negotiate, read_object};
@@ -35,7 +36,12 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     strategy::node_may_create(&call.user, target.resource, object::name(&value))?;
     let mut warnings = input.warnings;
     warnings.extend(strategy::warnings(target.resource, &value));
-    let answer = new_object(&call, target.resource, value, options, &output).await;
+    let managers = Managers::Writer {
+        name: &options.manager,
+        seen: target.resource,
+        subresource: "",
+    };
+    let answer = new_object(&call, target.resource, value, managers, &options, &output).await;
     respond::warned(answer, &warnings, &output)
 }
 
@@ -44,14 +50,15 @@ pub(super) async fn new_object(
     call: &Call,
     resource: &'static Resource,
     value: Value,
-    options: WriteOptions,
+    managers: Managers<'_>,
+    options: &WriteOptions,
     output: &Output,
 ) -> Answer {
-    if options.dry_run {
-        return dry_run(call, resource, value, output).await;
-    }
     let (row, value) = (part::row(resource), part::received(resource, value));
-    let stored = store_new(&call.api, &call.user, row, value).await?;
+    if options.dry_run {
+        return dry_run(call, resource, value, managers, output).await;
+    }
+    let stored = store_new(&call.api, &call.user, row, value, managers).await?;
     let mut lap = call.api.metrics.creation();
     let answer = respond::object(StatusCode::CREATED, resource, &stored.object, output);
     lap.was(Phase::Respond);
@@ -62,11 +69,12 @@ async fn dry_run(
     call: &Call,
     resource: &'static Resource,
     value: Value,
+    managers: Managers<'_>,
     output: &Output,
 ) -> Answer {
     let row = part::row(resource);
-    let value = part::received(resource, value);
-    let (mut value, _reservation) = prepare(&call.api, &call.user, row, value, true).await?;
+    let (mut value, _reservation) =
+        prepare(&call.api, &call.user, row, value, managers, true).await?;
     if output.form == Form::Whole && std::ptr::eq(row, resource) {
         object::remove(&mut value, "metadata.resourceVersion");
         return respond::value(StatusCode::CREATED, &value, output);
@@ -94,7 +102,7 @@ pub(super) fn to_storage(resource: &'static Resource, value: Value) -> Value {
     convert::to_version(&value, &stored).unwrap_or(value)
 }
 
-/// Gives a new object its name, its metadata, its defaults and its first status.
+/// Gives a new object its name, its metadata and its defaults.
 fn complete(resource: &'static Resource, value: &mut Value) -> Result<()> {
     if object::name(value).is_empty() && !object::generate_name(value).is_empty() {
         let name = generated_name(object::generate_name(value));
@@ -102,8 +110,14 @@ fn complete(resource: &'static Resource, value: &mut Value) -> Result<()> {
     }
     stamp_new(resource, value)?;
     defaults::apply(resource, value);
-    defaults::prepare_create(resource, value);
     Ok(())
+}
+
+/// Gives a new object its managers and its first status. What it is given from here on is nobody's.
+fn own(resource: &'static Resource, value: &mut Value, managers: Managers<'_>) {
+    let list = managers.settle(None, value);
+    managers::put(value, list);
+    defaults::prepare_create(resource, value);
 }
 
 /// Everything before the commit.
@@ -112,6 +126,7 @@ async fn prepare<'a>(
     user: &UserInfo,
     resource: &'static Resource,
     mut value: Value,
+    managers: Managers<'_>,
     dry_run: bool,
 ) -> Result<(Value, strategy::Reservation<'a>)> {
     let mut lap = api.metrics.creation();
@@ -122,6 +137,8 @@ async fn prepare<'a>(
     lap.was(Phase::Admit);
     complete(resource, &mut value)?;
     lap.was(Phase::Default);
+    own(resource, &mut value, managers);
+    lap.was(Phase::Own);
     strategy::admit_new(api, user, resource, &mut value).await?;
     strategy::complete(resource, &mut value);
     lap.was(Phase::Admit);
@@ -141,10 +158,11 @@ pub(crate) async fn store_new(
     user: &UserInfo,
     resource: &'static Resource,
     value: Value,
+    managers: Managers<'_>,
 ) -> Result<Stored> {
     let named = !object::name(&value).is_empty();
     let base = object::generate_name(&value).to_owned();
-    let (value, reservation) = prepare(api, user, resource, value, false).await?;
+    let (value, reservation) = prepare(api, user, resource, value, managers, false).await?;
     let (namespace, mut name) = (
         object::namespace(&value).to_owned(),
         object::name(&value).to_owned(),
@@ -190,6 +208,7 @@ pub(crate) async fn store_own(
 ) -> Result<Stored> {
     let status = object::get(&value, "status").cloned();
     complete(resource, &mut value)?;
+    own(resource, &mut value, Managers::server(resource));
     if let Some(status) = status {
         object::set(&mut value, "status", status);
     }

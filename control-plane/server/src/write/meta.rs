@@ -128,7 +128,6 @@ pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "managedFields",
         "generation",
     ] {
         object::remove(value, &format!("metadata.{field}"));
@@ -143,13 +142,6 @@ pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
         object::set(value, "metadata.generation", 1);
     }
     Ok(())
-}
-
-/// Drops what is neither the client's to set nor kept here.
-pub(super) fn drop_unkept(value: &mut Value) {
-    for field in ["selfLink", "managedFields"] {
-        object::remove(value, &format!("metadata.{field}"));
-    }
 }
 
 /// Marks an object as being deleted.

@@ -5,15 +5,44 @@ use sampan_api::status::Status;
 use sampan_api::{decode, object, patch as rules};
 use serde_json::Value;
 
+use super::apply::apply;
 use super::commit::{Change, Outcome, apply_update, current_value};
+use super::managers::Managers;
 use super::meta::check_identity;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
-use crate::content::{Offer, field_validation, negotiate, read_body};
+use crate::content::{Expected, Offer, field_validation, negotiate, read_body};
 use crate::part;
 use crate::read::existing;
 use crate::request::ResourceTarget;
 use crate::respond;
+
+/// The types of patches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PatchType {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+impl PatchType {
+    fn of(call: &Call) -> Result<PatchType> {
+        let content_type = call
+            .parts
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        match content_type.split(';').next().unwrap_or("").trim() {
+            "application/json-patch+json" => Ok(PatchType::Json),
+            "application/merge-patch+json" => Ok(PatchType::Merge),
+            "application/strategic-merge-patch+json" => Ok(PatchType::Strategic),
+            "application/apply-patch+yaml" => Ok(PatchType::Apply),
+            _ => Err(Status::unsupported_patch_type()),
+        }
+    }
+}
 
 /// A patch, parsed as far as its type allows.
 enum Patch {
@@ -23,29 +52,6 @@ enum Patch {
 }
 
 impl Patch {
-    async fn read(call: &mut Call) -> Result<Patch> {
-        let content_type = call
-            .parts
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("");
-        let kind = content_type
-            .split(';')
-            .next()
-            .unwrap_or("")
-            .trim()
-            .to_owned();
-        let body = call.take_body();
-        let bytes = read_body(body, call.api.limits.body_bytes).await?;
-        match kind.as_str() {
-            "application/json-patch+json" => Ok(Patch::Json(bytes)),
-            "application/merge-patch+json" => Ok(Patch::Merge(map(&bytes)?)),
-            "application/strategic-merge-patch+json" => Ok(Patch::Strategic(map(&bytes)?)),
-            _ => Err(Status::unsupported_patch_type()),
-        }
-    }
-
     fn apply(&self, original: &Value, type_name: &str) -> Result<Value> {
         Ok(match self {
             Patch::Json(operations) => rules::json_patch(original, operations)?,
@@ -67,10 +73,18 @@ fn map(bytes: &[u8]) -> Result<Value> {
 
 /// PATCH of an object or of a part of it.
 pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
-    let options = WriteOptions::parse(&call, "PatchOptions")?;
+    let patch_type = PatchType::of(&call)?;
+    let options = WriteOptions::of_patch(&call, patch_type == PatchType::Apply)?;
     let output = negotiate(&call, Offer::Object)?;
+    let body = call.take_body();
+    let body = read_body(body, call.api.limits.body_bytes).await?;
+    let patch = match patch_type {
+        PatchType::Json => Patch::Json(body),
+        PatchType::Merge => Patch::Merge(map(&body)?),
+        PatchType::Strategic => Patch::Strategic(map(&body)?),
+        PatchType::Apply => return apply(&call, &target, body, &options, &output).await,
+    };
     let resource = target.resource;
-    let patch = Patch::read(&mut call).await?;
     for _ in 0..MAX_ATTEMPTS {
         let current = existing(&call.api, &target).await?;
         let row = part::row(resource);
@@ -78,13 +92,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         let expected = part::spoken(&target);
         let shown = part::shown(&target, &old)?;
         let patched = patch.apply(&shown, expected.type_name)?;
-        let decoded = decode::value(patched, expected.type_name).map_err(|error| {
-            Status::bad_request(format!(
-                "{kind} in version \"{}\" cannot be handled as a {kind}: {error}",
-                expected.version,
-                kind = expected.kind
-            ))
-        })?;
+        let decoded = decoded(patched, expected)?;
         let warnings = field_validation(&call, expected, decoded.warnings)?;
         let mut new = decoded.value;
         check_kind(&new, &shown)?;
@@ -93,6 +101,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         if !version.is_empty() && version != current.object.revision() {
             return Err(Status::conflict_modified(resource, &target.name));
         }
+        let managers = Managers::after(&target, &options.manager, &old, &new)?;
         let new = part::merged(&target, new, &old)?;
         let change = Change {
             resource: row,
@@ -100,7 +109,8 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
             subresource: &target.subresource,
             current: &current,
             old: &old,
-            options,
+            managers,
+            dry_run: options.dry_run,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
             let mut response = updated.response(&target, &output)?;
@@ -109,6 +119,16 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         }
     }
     Err(Status::conflict_modified(resource, &target.name))
+}
+
+/// What a patch left behind, in the form of every other body.
+pub(super) fn decoded(patched: Value, expected: Expected<'_>) -> Result<decode::Decoded> {
+    let Expected { version, kind, .. } = expected;
+    decode::value(patched, expected.type_name).map_err(|error| {
+        Status::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"
+        ))
+    })
 }
 
 /// A patch may not turn an object into another kind.

@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::commit::{Change, Outcome, apply_update, current_value};
 use super::create::new_object;
+use super::managers::Managers;
 use super::meta::check_identity;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
+use crate::authz::authorize_creation;
 use crate::content::{Offer, negotiate, read_object};
 use crate::object::Stored;
 use crate::part;
@@ -34,13 +36,21 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             if !object::resource_version(&value).is_empty() {
                 return Err(Status::conflict_modified(resource, &target.name));
             }
-            let mut response = new_object(&call, resource, value, options, &output).await?;
+            authorize_creation(&call.api, &call.user, &target).await?;
+            let managers = Managers::Writer {
+                name: &options.manager,
+                seen: resource,
+                subresource: "",
+            };
+            let mut response =
+                new_object(&call, resource, value, managers, &options, &output).await?;
             respond::warn(&mut response, &input.warnings);
             return Ok(response);
         };
         check_version(resource, &current, &value)?;
         let row = part::row(resource);
         let old = current_value(row, &current)?;
+        let managers = Managers::after(&target, &options.manager, &old, &value)?;
         let new = part::merged(&target, value.clone(), &old)?;
         let change = Change {
             resource: row,
@@ -48,7 +58,8 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             subresource: &target.subresource,
             current: &current,
             old: &old,
-            options,
+            managers,
+            dry_run: options.dry_run,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
             let mut response = updated.response(&target, &output)?;

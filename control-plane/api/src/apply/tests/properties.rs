@@ -87,7 +87,7 @@ impl Maker {
         let value = self.make(false, duplicates);
         let mut value = self.stored(value);
         crate::object::remove(&mut value, "metadata.uid");
-        track(&self.kind, writer("creator"), None, &mut value);
+        tracked(&self.kind, writer("creator"), None, &mut value);
         self.stored(value)
     }
 
@@ -170,7 +170,7 @@ proptest! {
         crate::object::remove(&mut value, "metadata.uid");
         let said = maker.kind.reach.filter(owned(fields(&value, maker.kind.place()).expect("fields")));
         let mut created = value.clone();
-        track(&maker.kind, writer("creator"), None, &mut created);
+        tracked(&maker.kind, writer("creator"), None, &mut created);
         let managers = decode(get(&created, "metadata.managedFields")).expect("managers");
         let own = managers.first().map(|entry| entry.set.clone()).unwrap_or_default();
         prop_assert_eq!(said.difference(&own).to_string(), "");
@@ -213,7 +213,7 @@ proptest! {
         crate::object::remove(&mut new, "metadata.managedFields");
         let new = maker.finish(new, true);
         let mut new = maker.stored(new);
-        track(&maker.kind, writer("updater"), Some(&live), &mut new);
+        tracked(&maker.kind, writer("updater"), Some(&live), &mut new);
         let managers = decode(get(&new, "metadata.managedFields")).expect("managers");
         // An object in which nobody owned anything is not tracked.
         prop_assume!(get(&live, "metadata.managedFields").is_some());
@@ -244,9 +244,9 @@ proptest! {
         let mut new = live.clone();
         new["metadata"]["managedFields"] = managers.clone();
         new["metadata"]["labels"] = json!({"new": "label"});
-        track(&maker.kind, writer("updater"), Some(&live), &mut new);
+        tracked(&maker.kind, writer("updater"), Some(&live), &mut new);
         live["metadata"]["managedFields"] = managers;
-        track(&maker.kind, writer("updater"), Some(&live), &mut new);
+        tracked(&maker.kind, writer("updater"), Some(&live), &mut new);
         let _ = apply(&maker.kind, writer("kubectl"), Some(&live), &new, false);
     }
 }

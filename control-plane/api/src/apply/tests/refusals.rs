@@ -70,3 +70,19 @@ fn bodies_that_are_no_configuration_are_refused() {
         assert_eq!((status.code, status.message.as_str()), (400, message));
     }
 }
+
+#[test]
+fn an_object_whose_items_cannot_be_told_apart_is_applied_to_by_nobody() {
+    let account = "io.k8s.api.core.v1.ServiceAccount";
+    // Without managers, as what cannot be tracked is not.
+    let story = Story::of(account)
+        .write("m", json!({"secrets": [{}]}))
+        .has("metadata.managedFields", Value::Null);
+    story.refused(
+        "m",
+        json!({"secrets": [{"name": "a"}]}),
+        "failed to create typed live object (/x; /v1, Kind=ServiceAccount): associative list with \
+         keys has an element that omits all key fields [\"name\"] (and doesn't have default values \
+         for any key fields)",
+    );
+}

@@ -301,12 +301,12 @@ fn owners_in_another_version_lose_what_changed_too() {
     let newer = "io.k8s.api.events.v1.Event";
     let body = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "message": "a", "reason": "r"});
     let mut object = body.clone();
-    track(&kind(event, "v1", ""), writer("old"), None, &mut object);
+    tracked(&kind(event, "v1", ""), writer("old"), None, &mut object);
     object["metadata"]["uid"] = "u".into();
     let live = crate::convert::event(&object, "events.k8s.io/v1");
     let mut new = live.clone();
     new["note"] = "b".into();
-    track(
+    tracked(
         &kind(newer, "events.k8s.io/v1", ""),
         writer("new"),
         Some(&live),

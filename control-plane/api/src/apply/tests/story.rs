@@ -52,7 +52,7 @@ impl Story {
 
     pub(super) fn write(mut self, manager: &'static str, body: Value) -> Story {
         let mut new = self.body(body);
-        track(&self.kind, writer(manager), self.object.as_ref(), &mut new);
+        tracked(&self.kind, writer(manager), self.object.as_ref(), &mut new);
         self.keep(new);
         self
     }
