@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, ListParams, ObjectMeta, PostParams, WatchEvent, WatchParams};
 
@@ -163,7 +163,7 @@ async fn a_running_cluster_comes_back_elsewhere() {
         .watch(&WatchParams::default(), &last.to_string())
         .await
         .expect("a watch")
-        .into_stream();
+        .boxed();
     match watch.try_next().await.expect("an event") {
         Some(WatchEvent::Error(status)) => assert_eq!(status.code, 410),
         other => panic!("{other:?}"),
