@@ -77,6 +77,28 @@ pub fn wildcard_subdomain(value: &str) -> Vec<String> {
     errors
 }
 
+/// A DNS-1123 subdomain in which underscores count as letters: what resolvers search in.
+pub fn underscored_subdomain(value: &str) -> Vec<String> {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let label = |label: &str| {
+        let bytes = label.strip_prefix('_').unwrap_or(label).as_bytes();
+        bytes.first().is_some_and(plain)
+            && bytes.last().is_some_and(plain)
+            && bytes.iter().all(|byte| plain(byte) || b"-_".contains(byte))
+    };
+    let mut errors = too_long(value, SUBDOMAIN_MAX);
+    if !value.split('.').all(label) {
+        let one = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        errors.push(pattern(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
+             '_', '-' or '.', and must start and end with an alphanumeric character",
+            &format!(r"{one}(\.{one})*"),
+            &["example.com"],
+        ));
+    }
+    errors
+}
+
 /// What can stand in a URL's path.
 pub fn path_segment(value: &str) -> Vec<String> {
     if matches!(value, "." | "..") {

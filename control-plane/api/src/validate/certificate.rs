@@ -79,13 +79,18 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
 }
 
 fn signer(name: &str, path: &Path, out: &mut Vec<FieldError>) {
-    if name.is_empty() {
-        out.push(FieldError::required(path, ""));
-        return;
-    }
     if name == LEGACY_SIGNER {
         let why = "the legacy signerName is not allowed via this API version";
         out.push(FieldError::invalid(path, name, why));
+    } else {
+        signer_name(name, path, out);
+    }
+}
+
+/// Who signs, as a domain and a path in it.
+pub(super) fn signer_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+    if name.is_empty() {
+        out.push(FieldError::required(path, ""));
         return;
     }
     let parts: Vec<&str> = name.split('/').collect();

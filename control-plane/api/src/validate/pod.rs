@@ -1,18 +1,27 @@
 //! Pods: the spec as a whole. Containers, volumes, scheduling terms and updates have files of
 //! their own.
 
+mod affinity;
+mod annotations;
+mod claims;
 mod container;
 pub(super) mod diff;
+mod dns;
 mod env;
+mod ephemeral;
+mod mounts;
+mod network;
+mod os;
 mod parts;
 mod probe;
+mod projected;
 mod resources;
+mod restart;
 mod scheduling;
+mod security;
 mod status;
 mod update;
 mod volume;
-
-use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -20,26 +29,54 @@ use crate::names;
 use crate::object::{flag, get, int, is_empty, items, part, text};
 use crate::status::FieldError;
 
-use super::address::ip;
 use super::path::{
     Path, amounts, in_range, invalid, labels, optional_choice, optional_text, required_choice,
-    required_text,
 };
 
+pub(super) use affinity::node_selector;
+pub(super) use annotations::{check as annotations, seccomp_fields};
 pub(super) use parts::{ephemeral, resize};
-pub(super) use scheduling::{node_selector, tolerations};
+pub(super) use scheduling::tolerations;
 pub(super) use status::status_update;
 pub(super) use update::update;
 
 const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
-/// Most nameservers in `dnsConfig`.
-const MAX_NAMESERVERS: usize = 3;
 /// User and group ids are signed 32 bit numbers to the kernel's ABI as upstream sees it.
 const IDS: (i64, i64) = (0, i32::MAX as i64);
 
+/// Where a spec stands: some rules hold for pods and not yet for what they are made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home<'a> {
+    /// In a pod of this name, which is empty as long as it is to be generated.
+    Pod(&'a str),
+    Template,
+}
+
+/// What the rules of containers need to know of the pod around them.
+struct Context<'a> {
+    spec: &'a Value,
+    volumes: volume::Volumes<'a>,
+}
+
+impl Context<'_> {
+    /// The name of the operating system, empty when it is not said.
+    fn os(&self) -> &str {
+        text(self.spec, "os.name")
+    }
+
+    /// Whether users of the containers are users of the host.
+    fn host_users(&self) -> bool {
+        get(self.spec, "hostUsers").and_then(Value::as_bool) != Some(false)
+    }
+
+    fn grace(&self) -> i64 {
+        int(self.spec, "terminationGracePeriodSeconds").unwrap_or(0)
+    }
+}
+
 pub(super) fn create(pod: &Value, out: &mut Vec<FieldError>) {
-    spec(part(pod, "spec"), &Path::new("spec"), out);
+    whole(pod, out);
     if !is_empty(pod, "spec.ephemeralContainers") {
         out.push(FieldError::forbidden(
             "spec.ephemeralContainers",
@@ -50,167 +87,95 @@ pub(super) fn create(pod: &Value, out: &mut Vec<FieldError>) {
         let why = "cannot be set until all schedulingGates have been cleared";
         out.push(FieldError::forbidden("spec.nodeName", why));
     }
+    let path = Path::new("spec");
+    annotations::seccomp_fields(part(pod, "metadata"), part(pod, "spec"), &path, out);
+    annotations::app_armor_fields(part(pod, "metadata"), part(pod, "spec"), &path, out);
+}
+
+/// What holds for every pod, new or old.
+fn whole(pod: &Value, out: &mut Vec<FieldError>) {
+    let (metadata, spec_of) = (part(pod, "metadata"), part(pod, "spec"));
+    let path = Path::new("spec");
+    let at = Path::new("metadata").child("annotations");
+    annotations::check(metadata, spec_of, &at, out);
+    spec(spec_of, &path, Home::Pod(text(metadata, "name")), out);
+    claims::of_mirrors(metadata, spec_of, out);
+    if is_empty(spec_of, "serviceAccountName") {
+        projected::no_tokens(spec_of, &path, out);
+    }
+    for list in ["containers", "initContainers"] {
+        for (at, one) in items(spec_of, list).iter().enumerate() {
+            container::image_spaces(one, &path.child(list).index(at), out);
+        }
+    }
 }
 
 /// The spec of a pod, or of the pods a template makes.
-pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let volumes = volume::all(spec, &path.child("volumes"), out);
-    container::all(spec, path, &volumes, out);
+pub(super) fn spec(spec: &Value, path: &Path, home: Home<'_>, out: &mut Vec<FieldError>) {
+    let volumes = volume::all(spec, home, &path.child("volumes"), out);
+    let context = Context { spec, volumes };
+    claims::all(spec, &path.child("resourceClaims"), out);
+    container::all(&context, path, out);
+    ephemeral::all(&context, &path.child("ephemeralContainers"), out);
+    resources::pod(spec, path, out);
+    if flag(spec, "hostNetwork") {
+        network::host_ports(spec, path, home, out);
+    }
     required_choice(out, spec, path, "restartPolicy", &RESTART_POLICIES);
     required_choice(out, spec, path, "dnsPolicy", &DNS_POLICIES);
-    dns_config(spec, path, out);
     labels(out, spec, path, "nodeSelector");
-    security_context(spec, path, out);
-    names_and_gates(spec, path, out);
-    host_aliases(spec, path, out);
-    scheduling::all(spec, path, out);
-    in_range(
-        out,
-        spec,
-        path,
-        "activeDeadlineSeconds",
-        (1, i64::from(i32::MAX)),
-    );
-    optional_choice(
-        out,
-        spec,
-        path,
-        "preemptionPolicy",
-        &["Never", "PreemptLowerPriority"],
-    );
-    amounts(out, spec, path, "overhead");
-    resources::pod(spec, path, out);
-    if let Some(os) = get(spec, "os") {
-        required_choice(out, os, &path.child("os"), "name", &["linux", "windows"]);
-    }
-}
-
-fn names_and_gates(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    for field in [
-        "nodeName",
-        "serviceAccountName",
-        "runtimeClassName",
-        "priorityClassName",
-    ] {
+    security::of_pod(spec, &path.child("securityContext"), out);
+    affinity::all(spec, &path.child("affinity"), out);
+    dns::config(spec, path, out);
+    gates(spec, path, out);
+    scheduling::spread(spec, &path.child("topologySpreadConstraints"), out);
+    security::own_users(&context, path, out);
+    network::hostname_override(spec, path, out);
+    for field in ["serviceAccountName", "nodeName"] {
         optional_text(out, spec, path, field, names::dns1123_subdomain);
     }
+    let deadline = (1, i64::from(i32::MAX));
+    in_range(out, spec, path, "activeDeadlineSeconds", deadline);
     for field in ["hostname", "subdomain"] {
         optional_text(out, spec, path, field, names::dns1123_label);
     }
-    for (at, secret) in items(spec, "imagePullSecrets").iter().enumerate() {
-        if text(secret, "name").is_empty() {
-            let here = path.child("imagePullSecrets").index(at).child("name");
-            out.push(FieldError::required(here, ""));
-        }
+    scheduling::tolerations(spec, &path.child("tolerations"), out);
+    network::host_aliases(spec, path, out);
+    for field in ["priorityClassName", "runtimeClassName"] {
+        optional_text(out, spec, path, field, names::dns1123_subdomain);
     }
+    let preemption = ["PreemptLowerPriority", "Never"];
+    optional_choice(out, spec, path, "preemptionPolicy", &preemption);
+    amounts(out, spec, path, "overhead");
+    os::check(spec, path, out);
+    env::files(&context, path, out);
+}
+
+/// The containers of every sort, each with its path.
+fn containers<'a>(spec: &'a Value, path: &Path) -> impl Iterator<Item = (&'a Value, Path)> {
+    let lists = ["initContainers", "containers", "ephemeralContainers"];
+    let path = path.clone();
+    lists.into_iter().flat_map(move |list| {
+        let here = path.child(list);
+        let all = items(spec, list).iter().enumerate();
+        all.map(move |(at, one)| (one, here.index(at)))
+    })
+}
+
+fn gates(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     for (at, gate) in items(spec, "readinessGates").iter().enumerate() {
         let here = path.child("readinessGates").index(at);
         let condition = text(gate, "conditionType");
-        invalid(
-            out,
-            &here.child("conditionType"),
-            condition,
-            names::qualified_name(condition),
-        );
+        let wrong = names::qualified_name(condition);
+        invalid(out, &here.child("conditionType"), condition, wrong);
     }
-    let mut seen = HashSet::new();
+    let mut seen = std::collections::HashSet::new();
     for (at, gate) in items(spec, "schedulingGates").iter().enumerate() {
         let here = path.child("schedulingGates").index(at);
-        required_text(out, gate, &here, "name", names::qualified_name);
-        if !seen.insert(text(gate, "name")) {
-            out.push(FieldError::duplicate(&here, text(gate, "name")));
-        }
-    }
-}
-
-fn dns_config(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let none = text(spec, "dnsPolicy") == "None";
-    let path = path.child("dnsConfig");
-    let Some(config) = get(spec, "dnsConfig") else {
-        if none {
-            let why = "must provide `dnsConfig` when `dnsPolicy` is None";
-            out.push(FieldError::required(path, why));
-        }
-        return;
-    };
-    let servers = items(config, "nameservers");
-    let here = path.child("nameservers");
-    if none && servers.is_empty() {
-        let why = "must provide at least one DNS nameserver when `dnsPolicy` is None";
-        out.push(FieldError::required(&here, why));
-    }
-    if servers.len() > MAX_NAMESERVERS {
-        let why = format!("must not have more than {MAX_NAMESERVERS} nameservers");
-        out.push(FieldError::invalid(&here, Value::from(servers), why));
-    }
-    for (at, server) in servers.iter().enumerate() {
-        let server = server.as_str().unwrap_or("");
-        invalid(out, &here.index(at), server, ip(server));
-    }
-    for (at, option) in items(config, "options").iter().enumerate() {
-        if text(option, "name").is_empty() {
-            let here = path.child("options").index(at);
-            out.push(FieldError::required(here, "must not be empty"));
-        }
-    }
-}
-
-fn host_aliases(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    for (at, alias) in items(spec, "hostAliases").iter().enumerate() {
-        let here = path.child("hostAliases").index(at);
-        let address = text(alias, "ip");
-        invalid(out, &here.child("ip"), address, ip(address));
-        for (at, name) in items(alias, "hostnames").iter().enumerate() {
-            let name = name.as_str().unwrap_or("");
-            let here = here.child("hostnames").index(at);
-            invalid(out, &here, name, names::dns1123_subdomain(name));
-        }
-    }
-}
-
-fn security_context(spec: &Value, whole: &Path, out: &mut Vec<FieldError>) {
-    let path = whole.child("securityContext");
-    let Some(context) = get(spec, "securityContext") else {
-        return;
-    };
-    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
-        in_range(out, context, &path, field, IDS);
-    }
-    for (at, group) in items(context, "supplementalGroups").iter().enumerate() {
-        let group = group.as_i64().unwrap_or(-1);
-        let here = path.child("supplementalGroups").index(at);
-        invalid(out, &here, group, names::in_range(group, IDS.0, IDS.1));
-    }
-    let shared = flag(spec, "shareProcessNamespace") && flag(spec, "hostPID");
-    if shared {
-        let why = "ShareProcessNamespace and HostPID cannot both be enabled";
-        out.push(FieldError::invalid(
-            path.child("shareProcessNamespace"),
-            true,
-            why,
-        ));
-    }
-    if flag(spec, "hostNetwork") {
-        for list in ["containers", "initContainers"] {
-            host_ports(spec, list, whole, out);
-        }
-    }
-}
-
-/// In the host's network a container listens on the host's ports.
-fn host_ports(spec: &Value, list: &str, path: &Path, out: &mut Vec<FieldError>) {
-    for (at, container) in items(spec, list).iter().enumerate() {
-        for (port_at, port) in items(container, "ports").iter().enumerate() {
-            let number = int(port, "containerPort").unwrap_or(0);
-            if int(port, "hostPort").unwrap_or(0) != number {
-                let path = path.child(list).index(at).child("ports").index(port_at);
-                let why = "must match `hostPort` when `hostNetwork` is true";
-                out.push(FieldError::invalid(
-                    path.child("containerPort"),
-                    number,
-                    why,
-                ));
-            }
+        let name = text(gate, "name");
+        invalid(out, &here, name, names::qualified_name(name));
+        if !seen.insert(name) {
+            out.push(FieldError::duplicate(&here, name));
         }
     }
 }

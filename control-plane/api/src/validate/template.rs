@@ -12,8 +12,10 @@ pub(super) fn check(template: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let metadata = part(template, "metadata");
     labels(out, metadata, path, "labels");
     metadata::annotations(metadata, &path.child("annotations"), out);
-    let here = path.child("spec");
-    pod::spec(part(template, "spec"), &here, out);
+    let (spec, here) = (part(template, "spec"), path.child("spec"));
+    pod::annotations(metadata, spec, &path.child("annotations"), out);
+    pod::spec(spec, &here, pod::Home::Template, out);
+    pod::seccomp_fields(metadata, spec, &here, out);
     if !is_empty(template, "spec.ephemeralContainers") {
         let why = "ephemeral containers not allowed in pod template";
         out.push(FieldError::forbidden(

@@ -13,6 +13,8 @@ mod jobs;
 mod kinds;
 mod limits;
 mod networks;
+mod pod_parts;
+mod pod_updates;
 mod pods;
 mod registration;
 mod storage;

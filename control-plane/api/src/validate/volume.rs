@@ -195,7 +195,8 @@ fn affinity(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     };
     if get(old, "spec.nodeAffinity").is_some() && required(new) != required(old) {
         let shown = part(new, "spec.nodeAffinity").clone();
-        out.push(FieldError::invalid("nodeAffinity", shown, IMMUTABLE));
+        let why = format!("{IMMUTABLE}, except for updating from beta label to GA");
+        out.push(FieldError::invalid("nodeAffinity", shown, why));
     }
 }
 

@@ -1,35 +1,24 @@
 //! What may change through a pod's own subresources: ephemeral containers are only added, resources only resized.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use crate::defaults::qos_class;
-use crate::object::{self, entries, get, items, part, remove, text};
+use crate::object::{self, entries, get, items, remove, text};
 use crate::status::FieldError;
 
 use super::super::path::Path;
 use super::super::semantic::normal;
-use super::{diff, spec};
+use super::{diff, whole};
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const CONTAINER: &str = "io.k8s.api.core.v1.Container";
 const EPHEMERAL: &str = "io.k8s.api.core.v1.EphemeralContainer";
 const SPEC: &str = "io.k8s.api.core.v1.PodSpec";
-/// What a container that joins a running pod may not have.
-const NOT_EPHEMERAL: [&str; 5] = [
-    "ports",
-    "livenessProbe",
-    "readinessProbe",
-    "startupProbe",
-    "lifecycle",
-];
-const NOT_SET: &str = "cannot be set for an Ephemeral Container";
 const ONLY: &str = "only cpu and memory resources are mutable";
 
 /// Ephemeral containers come and stay as they are.
 pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    spec(part(new, "spec"), &Path::new("spec"), out);
+    whole(new, out);
     if object::annotation(old, MIRROR).is_some() {
         let why = "static pods do not support ephemeral containers";
         *out = vec![FieldError::forbidden("", why)];
@@ -37,14 +26,6 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldE
     }
     let path = Path::new("spec").child("ephemeralContainers");
     let containers = items(new, "spec.ephemeralContainers");
-    let targets: HashSet<&str> = ["spec.containers", "spec.initContainers"]
-        .iter()
-        .flat_map(|list| items(new, list))
-        .map(|container| text(container, "name"))
-        .collect();
-    for (at, container) in containers.iter().enumerate() {
-        one(container, &path.index(at), &targets, out);
-    }
     for before in items(old, "spec.ephemeralContainers") {
         let name = text(before, "name");
         match containers.iter().find(|now| text(now, "name") == name) {
@@ -66,32 +47,9 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldE
     }
 }
 
-fn one(container: &Value, path: &Path, targets: &HashSet<&str>, out: &mut Vec<FieldError>) {
-    let target = text(container, "targetContainerName");
-    if !target.is_empty() && !targets.contains(target) {
-        out.push(FieldError::not_found(
-            path.child("targetContainerName"),
-            target,
-        ));
-    }
-    for field in NOT_EPHEMERAL {
-        if !object::is_empty(container, field) {
-            out.push(FieldError::forbidden(path.child(field), NOT_SET));
-        }
-    }
-    for (at, mount) in items(container, "volumeMounts").iter().enumerate() {
-        for field in ["subPath", "subPathExpr"] {
-            if !text(mount, field).is_empty() {
-                let here = path.child("volumeMounts").index(at).child(field);
-                out.push(FieldError::forbidden(here, NOT_SET));
-            }
-        }
-    }
-}
-
 /// CPU and memory of running containers change; nothing else does.
 pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    spec(part(new, "spec"), &Path::new("spec"), out);
+    whole(new, out);
     if object::annotation(old, MIRROR).is_some() {
         *out = vec![FieldError::forbidden("", "static pods cannot be resized")];
         return;

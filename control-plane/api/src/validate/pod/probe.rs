@@ -6,66 +6,156 @@ use crate::names;
 use crate::object::{get, int, is_empty, items, text};
 use crate::status::FieldError;
 
-use super::super::path::{
-    Path, anything, invalid, not_negative, port, required_choice, required_text,
-};
+use super::super::path::{Path, anything, invalid, not_negative, port, required_text};
+use super::Context;
 
 const PROBE_HANDLERS: [&str; 4] = ["exec", "httpGet", "tcpSocket", "grpc"];
 const HOOK_HANDLERS: [&str; 4] = ["exec", "httpGet", "tcpSocket", "sleep"];
+/// Real time signals that Linux has beyond those with names.
+const REAL_TIME: [(&str, u8); 2] = [("SIGRTMIN+", 15), ("SIGRTMAX-", 14)];
+const SIGNALS: [&str; 36] = [
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGIOT",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPOLL",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGRTMAX",
+    "SIGRTMIN",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
+];
 
-/// The three probes of a container.
-pub(super) fn all(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    for field in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        let Some(probe) = get(container, field) else {
-            continue;
-        };
-        let here = path.child(field);
-        handler(probe, &here, &PROBE_HANDLERS, out);
-        for number in [
-            "initialDelaySeconds",
-            "timeoutSeconds",
-            "periodSeconds",
-            "successThreshold",
-            "failureThreshold",
-        ] {
-            not_negative(out, probe, &here, number);
-        }
-        let grace = int(probe, "terminationGracePeriodSeconds");
-        let at = here.child("terminationGracePeriodSeconds");
-        if field == "readinessProbe" {
-            if let Some(seconds) = grace {
-                let why = "must not be set for readinessProbes";
-                out.push(FieldError::invalid(at, seconds, why));
+/// The hooks and probes of a container.
+pub(super) fn all(
+    container: &Value,
+    context: &Context<'_>,
+    path: &Path,
+    out: &mut Vec<FieldError>,
+) {
+    if let Some(lifecycle) = get(container, "lifecycle") {
+        let here = path.child("lifecycle");
+        for field in ["postStart", "preStop"] {
+            if let Some(hook) = get(lifecycle, field) {
+                handler(hook, context, &here.child(field), &HOOK_HANDLERS, out);
             }
-            continue;
         }
-        if let Some(seconds) = grace.filter(|seconds| *seconds <= 0) {
-            out.push(FieldError::invalid(at, seconds, "must be greater than 0"));
-        }
-        let successes = int(probe, "successThreshold").unwrap_or(1);
-        if successes != 1 {
-            let at = here.child("successThreshold");
-            out.push(FieldError::invalid(at, successes, "must be 1"));
-        }
-    }
-}
-
-/// The hooks of a container.
-pub(super) fn lifecycle(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    for field in ["postStart", "preStop"] {
-        if let Some(hook) = get(container, "lifecycle").and_then(|all| get(all, field)) {
-            handler(
-                hook,
-                &path.child("lifecycle").child(field),
-                &HOOK_HANDLERS,
+        if !is_empty(lifecycle, "stopSignal") {
+            stop_signal(
+                text(lifecycle, "stopSignal"),
+                context.os(),
+                here.child("stopSignal"),
                 out,
             );
         }
     }
+    for field in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(found) = get(container, field) {
+            probe(found, context, field, &path.child(field), out);
+        }
+    }
+}
+
+fn probe(
+    probe: &Value,
+    context: &Context<'_>,
+    field: &str,
+    path: &Path,
+    out: &mut Vec<FieldError>,
+) {
+    handler(probe, context, path, &PROBE_HANDLERS, out);
+    for number in [
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+    ] {
+        not_negative(out, probe, path, number);
+    }
+    let grace = int(probe, "terminationGracePeriodSeconds");
+    let at = path.child("terminationGracePeriodSeconds");
+    if let Some(seconds) = grace.filter(|seconds| *seconds <= 0) {
+        out.push(FieldError::invalid(&at, seconds, "must be greater than 0"));
+    }
+    if field == "readinessProbe" {
+        if let Some(seconds) = grace {
+            let why = "must not be set for readinessProbes";
+            out.push(FieldError::invalid(at, seconds, why));
+        }
+        return;
+    }
+    let successes = int(probe, "successThreshold").unwrap_or(0);
+    if successes != 1 {
+        let at = path.child("successThreshold");
+        out.push(FieldError::invalid(at, successes, "must be 1"));
+    }
+}
+
+/// Which signals there are depends on the system, so it must be said.
+fn stop_signal(signal: &str, os: &str, path: Path, out: &mut Vec<FieldError>) {
+    let real_time = |(prefix, most): &(&str, u8)| {
+        let number = signal.strip_prefix(prefix);
+        let number = number.filter(|number| !number.starts_with(['0', '+']));
+        number.is_some_and(|number| number.parse().is_ok_and(|number: u8| number <= *most))
+    };
+    match os {
+        "" => {
+            let why = "may not be set for containers with empty `spec.os.name`";
+            out.push(FieldError::forbidden(path, why));
+        }
+        "windows" if !matches!(signal, "SIGKILL" | "SIGTERM") => {
+            let known = ["SIGKILL", "SIGTERM"];
+            out.push(FieldError::not_supported(path, signal, &known));
+        }
+        "linux" if !SIGNALS.contains(&signal) && !REAL_TIME.iter().any(real_time) => {
+            let ranges = REAL_TIME.iter().flat_map(|(prefix, most)| {
+                (1..=*most).map(move |number| format!("{prefix}{number}"))
+            });
+            let mut known: Vec<String> = ranges.collect();
+            known.extend(SIGNALS.map(str::to_owned));
+            known.sort_unstable();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            out.push(FieldError::not_supported(path, signal, &known));
+        }
+        _ => {}
+    }
 }
 
 /// Exactly one way to ask or to tell.
-fn handler(value: &Value, path: &Path, handlers: &[&str], out: &mut Vec<FieldError>) {
+fn handler(
+    value: &Value,
+    context: &Context<'_>,
+    path: &Path,
+    handlers: &[&str],
+    out: &mut Vec<FieldError>,
+) {
     let mut found = false;
     for name in handlers {
         let Some(action) = get(value, name) else {
@@ -73,10 +163,8 @@ fn handler(value: &Value, path: &Path, handlers: &[&str], out: &mut Vec<FieldErr
         };
         let here = path.child(name);
         if found {
-            out.push(FieldError::forbidden(
-                here,
-                "may not specify more than 1 handler type",
-            ));
+            let why = "may not specify more than 1 handler type";
+            out.push(FieldError::forbidden(here, why));
             continue;
         }
         found = true;
@@ -88,10 +176,13 @@ fn handler(value: &Value, path: &Path, handlers: &[&str], out: &mut Vec<FieldErr
             }
             "httpGet" => http_get(action, &here, out),
             "sleep" => {
-                if int(action, "seconds").unwrap_or(0) < 0 {
-                    let seconds = int(action, "seconds").unwrap_or(0);
-                    let why = "must be greater than or equal to 0";
-                    out.push(FieldError::invalid(here.child("seconds"), seconds, why));
+                let seconds = int(action, "seconds").unwrap_or(0);
+                let most = context.grace();
+                if !(0..=most).contains(&seconds) {
+                    let why = format!(
+                        "must be non-negative and less than terminationGracePeriodSeconds ({most})"
+                    );
+                    out.push(FieldError::invalid(here, seconds, why));
                 }
             }
             _ => port(out, action, &here, "port"),
@@ -105,14 +196,14 @@ fn handler(value: &Value, path: &Path, handlers: &[&str], out: &mut Vec<FieldErr
 fn http_get(action: &Value, path: &Path, out: &mut Vec<FieldError>) {
     required_text(out, action, path, "path", anything);
     port(out, action, path, "port");
-    required_choice(out, action, path, "scheme", &["HTTP", "HTTPS"]);
+    let scheme = text(action, "scheme");
+    if !matches!(scheme, "HTTP" | "HTTPS") {
+        let here = path.child("scheme");
+        out.push(FieldError::not_supported(here, scheme, &["HTTP", "HTTPS"]));
+    }
     for header in items(action, "httpHeaders") {
         let name = text(header, "name");
-        invalid(
-            out,
-            &path.child("httpHeaders"),
-            name,
-            names::http_header_name(name),
-        );
+        let wrong = names::http_header_name(name);
+        invalid(out, &path.child("httpHeaders"), name, wrong);
     }
 }

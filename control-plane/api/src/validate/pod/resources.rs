@@ -1,39 +1,70 @@
 //! Requests and limits.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::names;
-use crate::object::{entries, get};
+use crate::object::{entries, get, items, text};
 use crate::quantity::Quantity;
 use crate::status::FieldError;
 
 use super::super::path::{Path, invalid, quantity};
-use super::super::resource_name;
+use super::super::resource_name::{self, HUGE_PAGES};
+use super::{Context, claims};
 
-pub(super) fn container(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
+/// What the pod as a whole can ask for.
+const OF_PODS: [&str; 3] = ["cpu", "hugepages-", "memory"];
+
+type Amounts<'a> = BTreeMap<&'a str, Quantity>;
+
+pub(super) fn container(
+    container: &Value,
+    context: &Context<'_>,
+    path: &Path,
+    out: &mut Vec<FieldError>,
+) {
     if let Some(resources) = get(container, "resources") {
-        requirements(
-            resources,
-            &path.child("resources"),
-            resource_name::container,
-            out,
-        );
+        let here = path.child("resources");
+        requirements(resources, &here, of_container, out);
+        claims::shares(resources, context.spec, &here.child("claims"), out);
     }
 }
 
 /// What the pod as a whole may use.
 pub(super) fn pod(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    if let Some(resources) = get(spec, "resources") {
-        requirements(resources, &path.child("resources"), pod_resource, out);
+    let Some(resources) = get(spec, "resources") else {
+        return;
+    };
+    let here = path.child("resources");
+    if text(spec, "os.name") == "windows" {
+        let why = "may not be set for a windows pod";
+        out.push(FieldError::forbidden(here, why));
+        return;
     }
+    if get(resources, "claims").is_some() {
+        let why = "claims may not be set for Resources at pod-level";
+        out.push(FieldError::forbidden(here.child("claims"), why));
+    }
+    requirements(resources, &here, of_pod, out);
+    consistent(spec, resources, &here, out);
 }
 
-fn requirements(
-    resources: &Value,
-    path: &Path,
-    rule: fn(&str) -> Vec<String>,
-    out: &mut Vec<FieldError>,
-) {
+type NameRule = fn(&str, &Path, &mut Vec<FieldError>);
+
+fn of_container(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+    invalid(out, path, name, resource_name::container(name));
+}
+
+fn of_pod(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+    let wrong = resource_name::any(name);
+    let known = matches!(name, "cpu" | "memory") || name.starts_with(HUGE_PAGES);
+    if wrong.is_empty() && !known {
+        out.push(FieldError::not_supported(path, name, &OF_PODS));
+    }
+    invalid(out, path, name, wrong);
+}
+
+fn requirements(resources: &Value, path: &Path, rule: NameRule, out: &mut Vec<FieldError>) {
     let (limits, requests) = (path.child("limits"), path.child("requests"));
     for (name, amount) in entries(resources, "limits") {
         amount_of(name, amount, &limits, rule, out);
@@ -42,16 +73,13 @@ fn requirements(
         let Some(request) = amount_of(name, amount, &requests, rule, out) else {
             continue;
         };
-        let limit = resources
-            .pointer("/limits")
-            .and_then(|limits| limits.get(name));
-        let limit = limit.and_then(|limit| Quantity::from_value(limit).ok());
-        let exact = name.contains('/') || name.starts_with(resource_name::HUGE_PAGES);
-        let why = match limit {
-            Some(limit) if exact && request != limit => {
+        let limit = get(resources, "limits").and_then(|limits| limits.get(name));
+        let exact = !resource_name::overcommits(name);
+        let why = match limit.map(Quantity::from_value) {
+            Some(Ok(limit)) if exact && request != limit => {
                 format!("must be equal to {name} limit of {limit}")
             }
-            Some(limit) if request > limit => {
+            Some(Ok(limit)) if request > limit => {
                 format!("must be less than or equal to {name} limit of {limit}")
             }
             None if exact => {
@@ -63,31 +91,116 @@ fn requirements(
         };
         out.push(FieldError::invalid(&requests, request.to_string(), why));
     }
+    let any = |of: fn(&str) -> bool| {
+        let mut both = entries(resources, "limits").chain(entries(resources, "requests"));
+        both.any(|(name, _)| of(name))
+    };
+    if any(|name| name.starts_with(HUGE_PAGES)) && !any(|name| matches!(name, "cpu" | "memory")) {
+        let why = "HugePages require cpu or memory";
+        out.push(FieldError::forbidden(path, why));
+    }
 }
 
 fn amount_of(
     name: &str,
     amount: &Value,
     path: &Path,
-    rule: fn(&str) -> Vec<String>,
+    rule: NameRule,
     out: &mut Vec<FieldError>,
 ) -> Option<Quantity> {
     let here = path.key(name);
-    invalid(out, &here, name, rule(name));
+    rule(name, &here, out);
     let parsed = quantity(out, amount, &here)?;
-    if name.contains('/') && !parsed.is_whole() {
-        out.push(FieldError::invalid(
-            &here,
-            parsed.to_string(),
-            "must be an integer",
+    let mut wrong = |why: String| out.push(FieldError::invalid(&here, parsed.to_string(), why));
+    if resource_name::is_whole(name) && !parsed.is_whole() {
+        wrong("must be an integer".to_owned());
+    }
+    if let Some(size) = name.strip_prefix(HUGE_PAGES)
+        && !is_multiple(parsed, size)
+    {
+        wrong(format!(
+            "{parsed} is not positive integer multiple of {name}"
         ));
     }
     Some(parsed)
 }
 
-fn pod_resource(name: &str) -> Vec<String> {
-    if matches!(name, "cpu" | "memory") || name.starts_with(resource_name::HUGE_PAGES) {
-        return names::qualified_name(name);
+/// Whether an amount is made of whole pages.
+fn is_multiple(amount: Quantity, size: &str) -> bool {
+    let Ok(page) = Quantity::parse(size) else {
+        return false;
+    };
+    !page.is_zero() && !page.is_negative() && page.is_whole() && amount.units() % page.units() == 0
+}
+
+/// What containers have must fit into what the pod has.
+fn consistent(spec: &Value, resources: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    let of_pod = amounts(resources, "requests");
+    for (name, sum) in together(spec, "resources.requests") {
+        if let Some(request) = of_pod.get(name).filter(|request| sum > **request) {
+            let why =
+                format!("must be greater than or equal to aggregate container requests of {sum}");
+            let here = path.child("requests").key(name);
+            out.push(FieldError::invalid(here, request.to_string(), why));
+        }
     }
-    vec!["must be a standard resource for pods".to_owned()]
+    let of_pod = amounts(resources, "limits");
+    for (name, sum) in together(spec, "resources.limits") {
+        let limit = of_pod.get(name).filter(|limit| sum > **limit);
+        if let Some(limit) = limit.filter(|_| name.starts_with(HUGE_PAGES)) {
+            let why =
+                format!("must be greater than or equal to aggregate container limits of {sum}");
+            let here = path.child("limits").key(name);
+            out.push(FieldError::invalid(here, limit.to_string(), why));
+        }
+    }
+    for (at, container) in items(spec, "containers").iter().enumerate() {
+        for (name, limit) in amounts(container, "resources.limits") {
+            if let Some(most) = of_pod.get(name).filter(|most| limit > **most) {
+                let why = format!("must be less than or equal to pod limits of {most}");
+                let here = path.child("containers").index(at).key(name).child("limits");
+                out.push(FieldError::invalid(here, limit.to_string(), why));
+            }
+        }
+    }
+}
+
+fn amounts<'a>(value: &'a Value, field: &str) -> Amounts<'a> {
+    let all = entries(value, field);
+    all.filter_map(|(name, amount)| Some((name, Quantity::from_value(amount).ok()?)))
+        .collect()
+}
+
+/// What the containers need at the time they need most: sidecars stay, others run to their end one
+/// after the other before the rest starts.
+fn together<'a>(spec: &'a Value, field: &str) -> Amounts<'a> {
+    let add = |sum: &mut Amounts<'a>, more: &Amounts<'a>| {
+        for (name, amount) in more {
+            *sum.entry(name).or_insert(Quantity::ZERO) += *amount;
+        }
+    };
+    let (mut sum, mut sidecars, mut most) = (Amounts::new(), Amounts::new(), Amounts::new());
+    for container in items(spec, "containers") {
+        add(&mut sum, &amounts(container, field));
+    }
+    for container in items(spec, "initContainers") {
+        let mut own = amounts(container, field);
+        if text(container, "restartPolicy") == "Always" {
+            add(&mut sum, &own);
+            add(&mut sidecars, &own);
+            own = sidecars.clone();
+        } else {
+            add(&mut own, &sidecars);
+        }
+        raise(&mut most, own);
+    }
+    raise(&mut sum, most);
+    sum
+}
+
+fn raise<'a>(most: &mut Amounts<'a>, own: Amounts<'a>) {
+    for (name, amount) in own {
+        let known = most.entry(name).or_insert(amount);
+        *known = amount.max(*known);
+    }
 }

@@ -5,27 +5,25 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{entries, get, int, items, remove, set, text};
+use crate::object::{entries, get, int, items, part, remove, set, text};
 use crate::status::FieldError;
 
 use super::super::path::{Path, invalid};
 use super::super::semantic::normal;
-use super::{container, diff, spec};
+use super::{annotations, container, diff, whole};
 
 const SPEC_TYPE: &str = "io.k8s.api.core.v1.PodSpec";
+const TERM_TYPE: &str = "io.k8s.api.core.v1.NodeSelectorTerm";
 const ALLOWED: &str = "pod updates may not change fields other than \
     `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
     `spec.tolerations` (only additions to existing tolerations),\
     `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    let null = Value::Null;
-    let (new, old) = (
-        get(new, "spec").unwrap_or(&null),
-        get(old, "spec").unwrap_or(&null),
-    );
+    whole(new, out);
+    annotations::changes(new, old, out);
+    let (new, old) = (part(new, "spec"), part(old, "spec"));
     let path = Path::new("spec");
-    spec(new, &path, out);
     for list in ["containers", "initContainers"] {
         if items(new, list).len() != items(old, list).len() {
             let why = "pod updates may not add or remove containers";
@@ -33,17 +31,21 @@ pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldErro
             return;
         }
         for (at, one) in items(new, list).iter().enumerate() {
-            // An unchanged image was found good or bad before; either way it is not news.
-            if get(one, "image") != items(old, list).get(at).and_then(|old| get(old, "image")) {
-                container::image(one, &path.child(list).index(at), out);
+            let here = path.child(list).index(at);
+            if text(one, "image").is_empty() {
+                out.push(FieldError::required(here.child("image"), ""));
             }
+            container::image_spaces(one, &here, out);
         }
     }
-    deadline(new, old, &path, out);
+    if !deadline(new, old, &path, out) {
+        return;
+    }
     tolerations(new, old, &path, out);
     let gated = gates(new, old, &path, out);
     if gated {
         node_selector(new, old, &path, out);
+        node_affinity(new, old, &path, out);
     }
     let (now, before) = (
         normal(&masked(new, old, gated), SPEC_TYPE),
@@ -69,13 +71,17 @@ fn masked(new: &Value, old: &Value, gated: bool) -> Value {
     }
     if gated {
         carry("nodeSelector");
-        if get(old, "affinity.nodeAffinity").is_none() {
-            carry("affinity");
-        }
+        carry("affinity.nodeAffinity");
     }
     let grace = |value: &Value| int(value, "terminationGracePeriodSeconds").unwrap_or(0);
     if grace(old) < 0 && grace(new) == 1 {
         carry("terminationGracePeriodSeconds");
+    }
+    let kinds = ["podAffinity", "podAntiAffinity", "nodeAffinity"];
+    let affinity = part(&masked, "affinity");
+    let nothing = kinds.iter().all(|kind| get(affinity, kind).is_none());
+    if gated && nothing && get(old, "affinity").is_none() {
+        remove(&mut masked, "affinity");
     }
     for list in ["containers", "initContainers"] {
         let before = items(old, list);
@@ -94,22 +100,28 @@ fn masked(new: &Value, old: &Value, gated: bool) -> Value {
     masked
 }
 
-/// A deadline may come, or come closer.
-fn deadline(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+/// A deadline may come, or come closer. Returns whether the rest is worth a look.
+fn deadline(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bool {
     let field = "activeDeadlineSeconds";
     let at = path.child(field);
-    match (int(new, field), int(old, field)) {
-        (Some(new), Some(old)) if new > old => {
-            let why = "must be less than or equal to previous value";
-            out.push(FieldError::invalid(&at, new, why));
-        }
-        (Some(new), _) => invalid(out, &at, new, names::in_range(new, 0, i64::from(i32::MAX))),
+    let wrong = match (int(new, field), int(old, field)) {
         (None, Some(_)) => {
             let why = "must not update from a positive integer to nil value";
             out.push(FieldError::invalid(&at, Value::Null, why));
+            return true;
         }
-        (None, None) => {}
-    }
+        (None, None) => return true,
+        (Some(new), old) => {
+            let mut wrong = names::in_range(new, 0, i64::from(i32::MAX));
+            if wrong.is_empty() && old.is_some_and(|old| new > old) {
+                wrong.push("must be less than or equal to previous value".to_owned());
+            }
+            wrong
+        }
+    };
+    let whole = wrong.is_empty();
+    invalid(out, &at, int(new, field).unwrap_or(0), wrong);
+    whole
 }
 
 /// Tolerations may come and change how long they last, never go.
@@ -152,4 +164,41 @@ fn node_selector(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError
         let why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
         out.push(FieldError::invalid(path.child("nodeSelector"), all, why));
     }
+}
+
+/// While a pod is held back the terms it has may become narrower.
+fn node_affinity(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    const TERMS: &str =
+        "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    let (now, before) = (items(new, TERMS), items(old, TERMS));
+    let here = path.child(TERMS);
+    if before.is_empty() {
+        return;
+    }
+    if now.len() != before.len() {
+        let why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+        out.push(FieldError::invalid(here, Value::from(now), why));
+        return;
+    }
+    for (at, (now, before)) in now.iter().zip(before).enumerate() {
+        if !narrower(now, before) {
+            let why = "only additions are allowed (no mutations or deletions)";
+            out.push(FieldError::invalid(here.index(at), now.clone(), why));
+        }
+    }
+}
+
+/// A term selects less with more requirements, but one without any selects nothing at all.
+fn narrower(now: &Value, before: &Value) -> bool {
+    let lists = ["matchExpressions", "matchFields"];
+    if lists.iter().all(|list| items(before, list).is_empty()) {
+        return lists.iter().all(|list| items(now, list).is_empty());
+    }
+    let normal = |term: &Value, list: &str| normal(term, TERM_TYPE)[list].clone();
+    lists.iter().all(|list| {
+        let (now, before) = (normal(now, list), normal(before, list));
+        let (now, before) = (now.as_array(), before.as_array());
+        let before = before.map_or(&[][..], Vec::as_slice);
+        now.map_or(&[][..], Vec::as_slice).starts_with(before)
+    })
 }

@@ -1,29 +1,25 @@
 //! Volumes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, items, part, text};
+use crate::object::{get, int, is_empty, items, part, text};
 use crate::status::FieldError;
 
-use super::super::claim;
-use super::super::path::{Path, anything, in_range, invalid, labels, quantity, required_text};
+use super::super::path::{
+    Path, anything, invalid, labels, quantity, required_choice, required_text,
+};
 use super::super::volume_source::{common, driver_name};
-use super::container::inner_path;
-use super::env;
+use super::super::{claim, metadata};
+use super::mounts::inner_file;
+use super::{Home, env, projected};
 
-/// The names that mounts may refer to.
-pub(super) type Volumes<'a> = HashSet<&'a str>;
+/// The volumes that mounts may refer to, by name: those with nothing wrong.
+pub(super) type Volumes<'a> = HashMap<&'a str, &'a Value>;
 
-const PROJECTIONS: [&str; 5] = [
-    "secret",
-    "configMap",
-    "downwardAPI",
-    "serviceAccountToken",
-    "clusterTrustBundle",
-];
+const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 /// What files of a downward volume may show.
 const DOWNWARD_FIELDS: [&str; 5] = [
     "metadata.annotations",
@@ -34,26 +30,50 @@ const DOWNWARD_FIELDS: [&str; 5] = [
 ];
 /// File permissions.
 const MODES: (i64, i64) = (0, 0o777);
-/// A token lives between ten minutes and what fits into 32 bits.
-const TOKEN_SECONDS: (i64, i64) = (600, 1 << 32);
 
-/// Every volume of the pod; returns their names.
-pub(super) fn all<'a>(spec: &'a Value, path: &Path, out: &mut Vec<FieldError>) -> Volumes<'a> {
-    let mut seen = Volumes::new();
+pub(super) fn all<'a>(
+    spec: &'a Value,
+    home: Home<'_>,
+    path: &Path,
+    out: &mut Vec<FieldError>,
+) -> Volumes<'a> {
+    let mut found = Volumes::new();
+    let made = made_claims(spec, home);
     for (at, volume) in items(spec, "volumes").iter().enumerate() {
-        let here = path.index(at);
+        let (here, before) = (path.index(at), out.len());
+        sources(volume, home, &here, out);
         required_text(out, volume, &here, "name", names::dns1123_label);
         let name = text(volume, "name");
-        if !seen.insert(name) && !name.is_empty() {
+        if found.contains_key(name) {
             out.push(FieldError::duplicate(here.child("name"), name));
         }
-        sources(volume, &here, out);
+        if out.len() == before {
+            found.insert(name, volume);
+        }
+        let claim = text(volume, "persistentVolumeClaim.claimName");
+        if made.contains(claim) {
+            let why = "must not reference a PVC that gets created for an ephemeral volume";
+            let here = here.child("persistentVolumeClaim").child("claimName");
+            out.push(FieldError::invalid(here, claim, why));
+        }
     }
-    seen
+    found
+}
+
+/// The claims that come to be for the pod's ephemeral volumes.
+fn made_claims(spec: &Value, home: Home<'_>) -> HashSet<String> {
+    let Home::Pod(pod) = home else {
+        return HashSet::new();
+    };
+    let volumes = items(spec, "volumes").iter();
+    volumes
+        .filter(|volume| !pod.is_empty() && get(volume, "ephemeral").is_some())
+        .map(|volume| format!("{pod}-{}", text(volume, "name")))
+        .collect()
 }
 
 /// Exactly one source.
-fn sources(volume: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn sources(volume: &Value, home: Home<'_>, path: &Path, out: &mut Vec<FieldError>) {
     let map = volume.as_object();
     let given = map
         .into_iter()
@@ -68,7 +88,19 @@ fn sources(volume: &Value, path: &Path, out: &mut Vec<FieldError>) {
             continue;
         }
         found = true;
-        one_source(kind, source, &here, out);
+        match (kind.as_str(), home) {
+            ("image", home) => {
+                if home != Home::Template && is_empty(source, "reference") {
+                    out.push(FieldError::required(here.child("reference"), ""));
+                }
+                required_choice(out, source, &here, "pullPolicy", &PULL_POLICIES);
+            }
+            ("ephemeral", home) => {
+                ephemeral(source, &here, out);
+                claim_name(text(volume, "name"), home, path, out);
+            }
+            (kind, _) => one_source(kind, source, &here, out),
+        }
     }
     if !found {
         out.push(FieldError::required(path, "must specify a volume type"));
@@ -84,108 +116,61 @@ fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>
         }
         "configMap" => {
             required_text(out, source, path, "name", anything);
+            mode(source, path, "defaultMode", out);
             files(source, path, out);
         }
         "secret" => {
             required_text(out, source, path, "secretName", anything);
+            mode(source, path, "defaultMode", out);
             files(source, path, out);
         }
-        "downwardAPI" => downward(source, path, out),
-        "projected" => projected(source, path, out),
-        "persistentVolumeClaim" => {
-            required_text(out, source, path, "claimName", names::dns1123_subdomain);
+        "downwardAPI" => {
+            mode(source, path, "defaultMode", out);
+            for item in items(source, "items") {
+                downward(item, path, out);
+            }
         }
-        "image" => required_text(out, source, path, "reference", anything),
+        "projected" => projected::all(source, path, out),
+        "persistentVolumeClaim" => required_text(out, source, path, "claimName", anything),
         "csi" => csi(source, path, out),
-        "ephemeral" => ephemeral(source, path, out),
         kind => common(kind, source, path, out),
     }
 }
 
-/// `defaultMode` and `items` of what projects keys as files.
-fn files(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    mode(source, path, "defaultMode", out);
+/// `items` of what projects keys as files.
+pub(super) fn files(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
     for (at, item) in items(source, "items").iter().enumerate() {
         let here = path.child("items").index(at);
         required_text(out, item, &here, "key", anything);
-        required_text(out, item, &here, "path", inner_path);
+        required_text(out, item, &here, "path", inner_file);
         mode(item, &here, "mode", out);
     }
 }
 
-fn downward(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    mode(source, path, "defaultMode", out);
-    for (at, item) in items(source, "items").iter().enumerate() {
-        let here = path.child("items").index(at);
-        required_text(out, item, &here, "path", inner_path);
-        mode(item, &here, "mode", out);
-        match (get(item, "fieldRef"), get(item, "resourceFieldRef")) {
-            (Some(_), Some(_)) => {
+/// A file that shows a field of the pod. Upstream blames the volume for it.
+pub(super) fn downward(item: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    required_text(out, item, path, "path", inner_file);
+    match (get(item, "fieldRef"), get(item, "resourceFieldRef")) {
+        (Some(field), other) => {
+            env::field_ref(field, &path.child("fieldRef"), &DOWNWARD_FIELDS, out);
+            if other.is_some() {
                 let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                out.push(FieldError::invalid(&here, "resource", why));
+                out.push(FieldError::invalid(path, "resource", why));
             }
-            (Some(field), None) => {
-                env::field_ref(field, &here.child("fieldRef"), &DOWNWARD_FIELDS, out);
-            }
-            (None, Some(resource)) => {
-                let here = here.child("resourceFieldRef");
-                required_text(out, resource, &here, "containerName", anything);
-                env::resource_ref(resource, &here, out);
-            }
-            (None, None) => {
-                let why = "one of fieldRef and resourceFieldRef is required";
-                out.push(FieldError::required(here.child("fieldRef"), why));
-            }
+        }
+        (None, Some(resource)) => {
+            env::resource_ref(resource, &path.child("resourceFieldRef"), true, out);
+        }
+        (None, None) => {
+            let why = "one of fieldRef and resourceFieldRef is required";
+            out.push(FieldError::required(path, why));
         }
     }
+    mode(item, path, "mode", out);
 }
 
-fn projected(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    mode(source, path, "defaultMode", out);
-    let mut paths = HashSet::new();
-    for (at, projection) in items(source, "sources").iter().enumerate() {
-        let here = path.child("sources").index(at);
-        let given: Vec<&str> = PROJECTIONS
-            .into_iter()
-            .filter(|kind| get(projection, kind).is_some())
-            .collect();
-        if given.len() > 1 {
-            let why = "may not specify more than 1 volume type per source";
-            out.push(FieldError::forbidden(&here, why));
-        }
-        for kind in given {
-            let (here, one) = (
-                here.child(kind),
-                get(projection, kind).unwrap_or(&Value::Null),
-            );
-            match kind {
-                "downwardAPI" => downward(one, &here, out),
-                "serviceAccountToken" => {
-                    required_text(out, one, &here, "path", inner_path);
-                    in_range(out, one, &here, "expirationSeconds", TOKEN_SECONDS);
-                }
-                "clusterTrustBundle" => required_text(out, one, &here, "path", inner_path),
-                _ => {
-                    required_text(out, one, &here, "name", anything);
-                    files(one, &here, out);
-                }
-            }
-            let own = items(one, "items").iter().map(|item| text(item, "path"));
-            for target in own
-                .chain([text(one, "path")])
-                .filter(|target| !target.is_empty())
-            {
-                if !paths.insert(target) {
-                    let why = "conflicting duplicate paths";
-                    out.push(FieldError::invalid(&here, target, why));
-                }
-            }
-        }
-    }
-}
-
-fn mode(value: &Value, path: &Path, field: &str, out: &mut Vec<FieldError>) {
-    if let Some(mode) = crate::object::int(value, field)
+pub(super) fn mode(value: &Value, path: &Path, field: &str, out: &mut Vec<FieldError>) {
+    if let Some(mode) = int(value, field)
         && !(MODES.0..=MODES.1).contains(&mode)
     {
         let why = "must be a number between 0 and 0777 (octal), both inclusive";
@@ -196,11 +181,21 @@ fn mode(value: &Value, path: &Path, field: &str, out: &mut Vec<FieldError>) {
 /// A volume a storage driver makes for this pod alone.
 fn csi(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
     driver_name(text(source, "driver"), &path.child("driver"), out);
-    if let Some(secret) = get(source, "nodePublishSecretRef")
-        && text(secret, "name").is_empty()
-    {
-        let at = path.child("nodePublishSecretRef").child("name");
-        out.push(FieldError::required(at, ""));
+    let Some(secret) = get(source, "nodePublishSecretRef") else {
+        return;
+    };
+    match text(secret, "name") {
+        "" => {
+            let here = path.child("nodePublishSecretRef").child("name");
+            out.push(FieldError::required(here, ""));
+        }
+        // Upstream leaves out the middle of the path.
+        name => invalid(
+            out,
+            &path.child("name"),
+            name,
+            names::dns1123_subdomain(name),
+        ),
     }
 }
 
@@ -211,7 +206,31 @@ fn ephemeral(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
         out.push(FieldError::required(here, ""));
         return;
     };
-    let metadata = part(template, "metadata");
-    labels(out, metadata, &here.child("metadata"), "labels");
+    let (own, at_own) = (part(template, "metadata"), here.child("metadata"));
+    metadata::annotations(own, &at_own.child("annotations"), out);
+    labels(out, own, &at_own, "labels");
+    for (field, _) in own.as_object().into_iter().flatten() {
+        let allowed = matches!(
+            field.as_str(),
+            "annotations" | "labels" | "creationTimestamp"
+        );
+        if !allowed && !is_empty(own, field) {
+            out.push(FieldError::forbidden(at_own.child(field), "cannot be set"));
+        }
+    }
     claim::spec(part(template, "spec"), &here.child("spec"), out);
+}
+
+/// The pod's and the volume's name together are the name of the claim.
+fn claim_name(volume: &str, home: Home<'_>, path: &Path, out: &mut Vec<FieldError>) {
+    let Home::Pod(pod) = home else {
+        return;
+    };
+    if pod.is_empty() || volume.is_empty() {
+        return;
+    }
+    let claim = format!("{pod}-{volume}");
+    let wrong = names::dns1123_subdomain(&claim).into_iter();
+    let wrong = wrong.map(|message| format!("PVC name {claim:?}: {message}"));
+    invalid(out, &path.child("name"), volume, wrong.collect());
 }

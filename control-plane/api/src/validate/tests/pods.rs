@@ -164,7 +164,7 @@ fn environment() {
         json!({"name": "A", "valueFrom": {}}),
         &[
             "spec.containers[0].env[0].valueFrom: Invalid value: \"\": must specify one of: \
-           `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`",
+           `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
         ],
     );
     check(
