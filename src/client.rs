@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use axum::body::Body;
-use http::Request;
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use sampan_server::{Server, UserInfo};
 use tower::ServiceExt;
@@ -12,21 +13,51 @@ use tower::ServiceExt;
 use crate::cli::ConnectArgs;
 use crate::data_dir;
 
+/// What a client says it is: the server names the manager of what it writes after it, and tools
+/// that leave alone what the control plane writes go by Kubernetes' own names.
+pub(crate) mod agent {
+    /// The scheduler.
+    pub(crate) const SCHEDULER: &str = concat!("kube-scheduler/", env!("CARGO_PKG_VERSION"));
+    /// The controllers.
+    pub(crate) const CONTROLLERS: &str =
+        concat!("kube-controller-manager/", env!("CARGO_PKG_VERSION"));
+    /// A node.
+    pub(crate) const NODE: &str = concat!("kubelet/", env!("CARGO_PKG_VERSION"));
+    /// The command line.
+    pub(crate) const COMMAND: &str = concat!("sampan/", env!("CARGO_PKG_VERSION"));
+}
+
 /// A client that calls the server's router directly, as the given user.
-pub(crate) fn in_process(server: &Server, user: UserInfo) -> kube::Client {
-    let service = server
-        .service_as(user)
-        .map_request(|request: Request<kube::client::Body>| request.map(Body::new));
+pub(crate) fn in_process(
+    server: &Server,
+    user: UserInfo,
+    user_agent: &'static str,
+) -> kube::Client {
+    let service =
+        server
+            .service_as(user)
+            .map_request(move |request: Request<kube::client::Body>| {
+                let mut request = request.map(Body::new);
+                let value = HeaderValue::from_static(user_agent);
+                request.headers_mut().insert(USER_AGENT, value);
+                request
+            });
     kube::Client::new(service, "default")
 }
 
 /// A client from a kubeconfig file.
-pub(crate) async fn from_kubeconfig(path: &PathBuf) -> anyhow::Result<kube::Client> {
+pub(crate) async fn from_kubeconfig(
+    path: &PathBuf,
+    user_agent: &'static str,
+) -> anyhow::Result<kube::Client> {
     let kubeconfig = Kubeconfig::read_from(path)
         .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
+    let mut config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
+    let value = HeaderValue::from_static(user_agent);
+    config.headers.push((USER_AGENT, value));
     Ok(kube::Client::try_from(config)?)
 }
 
@@ -52,7 +83,7 @@ impl ConnectArgs {
                 path.display()
             );
         }
-        let client = from_kubeconfig(&path).await?;
+        let client = from_kubeconfig(&path, agent::COMMAND).await?;
         client.apiserver_version().await.with_context(|| {
             format!(
                 "the cluster of {} does not answer; is `sampan up` running?",

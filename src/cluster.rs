@@ -50,7 +50,7 @@ impl Cluster {
         });
         if loops.scheduler {
             let scheduler = Scheduler::new(
-                client::in_process(&server, UserInfo::scheduler()),
+                client::in_process(&server, UserInfo::scheduler(), client::agent::SCHEDULER),
                 SchedulerConfig {
                     metrics: scheduling,
                     ..SchedulerConfig::default()
@@ -63,7 +63,11 @@ impl Cluster {
             });
         }
         let controllers = Controllers::new(
-            client::in_process(&server, UserInfo::controller_manager()),
+            client::in_process(
+                &server,
+                UserInfo::controller_manager(),
+                client::agent::CONTROLLERS,
+            ),
             ControllersConfig {
                 root_ca_pem: server.ca_pem().to_string(),
                 metrics: workqueues,
@@ -99,7 +103,8 @@ impl Cluster {
             registry: cluster.registry.clone(),
             tls: node::tls_from_authority(cluster.server.pki(), &name)?,
         };
-        let client = client::in_process(&cluster.server, UserInfo::node(&name));
+        let client =
+            client::in_process(&cluster.server, UserInfo::node(&name), client::agent::NODE);
         if let Err(error) = node::start(&mut cluster.tasks, client, config).await {
             // The reason for not starting matters more than how the rest ended.
             let _ = cluster.stop().await;
@@ -122,7 +127,7 @@ impl Cluster {
 
     /// A client that may do everything.
     pub(crate) fn admin_client(&self) -> kube::Client {
-        client::in_process(&self.server, UserInfo::admin())
+        client::in_process(&self.server, UserInfo::admin(), client::agent::COMMAND)
     }
 
     /// Resolves when a part of the cluster ended of itself.

@@ -16,7 +16,7 @@ use crate::tasks::Tasks;
 pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     let shutdown = signals::shutdown_token()?;
     let data = DataDir::open(args.data_dir.clone(), "sampan-agent")?;
-    let client = client::from_kubeconfig(&args.kubeconfig).await?;
+    let client = client::from_kubeconfig(&args.kubeconfig, client::agent::NODE).await?;
     let mut tasks = Tasks::new();
     let name = node_name(&args)?;
     let config = NodeConfig {
