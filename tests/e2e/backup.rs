@@ -112,7 +112,8 @@ async fn a_running_cluster_comes_back_elsewhere() {
     while written.load(Ordering::Relaxed) < 100 {
         tokio::task::yield_now().await;
     }
-    let file = cluster.folder.path().join("cluster.backup");
+    let elsewhere = tempfile::tempdir().expect("temp dir");
+    let file = elsewhere.path().join("cluster.backup");
     let said = text(&backup(&cluster.data(), &file));
     let revision = said.split("at revision ").nth(1).expect("a revision");
     let revision: u64 = revision
@@ -134,7 +135,6 @@ async fn a_running_cluster_comes_back_elsewhere() {
     assert!(occupied.contains("is not empty"), "{occupied}");
     cluster.stop();
 
-    let elsewhere = tempfile::tempdir().expect("temp dir");
     let said = text(&restore(&file, &elsewhere.path().join("data")));
     assert!(said.contains("sampan up --data-dir"), "{said}");
     let cluster = Cluster::start_in(elsewhere, &[]);

@@ -276,6 +276,13 @@ impl<O> Memory<O> {
         }
     }
 
+    /// How many watch a bucket.
+    pub(crate) fn watchers(&self, bucket: &str) -> usize {
+        let inner = self.inner.read();
+        let bucket = inner.buckets.get(bucket);
+        bucket.map_or(0, |bucket| bucket.wake.receiver_count())
+    }
+
     /// Over all buckets.
     pub(crate) fn size(&self) -> Size {
         let inner = self.inner.read();

@@ -5,11 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::contract::Event;
 use crate::error::WatchError;
 use crate::key::{Prefix, Revision};
 use crate::memory::Memory;
+
+/// So many watchers of one bucket are a crowd.
+const CROWD: usize = 64;
+/// In a crowd, a watcher looks for events at most once in this time: waking a thousand of them for every event costs far
+/// more than the events do. One that had nothing for a while gets the next event at once.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// A stream of events in revision order. Dropping it ends the watch.
 pub struct Watch<O> {
@@ -17,6 +24,8 @@ pub struct Watch<O> {
     prefix: Prefix,
     cursor: Revision,
     wake: watch::Receiver<Revision>,
+    /// When it last found something to look at.
+    looked: Option<Instant>,
 }
 
 impl<O> Watch<O> {
@@ -31,6 +40,7 @@ impl<O> Watch<O> {
             prefix,
             cursor: from,
             wake,
+            looked: None,
         })
     }
 
@@ -48,8 +58,20 @@ impl<O> Watch<O> {
                 tokio::task::yield_now().await;
             } else if self.wake.changed().await.is_err() {
                 return self.last_events();
+            } else {
+                self.gather().await;
             }
         }
+    }
+
+    /// Lets more events come together, where many watch.
+    async fn gather(&mut self) {
+        if let Some(looked) = self.looked
+            && self.memory.watchers(self.prefix.bucket_name()) >= CROWD
+        {
+            sleep_until(looked + GATHER).await;
+        }
+        self.looked = Some(Instant::now());
     }
 
     /// Everything up to this revision was delivered or does not match. It advances with writes to other keys too.

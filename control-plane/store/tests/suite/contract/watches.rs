@@ -9,7 +9,7 @@ use sampan_store::{
 use crate::support::*;
 
 contract! {
-    watch_from_now watch_from_past watch_from_zero watch_from_the_future watch_only_matching watch_single_key watch_delete_carries_deletion_revision watch_previous_version watch_revision_advances_when_idle watch_of_unknown_bucket watch_cancelled_next_loses_nothing slow_watcher_does_not_block compaction compaction_is_clamped running_watch_survives_compaction close_ends_watches_and_writes
+    watch_from_now watch_from_past watch_from_zero watch_from_the_future watch_only_matching watch_single_key watch_delete_carries_deletion_revision watch_previous_version watch_revision_advances_when_idle watch_of_unknown_bucket watch_cancelled_next_loses_nothing slow_watcher_does_not_block a_crowd_misses_nothing compaction compaction_is_clamped running_watch_survives_compaction close_ends_watches_and_writes
 }
 
 async fn watch_from_now(store: DynStore) {
@@ -282,6 +282,36 @@ async fn running_watch_survives_compaction(store: DynStore) {
         matches!(lost, Err(WatchError::Compacted { .. })),
         "{lost:?}"
     );
+}
+
+/// Where many watch, events are delivered several at a time; each watcher sees all of them, in order, and the last ones
+/// when the store closes.
+async fn a_crowd_misses_nothing(store: DynStore) {
+    const WRITES: usize = 200;
+    let mut watchers = Vec::new();
+    for _ in 0..100 {
+        let watch = store.watch(Prefix::bucket("pods"), Revision(0)).await;
+        let mut watch = watch.unwrap();
+        watchers.push(tokio::spawn(async move {
+            let mut seen = Vec::new();
+            loop {
+                match watch.next().await {
+                    Ok(events) => seen.extend(events.iter().map(|event| show_event(event))),
+                    Err(WatchError::Closed) => return seen,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }));
+    }
+    let mut expected = Vec::new();
+    for n in 0..WRITES {
+        write(&*store, pod(&format!("default/{n}")), put("1")).await;
+        expected.push(format!("+default/{n}=1"));
+    }
+    store.close().await;
+    for watcher in watchers {
+        assert!(within(watcher).await.unwrap() == expected);
+    }
 }
 
 async fn close_ends_watches_and_writes(store: DynStore) {
