@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use sampan_api::status::Status;
 use sampan_store::Store;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::authn::Tokens;
 use crate::authz::Policy;
@@ -44,6 +45,8 @@ pub(crate) struct Api {
     pub(crate) metrics: Metrics,
     /// Ends watches and log streams.
     pub(crate) shutdown: CancellationToken,
+    /// Connections that became WebSockets.
+    pub(crate) upgraded: TaskTracker,
     /// Where other machines reach this server.
     pub(crate) advertised: SocketAddr,
 }

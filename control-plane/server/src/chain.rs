@@ -21,8 +21,8 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use sampan_api::status::Status;
 use tower::ServiceExt;
 
+pub(crate) use limits::InFlight;
 pub use limits::Limits;
-pub(crate) use limits::{InFlight, WatchSlot};
 
 use crate::api::{Answer, Api, Call, Result};
 use crate::authn::{authenticate, impersonate};

@@ -22,11 +22,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::api::{Answer, Call, Result};
+use crate::authn::is_websocket;
 use crate::pki::Issued;
 use crate::read::{existing, find};
 use crate::request::ResourceTarget;
 use crate::respond::parse;
 use crate::tls::{TlsError, roots};
+use crate::websocket;
 use options::{container, log_path};
 
 /// A node that does not answer within this is not reachable.
@@ -113,14 +115,14 @@ struct Endpoint {
 }
 
 /// GET of `pods/log`.
-pub(crate) async fn log(call: Call, target: ResourceTarget) -> Answer {
+pub(crate) async fn log(mut call: Call, target: ResourceTarget) -> Answer {
     let pod = parse(&existing(&call.api, &target).await?.object.raw)?;
     let container = container(&pod, call.query.get("container"))?;
     let path = log_path(&call, &target, &container)?;
     let node_name = object::text(&pod, "spec.nodeName");
     if node_name.is_empty() {
         // Nothing runs yet, so there is nothing to show: upstream answers with an empty log too.
-        return Ok(text(StatusCode::OK, Body::empty()));
+        return send(&mut call, Body::empty()).await;
     }
     let node = endpoint(&call, node_name).await?;
     let answer = call.api.kubelets.get(&node, &path).await.map_err(|why| {
@@ -131,7 +133,8 @@ pub(crate) async fn log(call: Call, target: ResourceTarget) -> Answer {
     })?;
     let (status, body) = (answer.status(), answer.into_body());
     if status.is_success() {
-        return Ok(text(StatusCode::OK, until_shutdown(&call, body)));
+        let body = until_shutdown(&call, body);
+        return send(&mut call, body).await;
     }
     let said = crate::content::read_body(Body::new(body), MAX_ERROR).await?;
     let said = String::from_utf8_lossy(&said).trim().to_owned();
@@ -139,6 +142,14 @@ pub(crate) async fn log(call: Call, target: ResourceTarget) -> Answer {
         StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Status::bad_request(said),
         _ => Status::internal(format!("the node {node_name} answered {status}: {said}")),
     })
+}
+
+/// A log as plain text, or over a WebSocket.
+async fn send(call: &mut Call, log: Body) -> Answer {
+    if is_websocket(&call.parts.headers) {
+        return websocket::upgrade_bytes(call, log.into_data_stream()).await;
+    }
+    Ok(text(StatusCode::OK, log))
 }
 
 /// A followed log ends when the server stops.

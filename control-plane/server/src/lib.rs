@@ -32,6 +32,7 @@ mod tls;
 mod tokens;
 mod user;
 mod watch;
+mod websocket;
 mod write;
 
 pub use authn::TokenFileError;

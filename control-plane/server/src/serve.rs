@@ -36,7 +36,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Silent HTTP/2 clients are asked whether they are still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// After the shutdown signal, running requests get this long.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// When the process has no more file descriptors, accepting pauses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

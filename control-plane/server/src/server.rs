@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use sampan_store::{OpenError, SqliteStore, StoreConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneService;
 
 use crate::api::Api;
@@ -27,7 +28,7 @@ use crate::kubelet::Kubelets;
 use crate::metrics::{MeasuredStore, Metrics};
 use crate::object::{ObjCodec, Recent};
 use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
-use crate::serve::Acceptor;
+use crate::serve::{Acceptor, DRAIN_TIMEOUT};
 use crate::strategy::{Addresses, Charges};
 use crate::tls::{Identity, TlsError, Trust, server_config};
 use crate::tokens::SigningKey;
@@ -145,6 +146,7 @@ impl Server {
             charges: Charges::default(),
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
             shutdown: CancellationToken::new(),
+            upgraded: TaskTracker::new(),
             advertised: SocketAddr::new(config.reachable_ip(addr), addr.port()),
             facts: Facts {
                 service_ip: config.service_ip(),
@@ -219,7 +221,7 @@ impl Server {
         let kept = bootstrap::keep(&self.api, self.api.shutdown.clone());
         let served = acceptor.run(shutdown);
         tokio::pin!(served);
-        tokio::select! {
+        let result = tokio::select! {
             result = &mut served => result.map_err(ServeError::Accept),
             () = self.renew() => Ok(()),
             () = kept => Ok(()),
@@ -227,7 +229,18 @@ impl Server {
                 watches.cancel();
                 served.await.map_err(ServeError::Accept)
             }
+        };
+        // WebSockets are no connections of the acceptor's any more.
+        watches.cancel();
+        let upgraded = &self.api.upgraded;
+        upgraded.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, upgraded.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(open = upgraded.len(), "WebSockets were cut off at shutdown");
         }
+        result
     }
 
     /// Ends watches, flushes the state and closes it.

@@ -8,7 +8,6 @@ mod encode;
 mod frame;
 mod initial;
 mod stream;
-mod websocket;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -24,6 +23,7 @@ use crate::content::{Format, Offer, negotiate_for};
 use crate::object::Obj;
 use crate::read::{ListOptions, Selection, prefix, store_failed};
 use crate::request::ResourceTarget;
+use crate::websocket;
 use encode::Encoder;
 use frame::Framing;
 use initial::Initial;
@@ -35,7 +35,6 @@ pub(crate) async fn watch(mut call: Call, target: ResourceTarget) -> Answer {
     let output = negotiate_for(&call, Offer::Watch, Some(resource))?;
     let options = ListOptions::of_watch(&call.query, resource)?;
     let selection = Selection::parse(&call.query, &target)?;
-    let slot = call.api.in_flight.watch(&call.api.limits)?;
     let websocket = is_websocket(&call.parts.headers);
     let (framing, content_type) = match (output.format, websocket) {
         (Format::Protobuf, false) => (Framing::LengthPrefixed, PROTOBUF),
@@ -45,17 +44,25 @@ pub(crate) async fn watch(mut call: Call, target: ResourceTarget) -> Answer {
     };
     let encoder = Encoder::new(&call.api, resource, output.form, framing)?;
     let start = Start::choose(&call.api, &target, &options).await?;
-    let stream = Stream::new(&call.api, &options, selection, encoder, start, slot);
+    let stream = Stream::new(&call.api, &options, selection, encoder, start);
     if websocket {
-        return websocket::upgrade(&mut call, stream, framing, content_type).await;
+        let messages = futures::stream::unfold(stream, move |mut stream| async move {
+            let batch = stream.next().await?;
+            Some((batch.messages(framing), stream))
+        });
+        let mut response = websocket::upgrade(&mut call, messages).await?;
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        return Ok(response);
     }
     let mut response = Response::default();
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    let slot = call.api.in_flight.watch(&call.api.limits)?;
     if call.parts.method != Method::HEAD {
+        let open = (stream, slot);
         *response.body_mut() =
-            Body::from_stream(futures::stream::unfold(stream, |mut stream| async move {
-                let batch = stream.next().await?;
-                Some((Ok::<Bytes, std::convert::Infallible>(batch.bytes), stream))
+            Body::from_stream(futures::stream::unfold(open, |mut open| async move {
+                let batch = open.0.next().await?;
+                Some((Ok::<Bytes, std::convert::Infallible>(batch.bytes), open))
             }));
     }
     Ok(response)

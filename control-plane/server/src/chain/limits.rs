@@ -15,7 +15,7 @@ pub struct Limits {
     pub reads_in_flight: usize,
     /// Writes answered at once.
     pub writes_in_flight: usize,
-    /// Watches open at once.
+    /// Watches open at once, and logs over WebSockets.
     pub watches: usize,
     /// Bytes of a request body.
     pub body_bytes: usize,
@@ -51,7 +51,7 @@ pub(crate) struct InFlight {
 /// A place among the requests being answered.
 pub(crate) struct Slot<'a>(&'a AtomicUsize);
 
-/// A place among the watches.
+/// A place among what is sent without end.
 pub(crate) struct WatchSlot(Arc<AtomicUsize>);
 
 /// The bytes of a request body, as long as they are held.

@@ -75,11 +75,10 @@ async fn agent(cluster: &Cluster) -> u16 {
     port
 }
 
-#[tokio::test]
-async fn logs_come_from_the_node() {
-    let cluster = Cluster::with_account().await;
+/// A node with an agent, and pods that run there.
+pub(super) async fn node_with_pods(cluster: &Cluster, pods: &[&str]) {
     let admin = cluster.admin();
-    let port = agent(&cluster).await;
+    let port = agent(cluster).await;
     admin
         .create("/api/v1/nodes", json!({"metadata": {"name": "n1"}}))
         .await;
@@ -91,11 +90,18 @@ async fn logs_come_from_the_node() {
         .merge("/api/v1/nodes/n1/status", status)
         .await
         .expect(200);
-    for name in ["p", "gone"] {
+    for name in pods {
         let mut bound = pod(name);
         bound["spec"]["nodeName"] = json!("n1");
         admin.create(PODS, bound).await;
     }
+}
+
+#[tokio::test]
+async fn logs_come_from_the_node() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    node_with_pods(&cluster, &["p", "gone"]).await;
     let query =
         "tailLines=5&timestamps=true&previous=1&sinceTime=2026-11-23T01:00:00%2B02:00&limitBytes=9";
     let answer = admin.get(&format!("{PODS}/p/log?{query}")).await;

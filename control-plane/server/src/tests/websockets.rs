@@ -1,4 +1,4 @@
-//! Watches over a WebSocket.
+//! Watches and logs over a WebSocket.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -113,6 +113,53 @@ async fn protobuf_is_a_binary_message() {
     let (kind, object) = super::protobuf::event_of(&message);
     let object = sampan_api::protobuf::decode(&object).expect("decodes").1;
     assert_eq!((kind.as_str(), object), ("ADDED", created));
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn logs_are_bytes_or_their_base64() {
+    let listening = listening().await;
+    let cluster = &listening.cluster;
+    let account = json!({"metadata": {"name": "default"}});
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    cluster.admin().create(accounts, account).await;
+    super::logs::node_with_pods(cluster, &["p"]).await;
+    let log = format!("{PODS}/p/log?tailLines=1");
+    let expected = b"/containerLogs/default/p/c?tailLines=1".to_vec();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &expected);
+    for (offered, chosen, kind, content) in [
+        ("", "", BINARY, expected.clone()),
+        (
+            "x, binary.k8s.io",
+            "binary.k8s.io",
+            BINARY,
+            expected.clone(),
+        ),
+        (
+            "base64.binary.k8s.io",
+            "base64.binary.k8s.io",
+            TEXT,
+            encoded.into_bytes(),
+        ),
+    ] {
+        let header = match offered {
+            "" => String::new(),
+            offered => format!("Sec-WebSocket-Protocol: {offered}\r\n"),
+        };
+        let (mut socket, head) = open(&listening, &log, &header).await;
+        assert!(head.starts_with("http/1.1 101 "), "{head}");
+        let said = head
+            .lines()
+            .find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+        assert_eq!(said.unwrap_or_default(), chosen);
+        // An empty message first.
+        assert_eq!(socket.message().await, (kind, Vec::new()));
+        assert_eq!(socket.message().await, (kind, content));
+        assert_eq!(socket.message().await.0, CLOSE);
+    }
+    let other = "Sec-WebSocket-Protocol: other\r\n";
+    let (_, head) = open(&listening, &log, other).await;
+    assert!(head.starts_with("http/1.1 400 "), "{head}");
     listening.stop().await;
 }
 

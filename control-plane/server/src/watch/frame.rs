@@ -1,7 +1,10 @@
 //! How one event is told from the next: lines of JSON, protobuf messages behind their length, or messages of a WebSocket.
 
+use axum::extract::ws::Message;
 use bytes::{BufMut, Bytes, BytesMut};
 use sampan_api::protobuf::{Envelope, event_size, open_event};
+
+use crate::websocket;
 
 /// The way events are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,22 @@ pub(super) struct Batch {
     pub(super) bytes: Bytes,
     /// Where each event ends, for a WebSocket.
     pub(super) ends: Vec<usize>,
+}
+
+impl Batch {
+    /// The events, each as a message of a WebSocket.
+    pub(super) fn messages(self, framing: Framing) -> Vec<Message> {
+        let mut start = 0;
+        let events = self.ends.into_iter().map(|end| {
+            let event = self.bytes.slice(start..end);
+            start = end;
+            event
+        });
+        match framing {
+            Framing::Binary => events.map(Message::Binary).collect(),
+            _ => events.filter_map(websocket::text).collect(),
+        }
+    }
 }
 
 /// Collects events.

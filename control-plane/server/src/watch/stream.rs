@@ -12,7 +12,6 @@ use super::frame::{Batch, Buffer};
 use super::initial::Initial;
 use super::{Start, range_failed, watch_failed};
 use crate::api::Api;
-use crate::chain::WatchSlot;
 use crate::object::{Obj, Stored};
 use crate::read::{ListOptions, Selection};
 
@@ -39,7 +38,6 @@ pub(super) struct Stream {
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Instant,
-    _slot: WatchSlot,
 }
 
 impl Stream {
@@ -49,7 +47,6 @@ impl Stream {
         selection: Selection,
         encoder: Encoder,
         start: Start,
-        slot: WatchSlot,
     ) -> Stream {
         let timeout = options.timeout_seconds.map_or_else(
             || MIN_TIMEOUT.mul_f64(1.0 + rand::random::<f64>()),
@@ -70,7 +67,6 @@ impl Stream {
             bookmarks: options.bookmarks,
             next_bookmark: next_bookmark(now, deadline),
             deadline,
-            _slot: slot,
         }
     }
 

@@ -119,7 +119,7 @@ fn fields(
 ) -> Map<String, Value> {
     let mut fields = Map::new();
     for field in schemas.get(id).fields() {
-        if FIXED.contains(&&*field.name) && depth <= 3 && !(field.required && !size.partial) {
+        if FIXED.contains(&&*field.name) && depth <= 3 && (!field.required || size.partial) {
             continue;
         }
         let needed = field.required && !size.partial;
