@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn unknown_names() {
         for list in ["*,-deployment", "-*", "namespace"] {
-            let error = Selection::parse(list).map(|_| ()).unwrap_err();
+            let error = Selection::parse(list).expect_err(list);
             assert!(
                 error.to_string().contains("known controllers"),
                 "{list}: {error}"
