@@ -125,7 +125,7 @@ fn transitions(new: &Value, old: &Value, statuses: &str, list: &str, out: &mut V
 
 /// Whether a container that ended with `code` is started again.
 fn restarts(container: &Value, of_pod: &str, code: i64) -> bool {
-    let matches = |rule: &&Value| {
+    let matches = |rule: &Value| {
         let codes = items(rule, "exitCodes.values");
         let listed = codes.iter().any(|one| one.as_i64() == Some(code));
         match text(rule, "exitCodes.operator") {
@@ -136,7 +136,7 @@ fn restarts(container: &Value, of_pod: &str, code: i64) -> bool {
     };
     let own = text(container, "restartPolicy");
     let mut rules = items(container, "restartPolicyRules").iter();
-    if !own.is_empty() && rules.find(matches).is_some() {
+    if !own.is_empty() && rules.any(matches) {
         return true;
     }
     match if own.is_empty() { of_pod } else { own } {
