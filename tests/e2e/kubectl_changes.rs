@@ -1,6 +1,6 @@
-//! How people change what is there: diff, set, scale, roll out, replace, patch and wait.
+//! How people change what is there: apply by the server, diff, set, scale, roll out, replace, patch and wait.
 
-use crate::support::Cluster;
+use crate::support::{Cluster, Kubectl, Ran};
 
 fn deployment(replicas: u32, image: &str) -> String {
     format!(
@@ -16,6 +16,61 @@ spec:
       containers: [{{name: c, image: '{image}', env: [{{name: A, value: '1'}}]}}]
 "
     )
+}
+
+fn apply<'a>(kubectl: &Kubectl, args: &[&'a str], manifest: &str) -> Ran {
+    let mut all: Vec<&'a str> = vec!["apply", "-f", "-"];
+    all.extend(args);
+    kubectl.with_input(&all, manifest)
+}
+
+#[test]
+fn server_side_apply_guards_what_others_own() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    let ours = apply(&kubectl, &["--server-side"], &deployment(2, "app:v1")).ok();
+    assert_eq!(ours.trim(), "deployment.apps/web serverside-applied");
+    let theirs = ["--server-side", "--field-manager=theirs"];
+    // What both say alike belongs to both.
+    apply(&kubectl, &theirs, &deployment(2, "app:v1")).ok();
+    let refused = apply(&kubectl, &theirs, &deployment(3, "app:v1"));
+    assert!(!refused.success);
+    for part in [
+        "conflict with \"kubectl\": .spec.replicas",
+        "--force-conflicts",
+    ] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    assert_eq!(kubectl.field("deployment/web", ".spec.replicas"), "2");
+    let forced = [
+        "--server-side",
+        "--field-manager=theirs",
+        "--force-conflicts",
+    ];
+    apply(&kubectl, &forced, &deployment(3, "app:v1")).ok();
+    assert_eq!(kubectl.field("deployment/web", ".spec.replicas"), "3");
+    let managers = [
+        "get",
+        "deployment",
+        "web",
+        "-o",
+        "yaml",
+        "--show-managed-fields",
+    ];
+    let managers = kubectl.ok(&managers);
+    assert!(
+        managers.contains("manager: theirs") && managers.contains("operation: Apply"),
+        "{managers}"
+    );
+    // What nobody applies any more goes.
+    let without = deployment(3, "app:v1").replace(", env: [{name: A, value: '1'}]", "");
+    apply(&kubectl, &forced, &without).ok();
+    apply(&kubectl, &["--server-side", "--force-conflicts"], &without).ok();
+    let env = kubectl.field("deployment/web", ".spec.template.spec.containers[0].env");
+    assert_eq!(env, "");
+    cluster.stop();
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 pub(crate) use guests::{Guest, PodSpec};
-pub(crate) use kubectl::Kubectl;
+pub(crate) use kubectl::{Kubectl, Ran};
 
 /// How long anything may take. Far more than it does, since the machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

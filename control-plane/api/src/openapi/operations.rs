@@ -11,7 +11,8 @@ const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 
 /// The patch formats the server takes; the last is for kinds whose lists it knows the keys of.
-const PATCHES: [&str; 3] = [
+const PATCHES: [&str; 4] = [
+    "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
@@ -51,7 +52,7 @@ pub(super) fn of(subject: Subject, verb: &str) -> Option<(&'static str, Value)> 
     let (bodies, patches) = if subject.built_in {
         (BODIES, PATCHES.as_slice())
     } else {
-        (JSON, &PATCHES[..2])
+        (JSON, &PATCHES[..3])
     };
     Some(match verb {
         "get" if subject.subresource == "log" => {

@@ -52,7 +52,8 @@ pub(super) fn property(schemas: &Schemas, ty: &Type, field: &Field, description:
                 .collect(),
         );
     }
-    if field.map_type == MapType::Atomic && field.shape != Shape::Any {
+    // Of objects their type says it.
+    if field.map_type == MapType::Atomic && matches!(field.shape, Shape::Map(_)) {
         extension("map-type", "atomic".into());
     }
     if let Some(key) = &field.patch_merge_key {

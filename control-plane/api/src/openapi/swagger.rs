@@ -102,7 +102,13 @@ fn schema(value: Value) -> Value {
     }
 }
 
-fn object(members: Map<String, Value>) -> Map<String, Value> {
+fn object(mut members: Map<String, Value>) -> Map<String, Value> {
+    // Null is of no type here: where it may stand, nothing is said about what may stand instead.
+    if members.get("nullable") == Some(&Value::Bool(true)) {
+        for said in ["type", "properties", "items", "additionalProperties"] {
+            members.remove(said);
+        }
+    }
     let mut schema = Map::new();
     for (name, member) in members {
         match name.as_str() {

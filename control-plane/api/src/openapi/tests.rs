@@ -136,8 +136,7 @@ fn patch_operations_tell_what_the_server_can() {
         }
         let content = &patch["requestBody"]["content"];
         assert!(content["application/strategic-merge-patch+json"].is_object());
-        // Not promised before it is served.
-        assert!(content["application/apply-patch+yaml"].is_null());
+        assert!(content["application/apply-patch+yaml"].is_object());
     }
 }
 
@@ -197,6 +196,10 @@ fn schemas_carry_the_merge_facts() {
             .as_str()
             .is_some_and(|text| text.starts_with("List of"))
     );
+    let selector = &schemas["io.k8s.api.core.v1.ConfigMapKeySelector"];
+    assert_eq!(selector["x-kubernetes-map-type"], "atomic");
+    let labels = &schemas["io.k8s.api.core.v1.ServiceSpec"]["properties"]["selector"];
+    assert_eq!(labels["x-kubernetes-map-type"], "atomic");
     let port = &schemas["io.k8s.api.core.v1.ContainerPort"];
     assert_eq!(port["properties"]["protocol"]["default"], "TCP");
     assert_eq!(port["required"], json!(["containerPort"]));

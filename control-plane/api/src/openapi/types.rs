@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Described;
 use super::own::{self, TypeMeta};
 use super::shapes::{META, describe, property, scalars};
-use crate::schema::{Descriptions, Gvk, Schemas, Shape, Type, TypeId, schemas};
+use crate::schema::{Descriptions, Gvk, MapType, Schemas, Shape, Type, TypeId, schemas};
 
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
@@ -169,6 +169,9 @@ fn object<'d>(
             "x-kubernetes-group-version-kind".to_owned(),
             kinds.collect(),
         );
+    }
+    if ty.map_type == MapType::Atomic {
+        schema.insert("x-kubernetes-map-type".to_owned(), "atomic".into());
     }
     if let Some(union) = union(&ty.name) {
         schema.insert("x-kubernetes-unions".to_owned(), json!([union]));

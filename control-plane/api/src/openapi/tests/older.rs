@@ -115,14 +115,15 @@ fn what_clients_read() {
 
 #[test]
 fn schemas_lose_what_is_newer() {
-    let newer = json!({"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string",
-        "nullable": true});
+    let newer =
+        json!({"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"});
     assert_eq!(
         swagger::definition("x".to_owned(), newer).1,
         json!({"format": "int-or-string", "type": "string"})
     );
     let nested = json!({"type": "object", "properties": {
-        "allOf": {"type": "string", "nullable": true},
+        "allOf": {"type": "string", "nullable": false},
+        "e": {"description": "d", "type": "object", "properties": {}, "nullable": true},
         "a": {"description": "d", "allOf": [{"$ref": "#/components/schemas/y"}]},
         "b": {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/y"}]}},
         "c": {"type": "object", "additionalProperties": {"anyOf": [{}], "type": "string"}},
@@ -131,6 +132,7 @@ fn schemas_lose_what_is_newer() {
         swagger::definition("x".to_owned(), nested).1,
         json!({"type": "object", "properties": {
             "allOf": {"type": "string"},
+            "e": {"description": "d"},
             "a": {"description": "d", "$ref": "#/definitions/y"},
             "b": {"type": "array", "items": {"$ref": "#/definitions/y"}},
             "c": {"type": "object", "additionalProperties": {"type": "string"}},
