@@ -11,6 +11,7 @@ mod metrics;
 mod namespace;
 mod node_lease;
 mod pod_gc;
+mod role_aggregation;
 mod root_ca;
 mod selection;
 mod service_account;
@@ -65,6 +66,10 @@ impl Controllers {
             let (client, metrics) = (client.clone(), metrics.clone());
             let pem = config.root_ca_pem;
             set.spawn(root_ca::run(client, pem, metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::ROLE_AGGREGATION) {
+            let (client, metrics) = (client.clone(), metrics.clone());
+            set.spawn(role_aggregation::run(client, metrics, shutdown.clone()));
         }
         if enabled.has(selection::POD_GC) {
             set.spawn(pod_gc::run(client.clone(), shutdown.clone()));

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 /// Every controller that may be left out, by upstream's name.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 7] = [
     GARBAGE,
     NAMESPACE,
     NODE_LIFECYCLE,
     POD_GC,
+    ROLE_AGGREGATION,
     ROOT_CA,
     SERVICE_ACCOUNT,
 ];
@@ -16,6 +17,7 @@ pub(crate) const GARBAGE: &str = "garbage-collector-controller";
 pub(crate) const NAMESPACE: &str = "namespace-controller";
 pub(crate) const NODE_LIFECYCLE: &str = "node-lifecycle-controller";
 pub(crate) const POD_GC: &str = "pod-garbage-collector-controller";
+pub(crate) const ROLE_AGGREGATION: &str = "clusterrole-aggregation-controller";
 pub(crate) const ROOT_CA: &str = "root-ca-certificate-publisher-controller";
 pub(crate) const SERVICE_ACCOUNT: &str = "serviceaccount-controller";
 
@@ -82,7 +84,14 @@ mod tests {
         check(NAMESPACE, &[NAMESPACE]);
         check(
             "*, -garbage-collector-controller",
-            &[NAMESPACE, NODE_LIFECYCLE, POD_GC, ROOT_CA, SERVICE_ACCOUNT],
+            &[
+                NAMESPACE,
+                NODE_LIFECYCLE,
+                POD_GC,
+                ROLE_AGGREGATION,
+                ROOT_CA,
+                SERVICE_ACCOUNT,
+            ],
         );
         check("-namespace-controller", &[]);
     }
