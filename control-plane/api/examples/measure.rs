@@ -107,7 +107,7 @@ fn writer(manager: &str) -> Writer<'_> {
 fn track(row: &Resource, part: &str, manager: &str, live: Option<&Value>, new: &mut Value) {
     let kind = Kind::of(row, "v1", part).expect("registered");
     let sent = object::remove(new, apply::MANAGED_FIELDS);
-    if let Some(list) = apply::track(&kind, writer(manager), live, new, sent.as_ref()) {
+    if let Some(list) = apply::track(&kind, writer(manager), live, new, sent) {
         object::set(new, apply::MANAGED_FIELDS, list);
     }
 }

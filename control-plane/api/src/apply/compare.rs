@@ -4,11 +4,12 @@
 //! (see [`Object::unwritten`]). Without that, ownership would differ from upstream's by the parents
 //! of nearly every field.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::path::{PathElement, equal};
+use super::path::{PathElement, equal, identical};
 use super::place::{EMPTY, Form, List, Merge, MissingKeys, Object, Place};
 use super::set::{Node, Set};
 
@@ -24,6 +25,15 @@ pub(super) struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
+    /// What is in the new object and was not like that in the old one.
+    pub(super) fn written(&self) -> Cow<'_, Set<'a>> {
+        match (self.modified.is_empty(), self.added.is_empty()) {
+            (true, _) => Cow::Borrowed(&self.added),
+            (_, true) => Cow::Borrowed(&self.modified),
+            _ => Cow::Owned(self.modified.union(&self.added)),
+        }
+    }
+
     /// Whether nothing changed.
     pub(super) fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.modified.is_empty() && self.added.is_empty()
@@ -103,7 +113,7 @@ fn delta<'a>(
     place: Place<'a>,
 ) -> Result<Delta<'a>, String> {
     if let (Some(old), Some(new)) = (old, new)
-        && std::ptr::eq(old, new)
+        && identical(old, new)
     {
         return Ok(Delta::default());
     }
@@ -212,9 +222,6 @@ fn entries<'a>(
 
 fn items<'a>(old: &'a [Value], new: &'a [Value], list: List<'a>) -> Result<Below<'a>, String> {
     let mut below = Below::default();
-    if old == new {
-        return Ok(below);
-    }
     let mut found: BTreeMap<PathElement<'a>, [Vec<&'a Value>; 2]> = BTreeMap::new();
     for (side, items) in [old, new].into_iter().enumerate() {
         for item in items {

@@ -49,6 +49,9 @@ pub(super) fn dispossess<'a>(
     managers: &mut Vec<Entry<'a>>,
 ) -> Result<Vec<Conflict<'a>>, String> {
     let mut conflicts = Vec::new();
+    if managers.is_empty() {
+        return Ok(conflicts);
+    }
     let is_writer = |entry: &Entry<'_>| writer.is_some_and(|writer| entry.is_same(writer));
     let others: BTreeSet<&'a str> = managers
         .iter()
@@ -56,7 +59,7 @@ pub(super) fn dispossess<'a>(
         .map(|entry| entry.api_version)
         .collect();
     let mut take = |comparison: &Comparison<'_>, version: &str, managers: &mut Vec<Entry<'a>>| {
-        let changed = comparison.modified.union(&comparison.added);
+        let changed = comparison.written();
         for entry in managers.iter_mut() {
             if entry.api_version != version || is_writer(entry) {
                 continue;

@@ -41,7 +41,7 @@ fn kind(
 /// Keeps track as the server does.
 fn tracked(kind: &Kind<'_>, writer: Writer<'_>, live: Option<&Value>, new: &mut Value) {
     let sent = crate::object::remove(new, MANAGED_FIELDS);
-    if let Some(list) = track(kind, writer, live, new, sent.as_ref()) {
+    if let Some(list) = track(kind, writer, live, new, sent) {
         crate::object::set(new, MANAGED_FIELDS, list);
     }
 }

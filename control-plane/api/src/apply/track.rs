@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::kind::Kind;
 use super::managed::{Entry, Operation, decode, encode, is_reset};
 use super::ownership::{difference, dispossess, reconcile};
+use super::path::identical;
 use super::set::Set;
 use crate::object;
 
@@ -71,27 +72,42 @@ pub fn track(
     writer: Writer<'_>,
     live: Option<&Value>,
     new: &Value,
-    sent: Option<&Value>,
+    sent: Option<Value>,
 ) -> Option<Value> {
-    managers(kind, writer, live, new, sent).unwrap_or(None)
+    let held = live.and_then(|live| object::get(live, MANAGED_FIELDS));
+    let list = managers(kind, writer, (live, new), held, sent.as_ref()).unwrap_or(None)?;
+    Some(match list {
+        List::New(list) => list,
+        // A client sends back what it read, as a rule: that takes no copy.
+        List::Held(held) => match sent {
+            Some(sent) if identical(&sent, held) => sent,
+            _ => held.clone(),
+        },
+    })
 }
 
-fn managers(
+/// What became of the managers.
+enum List<'v> {
+    /// They are what they were.
+    Held(&'v Value),
+    New(Value),
+}
+
+fn managers<'v>(
     kind: &Kind<'_>,
     writer: Writer<'_>,
-    live: Option<&Value>,
-    new: &Value,
+    (live, new): (Option<&Value>, &Value),
+    held: Option<&'v Value>,
     sent: Option<&Value>,
-) -> Result<Option<Value>, String> {
-    let held = live.and_then(|live| object::get(live, MANAGED_FIELDS));
+) -> Result<Option<List<'v>>, String> {
     let source = source(kind, held, sent);
     let exists = live.is_some_and(|live| !object::uid(live).is_empty());
     if exists && source.is_none() {
         return Ok(None);
     }
     let changes = difference(kind, live, new)?.map(owned);
-    if changes.is_empty() && source == held {
-        return Ok(held.cloned());
+    if changes.is_empty() && same(source, held) {
+        return Ok(held.map(List::Held));
     }
     let entries = decode(source).unwrap_or_default();
     if exists && entries.is_empty() {
@@ -99,7 +115,7 @@ fn managers(
     }
     let mut entries = reconcile(kind, entries);
     dispossess(kind, (live, new), &changes, None, &mut entries)?;
-    let set = changes.modified.union(&changes.added);
+    let set = changes.written().into_owned();
     if !set.is_empty() {
         let mut mine = writer.entry(kind, Operation::Update, set);
         if let Some(at) = entries.iter().position(|entry| entry.is_same(&mine)) {
@@ -107,7 +123,14 @@ fn managers(
         }
         entries.push(mine);
     }
-    Ok(encode(cap(entries)))
+    Ok(encode(cap(entries)).map(List::New))
+}
+
+fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => identical(a, b) || a == b,
+        (a, b) => a.is_none() && b.is_none(),
+    }
 }
 
 /// The list to start from. What a client sends counts when it makes sense, so that clients which
@@ -125,7 +148,7 @@ fn source<'v>(
     }
     let makes_sense = || decode(sent).is_ok_and(|entries| !entries.is_empty());
     match sent {
-        Some(list) if sent != held && makes_sense() => Some(list),
+        Some(list) if !same(sent, held) && makes_sense() => Some(list),
         _ => held,
     }
 }

@@ -92,14 +92,14 @@ impl<'a> Managers<'a> {
             now: &now,
         };
         if std::ptr::eq(part::row(seen), seen) {
-            return apply::track(&kind, writer, old, new, sent.as_ref());
+            return apply::track(&kind, writer, old, new, sent);
         }
         let as_seen = |value: &Value| convert::to_version(value, &version);
         let old = match old {
             Some(old) => Some(as_seen(old)?),
             None => None,
         };
-        apply::track(&kind, writer, old.as_ref(), &as_seen(new)?, sent.as_ref())
+        apply::track(&kind, writer, old.as_ref(), &as_seen(new)?, sent)
     }
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn settle_answer(
         manager: name,
         now: &now,
     };
-    let list = apply::track(&kind, writer, None, value, sent.as_ref());
+    let list = apply::track(&kind, writer, None, value, sent);
     put(value, list);
     Ok(())
 }
