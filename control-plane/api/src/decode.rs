@@ -88,19 +88,15 @@ fn from_yaml(bytes: &[u8], mut walk: Walk) -> Result<Decoded, DecodeError> {
     if bytes.trim_ascii_start().starts_with(b"{") && is_json(bytes) {
         return from_json(bytes, walk);
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| DecodeError::new(format!("error converting YAML to JSON: {error}")))?;
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
-        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
-    };
-    let outcome =
-        serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| walk.run(yaml));
-    walk.finish(
-        outcome
-            .map_err(|error| format!("error converting YAML to JSON: {}", error.without_snippet())),
-    )
+    let text = utf8(bytes)?;
+    let outcome = yaml_seed(text, Whole(&mut walk));
+    walk.finish(outcome.map_err(|error| no_yaml(&error)))
+}
+
+/// A body as text.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| DecodeError::new(format!("error converting YAML to JSON: {error}")))
 }
 
 /// Brings an existing value into the same form: what a patch left behind.
@@ -110,7 +106,39 @@ pub fn value(value: Value, type_name: &str) -> Result<Decoded, DecodeError> {
     walk.finish(outcome.map_err(|error| error.to_string()))
 }
 
-fn is_json(bytes: &[u8]) -> bool {
+/// Brings a part of an object into the form of its type; reports and refusals name it by `path`.
+pub(crate) fn part(value: Value, type_name: &str, path: &str) -> Result<Decoded, DecodeError> {
+    let mut walk = Walk::new(type_name)?;
+    let mark = walk.context.enter_field(path);
+    let outcome = match value {
+        Value::Null => Ok(Some(Value::Object(Map::new()))),
+        value => walk.run(value),
+    };
+    walk.context.leave(mark);
+    walk.finish(outcome.map_err(|error| error.to_string()))
+}
+
+/// Runs a seed over a YAML document, within the limits every document has.
+pub(crate) fn yaml_seed<'de, S: DeserializeSeed<'de>>(
+    text: &'de str,
+    seed: S,
+) -> Result<S::Value, serde_saphyr::Error> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
+        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
+    };
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
+        seed.deserialize(yaml)
+    })
+}
+
+/// What a document that is no YAML is refused with.
+pub(crate) fn no_yaml(error: &serde_saphyr::Error) -> String {
+    format!("error converting YAML to JSON: {}", error.without_snippet())
+}
+
+pub(crate) fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
@@ -171,6 +199,17 @@ impl Walk {
             }
             (Ok(Some(_)), _) => Err(DecodeError::new("the body is no object")),
         }
+    }
+}
+
+/// The whole body as a seed.
+struct Whole<'w>(&'w mut Walk);
+
+impl<'de> DeserializeSeed<'de> for Whole<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        self.0.run(input)
     }
 }
 

@@ -14,6 +14,7 @@ mod apps;
 mod autoscaler;
 mod batch;
 mod container;
+mod definition;
 mod device;
 mod flow;
 mod limits;
@@ -45,6 +46,9 @@ pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Fills in the defaults of the kind. Doing it twice changes nothing more.
 pub fn apply(resource: &Resource, value: &mut Value) {
+    if let Some(custom) = resource.custom() {
+        return custom.fill(value);
+    }
     match (resource.group, resource.kind) {
         ("", "Pod") => pod::apply(value),
         ("", "Service") => service::apply(value),
@@ -78,6 +82,7 @@ pub fn apply(resource: &Resource, value: &mut Value) {
         ("scheduling.k8s.io", "PriorityClass") => flow::pod_class(value),
         ("resource.k8s.io", "ResourceClaim") => device::claim(value),
         ("resource.k8s.io", "ResourceClaimTemplate") => device::claim_template(value),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::apply(value),
         _ => {}
     }
 }

@@ -9,26 +9,28 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::custom::{Cell, Served};
 use crate::resource::{Resource, Subresource, resources};
 
 /// The type of the aggregated document.
 const AGGREGATED: &str = "apidiscovery.k8s.io/v2";
 
 /// `/api`, without the addresses, which the server knows.
-pub fn api_versions() -> Value {
-    json!({ "kind": "APIVersions", "versions": versions("") })
+pub fn api_versions(served: &Served) -> Value {
+    json!({ "kind": "APIVersions", "versions": versions(served, "") })
 }
 
 /// `/apis`
-pub fn group_list() -> Value {
-    let groups: Vec<Value> = groups().into_iter().map(group_entry).collect();
+pub fn group_list(served: &Served) -> Value {
+    let groups = groups(served).into_iter();
+    let groups: Vec<Value> = groups.map(|group| group_entry(served, group)).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
 /// `/apis/{name}`
-pub fn group(name: &str) -> Option<Value> {
-    let name = groups().into_iter().find(|group| *group == name)?;
-    let Value::Object(entry) = group_entry(name) else {
+pub fn group(served: &Served, name: &str) -> Option<Value> {
+    let name = groups(served).into_iter().find(|group| *group == name)?;
+    let Value::Object(entry) = group_entry(served, name) else {
         return None;
     };
     let mut document = json!({ "kind": "APIGroup", "apiVersion": "v1" });
@@ -37,9 +39,9 @@ pub fn group(name: &str) -> Option<Value> {
 }
 
 /// `/api/v1`, `/apis/{group}/{version}`
-pub fn resource_list(group_version: &str) -> Option<Value> {
-    let mut rows: Vec<_> = resources()
-        .iter()
+pub fn resource_list(served: &Served, group_version: &str) -> Option<Value> {
+    let mut rows: Vec<_> = served
+        .rows()
         .filter(|row| row.api_version() == group_version)
         .collect();
     if rows.is_empty() {
@@ -64,12 +66,10 @@ pub fn resource_list(group_version: &str) -> Option<Value> {
 }
 
 /// The aggregated form of `/api` (the core group) or of `/apis` (all others).
-pub fn aggregated(core: bool) -> Value {
-    let items: Vec<Value> = if core {
-        vec![aggregated_group("")]
-    } else {
-        groups().into_iter().map(aggregated_group).collect()
-    };
+pub fn aggregated(served: &Served, core: bool) -> Value {
+    let groups = if core { vec![""] } else { groups(served) };
+    let items = groups.into_iter();
+    let items: Vec<Value> = items.map(|group| aggregated_group(served, group)).collect();
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": AGGREGATED,
@@ -79,20 +79,20 @@ pub fn aggregated(core: bool) -> Value {
 }
 
 /// The named groups, in the order of the table.
-fn groups() -> Vec<&'static str> {
+fn groups(served: &Served) -> Vec<&'static str> {
     distinct(
-        resources()
-            .iter()
+        served
+            .rows()
             .map(|row| row.group)
             .filter(|group| !group.is_empty()),
     )
 }
 
 /// The versions of a group, most preferred first.
-fn versions(group: &str) -> Vec<&'static str> {
+fn versions(served: &Served, group: &str) -> Vec<&'static str> {
     distinct(
-        resources()
-            .iter()
+        served
+            .rows()
             .filter(|row| row.group == group)
             .map(|row| row.version),
     )
@@ -108,9 +108,9 @@ fn distinct(items: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     seen
 }
 
-fn group_entry(group: &str) -> Value {
+fn group_entry(served: &Served, group: &str) -> Value {
     let version = |version: &&str| json!({ "groupVersion": format!("{group}/{version}"), "version": version });
-    let versions: Vec<Value> = versions(group).iter().map(version).collect();
+    let versions: Vec<Value> = versions(served, group).iter().map(version).collect();
     json!({ "name": group, "versions": versions, "preferredVersion": versions.first() })
 }
 
@@ -120,7 +120,7 @@ fn list_entry(row: &Resource) -> Value {
         "singularName": row.singular,
         "namespaced": row.namespaced,
         "kind": row.kind,
-        "verbs": row.verbs,
+        "verbs": verbs(row),
     });
     if !row.short_names.is_empty() {
         entry["shortNames"] = json!(row.short_names);
@@ -132,6 +132,14 @@ fn list_entry(row: &Resource) -> Value {
         entry["storageVersionHash"] = storage_version_hash(row).into();
     }
     entry
+}
+
+/// What can be done: of a definition that is going, nothing new is made.
+fn verbs(row: &Resource) -> Vec<&'static str> {
+    const LEFT: [&str; 5] = ["delete", "deletecollection", "get", "list", "watch"];
+    let terminating = row.cell.is_some_and(Cell::is_terminating);
+    let allowed = |verb: &&str| !terminating || LEFT.contains(verb);
+    row.verbs.iter().copied().filter(allowed).collect()
 }
 
 fn list_part(row: &Resource, part: &Subresource) -> Value {
@@ -156,20 +164,26 @@ fn is_foreign(row: &Resource, part: &Subresource) -> bool {
 
 /// Names the version in which objects are stored, so that a client can tell when it changes.
 fn storage_version_hash(row: &Resource) -> String {
-    let stored = resources()
-        .iter()
-        .find(|other| other.bucket == row.bucket)
-        .unwrap_or(row);
-    let name = format!("{}/{}/{}", stored.group, stored.version, stored.kind);
+    let name = match row.custom() {
+        Some(custom) => {
+            let storage = &custom.definition().storage().name;
+            format!("{}/{storage}/{}", row.group, row.kind)
+        }
+        None => {
+            let mut rows = resources().iter();
+            let stored = rows.find(|other| other.bucket == row.bucket).unwrap_or(row);
+            format!("{}/{}/{}", stored.group, stored.version, stored.kind)
+        }
+    };
     BASE64_STANDARD.encode(&Sha256::digest(name)[..8])
 }
 
-fn aggregated_group(group: &str) -> Value {
-    let versions: Vec<Value> = versions(group)
+fn aggregated_group(served: &Served, group: &str) -> Value {
+    let versions: Vec<Value> = versions(served, group)
         .into_iter()
         .map(|version| {
-            let mut rows: Vec<_> = resources()
-                .iter()
+            let mut rows: Vec<_> = served
+                .rows()
                 .filter(|row| row.group == group && row.version == version)
                 .collect();
             rows.sort_by_key(|row| row.plural);
@@ -192,7 +206,7 @@ fn aggregated_resource(row: &Resource) -> Value {
         "responseKind": { "group": "", "version": "", "kind": row.kind },
         "scope": if row.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": row.singular,
-        "verbs": row.verbs,
+        "verbs": verbs(row),
     });
     if !row.short_names.is_empty() {
         entry["shortNames"] = json!(row.short_names);

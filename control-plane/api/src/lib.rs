@@ -18,6 +18,7 @@ pub mod protobuf;
 pub mod amounts;
 pub mod apply;
 pub mod convert;
+pub mod custom;
 pub mod defaults;
 pub mod limits;
 pub mod patch;

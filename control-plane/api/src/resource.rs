@@ -13,6 +13,10 @@ mod reviews;
 mod storage;
 mod workloads;
 
+use std::borrow::Cow;
+
+use crate::custom::Cell;
+
 /// A served resource.
 #[derive(Debug)]
 pub struct Resource {
@@ -51,6 +55,10 @@ pub struct Resource {
     pub answers_deleted: bool,
     /// Whether `metadata.generation` counts changes of the spec, or of the content of kinds that have none.
     pub generation: bool,
+    /// The kind of a list; empty for the kind with `List` behind it.
+    pub list_kind: &'static str,
+    /// Where a custom resource finds its definition.
+    pub cell: Option<&'static Cell>,
 }
 
 /// A subresource of a served resource.
@@ -75,6 +83,14 @@ impl Resource {
             self.version.to_owned()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The kind of a list of these.
+    pub fn list_kind(&self) -> Cow<'static, str> {
+        match self.list_kind {
+            "" => Cow::Owned(format!("{}List", self.kind)),
+            kind => Cow::Borrowed(kind),
         }
     }
 
@@ -168,6 +184,7 @@ static TABLE: &[Resource] = &[
     admission::VALIDATINGADMISSIONPOLICIES,
     admission::VALIDATINGADMISSIONPOLICYBINDINGS,
     admission::VALIDATINGWEBHOOKCONFIGURATIONS,
+    admission::CUSTOMRESOURCEDEFINITIONS,
     cluster::PRIORITYCLASSES,
     cluster::LEASES,
     cluster::RUNTIMECLASSES,
@@ -192,7 +209,7 @@ const ALL: &[&str] = &[
     "watch",
 ];
 /// Verbs of a subresource that reads and writes a part of the object.
-const PART: &[&str] = &["get", "patch", "update"];
+pub(crate) const PART: &[&str] = &["get", "patch", "update"];
 const CREATE: &[&str] = &["create"];
 const GET: &[&str] = &["get"];
 const READ: &[&str] = &["get", "list"];
@@ -217,6 +234,15 @@ const BASE: Resource = Resource {
     unconditional_update: true,
     answers_deleted: false,
     generation: false,
+    list_kind: "",
+    cell: None,
+};
+
+/// What custom resources have in common.
+pub(crate) const CUSTOM: Resource = Resource {
+    unconditional_update: false,
+    generation: true,
+    ..BASE
 };
 
 const fn part(

@@ -16,6 +16,7 @@ mod conditions;
 mod config;
 mod cron_job;
 mod csi;
+mod definition;
 mod device;
 mod disruption;
 mod domain;
@@ -57,6 +58,8 @@ use serde_json::Value;
 
 use crate::resource::Resource;
 use crate::status::FieldError;
+
+pub(crate) use metadata::embedded as embedded_metadata;
 
 /// Most errors one answer lists. A body of a few megabytes can be wrong in a hundred thousand ways,
 /// and each message is far longer than what it is about.

@@ -16,6 +16,7 @@ use crate::authn::Tokens;
 use crate::authz::Policy;
 use crate::bootstrap::Facts;
 use crate::chain::{InFlight, Limits};
+use crate::customs::Customs;
 use crate::kubelet::Kubelets;
 use crate::metrics::Metrics;
 use crate::object::{Obj, Recent};
@@ -41,6 +42,7 @@ pub(crate) struct Api {
     pub(crate) addresses: Addresses,
     pub(crate) charges: Charges,
     pub(crate) kubelets: Kubelets,
+    pub(crate) customs: Customs,
     pub(crate) facts: Facts,
     pub(crate) metrics: Metrics,
     /// Ends watches and log streams.

@@ -112,7 +112,7 @@ async fn steps(
     who: Who,
     labels: &mut Option<Labels>,
 ) -> Answer {
-    let target = Target::parse(parts.uri.path());
+    let target = Target::parse(parts.uri.path(), &api.customs.served());
     let query = Query::parse(parts.uri.path_and_query())
         .ok_or_else(|| Status::bad_request("the query string cannot be decoded"))?;
     let verb = verb(&parts.method, &target, &query);

@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderValue};
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
 
-pub(crate) use body::{Expected, delete_options, field_validation, read_body, read_object};
+pub(crate) use body::{
+    Expected, conform, delete_options, field_validation, read_body, read_object,
+};
 
 use crate::api::{Call, Result};
 use accept::Choice;

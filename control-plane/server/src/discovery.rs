@@ -29,9 +29,12 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 /// `/api`
 pub(crate) fn api(call: &Call) -> Answer {
     if wants_aggregated(call) {
-        return Ok(aggregated(call, &discovery::aggregated(true)));
+        return Ok(aggregated(
+            call,
+            &discovery::aggregated(&call.api.customs.served(), true),
+        ));
     }
-    let mut versions = discovery::api_versions();
+    let mut versions = discovery::api_versions(&call.api.customs.served());
     versions["serverAddressByClientCIDRs"] =
         json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": call.api.advertised.to_string()}]);
     plain(call, &versions)
@@ -40,14 +43,17 @@ pub(crate) fn api(call: &Call) -> Answer {
 /// `/apis`
 pub(crate) fn apis(call: &Call) -> Answer {
     if wants_aggregated(call) {
-        return Ok(aggregated(call, &discovery::aggregated(false)));
+        return Ok(aggregated(
+            call,
+            &discovery::aggregated(&call.api.customs.served(), false),
+        ));
     }
-    plain(call, &discovery::group_list())
+    plain(call, &discovery::group_list(&call.api.customs.served()))
 }
 
 /// `/apis/GROUP`
 pub(crate) fn group(call: &Call, group: &str) -> Answer {
-    match discovery::group(group) {
+    match discovery::group(&call.api.customs.served(), group) {
         Some(document) => plain(call, &document),
         None => Ok(respond::no_such_path()),
     }
@@ -60,7 +66,7 @@ pub(crate) fn resources(call: &Call, group: &str, version: &str) -> Answer {
     } else {
         format!("{group}/{version}")
     };
-    match discovery::resource_list(&group_version) {
+    match discovery::resource_list(&call.api.customs.served(), &group_version) {
         Some(document) => plain(call, &document),
         None => Ok(respond::no_such_path()),
     }

@@ -13,6 +13,8 @@ mod chain;
 mod components;
 mod config;
 mod content;
+mod customs;
+mod definitions;
 mod discovery;
 mod kubelet;
 mod metrics;

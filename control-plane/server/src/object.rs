@@ -6,12 +6,13 @@
 mod attributes;
 mod light;
 mod protobuf;
+mod views;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use sampan_api::convert::to_version;
+use sampan_api::custom::Custom;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_store::{Codec, DecodeError, Entry, Key, Revision};
@@ -20,7 +21,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use attributes::Kind;
-pub(crate) use attributes::{storage_row, stored_row};
+pub(crate) use attributes::{FieldsOf, storage_row, stored_row};
 pub(crate) use protobuf::{Protobuf, Recent};
 
 /// A version of an object, shared by the store, every list and every watcher.
@@ -56,8 +57,8 @@ pub(crate) struct Obj {
 struct Forms {
     /// Its PartialObjectMetadata.
     partial: OnceLock<Bytes>,
-    /// In the other API version of its kind.
-    converted: OnceLock<Bytes>,
+    /// In other API versions, and by other schemas.
+    views: views::Views,
     /// What is remembered of its protobuf forms.
     protobuf: OnceLock<Box<protobuf::Slots>>,
 }
@@ -116,13 +117,20 @@ impl Obj {
 
     /// This version in the API version of `resource`.
     pub(crate) fn raw_as(&self, resource: &Resource) -> Bytes {
+        if let Some(custom) = resource.custom() {
+            return self.forms.views.custom(&self.raw, &custom);
+        }
         if self.rests_as(resource) {
             return self.raw.clone();
         }
-        self.forms
-            .converted
-            .get_or_init(|| convert(&self.raw, resource))
-            .clone()
+        self.forms.views.builtin(&self.raw, resource)
+    }
+
+    /// Remembers that the object was written by the schema its definition has now, so that nobody needs to look again.
+    pub(crate) fn conforms(&self, resource: &Resource) {
+        if let Some(custom) = resource.custom().filter(Custom::is_storage) {
+            self.forms.views.conforms(&custom);
+        }
     }
 
     /// Whether its bytes are in the API version of `resource`.
@@ -155,13 +163,6 @@ fn partial(metadata: &str) -> Bytes {
         r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{metadata}}}"#
     )
     .into()
-}
-
-fn convert(raw: &Bytes, resource: &Resource) -> Bytes {
-    serde_json::from_slice(raw)
-        .ok()
-        .and_then(|value: Value| to_version(&value, &resource.api_version()))
-        .map_or_else(|| raw.clone(), |value| value.to_string().into())
 }
 
 fn splice(bytes: &[u8], span: Range<usize>, revision: Revision) -> (Bytes, Range<u32>) {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::StatusCode;
+use sampan_api::custom::Custom;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_api::{convert, object, scale};
@@ -36,6 +37,7 @@ pub(crate) fn spoken(target: &ResourceTarget) -> Expected<'_> {
         version: "v1",
         kind: "Scale",
         type_name: scale::TYPE_NAME,
+        row: None,
     }
 }
 
@@ -61,14 +63,26 @@ pub(crate) fn received(resource: &'static Resource, mut value: Value) -> Value {
 /// What clients see of an object.
 pub(crate) fn shown<'a>(target: &ResourceTarget, whole: &'a Value) -> Result<Cow<'a, Value>> {
     if is_scale(target) {
-        let scale = scale::of(whole).map_err(Status::bad_request)?;
-        return Ok(Cow::Owned(scale));
+        let scale = match custom_scale(target)? {
+            Some(custom) => custom.read_scale(whole),
+            None => scale::of(whole),
+        };
+        return scale.map(Cow::Owned).map_err(Status::bad_request);
     }
     if std::ptr::eq(row(target.resource), target.resource) {
         return Ok(Cow::Borrowed(whole));
     }
     let converted = convert::to_version(whole, &target.resource.api_version());
     Ok(converted.map_or(Cow::Borrowed(whole), Cow::Owned))
+}
+
+/// The definition of a custom resource, which says where it keeps what a Scale shows.
+fn custom_scale(target: &ResourceTarget) -> Result<Option<Custom>> {
+    if !target.resource.is_custom() {
+        return Ok(None);
+    }
+    let custom = target.resource.custom();
+    custom.map(Some).ok_or_else(Status::path_not_found)
 }
 
 /// The object with the part a client sent.
@@ -78,7 +92,10 @@ pub(crate) fn merged(target: &ResourceTarget, sent: Value, whole: &Value) -> Res
     }
     let errors = scale::validate(&sent);
     if errors.is_empty() {
-        return Ok(scale::apply(&sent, whole));
+        return Ok(match custom_scale(target)? {
+            Some(custom) => custom.write_scale(&sent, whole),
+            None => scale::apply(&sent, whole),
+        });
     }
     let Expected { group, kind, .. } = spoken(target);
     Err(Status::invalid_kind(group, kind, &target.name, errors))
@@ -89,7 +106,7 @@ pub(crate) fn respond(target: &ResourceTarget, object: &Obj, output: &Output) ->
     if !is_scale(target) {
         return respond::object(StatusCode::OK, target.resource, object, output);
     }
-    let whole = respond::parse(&object.raw)?;
+    let whole = respond::parse(&object.raw_as(target.resource))?;
     let scale = shown(target, &whole)?.into_owned();
     match output.form {
         Form::Whole => respond::value(StatusCode::OK, &scale, output),

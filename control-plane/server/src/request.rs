@@ -3,7 +3,8 @@
 mod query;
 
 use http::Method;
-use sampan_api::resource::{self, Resource};
+use sampan_api::custom::Served;
+use sampan_api::resource::Resource;
 
 pub(crate) use query::Query;
 
@@ -76,19 +77,19 @@ impl PartialEq for ResourceTarget {
 }
 
 impl Target {
-    pub(crate) fn parse(path: &str) -> Target {
+    pub(crate) fn parse(path: &str, served: &Served) -> Target {
         let decoded = percent_decode(path);
         let path = decoded.trim_matches('/');
         let mut segments = path.split('/');
         match segments.next().unwrap_or("") {
             "api" => match segments.next() {
                 None => Target::Api,
-                Some(version) => below(segments, "", version),
+                Some(version) => below(segments, served, ("", version)),
             },
             "apis" => match (segments.next(), segments.next()) {
                 (None, _) => Target::Apis,
                 (Some(group), None) => Target::Group(group.into()),
-                (Some(group), Some(version)) => below(segments, group, version),
+                (Some(group), Some(version)) => below(segments, served, (group, version)),
             },
             "version" if path == "version" => Target::Version,
             "healthz" | "livez" | "readyz" => Target::Health(path.into()),
@@ -109,7 +110,11 @@ impl Target {
     }
 }
 
-fn below<'a>(segments: impl Iterator<Item = &'a str>, group: &str, version: &str) -> Target {
+fn below<'a>(
+    segments: impl Iterator<Item = &'a str>,
+    served: &Served,
+    (group, version): (&str, &str),
+) -> Target {
     let mut parts: Vec<&str> = segments.collect();
     if parts.is_empty() {
         return Target::GroupVersion {
@@ -124,11 +129,12 @@ fn below<'a>(segments: impl Iterator<Item = &'a str>, group: &str, version: &str
     // `namespaces/NAME/status` is a part of the namespace; `namespaces/NAME/pods` is a collection inside it.
     let inside = parts[0] == "namespaces"
         && parts.len() > 2
-        && resource::find(group, version, "namespaces")
+        && served
+            .find(group, version, "namespaces")
             .is_none_or(|row| row.subresource(parts[2]).is_none());
     let namespace = if inside { parts[1] } else { "" };
     let rest = if inside { &parts[2..] } else { &parts[..] };
-    let Some(resource) = resource::find(group, version, rest[0]) else {
+    let Some(resource) = served.find(group, version, rest[0]) else {
         return Target::Unknown;
     };
     let (name, subresource) = (
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        let show = |path: &str| match Target::parse(path) {
+        let show = |path: &str| match Target::parse(path, &Served::default()) {
             Target::Resource(t) => format!(
                 "{} ns={} name={} sub={}{}",
                 t.resource.plural,

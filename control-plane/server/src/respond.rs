@@ -171,7 +171,7 @@ pub(crate) fn object(
         Form::Whole => raw(code, object.raw_as(resource), output),
         Form::Partial => raw(code, object.partial(), output),
         Form::Table(include) => {
-            let mut table = Table::new(resource.group, resource.kind);
+            let mut table = Table::of(resource);
             table.push(resource, object, include)?;
             raw(code, table.finish(&ListMeta::of(object)), output)
         }

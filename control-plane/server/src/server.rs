@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use futures::future::OptionFuture;
 use http::Request;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use sampan_api::status::Status;
 use sampan_store::{OpenError, SqliteStore, StoreConfig};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneService;
@@ -24,6 +27,8 @@ use crate::authz::Policy;
 use crate::bootstrap::{self, Facts};
 use crate::chain::InFlight;
 use crate::config::{DATABASE, PKI_FOLDER, ServerConfig};
+use crate::customs::Customs;
+use crate::definitions::Definitions;
 use crate::kubelet::Kubelets;
 use crate::metrics::{MeasuredStore, Metrics};
 use crate::object::{ObjCodec, Recent};
@@ -97,6 +102,8 @@ pub struct Server {
     identity: Arc<Identity>,
     certificate: Mutex<Issued>,
     trust: Arc<Trust>,
+    /// Follows the definitions of custom resources.
+    definitions: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl From<TlsError> for StartError {
@@ -145,6 +152,7 @@ impl Server {
             addresses: Addresses::new(config.service_cidr, config.node_ports.clone()),
             charges: Charges::default(),
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
+            customs: Customs::default(),
             shutdown: CancellationToken::new(),
             upgraded: TaskTracker::new(),
             advertised: SocketAddr::new(config.reachable_ip(addr), addr.port()),
@@ -154,13 +162,16 @@ impl Server {
                 ca_pem: pki.ca_pem().to_owned(),
             },
         });
-        bootstrap::run(&api)
-            .await
-            .map_err(|status| StartError::Bootstrap(status.message))?;
+        let bootstrap_failed = |status: Status| StartError::Bootstrap(status.message);
+        let mut definitions = Definitions::new(api.clone());
+        let revision = definitions.load().await.map_err(bootstrap_failed)?;
+        bootstrap::run(&api).await.map_err(bootstrap_failed)?;
+        let definitions = tokio::spawn(definitions.run(revision));
         let server = Server {
             identity: Identity::new(&certificate)?,
             trust: Arc::new(Trust::new(pki.ca_pem())?),
             certificate: Mutex::new(certificate),
+            definitions: Mutex::new(Some(definitions)),
             listener: Mutex::new(Some(listener)),
             config,
             api,
@@ -246,6 +257,10 @@ impl Server {
     /// Ends watches, flushes the state and closes it.
     pub async fn close(&self) {
         self.api.shutdown.cancel();
+        let definitions = self.definitions.lock().take();
+        if let Some(Err(error)) = OptionFuture::from(definitions).await {
+            tracing::error!(%error, "following custom resource definitions failed");
+        }
         self.api.store.close().await;
     }
 

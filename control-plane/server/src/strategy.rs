@@ -7,6 +7,7 @@ mod api_services;
 mod binding;
 mod certificates;
 mod classes;
+mod definitions;
 mod disruption;
 mod flow_schemas;
 mod ip_addresses;
@@ -23,7 +24,7 @@ mod services;
 use jiff::Timestamp;
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
-use sampan_api::{defaults, object, validate};
+use sampan_api::{custom, defaults, object, validate};
 use serde_json::Value;
 
 pub(crate) use addresses::{Addresses, Reservation};
@@ -43,6 +44,7 @@ pub(crate) async fn admit_new(
     resource: &Resource,
     value: &mut Value,
 ) -> Result<()> {
+    definitions::may_create(resource, value)?;
     match resource.bucket {
         "pods" => admit_pod(api, resource, value).await,
         "persistentvolumeclaims" => {
@@ -114,10 +116,11 @@ async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<
 
 /// What the object asks for and does not get, told to whoever creates it.
 pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
-    if resource.bucket == "pods" {
-        pods::warnings(value)
-    } else {
-        Vec::new()
+    match resource.bucket {
+        "pods" => pods::warnings(value),
+        "customresourcedefinitions" => custom::definition_warnings(value),
+        _ if resource.is_custom() => custom::finalizer_warnings(value),
+        _ => Vec::new(),
     }
 }
 
@@ -250,9 +253,18 @@ pub(crate) fn holds_content(resource: &Resource, value: &Value) -> bool {
 
 /// What being marked for deletion changes beside the mark.
 pub(crate) fn marked(resource: &Resource, value: &mut Value) {
-    if resource.bucket == "namespaces" {
-        object::set(value, "status.phase", "Terminating");
+    match resource.bucket {
+        "namespaces" => object::set(value, "status.phase", "Terminating"),
+        "customresourcedefinitions" => definitions::marked(value),
+        _ => {}
     }
+}
+
+/// The finalizer an object gets when its deletion is asked for.
+pub(crate) fn finalizer(resource: &Resource, value: &Value) -> Option<&'static str> {
+    let begins = object::deletion_timestamp(value).is_none();
+    (resource.bucket == "customresourcedefinitions" && begins)
+        .then_some(custom::conditions::CLEANUP_FINALIZER)
 }
 
 /// Whether an update takes away the last thing a deletion waited for.

@@ -10,6 +10,7 @@ mod chain;
 mod client;
 mod collections;
 mod crud;
+mod customs;
 mod deletion;
 mod fuzz;
 mod golden;

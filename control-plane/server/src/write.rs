@@ -15,10 +15,10 @@ mod patch;
 mod update;
 
 pub(crate) use collection::delete_collection;
-pub(crate) use commit::put as replace;
+pub(crate) use commit::{put as replace, remove};
 pub(crate) use create::{create, store_new, store_own};
-pub(crate) use delete::{delete, evict};
 pub(crate) use managers::{Managers, settle_answer};
+pub(crate) use delete::{DeleteOptions, delete, delete_one, evict};
 pub(crate) use meta::{check_namespace, generated_name};
 pub(crate) use options::WriteOptions;
 pub(crate) use patch::patch;

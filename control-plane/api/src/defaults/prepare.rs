@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use crate::object::{self, get, is_empty, items, items_mut, remove, set, text};
 use crate::resource::Resource;
 
+use super::definition;
+
 pub use generation::bumps_generation;
 
 /// The finalizer that keeps a namespace until it is empty.
@@ -22,6 +24,12 @@ const NAMESPACE_FINALIZER: &str = "kubernetes";
 /// Gives a new object the status and the parts of the spec that only the server writes. Its name,
 /// uid and time of creation are there already.
 pub fn prepare_create(resource: &Resource, value: &mut Value) {
+    if resource.is_custom() {
+        if resource.has_status() {
+            remove(value, "status");
+        }
+        return;
+    }
     match (resource.group, resource.kind) {
         ("", "Pod") => pod::create(value),
         ("", "Namespace") => {
@@ -66,6 +74,7 @@ fn initial_status(resource: &Resource, value: &Value) -> Value {
         "PodDisruptionBudget" => json!({"disruptionsAllowed": 0, "currentHealthy": 0,
             "desiredHealthy": 0, "expectedPods": 0}),
         "VolumeAttachment" => json!({"attached": false}),
+        "CustomResourceDefinition" => definition::initial_status(value),
         _ => json!({}),
     }
 }
@@ -93,12 +102,16 @@ pub fn prepare_update(resource: &Resource, new: &mut Value, old: &Value) {
         ("batch", "Job") => job::labels(new),
         // Who asked for a certificate, and for which, is settled when it is asked for.
         ("certificates.k8s.io", "CertificateSigningRequest") => carry(new, old, "spec"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::note_storage(new),
         _ => {}
     }
 }
 
 /// Takes over from `old` all but the status and the metadata, as a write to `/status` may.
 pub fn prepare_status_update(resource: &Resource, new: &mut Value, old: &Value) {
+    if resource.is_custom() {
+        return carry_all_but_status(new, old);
+    }
     carry_metadata(new, old);
     let fields: Vec<String> = [&*new, old]
         .iter()
@@ -141,6 +154,26 @@ fn secret_names(account: &mut Value) {
             Some(name) => json!({"name": name}),
             None => json!({}),
         };
+    }
+}
+
+/// The status of a custom resource is written without any of its metadata.
+fn carry_all_but_status(new: &mut Value, old: &Value) {
+    let status = remove(new, "status");
+    let managed = remove(new, "metadata.managedFields");
+    let version = get(new, "metadata.resourceVersion").cloned();
+    new.clone_from(old);
+    for (path, value) in [
+        ("metadata.managedFields", managed),
+        ("metadata.resourceVersion", version),
+        ("status", status),
+    ] {
+        match value {
+            Some(value) => set(new, path, value),
+            None => {
+                remove(new, path);
+            }
+        }
     }
 }
 

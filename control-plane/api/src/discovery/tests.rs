@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 fn entry(group_version: &str, name: &str) -> Value {
-    let list = resource_list(group_version).expect("is served");
+    let list = resource_list(&Served::default(), group_version).expect("is served");
     let entries = list["resources"].as_array().expect("a list").clone();
     entries
         .into_iter()
@@ -62,7 +62,7 @@ fn resource_lists() {
         entry("events.k8s.io/v1", "events")["storageVersionHash"],
         "r2yiGXH7wu8="
     );
-    let list = resource_list("v1").expect("is served");
+    let list = resource_list(&Served::default(), "v1").expect("is served");
     let names: Vec<_> = list["resources"]
         .as_array()
         .expect("a list")
@@ -70,26 +70,26 @@ fn resource_lists() {
         .map(|entry| entry["name"].as_str().expect("named"))
         .collect();
     assert!(names.is_sorted(), "{names:?}");
-    assert!(resource_list("apps/v9").is_none());
+    assert!(resource_list(&Served::default(), "apps/v9").is_none());
 }
 
 #[test]
 fn groups_and_versions() {
     assert_eq!(
-        api_versions(),
+        api_versions(&Served::default()),
         json!({"kind":"APIVersions","versions":["v1"]})
     );
     let version = json!({"groupVersion":"node.k8s.io/v1","version":"v1"});
     assert_eq!(
-        group("node.k8s.io"),
+        group(&Served::default(), "node.k8s.io"),
         Some(
             json!({"kind":"APIGroup","apiVersion":"v1","name":"node.k8s.io",
             "versions":[version],"preferredVersion":version})
         ),
     );
-    assert_eq!(group(""), None);
-    assert_eq!(group("nothing"), None);
-    let list = group_list();
+    assert_eq!(group(&Served::default(), ""), None);
+    assert_eq!(group(&Served::default(), "nothing"), None);
+    let list = group_list(&Served::default());
     assert_eq!(
         (&list["kind"], &list["apiVersion"]),
         (&json!("APIGroupList"), &json!("v1"))
@@ -121,7 +121,7 @@ fn groups_and_versions() {
 
 #[test]
 fn aggregated_documents() {
-    let core = aggregated(true);
+    let core = aggregated(&Served::default(), true);
     assert_eq!(core["apiVersion"], "apidiscovery.k8s.io/v2");
     assert_eq!(core["items"][0]["metadata"], json!({}));
     let version = &core["items"][0]["versions"][0];
@@ -144,7 +144,7 @@ fn aggregated_documents() {
             "subresources":[{"subresource":"status","verbs":["get","patch","update"],
                 "responseKind":{"group":"","version":"","kind":"Service"}}]}),
     );
-    let named = aggregated(false);
+    let named = aggregated(&Served::default(), false);
     let leases = named["items"]
         .as_array()
         .expect("a list")

@@ -91,6 +91,26 @@ pub(super) const VALIDATINGWEBHOOKCONFIGURATIONS: Resource = Resource {
     ..BASE
 };
 
+pub(super) const CUSTOMRESOURCEDEFINITIONS: Resource = Resource {
+    group: "apiextensions.k8s.io",
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+    singular: "customresourcedefinition",
+    short_names: &["crd", "crds"],
+    categories: &["api-extensions"],
+    namespaced: false,
+    subresources: &[Subresource {
+        group: "apiextensions.k8s.io",
+        version: "v1",
+        ..part("status", "CustomResourceDefinition", PART)
+    }],
+    bucket: "customresourcedefinitions",
+    type_name: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+    unconditional_update: false,
+    generation: true,
+    ..BASE
+};
+
 pub(super) const FLOWSCHEMAS: Resource = Resource {
     group: "flowcontrol.apiserver.k8s.io",
     kind: "FlowSchema",

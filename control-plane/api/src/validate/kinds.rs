@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::custom;
 use crate::object::{is_empty, part, text};
 use crate::resource::Resource;
 use crate::status::FieldError;
@@ -9,18 +10,23 @@ use crate::status::FieldError;
 use super::path::Path;
 use super::{
     admission_policy, api_service, apps, autoscaler, certificate, claim, config, cron_job, csi,
-    device, disruption, endpoint_slice, endpoints, event, flow, ingress, ingress_class, job, lease,
-    limit_range, namespace, network_policy, node, pod, priority, quota, rbac, runtime_class,
-    service, service_cidr, storage, template, volume, webhook,
+    definition, device, disruption, endpoint_slice, endpoints, event, flow, ingress, ingress_class,
+    job, lease, limit_range, namespace, network_policy, node, pod, priority, quota, rbac,
+    runtime_class, service, service_cidr, storage, template, volume, webhook,
 };
 
 type Errors = Vec<FieldError>;
 
 /// A new object.
 pub(super) fn create(resource: &Resource, value: &Value, out: &mut Errors) {
+    if let Some(custom) = resource.custom() {
+        out.extend(custom::validate_create(&custom, value));
+        return;
+    }
     match (resource.group, resource.kind) {
         ("", kind) => core(kind, value, out),
         ("admissionregistration.k8s.io", kind) => registration(kind, value, out),
+        ("apiextensions.k8s.io", _) => definition::create(value, out),
         ("apiregistration.k8s.io", "APIService") => api_service::all(value, out),
         ("apps", kind) => apps::create(kind, value, out),
         ("autoscaling", _) => autoscaler::create(value, out),
@@ -75,8 +81,13 @@ fn core(kind: &str, value: &Value, out: &mut Errors) {
 
 /// An object that replaces another.
 pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
+    if let Some(custom) = resource.custom() {
+        out.extend(custom::validate_update(&custom, new, old));
+        return;
+    }
     match (resource.group, resource.kind) {
         ("", _) => core_update(resource, new, old, out),
+        ("apiextensions.k8s.io", _) => definition::update(new, old, out),
         ("apps", _) => apps::update(resource, new, old, out),
         ("autoscaling", _) => autoscaler::update(new, old, out),
         ("batch", "Job") => job::update(resource, new, old, out),
@@ -128,6 +139,10 @@ fn storage_update(kind: &str, resource: &Resource, new: &Value, old: &Value, out
 
 /// A new status.
 pub(super) fn status_update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
+    if let Some(custom) = resource.custom() {
+        out.extend(custom::status_update(&custom, new, old));
+        return;
+    }
     match (resource.group, resource.kind) {
         ("", "Namespace") => namespace::status_update(new, out),
         ("", "Node") => node::update(new, old, out),
@@ -139,6 +154,7 @@ pub(super) fn status_update(resource: &Resource, new: &Value, old: &Value, out: 
         ("", "ResourceQuota") => quota::status_update(new, out),
         ("", "Service") => service::status_update(new, out),
         ("admissionregistration.k8s.io", _) => admission_policy::status_update(new, out),
+        ("apiextensions.k8s.io", _) => definition::status_update(new, out),
         ("apiregistration.k8s.io", "APIService") => api_service::status(new, out),
         ("autoscaling", _) => autoscaler::status_update(new, out),
         ("batch", "Job") => job::status_update(new, old, out),

@@ -110,6 +110,25 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
     finalizers(new, &path.child("finalizers"), out);
 }
 
+/// The metadata of an object inside another, which is at `path`.
+pub(crate) fn embedded(value: &Value, path: &str, out: &mut Vec<FieldError>) {
+    let path = Path::new(path);
+    let prefix = object::generate_name(value);
+    if !prefix.is_empty() {
+        let wrong = names::as_prefix(prefix, names::path_segment);
+        invalid(out, &path.child("generateName"), prefix, wrong);
+    }
+    let name = object::name(value);
+    invalid(out, &path.child("name"), name, names::path_segment(name));
+    let namespace = object::namespace(value);
+    if !namespace.is_empty() {
+        let wrong = names::dns1123_label(namespace);
+        invalid(out, &path.child("namespace"), namespace, wrong);
+    }
+    common(value, &path, out);
+    finalizers(value, &path.child("finalizers"), out);
+}
+
 fn common(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let metadata = get(value, "metadata").unwrap_or(&Value::Null);
     path::not_negative(out, metadata, path, "generation");

@@ -41,7 +41,20 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
     }
 }
 
+/// A version of a custom resource may be on its way out, which everybody who asks for it is told.
 async fn resource(call: Call, target: ResourceTarget) -> Answer {
+    if !target.resource.is_custom() {
+        return served(call, target).await;
+    }
+    let Some(custom) = target.resource.custom() else {
+        return Ok(respond::no_such_path());
+    };
+    let mut response = served(call, target).await?;
+    respond::warn(&mut response, custom.warning.as_slice());
+    Ok(response)
+}
+
+async fn served(call: Call, target: ResourceTarget) -> Answer {
     let allowed = match target.resource.subresource(&target.subresource) {
         Some(part) => part.verbs.contains(&call.verb),
         None => target.resource.verbs.contains(&call.verb),

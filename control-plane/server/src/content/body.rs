@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use sampan_api::custom::{self, Custom};
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_api::{decode, object, protobuf};
@@ -26,6 +27,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) version: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) type_name: &'a str,
+    /// The row of a custom resource, whose definition says what the body may hold.
+    pub(crate) row: Option<&'a Resource>,
 }
 
 impl<'a> Expected<'a> {
@@ -51,8 +54,26 @@ impl<'a> Expected<'a> {
             version,
             kind,
             type_name,
+            row: resource.is_custom().then_some(resource),
         }
     }
+}
+
+/// Brings a value into the form of the expected kind: what a patch left behind.
+pub(crate) fn conform(expected: Expected<'_>, value: Value) -> Result<decode::Decoded> {
+    let decoded = match definition(expected)? {
+        Some(custom) => custom::decode::value(value, custom.schema()),
+        None => decode::value(value, expected.type_name),
+    };
+    decoded.map_err(|error| cannot_be_handled(expected, &error.message))
+}
+
+/// The definition of a custom resource; one that is gone since the request began is not found.
+fn definition(expected: Expected<'_>) -> Result<Option<Custom>> {
+    let Some(row) = expected.row else {
+        return Ok(None);
+    };
+    row.custom().map(Some).ok_or_else(Status::path_not_found)
 }
 
 /// Reads the whole body, or 413.
@@ -126,10 +147,14 @@ fn media(headers: &HeaderMap) -> Result<Media> {
 }
 
 fn parse(headers: &HeaderMap, bytes: &Bytes, expected: Expected<'_>) -> Result<Input> {
-    let input = match media(headers)? {
-        Media::Json => decode::json(bytes, expected.type_name).map(of),
-        Media::Yaml => decode::yaml(bytes, expected.type_name).map(of),
-        Media::Protobuf => protobuf::decode(bytes).map(|(meta, mut value)| {
+    let custom = definition(expected)?;
+    let input = match (media(headers)?, &custom) {
+        (Media::Json, Some(custom)) => custom::decode::json(bytes, custom.schema()).map(of),
+        (Media::Yaml, Some(custom)) => custom::decode::yaml(bytes, custom.schema()).map(of),
+        (Media::Protobuf, Some(_)) => return Err(Status::unsupported_media_type()),
+        (Media::Json, None) => decode::json(bytes, expected.type_name).map(of),
+        (Media::Yaml, None) => decode::yaml(bytes, expected.type_name).map(of),
+        (Media::Protobuf, None) => protobuf::decode(bytes).map(|(meta, mut value)| {
             object::set(&mut value, "apiVersion", meta.api_version);
             object::set(&mut value, "kind", meta.kind);
             Input {

@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use sampan_api::custom::RESTING;
 use sampan_api::resource::{Resource, resources};
 
+use super::{Obj, light};
+
 /// A stored kind: its row, and the paths worth reading out of its bytes.
+#[derive(Debug)]
 pub(crate) struct Kind {
     pub(super) resource: &'static Resource,
     pub(super) wanted: Wanted,
@@ -22,7 +26,7 @@ impl Kind {
 }
 
 /// A tree of field names; a leaf carries the index of the label it is the value of.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) label: Option<u8>,
     pub(super) fields: Vec<(&'static str, Wanted)>,
@@ -103,8 +107,19 @@ pub(super) fn index(resource: &Resource, label: &str) -> Option<usize> {
     })
 }
 
-/// The kind stored in a bucket.
+/// The kind stored in a bucket. Custom resources are told by the dot in their bucket's name, and nothing is kept beside
+/// their bytes: their definitions are stored like they are, and not known yet when the store is opened.
 pub(super) fn kind(bucket: &str) -> Option<&'static Kind> {
+    static CUSTOM: Kind = Kind {
+        resource: &RESTING,
+        wanted: Wanted {
+            label: None,
+            fields: Vec::new(),
+        },
+    };
+    if bucket.contains('.') {
+        return Some(&CUSTOM);
+    }
     static KINDS: OnceLock<HashMap<&'static str, Kind>> = OnceLock::new();
     KINDS
         .get_or_init(|| {
@@ -131,5 +146,40 @@ pub(crate) fn stored_row(bucket: &str) -> Option<&'static Resource> {
 
 /// The row under which objects of `resource` rest.
 pub(crate) fn storage_row(resource: &'static Resource) -> &'static Resource {
+    if resource.is_custom() {
+        return resource;
+    }
     kind(resource.bucket).map_or(resource, |kind| kind.resource)
+}
+
+/// The selectable fields of a custom resource, which are looked for in the bytes when somebody selects by them.
+#[derive(Debug)]
+pub(crate) struct FieldsOf(Kind);
+
+impl FieldsOf {
+    pub(crate) fn custom(resource: &'static Resource) -> Option<FieldsOf> {
+        resource.is_custom().then(|| {
+            FieldsOf(Kind {
+                resource,
+                wanted: Wanted::of(resource),
+            })
+        })
+    }
+
+    /// The value of a field label; what is not set reads as the empty string.
+    pub(crate) fn read(&self, object: &Obj, label: &str) -> Option<String> {
+        match label {
+            "metadata.name" => return Some(object.name.to_string()),
+            "metadata.namespace" => return Some(object.namespace.to_string()),
+            _ => {}
+        }
+        let at = index(self.0.resource, label)?;
+        let raw = object.raw_as(self.0.resource);
+        let light = light::parse(&raw, &self.0).ok()?;
+        let found = light
+            .fields
+            .into_iter()
+            .find(|(index, _)| usize::from(*index) == at);
+        Some(found.map_or_else(String::new, |(_, value)| value.into()))
+    }
 }

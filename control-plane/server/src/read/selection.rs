@@ -4,7 +4,7 @@ use sampan_api::selector::{FieldSelector, LabelSelector};
 use sampan_api::status::Status;
 
 use crate::api::Result;
-use crate::object::Obj;
+use crate::object::{FieldsOf, Obj};
 use crate::request::{Query, ResourceTarget};
 
 /// A label selector and a field selector.
@@ -14,6 +14,8 @@ pub(crate) struct Selection {
     fields: Option<FieldSelector>,
     /// The one name that can match.
     name: Option<String>,
+    /// Where the fields of a custom resource are.
+    custom: Option<FieldsOf>,
 }
 
 impl Selection {
@@ -32,6 +34,7 @@ impl Selection {
                     "fieldSelector metadata.name doesn't match requested name",
                 ));
             }
+            selection.custom = FieldsOf::custom(target.resource);
             selection.fields = Some(fields);
         }
         if !target.name.is_empty() {
@@ -53,6 +56,13 @@ impl Selection {
             .filter(|name| reachable && !name.is_empty())
     }
 
+    fn field(&self, object: &Obj, field: &str) -> Option<String> {
+        match &self.custom {
+            Some(custom) => custom.read(object, field),
+            None => object.field(field).map(str::to_owned),
+        }
+    }
+
     pub(crate) fn matches(&self, object: &Obj) -> bool {
         self.name
             .as_deref()
@@ -64,6 +74,6 @@ impl Selection {
             && self
                 .fields
                 .as_ref()
-                .is_none_or(|fields| fields.matches(|field| object.field(field).map(str::to_owned)))
+                .is_none_or(|fields| fields.matches(|field| self.field(object, field)))
     }
 }

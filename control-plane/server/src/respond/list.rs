@@ -88,7 +88,7 @@ fn table(
     include: Include,
     output: &Output,
 ) -> Answer {
-    let mut table = Table::new(resource.group, resource.kind);
+    let mut table = Table::of(resource);
     for item in items {
         table.push(resource, &item.object, include)?;
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use sampan_api::custom::{self, Custom};
 use sampan_api::resource::Resource;
 use sampan_api::table::{Printer, printer};
 use serde_json::Value;
@@ -13,9 +14,39 @@ use crate::api::Result;
 use crate::content::Include;
 use crate::object::Obj;
 
+/// Who says what a row shows.
+enum Rows {
+    Builtin(&'static Printer),
+    Custom(Custom),
+}
+
+impl Rows {
+    fn columns(&self) -> Value {
+        match self {
+            Rows::Builtin(printer) => printer.columns(),
+            Rows::Custom(custom) => custom::column_definitions(custom),
+        }
+    }
+
+    fn cells(&self, value: &Value, now: Timestamp) -> Vec<Value> {
+        match self {
+            Rows::Builtin(printer) => printer.cells(value, now),
+            Rows::Custom(custom) => custom::cells(custom, value, now),
+        }
+    }
+
+    /// What only built-in kinds have.
+    fn builtin(&self) -> Option<&'static Printer> {
+        match self {
+            Rows::Builtin(printer) => Some(printer),
+            Rows::Custom(_) => None,
+        }
+    }
+}
+
 /// A Table under construction.
 pub(crate) struct Table {
-    printer: &'static Printer,
+    printer: Rows,
     now: Timestamp,
     rows: String,
     /// Where each row is, and its rank; only for kinds that are not shown by name.
@@ -23,9 +54,22 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Of objects of a resource.
+    pub(crate) fn of(resource: &Resource) -> Table {
+        match resource.custom() {
+            Some(custom) => Table::with(Rows::Custom(custom)),
+            None => Table::new(resource.group, resource.kind),
+        }
+    }
+
+    /// Of objects of a built-in kind.
     pub(crate) fn new(group: &str, kind: &str) -> Table {
+        Table::with(Rows::Builtin(printer(group, kind)))
+    }
+
+    fn with(printer: Rows) -> Table {
         Table {
-            printer: printer(group, kind),
+            printer,
             now: Timestamp::now(),
             rows: String::new(),
             ranks: Vec::new(),
@@ -48,13 +92,14 @@ impl Table {
     /// Adds a row about `value` that carries the JSON of another form of it.
     pub(crate) fn push_value(&mut self, value: &Value, embedded: &[u8]) {
         let mut cells = Value::Array(self.printer.cells(value, self.now)).to_string();
-        let conditions = self.printer.conditions(value);
+        let builtin = self.printer.builtin();
+        let conditions = builtin.map_or_else(Vec::new, |printer| printer.conditions(value));
         if !conditions.is_empty() {
             cells.push_str(r#","conditions":"#);
             cells.push_str(&Value::Array(conditions).to_string());
         }
         let row = self.push_row(&cells, &String::from_utf8_lossy(embedded));
-        let rank = self.printer.rank(value);
+        let rank = builtin.and_then(|printer| printer.rank(value));
         self.ranks.extend(rank.map(|rank| (rank, row)));
     }
 

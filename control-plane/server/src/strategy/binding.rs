@@ -26,6 +26,7 @@ pub(crate) async fn bind(mut call: Call, target: ResourceTarget) -> Answer {
         version: "v1",
         kind: "Binding",
         type_name: TYPE,
+        row: None,
     };
     let input = read_object(&mut call, expected).await?;
     let binding = input.value;

@@ -39,6 +39,7 @@ pub(crate) async fn request(mut call: Call, target: ResourceTarget) -> Answer {
         version: "v1",
         kind: KIND,
         type_name: TYPE,
+        row: None,
     };
     let input = read_object(&mut call, expected).await?;
     let mut asked = input.value;

@@ -52,6 +52,10 @@ impl Encoder {
         })
     }
 
+    pub(super) fn resource(&self) -> &'static Resource {
+        self.resource
+    }
+
     /// What was written since the last call is on its way.
     pub(super) fn count(&mut self) {
         self.meter.flush();
@@ -80,7 +84,7 @@ impl Encoder {
             Form::Whole => object.raw_as(self.resource),
             Form::Partial => object.partial(),
             Form::Table(include) => {
-                let mut table = Table::new(self.resource.group, self.resource.kind);
+                let mut table = Table::of(self.resource);
                 if let Err(error) = table.push(self.resource, object, include) {
                     tracing::error!(%error, "an object cannot be shown as a row");
                     return false;
@@ -116,7 +120,7 @@ impl Encoder {
             Form::Partial => partial().into(),
             Form::Whole => object(self.resource.kind, &self.resource.api_version()).into(),
             Form::Table(_) => {
-                let mut table = Table::new(self.resource.group, self.resource.kind);
+                let mut table = Table::of(self.resource);
                 table.push_bookmark(&partial());
                 self.table(table, &revision.to_string())
             }

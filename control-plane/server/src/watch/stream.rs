@@ -6,6 +6,7 @@ use std::time::Duration;
 use sampan_api::status::Status;
 use sampan_store::{Event, EventKind, RangeError, Revision, Watch, WatchError};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::encode::Encoder;
 use super::frame::{Batch, Buffer};
@@ -38,6 +39,8 @@ pub(super) struct Stream {
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Instant,
+    /// When the kind is not served any more.
+    end: CancellationToken,
 }
 
 impl Stream {
@@ -55,6 +58,7 @@ impl Stream {
         let now = Instant::now();
         // The client chooses the number, and a clock does not reach that far.
         let deadline = now.checked_add(timeout).unwrap_or(now + MIN_TIMEOUT);
+        let end = api.customs.end_of(encoder.resource(), &api.shutdown);
         Stream {
             api: Arc::clone(api),
             selection,
@@ -67,6 +71,7 @@ impl Stream {
             bookmarks: options.bookmarks,
             next_bookmark: next_bookmark(now, deadline),
             deadline,
+            end,
         }
     }
 
@@ -132,6 +137,8 @@ impl Stream {
                 Err(WatchError::Closed) => return Wait::End,
                 Err(error) => return Wait::Failed(error),
             },
+            // What happened before is told first.
+            () = self.end.cancelled() => return Wait::End,
             () = sleep_until(self.next_bookmark), if self.bookmarks => {
                 let revision = live.revision().max(self.after);
                 self.next_bookmark = next_bookmark(Instant::now(), self.deadline);

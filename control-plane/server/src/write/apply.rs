@@ -10,11 +10,10 @@ use super::commit::{Change, Outcome, apply_update, current_value};
 use super::create::new_object;
 use super::managers::{self, Managers};
 use super::meta::check_identity;
-use super::patch::decoded;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
-use crate::content::Output;
+use crate::content::{Output, conform};
 use crate::read::find;
 use crate::request::ResourceTarget;
 use crate::{part, respond, strategy};
@@ -90,7 +89,7 @@ fn configured(
         }
         _ => config.warnings.clone(),
     };
-    let mut value = decoded(applied, part::spoken(target))?.value;
+    let mut value = conform(part::spoken(target), applied)?.value;
     check_identity(&mut value, &target.namespace, &target.name)?;
     Ok(value)
 }

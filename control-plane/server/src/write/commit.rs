@@ -62,6 +62,9 @@ pub(crate) struct Change<'a> {
 /// The current version as a value in the API version of `resource`.
 pub(crate) fn current_value(resource: &'static Resource, current: &Stored) -> Result<Value> {
     let value = respond::parse(&current.object.raw)?;
+    if let Some(custom) = resource.custom() {
+        return Ok(custom.read(value));
+    }
     Ok(convert::to_version(&value, &resource.api_version()).unwrap_or(value))
 }
 
@@ -105,7 +108,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
             None => Outcome::Lost,
         });
     }
-    if same(&new, old) {
+    if unchanged(resource, &new, old, current)? {
         return Ok(Outcome::Done(Updated::Stored(current.clone())));
     }
     if dry_run {
@@ -141,6 +144,7 @@ pub(crate) async fn put(
     {
         Ok(committed) => {
             let entry = committed.entry;
+            entry.object.conforms(resource);
             strategy::changed(api, Some(&current.object), Some(&entry.object)).await;
             Ok(Some(entry))
         }
@@ -150,7 +154,7 @@ pub(crate) async fn put(
 }
 
 /// Removes the current version; `None` when it is not current any more.
-pub(super) async fn remove(api: &Api, current: &Stored) -> Result<Option<Stored>> {
+pub(crate) async fn remove(api: &Api, current: &Stored) -> Result<Option<Stored>> {
     match api
         .store
         .txn(
@@ -179,12 +183,42 @@ fn check_uid(resource: &Resource, current: &Stored, new: &Value) -> Result<()> {
     Err(Status::conflict(resource, &current.object.name, &why))
 }
 
+/// Whether an update would store what is stored already. A custom object in an old version, or without defaults that
+/// came since, is stored anew even if its reader sees no difference.
+fn unchanged(
+    resource: &'static Resource,
+    new: &Value,
+    old: &Value,
+    current: &Stored,
+) -> Result<bool> {
+    if !resource.is_custom() {
+        return Ok(same(new, old));
+    }
+    let (stored, new) = (
+        respond::parse(&current.object.raw)?,
+        to_storage(resource, new.clone()),
+    );
+    let (Value::Object(new), Value::Object(stored)) = (&new, &stored) else {
+        return Ok(false);
+    };
+    let content =
+        |map: &Map<String, Value>| map.iter().filter(|(key, _)| *key != "metadata").count();
+    let alike = new
+        .iter()
+        .all(|(key, value)| key == "metadata" || stored.get(key) == Some(value));
+    Ok(alike && content(new) == content(stored) && same_metadata(new, stored))
+}
+
 /// Whether two versions say the same. An empty map or list and none at all are the same thing at the top and in the
 /// metadata, where clients differ in how they write them.
 fn same(new: &Value, old: &Value) -> bool {
     let (Value::Object(new), Value::Object(old)) = (new, old) else {
         return false;
     };
+    covers(new, old, "metadata") && covers(old, new, "metadata") && same_metadata(new, old)
+}
+
+fn same_metadata(new: &Map<String, Value>, old: &Map<String, Value>) -> bool {
     let metadata = |map: &Map<String, Value>| match map.get("metadata") {
         Some(Value::Object(metadata)) => metadata.clone(),
         _ => Map::new(),
@@ -192,9 +226,7 @@ fn same(new: &Value, old: &Value) -> bool {
     let (mut new_metadata, mut old_metadata) = (metadata(new), metadata(old));
     let [new_list, old_list] =
         [&mut new_metadata, &mut old_metadata].map(|metadata| metadata.remove("managedFields"));
-    covers(new, old, "metadata")
-        && covers(old, new, "metadata")
-        && covers(&new_metadata, &old_metadata, "resourceVersion")
+    covers(&new_metadata, &old_metadata, "resourceVersion")
         && covers(&old_metadata, &new_metadata, "resourceVersion")
         && managers::same(new_list.as_ref(), old_list.as_ref())
 }

@@ -98,6 +98,9 @@ pub(super) fn unstored(
 
 /// The value in the version its bucket stores.
 pub(super) fn to_storage(resource: &'static Resource, value: Value) -> Value {
+    if let Some(custom) = resource.custom() {
+        return custom.store(value);
+    }
     let stored = storage_row(resource).api_version();
     convert::to_version(&value, &stored).unwrap_or(value)
 }
@@ -182,6 +185,7 @@ pub(crate) async fn store_new(
         {
             Ok(committed) => {
                 lap.was(Phase::Store);
+                committed.entry.object.conforms(resource);
                 reservation.keep();
                 strategy::changed(api, None, Some(&committed.entry.object)).await;
                 return Ok(committed.entry);

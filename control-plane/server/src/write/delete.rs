@@ -126,7 +126,9 @@ fn plan(resource: &Resource, old: &Value, options: &DeleteOptions, now: Timestam
             Grace::Running => true,
         },
     };
-    let finalizers = finalizers(old, options.propagation);
+    let mut finalizers = finalizers(old, options.propagation);
+    let own = strategy::finalizer(resource, old).map(str::to_owned);
+    finalizers.extend(own.filter(|own| !finalizers.contains(own)));
     let waits = !finalizers.is_empty() || strategy::holds_content(resource, old);
     if finalizers.is_empty() {
         object::remove(&mut new, "metadata.finalizers");

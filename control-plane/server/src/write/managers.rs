@@ -201,6 +201,7 @@ fn kind_of<'a>(
         version,
         kind,
         type_name,
+        ..
     } = expected;
     Kind::spoken(type_name, (group, version, kind), api_version, subresource)
         .ok_or_else(|| Status::internal(format!("{kind} has no type")))

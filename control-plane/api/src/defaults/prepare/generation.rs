@@ -10,6 +10,11 @@ use crate::validate::semantic::normal;
 /// Whether an update gives the object another generation: for most kinds when the spec changes, for
 /// those that have none when anything does beside metadata and status.
 pub fn bumps_generation(resource: &Resource, new: &Value, old: &Value) -> bool {
+    if resource.is_custom() {
+        // Without a subresource of its own, the status is a field like any other.
+        let status_counts = !resource.has_status();
+        return differ(new, old) || status_counts && get(new, "status") != get(old, "status");
+    }
     // The number of a priority class never moves.
     if !resource.generation || resource.kind == "PriorityClass" {
         return false;

@@ -81,12 +81,15 @@ impl Writer {
         match self {
             Writer::Json { resource, partial } => {
                 let (kind, api_version) = if *partial {
-                    ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned())
+                    (
+                        "PartialObjectMetadataList".into(),
+                        "meta.k8s.io/v1".to_owned(),
+                    )
                 } else {
-                    (resource.kind, resource.api_version())
+                    (resource.list_kind(), resource.api_version())
                 };
                 head = format!(
-                    r#"{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":{},"items":["#,
+                    r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{},"items":["#,
                     meta.to_json()
                 )
                 .into_bytes();

@@ -26,6 +26,7 @@ pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
         version: "v1",
         kind: "Eviction",
         type_name: TYPE,
+        row: None,
     };
     let input = read_object(&mut call, expected).await?;
     let said = object::name(&input.value);

@@ -1,0 +1,114 @@
+//! Bodies of custom resources: parsed as any JSON or YAML, then brought into the shape of the schema.
+//!
+//! Unlike built-in types, a value of the wrong type is no matter of decoding: validation refuses it,
+//! with a cause per field. Metadata is the exception, as it has the same type everywhere.
+
+mod tracked;
+
+use serde::de::DeserializeSeed;
+use serde_json::{Map, Value};
+
+use super::path::Trail;
+use super::schema::Node;
+use super::shape::{self, Unknown};
+use crate::decode::{self, DecodeError, Decoded};
+use tracked::{Tracked, Tracker};
+
+/// Decodes a JSON body.
+pub fn json(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
+    let mut tracker = Tracker::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = Tracked(&mut tracker)
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| DecodeError {
+            message: error.to_string(),
+        })?;
+    finish(parsed, tracker.duplicates, schema)
+}
+
+/// Decodes a YAML body.
+pub fn yaml(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
+    if bytes.trim_ascii_start().starts_with(b"{") && decode::is_json(bytes) {
+        return json(bytes, schema);
+    }
+    let mut tracker = Tracker::default();
+    let parsed =
+        decode::yaml_seed(decode::utf8(bytes)?, Tracked(&mut tracker)).map_err(|error| {
+            DecodeError {
+                message: decode::no_yaml(&error),
+            }
+        })?;
+    finish(parsed, tracker.duplicates, schema)
+}
+
+/// Brings an existing value into the same form: what a patch left behind.
+pub fn value(value: Value, schema: &Node) -> Result<Decoded, DecodeError> {
+    let mut tracker = Tracker::default();
+    let tracked = Tracked(&mut tracker)
+        .deserialize(value)
+        .map_err(|error| DecodeError {
+            message: error.to_string(),
+        })?;
+    finish(tracked, Vec::new(), schema)
+}
+
+fn finish(value: Value, mut warnings: Vec<String>, schema: &Node) -> Result<Decoded, DecodeError> {
+    let Value::Object(fields) = value else {
+        return Err(DecodeError {
+            message: "the body is no object".to_owned(),
+        });
+    };
+    let fields = typed(fields)?;
+    let mut value = Value::Object(fields);
+    warnings.extend(conform(&mut value, schema)?);
+    Ok(Decoded { value, warnings })
+}
+
+/// A custom object says itself what it is: without a schema to go by, nothing else would.
+fn typed(fields: Map<String, Value>) -> Result<Map<String, Value>, DecodeError> {
+    for name in ["apiVersion", "kind"] {
+        if fields.get(name).is_some_and(|value| !value.is_string()) {
+            return Err(DecodeError {
+                message: format!(".{name} accessor error: it is no string"),
+            });
+        }
+    }
+    if fields
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .is_empty()
+    {
+        let body = Value::Object(fields).to_string();
+        let shown: String = body.chars().take(MAX_SHOWN).collect();
+        return Err(DecodeError {
+            message: format!("Object 'Kind' is missing in '{shown}'"),
+        });
+    }
+    Ok(decode::type_first(fields))
+}
+
+/// How much of a body without a kind its refusal shows.
+const MAX_SHOWN: usize = 1024;
+
+/// Gives a whole object the shape of the schema; returns what was unknown, in upstream's order.
+pub(super) fn conform(value: &mut Value, schema: &Node) -> Result<Vec<String>, DecodeError> {
+    let mut warnings = Vec::new();
+    if let Value::Object(fields) = value {
+        shape::metadata(fields, "", &mut warnings)?;
+    }
+    let mut unknown = Unknown::default();
+    shape::prune(value, schema, &mut unknown);
+    let paths = unknown.paths.iter();
+    warnings.extend(paths.map(|path| format!("unknown field \"{path}\"")));
+    shape::drop_nulls(value, Some(schema));
+    let mut embedded = Vec::new();
+    shape::embedded(value, schema, &mut Trail::default(), &mut embedded)?;
+    embedded.sort();
+    warnings.extend(embedded);
+    Ok(warnings)
+}
+
+#[cfg(test)]
+mod tests;
