@@ -15,6 +15,7 @@ mod naming;
 mod order;
 mod path;
 mod pattern;
+mod publish;
 mod scale;
 mod schema;
 mod shape;

@@ -194,6 +194,7 @@ impl Catalog {
             subresources: self.subresources(definition, version),
             bucket: self.text(&definition.name),
             field_labels: self.texts(&version.selectable),
+            type_name: self.text(&type_name(definition, version)),
             cell: Some(self.cell(&definition.name)),
             ..resource::CUSTOM
         }
@@ -244,6 +245,13 @@ impl Catalog {
             }
         }
     }
+}
+
+/// What documents call the kind: `com.example.stable.v1.CronTab`.
+fn type_name(definition: &Definition, version: &Version) -> String {
+    let mut name: Vec<&str> = definition.group.rsplit('.').collect();
+    name.extend([version.name.as_str(), definition.names.kind.as_str()]);
+    name.join(".")
 }
 
 impl Served {

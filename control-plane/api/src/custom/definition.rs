@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::columns::Column;
 use super::order::compare_versions;
 use super::path::Trail;
+use super::publish;
 use super::scale::{Reading, Scale};
 use super::schema::Node;
 use super::shape::{self, Unknown};
@@ -254,9 +255,19 @@ impl Version {
         })
     }
 
+    /// The schema in the form version 3 of OpenAPI has it.
+    pub fn openapi_v3(&self) -> Value {
+        publish::newer(self.source())
+    }
+
+    /// The schema in the form version 2 of OpenAPI has it.
+    pub fn openapi_v2(&self) -> Value {
+        publish::older(self.source())
+    }
+
     /// The schema as its author wrote it.
-    pub fn source(&self) -> Option<Value> {
-        serde_json::from_slice(&self.source).ok()
+    fn source(&self) -> Value {
+        serde_json::from_slice(&self.source).unwrap_or_default()
     }
 }
 

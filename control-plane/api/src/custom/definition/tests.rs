@@ -48,7 +48,7 @@ fn what_is_read() {
         Some("a.io/v1beta1 Tab is deprecated; use a.io/v2 Tab")
     );
     assert_eq!(warning("v1alpha1").as_deref(), Some("do not"));
-    assert_eq!(two.source().expect("JSON")["type"], "object");
+    assert_eq!(two.openapi_v3()["type"], "object");
 }
 
 #[test]
