@@ -34,6 +34,15 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// The same, of what is not needed any more.
+    pub(super) fn into_written(self) -> Set<'a> {
+        match (self.modified.is_empty(), self.added.is_empty()) {
+            (true, _) => self.added,
+            (_, true) => self.modified,
+            _ => self.modified.union(&self.added),
+        }
+    }
+
     /// Whether nothing changed.
     pub(super) fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.modified.is_empty() && self.added.is_empty()

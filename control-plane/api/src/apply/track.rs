@@ -115,7 +115,7 @@ fn managers<'v>(
     }
     let mut entries = reconcile(kind, entries);
     dispossess(kind, (live, new), &changes, None, &mut entries)?;
-    let set = changes.written().into_owned();
+    let set = changes.into_written();
     if !set.is_empty() {
         let mut mine = writer.entry(kind, Operation::Update, set);
         if let Some(at) = entries.iter().position(|entry| entry.is_same(&mine)) {
