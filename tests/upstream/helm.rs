@@ -129,7 +129,7 @@ fn from_install_to_uninstall(way: &str) {
         let left = kubectl.ok(&["get", kinds, "-l", "app=shop", "-o", "name"]);
         left.is_empty().then_some(())
     });
-    let releases = helm.ok(&["list", "--all", "--short"]);
+    let releases = helm.ok(&["list", "--short"]);
     assert_eq!(releases.trim(), "");
     cluster.stop();
 }
