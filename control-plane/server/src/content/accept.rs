@@ -4,6 +4,7 @@
 //! would rather have first and what everybody has last.
 
 use sampan_api::resource::Resource;
+use sampan_api::schema::schemas;
 use sampan_api::status::{Details, MEDIA_TYPES, STREAM_MEDIA_TYPES, Status};
 
 use super::{Form, Format, Include, Offer};
@@ -139,6 +140,14 @@ impl<'a> Clause<'a> {
         resource: Option<&Resource>,
     ) -> Result<Option<Choice>> {
         if format == Format::Protobuf && offer == Offer::Document {
+            return Ok(None);
+        }
+        // Custom resources have no protobuf form; their metadata has.
+        let built_in = |resource: &Resource| schemas().by_name(resource.type_name).is_some();
+        if format == Format::Protobuf
+            && self.parameter("as").is_none()
+            && !resource.is_none_or(built_in)
+        {
             return Ok(None);
         }
         let streams = format != Format::Yaml;
@@ -326,6 +335,39 @@ mod tests {
             None,
         );
         assert!(pretty.expect("accepted").pretty);
+    }
+
+    #[test]
+    fn custom_resources_have_no_protobuf_form() {
+        let Some(pods) = find("", "v1", "pods") else {
+            panic!("pods are served");
+        };
+        let custom = Resource {
+            type_name: "com.example.stable.v1.CronTab",
+            short_names: &[],
+            categories: &[],
+            verbs: pods.verbs,
+            subresources: pods.subresources,
+            field_labels: &[],
+            ..*pods
+        };
+        let check =
+            |accept: &str, offer| match choose(accept, offer, Include::Metadata, Some(&custom)) {
+                Ok(choice) => format!("{:?} {:?}", choice.format, choice.form),
+                Err(status) => status.code.to_string(),
+            };
+        let protobuf = "application/vnd.kubernetes.protobuf";
+        for (accept, expected) in [
+            (protobuf.to_owned(), "406"),
+            (format!("{protobuf},application/json"), "Json Whole"),
+            (format!("{protobuf},*/*"), "Json Whole"),
+            (
+                format!("{protobuf};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"),
+                "Protobuf Partial",
+            ),
+        ] {
+            assert_eq!(check(&accept, Offer::Object), expected, "{accept}");
+        }
     }
 
     #[test]

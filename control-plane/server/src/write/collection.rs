@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::WriteOptions;
 use super::delete::{DeleteOptions, Deleted, delete_one};
 use crate::api::{Answer, Call};
-use crate::content::{Offer, delete_options, negotiate};
+use crate::content::{Offer, delete_options, negotiate_for};
 use crate::object::Stored;
 use crate::read::{ListOptions, Selection, collect};
 use crate::request::ResourceTarget;
@@ -17,7 +17,7 @@ const PARALLEL: usize = 64;
 /// DELETE of a collection; answers with what was deleted.
 pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) -> Answer {
     let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
-    let output = negotiate(&call, Offer::List)?;
+    let output = negotiate_for(&call, Offer::List, Some(target.resource))?;
     let list = ListOptions::of_list(&call.query)?;
     let selection = Selection::parse(&call.query, &target)?;
     let body = delete_options(&mut call).await?;

@@ -13,7 +13,7 @@ use super::commit::{durability, txn_failed};
 use super::managers::{self, Managers};
 use super::meta::{check_namespace, generated_name, stamp_new, stored_bytes};
 use crate::api::{Answer, Api, Call, Result};
-use crate::content::{Expected, Form, Offer, Output, negotiate, read_object};
+use crate::content::{Expected, Form, Offer, Output, negotiate_for, read_object};
 use crate::metrics::Phase;
 use crate::object::{Obj, ObjCodec, Stored, storage_row};
 use crate::read::key;
@@ -27,7 +27,7 @@ const NAME_ATTEMPTS: usize = 8;
 /// POST to a collection.
 pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     let options = WriteOptions::parse(&call, "CreateOptions")?;
-    let output = negotiate(&call, Offer::Object)?;
+    let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
     let mut lap = call.api.metrics.creation();
     let input = read_object(&mut call, Expected::of(target.resource)).await?;
     lap.was(Phase::Decode);

@@ -19,7 +19,7 @@ use super::create::unstored;
 use super::meta::{bump_generation, mark_deleted};
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Api, Call, Result};
-use crate::content::{Offer, delete_options, negotiate};
+use crate::content::{Offer, delete_options, negotiate_for};
 use crate::object::{Obj, Stored, storage_row};
 use crate::read::{existing, find};
 use crate::request::ResourceTarget;
@@ -42,7 +42,7 @@ pub(crate) enum Deleted {
 /// DELETE of one object.
 pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
     let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
-    let output = negotiate(&call, Offer::Object)?;
+    let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
     let body = delete_options(&mut call).await?;
     let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
     options.dry_run |= query_options.dry_run;

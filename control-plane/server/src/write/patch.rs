@@ -11,7 +11,7 @@ use super::managers::Managers;
 use super::meta::check_identity;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
-use crate::content::{Offer, conform, field_validation, negotiate, read_body};
+use crate::content::{Offer, conform, field_validation, negotiate_for, read_body};
 use crate::part;
 use crate::read::existing;
 use crate::request::ResourceTarget;
@@ -79,7 +79,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         return Err(Status::unsupported_patch_type());
     }
     let options = WriteOptions::of_patch(&call, patch_type == PatchType::Apply)?;
-    let output = negotiate(&call, Offer::Object)?;
+    let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
     let body = call.take_body();
     let body = read_body(body, call.api.limits.body_bytes).await?;
     let patch = match patch_type {

@@ -12,7 +12,7 @@ use super::meta::check_identity;
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
-use crate::content::{Offer, negotiate, read_object};
+use crate::content::{Offer, negotiate_for, read_object};
 use crate::object::Stored;
 use crate::part;
 use crate::read::find;
@@ -22,7 +22,7 @@ use crate::respond;
 /// PUT of an object or of a part of it.
 pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
     let options = WriteOptions::parse(&call, "UpdateOptions")?;
-    let output = negotiate(&call, Offer::Object)?;
+    let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
     let resource = target.resource;
     let input = read_object(&mut call, part::spoken(&target)).await?;
     let mut value = input.value;
