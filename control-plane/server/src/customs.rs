@@ -9,6 +9,8 @@ use sampan_api::custom::{Catalog, CatalogFull, Definition, Served};
 use sampan_api::resource::Resource;
 use tokio_util::sync::CancellationToken;
 
+use crate::discovery::Documents;
+
 /// The served resources, and who is told when one is no more.
 #[derive(Default)]
 pub(crate) struct Customs {
@@ -16,6 +18,8 @@ pub(crate) struct Customs {
     catalog: Mutex<Catalog>,
     /// Watches of a row end with it. A row is known by its address: there is one of each for ever.
     ends: Mutex<HashMap<usize, CancellationToken>>,
+    /// What OpenAPI says of them.
+    pub(crate) documents: Documents,
 }
 
 impl Customs {

@@ -12,7 +12,7 @@ use sampan_api::discovery;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub(crate) use openapi::{index as openapi_index, v2 as openapi_v2, v3 as openapi_v3};
+pub(crate) use openapi::{Documents, index as openapi_index, v2 as openapi_v2, v3 as openapi_v3};
 
 use crate::api::{Answer, Call};
 use crate::content::{Form, Format, Offer, Output, negotiate, wants_pretty};

@@ -1,25 +1,33 @@
 //! `/openapi/v3` and `/openapi/v2`.
 
-use std::sync::OnceLock;
+mod custom;
 
+use std::sync::{Arc, OnceLock};
+
+use axum::response::Response;
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, LOCATION, VARY};
 use http::{HeaderValue, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use sampan_api::openapi::{self, Document};
+use sampan_api::openapi::{self, Document, GroupVersion};
 use sampan_api::status::{MEDIA_TYPES, Status};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::cached;
-use crate::api::{Answer, Call, Result};
+use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Offer, media_types, negotiate};
 use crate::respond;
+
+pub(crate) use custom::Documents;
 
 /// `/openapi/v3`
 pub(crate) async fn index(call: &Call) -> Answer {
     let documents = made(openapi::built_in).await?;
+    let custom = custom_documents(&call.api).await?;
+    let custom = custom.iter().map(|one| &**one);
     let paths: Map<String, Value> = documents
         .iter()
+        .chain(custom)
         .map(|one| {
             let url = url(&one.path, one.document.hash());
             (one.path.clone(), json!({ "serverRelativeURL": url }))
@@ -39,13 +47,21 @@ pub(crate) async fn index(call: &Call) -> Answer {
 
 /// `/openapi/v3/PATH`: with the right hash it may be kept for ever, with a wrong one the client is sent to the right one.
 pub(crate) async fn v3(call: &Call, path: &str) -> Answer {
-    const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
     let path = path.trim_matches('/');
     let documents = made(openapi::built_in).await?;
-    let Some(found) = documents.iter().find(|known| known.path == path) else {
-        return Ok(respond::no_such_path());
-    };
-    let hash = found.document.hash();
+    if let Some(found) = documents.iter().find(|known| known.path == path) {
+        return Ok(answer_v3(call, path, &found.document));
+    }
+    let custom = custom_documents(&call.api).await?;
+    match custom.iter().find(|known| known.path == path) {
+        Some(found) => Ok(answer_v3(call, path, &found.document)),
+        None => Ok(respond::no_such_path()),
+    }
+}
+
+fn answer_v3(call: &Call, path: &str, document: &Document) -> Response {
+    const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
+    let hash = document.hash();
     let asked = call.query.get("hash");
     if asked.is_some_and(|asked| *asked != *hash) {
         let mut response = respond::bytes(
@@ -56,10 +72,10 @@ pub(crate) async fn v3(call: &Call, path: &str) -> Answer {
         if let Ok(location) = HeaderValue::from_str(&url(path, hash)) {
             response.headers_mut().insert(LOCATION, location);
         }
-        return Ok(response);
+        return response;
     }
     let json = HeaderValue::from_static("application/json");
-    let mut response = cached(call, &format!("\"{hash}\""), json, found.document.bytes());
+    let mut response = cached(call, &format!("\"{hash}\""), json, document.bytes());
     if asked.is_some() {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
@@ -71,7 +87,17 @@ pub(crate) async fn v3(call: &Call, path: &str) -> Answer {
             headers.insert(EXPIRES, expires);
         }
     }
-    Ok(response)
+    response
+}
+
+/// The documents of version 3 about custom resources.
+async fn custom_documents(api: &Arc<Api>) -> Result<Vec<Arc<GroupVersion>>> {
+    let served = api.customs.served();
+    if served.custom().is_empty() {
+        return Ok(Vec::new());
+    }
+    let api = Arc::clone(api);
+    made(move || api.customs.documents.v3(&served)).await
 }
 
 /// `/openapi/v2`, as JSON or as protobuf.
@@ -90,6 +116,14 @@ pub(crate) async fn v2(call: &Call) -> Answer {
         _ => (JSON, &AS_JSON),
     };
     let protobuf = std::ptr::eq(document, &AS_PROTOBUF);
+    let served = call.api.customs.served();
+    if !served.custom().is_empty() {
+        let api = Arc::clone(&call.api);
+        if let Some(document) = made(move || api.customs.documents.v2(&served, protobuf)).await? {
+            let etag = format!("\"{}\"", document.hash());
+            return Ok(cached(call, &etag, content_type, document.bytes()));
+        }
+    }
     let make = move || match protobuf {
         false => openapi::v2(&[]),
         true => openapi::v2_protobuf(&[]),

@@ -1,6 +1,7 @@
 //! CustomResourceDefinitions and their objects.
 
 mod definitions;
+mod documents;
 mod objects;
 mod versions;
 
