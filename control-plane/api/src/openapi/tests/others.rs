@@ -26,6 +26,8 @@ fn tabs() -> Resource {
         create_on_update: false,
         unconditional_update: false,
         answers_deleted: false,
+        list_kind: "",
+        cell: None,
         generation: true,
     }
 }
