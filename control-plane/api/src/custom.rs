@@ -20,6 +20,7 @@ mod scale;
 mod schema;
 mod shape;
 mod text;
+mod types;
 mod validate;
 mod warnings;
 
@@ -32,6 +33,8 @@ pub use order::compare_versions;
 pub use scale::Scale;
 pub use schema::Node;
 pub use warnings::{definition_warnings, finalizer_warnings};
+
+pub(crate) use types::convert;
 
 pub(crate) use approval::validate as validate_approval;
 pub use columns::{cells, definitions as column_definitions};

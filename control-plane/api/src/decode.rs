@@ -74,6 +74,12 @@ pub fn configuration(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeErr
     from_yaml(bytes, walk)
 }
 
+/// The same for an object of no registered type.
+pub fn custom_configuration(bytes: &[u8]) -> Result<Decoded, DecodeError> {
+    // No type is asked about anything where nothing is guided.
+    configuration(bytes, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+}
+
 fn from_json(bytes: &[u8], mut walk: Walk) -> Result<Decoded, DecodeError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let outcome = walk.run(&mut deserializer).and_then(|object| {

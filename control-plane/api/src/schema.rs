@@ -130,6 +130,8 @@ pub struct Type {
     pub gvk: Option<Gvk>,
     /// How it merges under apply where no field says otherwise: as an item of a list or map.
     pub map_type: MapType,
+    /// Whether it may have fields that are not told, of whatever type.
+    pub open: bool,
     /// Sorted by name.
     pub(crate) fields: Box<[Field]>,
     pub(crate) index: Index,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::place::Place;
 use super::reach::Reach;
 use crate::convert;
+use crate::custom::{self, Custom};
 use crate::resource::Resource;
 use crate::schema::{Schemas, TypeId, schemas};
 
@@ -49,6 +50,27 @@ impl<'a> Kind<'a> {
             reach: Reach::of(resource, subresource),
             convert: convert::to_version,
         })
+    }
+
+    /// The kind of a custom resource.
+    pub fn custom(
+        custom: &'a Custom,
+        resource: &'a Resource,
+        api_version: &'a str,
+        subresource: &'a str,
+    ) -> Kind<'a> {
+        let (schemas, ty) = custom.types();
+        Kind {
+            schemas,
+            ty,
+            group: resource.group,
+            version: resource.version,
+            api_version,
+            kind: resource.kind,
+            subresource,
+            reach: Reach::custom(resource, subresource),
+            convert: custom::convert,
+        }
     }
 
     /// The kind of a subresource that speaks another kind than its resource: group, version, kind.

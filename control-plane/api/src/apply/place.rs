@@ -180,7 +180,13 @@ impl<'a> Object<'a> {
     pub(super) fn place(&self, name: &str) -> Option<Place<'a>> {
         match self.content {
             Content::Entries(place) => Some(place),
-            Content::Fields(ty) => Some(self.field(ty.field(name)?)),
+            Content::Fields(ty) => match ty.field(name) {
+                Some(field) => Some(self.field(field)),
+                None => ty.open.then_some(Place {
+                    schemas: self.schemas,
+                    of: Of::Deduced,
+                }),
+            },
         }
     }
 

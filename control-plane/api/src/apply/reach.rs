@@ -63,6 +63,15 @@ impl Reach {
         }
     }
 
+    /// What an endpoint of a custom resource reaches.
+    pub(super) fn custom(resource: &Resource, subresource: &str) -> Reach {
+        match subresource {
+            "status" => Reach::AllBut(&[SPEC, METADATA]),
+            "" if resource.has_status() => Reach::AllBut(&[STATUS]),
+            _ => Reach::ALL,
+        }
+    }
+
     /// What of a set is within reach.
     pub(super) fn filter(self, mut set: Set<'_>) -> Set<'_> {
         match self {

@@ -16,7 +16,9 @@ use super::publish;
 use super::scale::{Reading, Scale};
 use super::schema::Node;
 use super::shape::{self, Unknown};
+use super::types::Types;
 use crate::object;
+use crate::schema::{Schemas, TypeId};
 
 /// Names a definition asks for or was given.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Deserialize)]
@@ -52,6 +54,7 @@ pub struct Definition {
     storage: usize,
     /// Tells definitions apart that show objects differently.
     stamp: u64,
+    types: OnceLock<Types>,
 }
 
 /// A version of a definition.
@@ -150,6 +153,19 @@ impl Custom {
         (self.definition.stamp, self.at)
     }
 
+    /// The types of the definition, and that of the objects of this version.
+    pub(crate) fn types(&self) -> (&Schemas, TypeId) {
+        let types = self.definition.types();
+        (&types.schemas, types.roots[self.at])
+    }
+
+    /// The path to the number of replicas, step by step.
+    pub fn replicas_path(&self) -> Vec<&str> {
+        self.scale
+            .as_ref()
+            .map_or_else(Vec::new, |scale| scale.spec_replicas.fields().collect())
+    }
+
     /// Whether objects rest in this version.
     pub fn is_storage(&self) -> bool {
         self.definition.storage == self.at
@@ -190,6 +206,7 @@ impl Definition {
                 .collect(),
             storage: storage.unwrap_or_default(),
             stamp,
+            types: OnceLock::new(),
             group: spec.group,
         })
     }
@@ -202,6 +219,17 @@ impl Definition {
     /// The version of that name.
     pub fn version(&self, name: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.name == name)
+    }
+
+    fn types(&self) -> &Types {
+        self.types.get_or_init(|| {
+            let versions: Vec<(&str, &Node)> = self
+                .versions
+                .iter()
+                .map(|version| (version.name.as_str(), version.schema()))
+                .collect();
+            Types::new(&self.group, &self.names.kind, &versions)
+        })
     }
 
     fn read(&self, mut value: Value, target: &Version) -> Value {

@@ -27,7 +27,7 @@ impl Reading {
         &self.0
     }
 
-    fn fields(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.trim_start_matches('.').split('.')
     }
 

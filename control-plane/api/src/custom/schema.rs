@@ -24,6 +24,8 @@ pub struct Node {
     pub(crate) int_or_string: bool,
     pub(crate) list_type: Option<ListType>,
     pub(crate) list_map_keys: Box<[Box<str>]>,
+    /// `x-kubernetes-map-type: atomic`
+    pub(crate) atomic: bool,
     pub(crate) default: Option<Box<Value>>,
     /// Sorted by name.
     pub(crate) properties: Box<[(Box<str>, Node)]>,
@@ -155,6 +157,7 @@ impl<'a> Reader<'a> {
                 None => None,
             },
             list_map_keys: self.texts("x-kubernetes-list-map-keys")?,
+            atomic: self.text("x-kubernetes-map-type")? == Some("atomic"),
             default: self.get("default").cloned().map(Box::new),
             properties: self.properties()?,
             additional: match self.get("additionalProperties") {

@@ -98,6 +98,7 @@ impl Reader<'_> {
             name,
             gvk,
             map_type: map_type(flags & 2 != 0),
+            open: false,
             fields,
             index,
         })

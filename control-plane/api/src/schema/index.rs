@@ -10,7 +10,7 @@ pub(crate) struct Index(Box<[u16]>);
 const FREE: u16 = u16::MAX;
 
 impl Index {
-    pub(super) fn new(fields: &[Field]) -> Index {
+    pub(crate) fn new(fields: &[Field]) -> Index {
         // Half of the places stay free, so that searches end soon.
         let mut places = vec![FREE; (fields.len() * 2).next_power_of_two()];
         for (position, field) in (0..FREE).zip(fields) {

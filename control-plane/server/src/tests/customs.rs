@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions and their objects.
 
+mod applied;
 mod definitions;
 mod documents;
 mod objects;

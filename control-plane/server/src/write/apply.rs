@@ -27,8 +27,12 @@ pub(super) async fn apply(
     output: &Output,
 ) -> Answer {
     let expected = part::spoken(target);
-    let config = decode::configuration(&body, expected.type_name)
-        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let decoded = match expected.row {
+        Some(_) => decode::custom_configuration(&body),
+        None => decode::configuration(&body, expected.type_name),
+    };
+    let config =
+        decoded.map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     let mut warnings = Vec::new();
     for _ in 0..MAX_ATTEMPTS {
         let current = find(&call.api, target.resource, &target.namespace, &target.name).await?;

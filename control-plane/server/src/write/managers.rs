@@ -85,7 +85,11 @@ impl<'a> Managers<'a> {
             } => (name, seen, subresource),
         };
         let version = seen.api_version();
-        let kind = Kind::of(seen, &version, subresource)?;
+        let custom = seen.custom();
+        let kind = match &custom {
+            Some(custom) => Kind::custom(custom, seen, &version, subresource),
+            None => Kind::of(seen, &version, subresource)?,
+        };
         let now = now();
         let writer = Writer {
             manager: name,
@@ -130,8 +134,8 @@ pub(super) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
 pub(super) fn shown<'a>(target: &ResourceTarget, old: &'a Value) -> Result<Cow<'a, Value>> {
     let mut shown = part::shown(target, old)?;
     if part::is_scale(target) {
-        let parent = target.resource.api_version();
-        let list = parent_of(&parent).to_scale(object::get(old, MANAGED_FIELDS));
+        let held = object::get(old, MANAGED_FIELDS);
+        let list = of_parent(target, |parent| parent.to_scale(held));
         put(shown.to_mut(), list);
     }
     Ok(shown)
@@ -142,8 +146,8 @@ pub(super) fn of_whole(target: &ResourceTarget, old: &Value, list: Option<Value>
     if !part::is_scale(target) {
         return list;
     }
-    let parent = target.resource.api_version();
-    parent_of(&parent).to_parent(object::get(old, MANAGED_FIELDS), list.as_ref())
+    let held = object::get(old, MANAGED_FIELDS);
+    of_parent(target, |parent| parent.to_parent(held, list.as_ref()))
 }
 
 /// Applies a configuration to what clients see of an object; to nothing when there is none yet.
@@ -166,6 +170,10 @@ pub(super) fn configured(
         return apply::apply(&kind, writer, live, config, force);
     }
     let version = target.resource.api_version();
+    if let Some(custom) = target.resource.custom() {
+        let kind = Kind::custom(&custom, target.resource, &version, &target.subresource);
+        return apply::apply(&kind, writer, live, config, force);
+    }
     let kind = Kind::of(target.resource, &version, &target.subresource)
         .ok_or_else(|| Status::internal("the resource has no type"))?;
     apply::apply(&kind, writer, live, config, force)
@@ -207,12 +215,18 @@ fn kind_of<'a>(
         .ok_or_else(|| Status::internal(format!("{kind} has no type")))
 }
 
-/// Every built-in kind that scales keeps its replicas in one place.
-fn parent_of(api_version: &str) -> Parent<'_> {
-    Parent {
-        api_version,
-        replicas: &["spec", "replicas"],
-    }
+/// Asks the parent of a Scale. Every built-in kind that scales keeps its replicas in one place.
+fn of_parent<T>(target: &ResourceTarget, ask: impl FnOnce(Parent<'_>) -> T) -> T {
+    let api_version = target.resource.api_version();
+    let custom = target.resource.custom();
+    let path = match &custom {
+        Some(custom) => custom.replicas_path(),
+        None => vec!["spec", "replicas"],
+    };
+    ask(Parent {
+        api_version: &api_version,
+        replicas: &path,
+    })
 }
 
 fn now() -> String {

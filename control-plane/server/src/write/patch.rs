@@ -74,8 +74,8 @@ fn map(bytes: &[u8]) -> Result<Value> {
 /// PATCH of an object or of a part of it.
 pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let patch_type = PatchType::of(&call)?;
-    // Without built-in types nobody knows how lists are merged, nor, here, who owns what.
-    if target.resource.is_custom() && !matches!(patch_type, PatchType::Json | PatchType::Merge) {
+    // Without built-in types nobody knows how such a patch merges lists.
+    if target.resource.is_custom() && patch_type == PatchType::Strategic {
         return Err(Status::unsupported_patch_type());
     }
     let options = WriteOptions::of_patch(&call, patch_type == PatchType::Apply)?;
