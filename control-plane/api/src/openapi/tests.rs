@@ -65,7 +65,10 @@ fn every_kind_is_described() {
             assert!(bare || schema["description"].is_string(), "{name}");
             let properties = schema["properties"].as_object().into_iter().flatten();
             for (field, property) in properties {
-                let bare = BARE.contains(&format!("{name}.{field}").as_str());
+                // What is JSON Schema's own, nobody describes again.
+                let bare = BARE.contains(&format!("{name}.{field}").as_str())
+                    || name.ends_with(".v1.JSONSchemaProps")
+                    || name.ends_with(".v1.ExternalDocumentation");
                 assert!(
                     bare || property["description"].is_string(),
                     "{name}.{field}"
