@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use super::pattern::Pattern;
 use crate::schema::ListType;
 
+/// Sorted by name.
+pub(crate) type Properties = Box<[(Box<str>, Node)]>;
+
 /// A node of a schema.
 #[derive(Debug, Default)]
 pub struct Node {
@@ -28,7 +31,7 @@ pub struct Node {
     pub(crate) atomic: bool,
     pub(crate) default: Option<Box<Value>>,
     /// Sorted by name.
-    pub(crate) properties: Box<[(Box<str>, Node)]>,
+    pub(crate) properties: Properties,
     pub(crate) additional: Option<Box<Additional>>,
     pub(crate) items: Option<Box<Node>>,
     pub(crate) checks: Option<Box<Checks>>,
@@ -173,7 +176,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn properties(&self) -> Result<Box<[(Box<str>, Node)]>, String> {
+    fn properties(&self) -> Result<Properties, String> {
         let Some(found) = self.get("properties") else {
             return Ok(Box::default());
         };

@@ -76,9 +76,10 @@ pub(super) fn referring(name: &str) -> Map<String, Value> {
     Map::from_iter([("allOf".to_owned(), Value::Array(vec![reference(name)]))])
 }
 
-/// Says what something is, if anybody knows.
+/// Says what something is, if anybody knows. A schema that says nothing at all would be none to kubectl explain.
 pub(super) fn describe(schema: &mut Map<String, Value>, description: Option<&str>) {
-    if let Some(text) = description.filter(|text| !text.is_empty()) {
+    let nothing = schema.is_empty().then_some("Any JSON value.");
+    if let Some(text) = description.filter(|text| !text.is_empty()).or(nothing) {
         schema.insert("description".to_owned(), text.into());
     }
 }

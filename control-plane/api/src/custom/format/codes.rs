@@ -23,7 +23,7 @@ pub(super) fn isbn13(text: &str) -> bool {
     values.is_some_and(|values| {
         let weighted = values.iter().zip([1, 3].into_iter().cycle());
         let sum: u32 = weighted.map(|(value, weight)| value * weight).sum();
-        values.len() == 13 && sum % 10 == 0
+        values.len() == 13 && sum.is_multiple_of(10)
     })
 }
 
@@ -41,7 +41,7 @@ pub(super) fn credit_card(text: &str) -> bool {
         .enumerate()
         .map(|(at, value)| if at % 2 == 1 { doubled(value) } else { value })
         .sum();
-    is_issued(&digits) && sum % 10 == 0
+    is_issued(&digits) && sum.is_multiple_of(10)
 }
 
 /// Whether an issuer gives out numbers that start so and are that long.
@@ -73,7 +73,7 @@ pub(super) fn base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let padding = text.len() - body.len();
     let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    !body.is_empty() && text.len() % 4 == 0 && padding <= 2 && body.bytes().all(alphabet)
+    !body.is_empty() && text.len().is_multiple_of(4) && padding <= 2 && body.bytes().all(alphabet)
 }
 
 /// `#fff`, `00FF00`

@@ -79,7 +79,7 @@ fn bound(path: &str, bound: Option<Bound>, number: &Number, side: Side) -> Optio
         Side::Low => ordering.is_lt(),
         Side::High => ordering.is_gt(),
     };
-    if !outside && !(exclusive && ordering.is_eq()) {
+    if !(outside || exclusive && ordering.is_eq()) {
         return None;
     }
     let words = match (side, exclusive) {

@@ -179,21 +179,20 @@ impl Walk<'_> {
     fn children(&mut self, schema: &Value, path: &Path, place: Place) {
         let properties = schema.get("properties").and_then(Value::as_object);
         let some = properties.is_some_and(|properties| !properties.is_empty());
-        match schema.get("additionalProperties") {
-            Some(additional @ (Value::Object(_) | Value::Bool(false))) => {
-                let path = path.child("additionalProperties");
-                if some {
-                    let why = "additionalProperties and properties are mutual exclusive";
-                    self.forbid(path.clone(), why);
-                }
-                let mut below = place.below();
-                if place.in_metadata {
-                    let why = "inside additionalProperties applying to object metadata";
-                    below.no_default = Some(why);
-                }
-                self.schema(additional, &path, below);
+        if let Some(additional @ (Value::Object(_) | Value::Bool(false))) =
+            schema.get("additionalProperties")
+        {
+            let path = path.child("additionalProperties");
+            if some {
+                let why = "additionalProperties and properties are mutual exclusive";
+                self.forbid(path.clone(), why);
             }
-            _ => {}
+            let mut below = place.below();
+            if place.in_metadata {
+                let why = "inside additionalProperties applying to object metadata";
+                below.no_default = Some(why);
+            }
+            self.schema(additional, &path, below);
         }
         let embedded = flag(schema, "x-kubernetes-embedded-resource");
         for (name, property) in properties.into_iter().flatten() {
