@@ -97,14 +97,14 @@ mod tests {
                 "metadata": {"name": name, "labels": {label: "true"}},
                 "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}],
             }))
-            .unwrap()
+            .expect("a role")
         };
         let aggregated: ClusterRole = serde_json::from_value(json!({
             "metadata": {"name": "all", "labels": {"to-all": "true"}},
             "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to-all": "true"}}]},
             "rules": [{"apiGroups": ["x"], "resources": ["y"], "verbs": ["z"]}],
         }))
-        .unwrap();
+        .expect("a role");
         let all = [
             role("a", "to-all", "get"),
             aggregated.clone(),
@@ -112,7 +112,7 @@ mod tests {
             role("c", "to-all", "list"),
             role("d", "other", "watch"),
         ];
-        let rules = gathered(&aggregated, &all).unwrap();
+        let rules = gathered(&aggregated, &all).expect("rules change");
         let verbs: Vec<&str> = rules.iter().map(|rule| rule.verbs[0].as_str()).collect();
         assert_eq!(verbs, ["get", "list"]);
         assert_eq!(gathered(&all[0], &all), None);

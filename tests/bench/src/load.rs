@@ -122,7 +122,11 @@ impl Load {
                     }
                     let path = format!("{path}/bench-{}", number % known);
                     // Another text each round, or nothing would be written.
-                    let text = if number / known % 2 == 0 { "y" } else { "z" };
+                    let text = if (number / known).is_multiple_of(2) {
+                        "y"
+                    } else {
+                        "z"
+                    };
                     let body = object(number % known, text, size);
                     let sent = Instant::now();
                     connection
