@@ -13,6 +13,7 @@ mod context;
 mod object;
 pub(crate) mod scalar;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer};
 use serde_json::{Map, Value};
 use serde_saphyr::options::DuplicateKeyPolicy;
@@ -71,7 +72,37 @@ pub fn yaml(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
 pub fn configuration(bytes: &[u8], type_name: &str) -> Result<Decoded, DecodeError> {
     let mut walk = Walk::new(type_name)?;
     walk.guided = false;
-    from_yaml(bytes, walk)
+    let mut decoded = from_yaml(bytes, walk)?;
+    // The first is told by its line, as upstream tells it.
+    if let Some(first) = decoded.warnings.first_mut()
+        && let Some(line) = first_duplicate(bytes)
+    {
+        *first = line;
+    }
+    Ok(decoded)
+}
+
+fn first_duplicate(bytes: &[u8]) -> Option<String> {
+    let text = utf8(bytes).ok()?;
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
+        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
+    };
+    let whole = serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
+        Value::deserialize(yaml)
+    });
+    let error = whole.err()?;
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey {
+            key: Some(key),
+            location,
+        } => Some(format!(
+            "line {}: key {key:?} already set in map",
+            location.line()
+        )),
+        _ => None,
+    }
 }
 
 /// The same for an object of no registered type.

@@ -138,13 +138,13 @@ spec:
     warned.expect(200);
     assert_eq!(
         warned.header("warning"),
-        "299 - \"duplicate field \\\"metadata.labels.b\\\"\""
+        "299 - \"line 3: key \\\"b\\\" already set in map\""
     );
     let strict = admin.apply_text(&format!("{path}Strict"), twice).await;
     strict.refused(
         400,
         "BadRequest",
-        "error strict decoding YAML: duplicate field \"metadata.labels.b\"",
+        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 3: key \"b\" already set in map",
     );
     let no_map = admin.apply_text(&format!("{path}Warn"), "- a\n").await;
     no_map.refused(400, "BadRequest", "error decoding YAML: ...");

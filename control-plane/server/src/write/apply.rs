@@ -86,9 +86,9 @@ fn configured(
     *warnings = match call.query.get("fieldValidation") {
         Some("Ignore") => Vec::new(),
         Some("Strict") if !config.warnings.is_empty() => {
-            let list = config.warnings.join(", ");
+            let list = config.warnings.join("\n  ");
             return Err(Status::bad_request(format!(
-                "error strict decoding YAML: {list}"
+                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {list}"
             )));
         }
         _ => config.warnings.clone(),
