@@ -8,11 +8,11 @@ mod graph;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, PartialObjectMeta, Patch, PatchParams,
-    Preconditions, PropagationPolicy,
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PartialObjectMeta, Patch,
+    PatchParams, Preconditions, PropagationPolicy,
 };
 use kube::discovery::{Discovery, Scope, verbs};
 use kube::runtime::watcher::Event;
@@ -30,6 +30,8 @@ const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
 /// Discovery that failed is tried again after this.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(2);
+/// Definitions tend to come together, and each changes several times until it is served.
+const SETTLE: std::time::Duration = std::time::Duration::from_millis(500);
 
 type Meta = PartialObjectMeta<DynamicObject>;
 
@@ -46,27 +48,82 @@ pub(crate) struct Key {
 
 struct Collector {
     client: kube::Client,
-    resources: Arc<HashMap<(String, String), (ApiResource, Scope)>>,
+    resources: Arc<Resources>,
     graph: Arc<Mutex<Graph>>,
 }
 
+type Resources = HashMap<(String, String), (ApiResource, Scope)>;
+
+/// Collects, and begins again whenever there are other kinds: definitions of custom resources come and go.
 pub(crate) async fn run(
     client: kube::Client,
     metrics: WorkqueueMetrics,
     shutdown: CancellationToken,
 ) {
-    let resources = loop {
-        match discover(&client).await {
-            Ok(resources) => break Arc::new(resources),
+    let mut definitions = definitions(&client);
+    while !shutdown.is_cancelled() {
+        let Some(resources) = discovered(&client, &shutdown).await else {
+            return;
+        };
+        let over = shutdown.child_token();
+        let collecting = collect(client.clone(), resources.clone(), &metrics, over.clone());
+        let other_kinds = async {
+            loop {
+                settled(&mut definitions).await;
+                match discovered(&client, &over).await {
+                    Some(now) if same(&now, &resources) => {}
+                    _ => return over.cancel(),
+                }
+            }
+        };
+        tokio::join!(collecting, over.run_until_cancelled(other_kinds));
+    }
+}
+
+/// What there is; `None` when the time is over.
+async fn discovered(client: &kube::Client, over: &CancellationToken) -> Option<Arc<Resources>> {
+    loop {
+        match discover(client).await {
+            Ok(resources) => return Some(Arc::new(resources)),
             Err(error) => {
                 tracing::warn!(%error, "the garbage collector cannot discover what there is")
             }
         }
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = over.cancelled() => return None,
             () = tokio::time::sleep(RETRY) => {}
         }
-    };
+    }
+}
+
+fn definitions(client: &kube::Client) -> impl Stream<Item = Meta> + Send + Unpin {
+    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<Meta> = Api::all_with(client.clone(), &resource);
+    source::touched(source::objects(api, ""))
+}
+
+/// Waits for a definition to change, and for no other to change right after.
+async fn settled(definitions: &mut (impl Stream<Item = Meta> + Unpin)) {
+    let mut changed = definitions.next().await;
+    while changed.is_some() {
+        match tokio::time::timeout(SETTLE, definitions.next()).await {
+            Ok(next) => changed = next,
+            Err(_) => return,
+        }
+    }
+}
+
+fn same(a: &Resources, b: &Resources) -> bool {
+    a.len() == b.len() && a.keys().all(|kind| b.contains_key(kind))
+}
+
+async fn collect(
+    client: kube::Client,
+    resources: Arc<Resources>,
+    metrics: &WorkqueueMetrics,
+    shutdown: CancellationToken,
+) {
     let graph: Arc<Mutex<Graph>> = Arc::default();
     let watches = resources.values().map(|(resource, _)| {
         let api: Api<Meta> = Api::all_with(client.clone(), resource);
@@ -75,22 +132,15 @@ pub(crate) async fn run(
             .flat_map(move |event| stream::iter(changed(&resource, &mut graph.lock(), event)))
     });
     let keys = stream::select_all(watches.map(StreamExt::boxed));
-    driver::run(
-        Collector {
-            client,
-            resources,
-            graph,
-        },
-        keys,
-        &metrics,
-        shutdown,
-    )
-    .await;
+    let collector = Collector {
+        client,
+        resources: Arc::clone(&resources),
+        graph,
+    };
+    driver::run(collector, keys, metrics, shutdown).await;
 }
 
-async fn discover(
-    client: &kube::Client,
-) -> Result<HashMap<(String, String), (ApiResource, Scope)>, kube::Error> {
+async fn discover(client: &kube::Client) -> Result<Resources, kube::Error> {
     let discovery = Discovery::new(client.clone()).run().await?;
     let mut found = HashMap::new();
     for group in discovery.groups() {
