@@ -1,6 +1,7 @@
 //! The programs of `build.sh` as this machine has them, and how they run beside a cluster.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl Daemon {
         let log = folder.join(format!("{name}.log"));
         let file = File::create(&log).expect("a log");
         let child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a log"))
             .stderr(file)
@@ -81,8 +83,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
-        let _ = self.child.kill();
+        // With what it started. Errors mean that it has ended.
+        let group = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.child.wait();
         if std::thread::panicking() {
             let log = self.log();
