@@ -9,6 +9,10 @@ use sampan_api::status::Status;
 use super::limits::{BodyShare, Limits};
 use crate::api::Result;
 
+/// So much of a body that is too large is read all the same and thrown away: a client that still writes when the
+/// connection closes sees a broken pipe instead of the answer.
+const THROWN_AWAY: u64 = 1024 * 1024;
+
 /// The whole body. How long that may take is the request's timeout.
 pub(super) async fn receive(
     mut body: Body,
@@ -18,9 +22,8 @@ pub(super) async fn receive(
     if body.is_end_stream() {
         return Ok(body);
     }
-    let too_large = || Status::request_too_large(limits.body_bytes);
     if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Err(too_large());
+        return Err(too_large(body, limits).await);
     }
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -31,10 +34,22 @@ pub(super) async fn receive(
             continue;
         };
         if whole.len() + data.len() > limits.body_bytes {
-            return Err(too_large());
+            return Err(too_large(body, limits).await);
         }
         share.grow(data.len())?;
         whole.put_slice(&data);
     }
     Ok(Body::from(whole.freeze()))
+}
+
+async fn too_large(mut body: Body, limits: &Limits) -> Status {
+    let most = limits.body_bytes as u64 + THROWN_AWAY;
+    let mut read = 0;
+    while body.size_hint().lower() <= most && read < most {
+        match body.frame().await {
+            Some(Ok(frame)) => read += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(_)) | None => break,
+        }
+    }
+    Status::request_too_large(limits.body_bytes)
 }

@@ -1,10 +1,9 @@
 //! Request bodies: read with a limit, decoded by their media type.
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body::Frame;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sampan_api::custom::{self, Custom};
 use sampan_api::resource::Resource;
@@ -78,39 +77,16 @@ fn definition(expected: Expected<'_>) -> Result<Option<Custom>> {
 }
 
 /// Reads the whole body, or 413.
-///
-/// A little more than the limit is read and thrown away: a client that still writes when the connection closes sees a
-/// broken pipe instead of the answer.
 pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
-    const THROWN_AWAY: usize = 1024 * 1024;
-    let mut limited = Limited::new(body, limit + THROWN_AWAY);
-    let mut read = BytesMut::new();
-    let mut size = 0;
-    while let Some(frame) = limited.frame().await {
-        let data = match frame.map(Frame::into_data) {
-            Ok(Ok(data)) => data,
-            // Trailers say nothing.
-            Ok(Err(_)) => continue,
-            Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-                return Err(Status::request_too_large(limit));
-            }
-            Err(error) => {
-                return Err(Status::bad_request(format!(
-                    "unable to read the request body: {error}"
-                )));
-            }
-        };
-        size += data.len();
-        if size <= limit {
-            read.extend_from_slice(&data);
-        } else {
-            read = BytesMut::new();
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Status::request_too_large(limit))
         }
+        Err(error) => Err(Status::bad_request(format!(
+            "unable to read the request body: {error}"
+        ))),
     }
-    if size > limit {
-        return Err(Status::request_too_large(limit));
-    }
-    Ok(read.freeze())
 }
 
 /// Reads a body that must hold an object of the expected kind, under the rules of `?fieldValidation=`.
