@@ -24,6 +24,36 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     if shaped { text.parse().ok() } else { None }
 }
 
+/// Whether Go's `time.ParseDuration` takes it: `1h30m`, `1.5s`; numbers, each with its unit.
+pub fn is_go_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    if rest.is_empty() {
+        return false;
+    }
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let dots = number.matches('.').count();
+        let unit = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
+        let known = matches!(
+            &after[..unit],
+            "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h"
+        );
+        if number.len() == dots || dots > 1 || !known {
+            return false;
+        }
+        rest = &after[unit..];
+    }
+    true
+}
+
 /// How long ago `timestamp` was, for a table cell: `5m3s`, or `<unknown>` when there is none.
 pub fn age(timestamp: &str, now: Timestamp) -> String {
     match parse(timestamp) {

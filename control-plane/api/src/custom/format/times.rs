@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::time::is_go_duration;
+
 /// `2006-01-02`
 pub(super) fn date(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -71,34 +73,4 @@ pub(super) fn duration(text: &str) -> bool {
         found[1].parse::<i64>().is_ok()
             && (UNITS.contains(&unit.as_str()) || STEMS.iter().any(|stem| unit.starts_with(stem)))
     })
-}
-
-/// Whether Go's `time.ParseDuration` takes it.
-fn is_go_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, after) = rest.split_at(end);
-        let dots = number.matches('.').count();
-        let unit = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let known = matches!(
-            &after[..unit],
-            "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h"
-        );
-        if number.len() == dots || dots > 1 || !known {
-            return false;
-        }
-        rest = &after[unit..];
-    }
-    true
 }

@@ -1,5 +1,7 @@
 //! The grammar of schedules: five fields of cron, or a word for them.
 
+use crate::time;
+
 /// What a field may hold, and names for some of its numbers.
 struct Bounds {
     min: u64,
@@ -45,7 +47,6 @@ const WORDS: [&str; 7] = [
     "@midnight",
     "@hourly",
 ];
-const UNITS: [&str; 8] = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"];
 
 /// Whether a schedule can be read; if not, why.
 pub(super) fn parse(text: &str) -> Result<(), String> {
@@ -83,41 +84,12 @@ fn word(text: &str) -> Result<(), String> {
         return Ok(());
     }
     match text.strip_prefix("@every ") {
-        Some(duration) if is_duration(duration) => Ok(()),
+        Some(duration) if time::is_go_duration(duration) => Ok(()),
         Some(duration) => Err(format!(
             "failed to parse duration {text}: time: invalid duration {duration:?}"
         )),
         None => Err(format!("unrecognized descriptor: {text}")),
     }
-}
-
-/// `1h30m`, `1.5s`: numbers, each with its unit.
-fn is_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        let number = rest
-            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-            .unwrap_or(rest.len());
-        let (digits, more) = rest.split_at(number);
-        let dots = digits.matches('.').count();
-        if digits.len() == dots || dots > 1 {
-            return false;
-        }
-        let unit = more
-            .find(|letter: char| letter.is_ascii_digit() || letter == '.')
-            .unwrap_or(more.len());
-        if !UNITS.contains(&&more[..unit]) {
-            return false;
-        }
-        rest = &more[unit..];
-    }
-    true
 }
 
 /// `5`, `mon-fri`, `*/15`, `10/5`.
