@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     // State holds keys and Secrets: no file is made for others to read, whatever the folder it is in.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     raise_file_limit();
+    refuse_huge_pages();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -65,6 +66,14 @@ fn raise_file_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+/// The allocator asks for huge pages, and the kernel then clears 2 MiB for every first byte: measured here, 20 MiB more
+/// resident when idle and a tenth of a durable create's time.
+fn refuse_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay as the system has them");
     }
 }
 

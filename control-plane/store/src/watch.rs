@@ -17,6 +17,9 @@ const CROWD: usize = 64;
 /// In a crowd, a watcher looks for events at most once in this time: waking a thousand of them for every event costs far
 /// more than the events do. One that had nothing for a while gets the next event at once.
 const GATHER: Duration = Duration::from_millis(20);
+/// From so many on, it is this time: every look of each is a system call here and one at its client.
+const MULTITUDE: usize = 512;
+const GATHER_MULTITUDE: Duration = Duration::from_millis(32);
 
 /// A stream of events in revision order. Dropping it ends the watch.
 pub struct Watch<O> {
@@ -66,10 +69,12 @@ impl<O> Watch<O> {
 
     /// Lets more events come together, where many watch.
     async fn gather(&mut self) {
-        if let Some(looked) = self.looked
-            && self.memory.watchers(self.prefix.bucket_name()) >= CROWD
-        {
-            sleep_until(looked + GATHER).await;
+        if let Some(looked) = self.looked {
+            match self.memory.watchers(self.prefix.bucket_name()) {
+                ..CROWD => {}
+                CROWD..MULTITUDE => sleep_until(looked + GATHER).await,
+                _ => sleep_until(looked + GATHER_MULTITUDE).await,
+            }
         }
         self.looked = Some(Instant::now());
     }

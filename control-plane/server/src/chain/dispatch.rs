@@ -1,5 +1,6 @@
 //! From a target and a verb to the code that answers.
 
+use futures::future::BoxFuture;
 use http::Method;
 use sampan_api::status::Status;
 
@@ -43,14 +44,14 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
 
 /// A version of a custom resource may be on its way out, which everybody who asks for it is told.
 async fn resource(call: Call, target: ResourceTarget) -> Answer {
-    if !target.resource.is_custom() {
-        return served(call, target).await;
-    }
-    let Some(custom) = target.resource.custom() else {
+    let custom = target.resource.custom();
+    if target.resource.is_custom() && custom.is_none() {
         return Ok(respond::no_such_path());
-    };
+    }
     let mut response = served(call, target).await?;
-    respond::warn(&mut response, custom.warning.as_slice());
+    if let Some(custom) = custom {
+        respond::warn(&mut response, custom.warning.as_slice());
+    }
     Ok(response)
 }
 
@@ -69,26 +70,35 @@ async fn served(call: Call, target: ResourceTarget) -> Answer {
     if !allowed || misdirected || everywhere && !matches!(call.verb, "list" | "watch") {
         return Err(Status::method_not_allowed());
     }
-    match (target.subresource.as_str(), call.verb) {
-        ("log", _) => kubelet::log(call, target).await,
-        ("binding", _) => strategy::bind(call, target).await,
-        ("eviction", _) => write::evict(call, target).await,
-        ("token", _) => tokens::request(call, target).await,
+    answer(call, target).await
+}
+
+/// A future is as large as the largest it may become, and it is moved several times on its way down here: only `get`, the
+/// most frequent and the smallest, is part of it, the others are behind a pointer.
+async fn answer(call: Call, target: ResourceTarget) -> Answer {
+    let answer: BoxFuture<'static, Answer> = match (target.subresource.as_str(), call.verb) {
+        ("log", _) => Box::pin(kubelet::log(call, target)),
+        ("binding", _) => Box::pin(strategy::bind(call, target)),
+        ("eviction", _) => Box::pin(write::evict(call, target)),
+        ("token", _) => Box::pin(tokens::request(call, target)),
         ("", "create") if target.resource.plural == "bindings" => {
-            strategy::bind(call, target).await
+            Box::pin(strategy::bind(call, target))
         }
-        ("", "create") if target.resource.bucket.is_empty() => reviews::answer(call, target).await,
+        ("", "create") if target.resource.bucket.is_empty() => {
+            Box::pin(reviews::answer(call, target))
+        }
         ("", "get" | "list") if target.resource.bucket.is_empty() => {
-            components::answer(call, target).await
+            Box::pin(components::answer(call, target))
         }
-        (_, "get") => read::get(call, target).await,
-        (_, "list") => read::list(call, target).await,
-        (_, "watch") => watch::watch(call, target).await,
-        (_, "create") => write::create(call, target).await,
-        (_, "update") => write::update(call, target).await,
-        (_, "patch") => write::patch(call, target).await,
-        (_, "delete") => write::delete(call, target).await,
-        (_, "deletecollection") => write::delete_collection(call, target).await,
-        _ => Err(Status::method_not_allowed()),
-    }
+        (_, "get") => return read::get(call, target).await,
+        (_, "list") => Box::pin(read::list(call, target)),
+        (_, "watch") => Box::pin(watch::watch(call, target)),
+        (_, "create") => Box::pin(write::create(call, target)),
+        (_, "update") => Box::pin(write::update(call, target)),
+        (_, "patch") => Box::pin(write::patch(call, target)),
+        (_, "delete") => Box::pin(write::delete(call, target)),
+        (_, "deletecollection") => Box::pin(write::delete_collection(call, target)),
+        _ => return Err(Status::method_not_allowed()),
+    };
+    answer.await
 }

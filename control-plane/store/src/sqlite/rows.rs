@@ -41,6 +41,16 @@ pub(crate) struct LogRow<'a> {
 }
 
 impl Rows {
+    /// Room for `writes` of keys and values of about `bytes` in all, so that a batch is not moved while it grows.
+    pub(crate) fn with_room(writes: usize, bytes: usize) -> Self {
+        Rows {
+            blob: Vec::with_capacity(bytes),
+            log: Vec::with_capacity(writes * LOG_RECORD),
+            current: Vec::with_capacity(writes * CURRENT_RECORD),
+            ..Rows::default()
+        }
+    }
+
     /// Adds a row of the log.
     pub(crate) fn push_log(&mut self, row: &LogRow<'_>) {
         let key = self.place(row.key.as_str().as_bytes());

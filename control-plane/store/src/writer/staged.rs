@@ -68,7 +68,10 @@ pub(super) struct Pending {
 impl<O> Staged<O> {
     /// The rows that bring the file to the state after this batch, waiting lazy writes included.
     pub(super) fn rows(&self, lazy: &LazyWrites) -> Rows {
-        let mut rows = Rows::default();
+        // The key stands in the log and in `current`.
+        let keys = |change: &Change| 2 * change.key.as_str().len();
+        let bytes = self.bytes() + self.changes.iter().map(keys).sum::<usize>();
+        let mut rows = Rows::with_room(self.changes.len(), bytes);
         let mut current: HashMap<&Key, &Pending> = lazy.iter().collect();
         let owned: Vec<Option<Pending>> = self.changes.iter().map(Change::pending).collect();
         for (change, pending) in self.changes.iter().zip(&owned) {
