@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::id::Id;
 use crate::log::ContainerLog;
 use crate::phase::{Phase, Refused};
+use crate::workload::Workload;
 
 pub(crate) struct Container {
     pub(crate) id: Id,
@@ -31,6 +32,7 @@ pub(crate) struct Container {
 /// Everything checked and ready to be started.
 pub(crate) struct Launch {
     pub(crate) module: Module,
+    pub(crate) workload: Workload,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) mounts: Vec<Mount>,

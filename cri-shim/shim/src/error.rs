@@ -10,6 +10,7 @@ use crate::launch::LaunchError;
 use crate::mounts::MountError;
 use crate::phase::Refused;
 use crate::ports::PortsError;
+use crate::workload::WorkloadError;
 
 /// An error with its causes on one line, as pod statuses show it.
 pub(crate) fn chain(error: &dyn Error) -> String {
@@ -58,7 +59,7 @@ pub(crate) fn from_load(error: &LoadError) -> CriError {
 pub(crate) fn from_start(error: &StartError) -> CriError {
     let code = match error {
         StartError::Listen { .. } | StartError::NoAddress => Code::FailedPrecondition,
-        StartError::Mount { .. } => Code::InvalidArgument,
+        StartError::Mount { .. } | StartError::Entry(_) => Code::InvalidArgument,
         StartError::TooManyInstances { .. } => Code::ResourceExhausted,
         StartError::ShuttingDown => Code::Unavailable,
     };
@@ -104,6 +105,12 @@ impl From<MountError> for CriError {
 
 impl From<PortsError> for CriError {
     fn from(error: PortsError) -> CriError {
+        CriError::invalid_argument(chain(&error))
+    }
+}
+
+impl From<WorkloadError> for CriError {
+    fn from(error: WorkloadError) -> CriError {
         CriError::invalid_argument(chain(&error))
     }
 }

@@ -25,6 +25,7 @@ mod runtime;
 mod sandbox;
 mod shim;
 mod time;
+mod workload;
 
 pub use config::{LogRate, ShimConfig};
 pub use limits::{

@@ -53,8 +53,11 @@ impl Backend {
         let mut components = wasmtime::component::Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut components)?;
+        wasmtime_wasi::p3::add_to_linker(&mut components)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut components)?;
         components.allow_shadowing(true);
         files::p2::guard(&mut components)?;
+        files::p3::guard(&mut components)?;
         Ok(Backend {
             wasm,
             p1,
@@ -127,7 +130,8 @@ fn base(config: &EngineConfig) -> Config {
         // One thread per compilation: how many run is ours to say (`compile_parallelism`).
         .parallel_compilation(false)
         .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
-        .concurrency_support(false);
+        // Tasks, streams and futures of WASI 0.3.
+        .concurrency_support(true);
     base
 }
 

@@ -1,9 +1,12 @@
-//! Runs a command, a core module with `_start` or a component with `wasi:cli/run`, from its start to its end.
+//! Runs a command, a core module with `_start` or a component with `wasi:cli/run`, or one exported function, from its
+//! start to its end.
+
+pub(crate) mod function;
 
 use crate::backend::Backend;
 use crate::container::Control;
 use crate::engine::Runner;
-use crate::module::{Module, Prepared};
+use crate::module::{CommandPre, Entry, Module, Prepared};
 use crate::output::write_line;
 use crate::schedule::Metered;
 use crate::state::{Streams, Template};
@@ -11,8 +14,8 @@ use crate::{Exit, exit};
 use std::sync::Arc;
 use wasmtime::PoolConcurrencyLimitError;
 
-/// The command did not run: the pool is full, or what else instantiation found.
-enum Started {
+/// What became of an attempt to run: the guest has ended, or the pool had no room for it.
+pub(crate) enum Started {
     Ended(Exit),
     PoolFull,
 }
@@ -65,12 +68,21 @@ async fn to_the_end(runner: &Runner, module: &Module, template: &Template) -> Ex
 }
 
 async fn once(backend: &Backend, prepared: &Prepared, template: &Template) -> Started {
-    match prepared {
-        Prepared::P1(pre) => p1(backend, pre, template).await,
-        Prepared::Command(pre) => component(backend, pre, template).await,
-        Prepared::Http(_) => Started::Ended(Exit::Failed {
-            message: "an HTTP handler cannot be run as a command".to_owned(),
-        }),
+    match (prepared, &template.spec.entry) {
+        (Prepared::Core(pre), Entry::Function(name)) => {
+            function::p1(backend, pre, name, template).await
+        }
+        (Prepared::Component(component), Entry::Function(name)) => {
+            function::p2(backend, &component.pre, name, template).await
+        }
+        (Prepared::Core(pre), _) => p1(backend, pre, template).await,
+        (Prepared::Component(component), _) => match &component.command {
+            Some(CommandPre::P2(pre)) => p2(backend, pre, template).await,
+            Some(CommandPre::P3(pre)) => p3(backend, pre, template).await,
+            None => Started::Ended(Exit::Failed {
+                message: "the module has no command".to_owned(),
+            }),
+        },
     }
 }
 
@@ -98,7 +110,7 @@ async fn p1(
     Started::Ended(ended(result.map(|()| 0), denied, &streams, template).await)
 }
 
-async fn component(
+async fn p2(
     backend: &Backend,
     pre: &wasmtime_wasi::p2::bindings::CommandPre<crate::state::ComponentState>,
     template: &Template,
@@ -109,6 +121,31 @@ async fn component(
         Err(error) => return unstarted(error, store.data().denied(), &streams, template).await,
     };
     let result = command.wasi_cli_run().call_run(&mut store).await;
+    let denied = store.data().denied();
+    drop(store);
+    let code = result.map(|outcome| i32::from(outcome.is_err()));
+    Started::Ended(ended(code, denied, &streams, template).await)
+}
+
+/// As `p2`, in the store's event loop: what the guest has under way at once is driven there. The loop is one future,
+/// so whoever drops it ends all of that.
+async fn p3(
+    backend: &Backend,
+    pre: &wasmtime_wasi::p3::bindings::CommandPre<crate::state::ComponentState>,
+    template: &Template,
+) -> Started {
+    let (mut store, streams) = template.component_store(&backend.wasm);
+    let command = match pre.instantiate_async(&mut store).await {
+        Ok(command) => command,
+        Err(error) => return unstarted(error, store.data().denied(), &streams, template).await,
+    };
+    let running = store.run_concurrent(async |accessor| {
+        let outcome = command.wasi_cli_run().call_run(accessor).await?;
+        // A task may return its result and go on, to write the rest of a file for instance.
+        std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        wasmtime::Result::Ok(outcome)
+    });
+    let result = running.await.flatten();
     let denied = store.data().denied();
     drop(store);
     let code = result.map(|outcome| i32::from(outcome.is_err()));

@@ -18,6 +18,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The module does not export what it is to be run as.
+    #[error(transparent)]
+    Entry(#[from] crate::LoadError),
     /// The module is an HTTP handler, and the specification has no address for it.
     #[error("an HTTP handler needs at least one address to listen on")]
     NoAddress,
@@ -49,6 +52,8 @@ pub struct Stats {
     pub cpu_nanos: u64,
     /// Linear memory its instances hold now.
     pub memory_bytes: u64,
+    /// Instances of an HTTP handler that wait for their next request.
+    pub waiting_instances: usize,
 }
 
 /// A running container. Clones are handles of the same one; dropping the last kills it.
@@ -133,6 +138,7 @@ impl Container {
         Stats {
             cpu_nanos: self.shared.meter.cpu_nanos(),
             memory_bytes: self.shared.meter.memory(),
+            waiting_instances: self.shared.meter.waiting(),
         }
     }
 

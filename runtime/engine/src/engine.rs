@@ -71,6 +71,7 @@ struct Inner {
     scratch: Arc<Scratch>,
     file_budget: Arc<FileBudget>,
     instances: Arc<Semaphore>,
+    warm: Arc<http::Pools>,
     max_instances: usize,
     ticker: Ticker,
     shutdown: CancellationToken,
@@ -95,6 +96,22 @@ pub(crate) struct Runner {
     pub(crate) clock: Arc<Clock>,
     /// One permit per instance alive.
     pub(crate) instances: Arc<Semaphore>,
+    /// Instances that only wait for requests, and give way to others.
+    pub(crate) warm: Arc<http::Pools>,
+}
+
+impl Runner {
+    /// The right to one more instance, unless as many run as may.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(permit) = self.instances.clone().try_acquire_owned() {
+                return Some(permit);
+            }
+            if !self.warm.give_up_one() {
+                return None;
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -124,6 +141,7 @@ impl Engine {
                 scratch: Arc::new(scratch),
                 file_budget: FileBudget::of_process(),
                 instances: Arc::new(Semaphore::new(max_instances)),
+                warm: Arc::default(),
                 max_instances,
                 ticker: ticker.map_err(threads)?,
                 shutdown: CancellationToken::new(),
@@ -161,8 +179,8 @@ impl Engine {
     ) -> Result<Container, StartError> {
         let inner = &self.inner;
         // A command is one instance for as long as it lives; a handler takes instances as requests come.
-        let permit = match module.workload() {
-            Workload::Command => Some(inner.reserve()?),
+        let permit = match module.check(&spec.entry)? {
+            Workload::Command | Workload::Function => Some(inner.reserve()?),
             Workload::HttpHandler if spec.listen.is_empty() => return Err(StartError::NoAddress),
             Workload::HttpHandler => None,
         };
@@ -262,15 +280,15 @@ impl Inner {
             backends: self.backends.clone(),
             clock: self.ticker.clock(),
             instances: self.instances.clone(),
+            warm: self.warm.clone(),
         }
     }
 
     fn reserve(&self) -> Result<OwnedSemaphorePermit, StartError> {
         let limit = self.max_instances as u32;
-        self.instances
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_none_left| StartError::TooManyInstances { limit })
+        self.runner()
+            .place()
+            .ok_or(StartError::TooManyInstances { limit })
     }
 }
 

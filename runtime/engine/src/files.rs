@@ -7,6 +7,7 @@ mod host;
 mod mounts;
 pub(crate) mod p1;
 pub(crate) mod p2;
+pub(crate) mod p3;
 mod scratch;
 
 pub(crate) use mounts::Preopens;

@@ -1,11 +1,16 @@
-//! Runs an HTTP handler: listens on the container's addresses and gives each request an instance of its own.
+//! Runs an HTTP handler: listens on the container's addresses and gives each request an instance of its own, or one
+//! that has answered requests before where the container asks for that (see `warm`).
 //!
 //! Between requests a handler is a socket and a few kilobytes; it has no instance and takes no processor time. One
 //! request's failure is its own: the client gets an error, the log a line, and the container stays up.
 
+mod instance;
 pub(crate) mod outgoing;
 mod request;
 mod response;
+mod warm;
+
+pub(crate) use warm::Pools;
 
 use crate::Exit;
 use crate::container::{Control, StartError};
@@ -82,6 +87,14 @@ impl Server {
 
     /// Serves until told to end. After `terminate` it finishes the requests it has; `kill` ends everything.
     pub(crate) async fn run(self) -> Exit {
+        let handler = self.handler.clone();
+        let exit = self.serve_all().await;
+        // Connections that were cut off may hold the handler for a moment.
+        handler.close();
+        exit
+    }
+
+    async fn serve_all(self) -> Exit {
         let connections = TaskTracker::new();
         let limit = Arc::new(Semaphore::new(places(
             self.handler.limits().max_connections,

@@ -25,6 +25,6 @@ pub use config::EngineConfig;
 pub use container::{Container, StartError, Stats};
 pub use engine::{Engine, EngineError, EngineStats};
 pub use exit::Exit;
-pub use module::{LoadError, Module, ModuleSource, Workload};
+pub use module::{Entry, LoadError, Module, ModuleSource, Workload};
 pub use output::OutputSink;
-pub use spec::{ContainerSpec, HttpLimits, Mount};
+pub use spec::{ContainerSpec, HttpLimits, Mount, Reuse};

@@ -1,15 +1,29 @@
 //! What one container uses and may use: memory shared by all its instances, and processor time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use wasmtime::ResourceLimiter;
 
+/// Frees memory of a container that it can do without. Whether there was any.
+pub(crate) type Relief = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// The counters of one container.
-#[derive(Debug)]
 pub(crate) struct Meter {
     cpu_nanos: AtomicU64,
     memory: AtomicU64,
     memory_limit: u64,
+    relief: OnceLock<Relief>,
+    /// Instances that wait for a request.
+    waiting: AtomicUsize,
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter")
+            .field("memory", &self.memory())
+            .field("memory_limit", &self.memory_limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Meter {
@@ -18,7 +32,22 @@ impl Meter {
             cpu_nanos: AtomicU64::new(0),
             memory: AtomicU64::new(0),
             memory_limit,
+            relief: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
         }
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_waiting(&self, instances: usize) {
+        self.waiting.store(instances, Ordering::Relaxed);
+    }
+
+    /// Sets what is called before memory is refused. Once; a second call is without effect.
+    pub(crate) fn on_pressure(&self, relief: Relief) {
+        let _set_before = self.relief.set(relief);
     }
 
     pub(crate) fn cpu_nanos(&self) -> u64 {
@@ -35,6 +64,17 @@ impl Meter {
 
     /// Takes memory out of the container's budget, or nothing at all.
     fn take(&self, bytes: u64) -> bool {
+        loop {
+            if self.try_take(bytes) {
+                return true;
+            }
+            if !self.relief.get().is_some_and(|relief| relief()) {
+                return false;
+            }
+        }
+    }
+
+    fn try_take(&self, bytes: u64) -> bool {
         self.memory
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes)

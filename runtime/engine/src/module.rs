@@ -1,21 +1,23 @@
 //! Modules: what a file contains, compiled and ready to be instantiated any number of times.
 
 mod cache;
+mod entry;
 mod inspect;
 mod loader;
+mod p3;
+mod prepared;
 
 pub(crate) use cache::private_dir;
+pub use entry::Entry;
 #[cfg(test)]
 pub(crate) use inspect::P1_FUNCTIONS;
 pub(crate) use loader::Loader;
+pub(crate) use prepared::{CommandPre, Prepared};
 
 use crate::backend::{Backend, Backends};
-use crate::state::{ComponentState, P1State};
 use cache::Artifact;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// Where a module comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +28,15 @@ pub struct ModuleSource {
     pub path: PathBuf,
 }
 
-/// What a module is run as, told by its exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What a module is run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// Runs from its start to its end: a core module with `_start`, or a component with `wasi:cli/run`.
     Command,
-    /// Answers requests: a component with `wasi:http/incoming-handler`.
+    /// Answers requests: a component with `wasi:http/incoming-handler` (0.2) or `wasi:http/handler` (0.3).
     HttpHandler,
+    /// One exported function is called with the container's arguments.
+    Function,
 }
 
 /// Why a module cannot be run.
@@ -66,10 +70,19 @@ pub enum LoadError {
     },
     /// The module has nothing that could be run.
     #[error(
-        "the module exports none of _start (core module), wasi:cli/run@0.2 and wasi:http/incoming-handler@0.2 \
-         (component); its exports: {}", if exports.is_empty() { "none".to_owned() } else { exports.join(", ") }
+        "the module exports none of _start (core module), wasi:cli/run and wasi:http/incoming-handler@0.2 or \
+         wasi:http/handler@0.3 (component), and no function was named; its exports: {}",
+        list(exports)
     )]
     NoEntryPoint {
+        /// What it exports instead.
+        exports: Vec<String>,
+    },
+    /// The module cannot be run as it was asked to.
+    #[error("the module exports none of {wanted}; its exports: {}", list(exports))]
+    NotExported {
+        /// What it would have to export.
+        wanted: String,
         /// What it exports instead.
         exports: Vec<String>,
     },
@@ -100,6 +113,13 @@ pub enum LoadError {
     ShuttingDown,
 }
 
+fn list(exports: &[String]) -> String {
+    match exports.is_empty() {
+        true => "none".to_owned(),
+        false => exports.join(", "),
+    }
+}
+
 /// A compiled module. Clones share it; it is dropped with the last clone and the last container that runs it.
 #[derive(Clone)]
 pub struct Module {
@@ -111,9 +131,18 @@ impl Module {
         Module { loaded }
     }
 
-    /// What the module is run as.
+    /// What the module is run as if nothing else is asked for, told by its exports.
     pub fn workload(&self) -> Workload {
-        self.loaded.artifact.meta.workload
+        self.loaded.artifact.meta.entries.workload()
+    }
+
+    /// What the module is run as if `entry` is asked for; an error if it does not export that.
+    pub fn check(&self, entry: &Entry) -> Result<Workload, LoadError> {
+        let workload = self.loaded.artifact.meta.entries.choose(entry)?;
+        if let Entry::Function(name) = entry {
+            self.loaded.check_function(name)?;
+        }
+        Ok(workload)
     }
 
     /// What the module imports: `module.name` of a core module, the interface names of a component.
@@ -149,13 +178,6 @@ pub(crate) struct Loaded {
     on_demand: OnceLock<Prepared>,
 }
 
-/// A module with its imports resolved, ready for quick instantiation.
-pub(crate) enum Prepared {
-    P1(wasmtime::InstancePre<P1State>),
-    Command(CommandPre<ComponentState>),
-    Http(ProxyPre<ComponentState>),
-}
-
 impl Loaded {
     fn new(digest: String, artifact: Artifact, backends: &Backends) -> wasmtime::Result<Self> {
         let pool = &backends.pooled;
@@ -189,25 +211,20 @@ impl Loaded {
         let prepared = self.artifact.map(&backend.wasm)?.link(backend)?;
         Ok(self.on_demand.get_or_init(|| prepared))
     }
-}
 
-/// Compiled code in memory, not linked yet.
-pub(crate) enum Code {
-    Module(wasmtime::Module),
-    Component(wasmtime::component::Component, Workload),
-}
-
-impl Code {
-    fn link(&self, backend: &Backend) -> wasmtime::Result<Prepared> {
-        Ok(match self {
-            Code::Module(module) => Prepared::P1(backend.p1.instantiate_pre(module)?),
-            Code::Component(component, workload) => {
-                let pre = backend.components.instantiate_pre(component)?;
-                match workload {
-                    Workload::Command => Prepared::Command(CommandPre::new(pre)?),
-                    Workload::HttpHandler => Prepared::Http(ProxyPre::new(pre)?),
-                }
-            }
-        })
+    /// Whether there is such a function to call.
+    fn check_function(&self, name: &str) -> Result<(), LoadError> {
+        let found = match self.pooled.as_ref().or_else(|| self.on_demand.get()) {
+            Some(prepared) => prepared.has_function(name),
+            // One of the two is there since the module was loaded.
+            None => false,
+        };
+        match found {
+            true => Ok(()),
+            false => Err(LoadError::NotExported {
+                wanted: format!("a function {name}"),
+                exports: self.artifact.meta.entries.listed(),
+            }),
+        }
     }
 }

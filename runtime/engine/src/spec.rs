@@ -1,6 +1,6 @@
 //! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
 
-use crate::OutputSink;
+use crate::{Entry, OutputSink};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ const DEFAULT_MAX_OPEN_FILES: u32 = 1_024;
 pub struct ContainerSpec {
     /// For messages and logs; need not be unique.
     pub name: String,
+    /// What of the module is run.
+    pub entry: Entry,
     /// Arguments, the program's name first.
     pub args: Vec<String>,
     /// Environment. Nothing is inherited from the process.
@@ -43,6 +45,7 @@ impl ContainerSpec {
     ) -> Self {
         ContainerSpec {
             name: name.into(),
+            entry: Entry::default(),
             args: Vec::new(),
             env: Vec::new(),
             mounts: Vec::new(),
@@ -75,6 +78,8 @@ pub struct HttpLimits {
     pub max_connections: usize,
     /// Requests handled at once, each by an instance of its own; further ones wait, then get 503.
     pub max_requests: usize,
+    /// Whether instances are used for further requests; with `None` each request gets a fresh one.
+    pub reuse: Option<Reuse>,
     /// Bytes of a request's header section.
     pub max_header_bytes: usize,
     /// Bytes of a request's body.
@@ -91,11 +96,22 @@ pub struct HttpLimits {
     pub outgoing_timeout: Duration,
 }
 
+/// How far an instance of an HTTP handler is reused. What one request leaves in memory the next one finds, so a guest
+/// has to be made for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// Requests one instance answers before it is replaced by a fresh one.
+    pub max_requests: u32,
+    /// Time an instance waits for its next request before it is ended.
+    pub idle_timeout: Duration,
+}
+
 impl Default for HttpLimits {
     fn default() -> Self {
         HttpLimits {
             max_connections: 1_024,
             max_requests: 256,
+            reuse: None,
             max_header_bytes: 64 << 10,
             max_body_bytes: 64 << 20,
             header_timeout: Duration::from_secs(15),

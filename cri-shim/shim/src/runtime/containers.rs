@@ -1,6 +1,7 @@
 //! Creating and showing containers. Everything that can be wrong with a container is found here,
 //! before it is started: its image, its module, its mounts.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::mounts::Links;
 use crate::pods::check_room;
 use crate::sandbox::Sandbox;
 use crate::shim::Shim;
+use crate::workload::{Annotations, workload};
 use crate::{filter, launch, mounts, ports};
 
 /// What is read from disk to create a container.
@@ -30,6 +32,8 @@ struct Place {
     sandbox: Id,
     hostname: String,
     log_path: Option<PathBuf>,
+    /// The pod's.
+    annotations: BTreeMap<String, String>,
 }
 
 impl Place {
@@ -38,6 +42,7 @@ impl Place {
             sandbox: sandbox.id.clone(),
             hostname: sandbox.config.hostname.clone(),
             log_path: sandbox.log_path(log_path),
+            annotations: sandbox.config.annotations.clone(),
         }
     }
 }
@@ -65,11 +70,21 @@ impl Shim {
         let env = launch::env(&config, &image.config, &place.hostname)?;
         launch::check_size(&args, &env)?;
         let ports = ports::listen_ports(&config.annotations)?;
-        let prepared = prepare(image.clone(), args.first().cloned(), &config).await?;
+        let annotations = Annotations {
+            pod: &place.annotations,
+            container: &config.annotations,
+            name: &metadata.name,
+        };
+        let is_module = matches!(image.content, Content::Module { .. });
+        let workload = workload(&annotations, args.first().map(String::as_str), is_module)?;
+        let prepared = prepare(image.clone(), workload.program.clone(), &config).await?;
         let module = self
             .engine
             .load(&prepared.source)
             .await
+            .map_err(|error| from_load(&error))?;
+        module
+            .check(&workload.entry)
             .map_err(|error| from_load(&error))?;
         let memory_limit = memory_limit(&config);
         let container = Arc::new(Container::new(NewContainer {
@@ -79,6 +94,7 @@ impl Shim {
             log: Arc::new(ContainerLog::new(place.log_path, self.config.log_rate)),
             launch: Launch {
                 module,
+                workload,
                 args,
                 env,
                 mounts: prepared.mounts,

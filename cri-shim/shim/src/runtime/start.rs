@@ -45,6 +45,7 @@ impl Shim {
     ) -> (Module, ContainerSpec) {
         let Launch {
             module,
+            workload,
             args,
             env,
             mounts,
@@ -65,6 +66,8 @@ impl Shim {
         spec.memory_limit = memory_limit;
         spec.max_open_files = self.config.max_open_files;
         spec.http = self.config.http.clone();
+        spec.http.reuse = workload.reuse;
+        spec.entry = workload.entry;
         spec.listen = listen(network, &ports);
         (module, spec)
     }

@@ -10,3 +10,4 @@ mod logs;
 mod rootfs;
 mod sandboxes;
 mod support;
+mod workload;

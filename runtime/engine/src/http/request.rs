@@ -1,25 +1,21 @@
 //! One request: its checks, its instance, its deadlines, and what the client and the log hear of a failure.
 
+use super::instance::{Called, Failure, Head, Instance};
 use super::response::{self, Body, Outcome};
+use super::warm::{Lease, Pool};
 use crate::container::Control;
 use crate::engine::Runner;
-use crate::module::{Module, Prepared};
+use crate::module::Module;
 use crate::output::write_line;
 use crate::schedule::Metered;
-use crate::state::{ComponentState, Streams, Template};
+use crate::state::Template;
 use crate::{Exit, HttpLimits, exit};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::{PoolConcurrencyLimitError, Store};
-use wasmtime_wasi_http::WasiHttpView;
-use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// Answers the requests of one container.
 pub(super) struct Handler {
@@ -28,29 +24,14 @@ pub(super) struct Handler {
     template: Arc<Template>,
     control: Control,
     requests: Arc<Semaphore>,
+    /// Instances between requests, if they are reused.
+    warm: Option<Arc<Pool>>,
 }
 
-type Head = Result<Response<HyperOutgoingBody>, ErrorCode>;
-
-/// An instance that was not called yet.
-struct Instance {
-    store: Store<ComponentState>,
-    streams: Streams,
-    proxy: Proxy,
-}
-
-/// An error of a guest, and whether it was refused memory before.
-type Failure = (wasmtime::Error, bool);
-
-/// Ends a task unless told to let it go on.
-struct EndOnDrop(Option<AbortHandle>);
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
-    }
+/// What a request is answered by.
+enum Server {
+    Waiting(Lease),
+    Fresh(OwnedSemaphorePermit),
 }
 
 impl Handler {
@@ -61,12 +42,21 @@ impl Handler {
         control: Control,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(places(template.spec.http.max_requests)));
+        let reuse = template.spec.http.reuse.clone();
+        let warm = reuse.map(|reuse| Pool::new(reuse, template.meter.clone()));
+        if let Some(pool) = &warm {
+            runner.warm.add(pool);
+            let pool = Arc::downgrade(pool);
+            let relief = move || pool.upgrade().is_some_and(|pool| pool.give_up_one());
+            template.meter.on_pressure(Box::new(relief));
+        }
         Handler {
             runner,
             module,
             template,
             control,
             requests,
+            warm,
         }
     }
 
@@ -74,11 +64,18 @@ impl Handler {
         &self.template.spec.http
     }
 
-    /// Waits until no instance is left.
+    /// Waits until no request is under way.
     pub(super) async fn idle(&self) {
         let all = places(self.limits().max_requests) as u32;
         // Fails only if the semaphore were closed, which nothing does.
         let _all = self.requests.acquire_many(all).await;
+    }
+
+    /// Ends the instances that wait for requests.
+    pub(super) fn close(&self) {
+        if let Some(pool) = &self.warm {
+            pool.close();
+        }
     }
 
     /// Answers a request, whatever happens.
@@ -90,40 +87,58 @@ impl Handler {
         let arrived = Instant::now();
         let answer_by = arrived + limits.response_timeout;
         let end_by = arrived + limits.request_timeout;
-        let Ok(Some(permits)) = timeout_at(answer_by, self.permits()).await else {
+        let Ok(Some((permit, server))) = timeout_at(answer_by, self.server()).await else {
             return response::plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many requests under way",
             );
         };
-        let (head, answer) = oneshot::channel();
+        let (head, mut answer) = oneshot::channel();
         let outcome = Arc::new(Outcome::default());
-        let task = tokio::spawn(
-            self.clone()
-                .run(request, head, outcome.clone(), end_by, permits),
-        );
-        // Until the head is there, a client that goes away takes the instance with it.
-        let mut task = EndOnDrop(Some(task.abort_handle()));
-        match timeout_at(answer_by, answer).await {
-            Ok(Ok(Ok(response))) => {
-                // From here the instance's own deadline bounds it.
-                task.0 = None;
-                response.map(|body| Body::Guest { body, outcome })
+        let run = self
+            .clone()
+            .run(request, head, outcome.clone(), end_by, permit, server);
+        let mut run = Box::pin(run);
+        // The guest runs right here, in its connection's task: a short request is over without a word to any other
+        // thread, and a client that goes away takes the instance with it.
+        let first = async {
+            tokio::select! {
+                biased;
+                () = run.as_mut() => (true, answer.try_recv().ok()),
+                head = &mut answer => (false, head.ok()),
             }
-            Ok(Ok(Err(code))) => {
-                self.log(&format!("the handler failed a request: {code:?}"))
-                    .await;
-                response::plain(StatusCode::BAD_GATEWAY, "the handler failed the request")
-            }
-            Ok(Err(_no_head)) => response::plain(outcome.status(), "the handler gave no response"),
+        };
+        let (ended, head) = match timeout_at(answer_by, first).await {
+            Ok(first) => first,
             Err(_elapsed) => {
+                drop(run);
                 let seconds = limits.response_timeout.as_secs_f32();
                 self.log(&format!(
                     "a request was ended: no response after {seconds} s"
                 ))
                 .await;
-                response::plain(StatusCode::GATEWAY_TIMEOUT, "the handler took too long")
+                return response::plain(StatusCode::GATEWAY_TIMEOUT, "the handler took too long");
             }
+        };
+        if !ended && head.is_some() {
+            // From here the instance's own deadline bounds it.
+            tokio::spawn(run);
+        } else if !ended {
+            // It is about to say why there is no response.
+            run.await;
+        }
+        match head {
+            Some(Ok(answer)) => answer.response.map(|body| Body::Guest {
+                body,
+                outcome,
+                _ending: answer.ending,
+            }),
+            Some(Err(code)) => {
+                self.log(&format!("the handler failed a request: {code}"))
+                    .await;
+                response::plain(StatusCode::BAD_GATEWAY, "the handler failed the request")
+            }
+            None => response::plain(outcome.status(), "the handler gave no response"),
         }
     }
 
@@ -139,24 +154,31 @@ impl Handler {
             .then(|| response::plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))
     }
 
-    /// The right to one more instance, of this container and of the engine.
-    async fn permits(&self) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+    /// The right to one more request, and what answers it.
+    async fn server(&self) -> Option<(OwnedSemaphorePermit, Server)> {
         let own = self.requests.clone().acquire_owned().await.ok()?;
-        let shared = self.runner.instances.clone().acquire_owned().await.ok()?;
-        Some((own, shared))
+        if let Some(lease) = self.warm.as_ref().and_then(|pool| pool.take()) {
+            return Some((own, Server::Waiting(lease)));
+        }
+        let place = match self.runner.place() {
+            Some(place) => place,
+            None => self.runner.instances.clone().acquire_owned().await.ok()?,
+        };
+        Some((own, Server::Fresh(place)))
     }
 
-    /// Runs the instance to its end, which may be after its response.
+    /// Runs the instance to the end of this request, which may be after its response.
     async fn run(
         self: Arc<Self>,
         request: Request<Incoming>,
         head: oneshot::Sender<Head>,
         outcome: Arc<Outcome>,
         end_by: Instant,
-        permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+        permit: OwnedSemaphorePermit,
+        server: Server,
     ) {
         let guest = Metered::new(
-            self.call(request, head, &outcome),
+            self.call(request, head, &outcome, server),
             self.runner.clock.clone(),
             self.template.meter.clone(),
         );
@@ -168,7 +190,7 @@ impl Handler {
                 self.log("a request was ended: its time was over").await;
             }
         }
-        drop(permits);
+        drop(permit);
     }
 
     async fn call(
@@ -176,9 +198,10 @@ impl Handler {
         request: Request<Incoming>,
         head: oneshot::Sender<Head>,
         outcome: &Outcome,
+        server: Server,
     ) {
-        let result = match self.instantiate().await {
-            Ok(instance) => self.call_instance(instance, request, head, outcome).await,
+        let result = match self.lease(server).await {
+            Ok(lease) => self.call_instance(lease, request, head, outcome).await,
             Err(failure) => {
                 outcome.fail(status(&failure));
                 // Only now: its end is what the client's side waits for before it looks at the outcome.
@@ -197,82 +220,50 @@ impl Handler {
         }
     }
 
+    async fn lease(&self, server: Server) -> Result<Lease, Failure> {
+        match server {
+            Server::Waiting(lease) => Ok(lease),
+            Server::Fresh(place) => {
+                let instance = Instance::new(&self.runner, &self.module, &self.template).await?;
+                Ok(Lease {
+                    instance,
+                    _place: place,
+                    requests: 0,
+                })
+            }
+        }
+    }
+
     async fn call_instance(
         &self,
-        instance: Instance,
+        mut lease: Lease,
         request: Request<Incoming>,
         head: oneshot::Sender<Head>,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        let Instance {
-            mut store,
-            streams,
-            proxy,
-        } = instance;
-        let mut http = store.data_mut().http();
         let limit = usize::try_from(self.limits().max_body_bytes).unwrap_or(usize::MAX);
-        let request = request.map(|body| Limited::new(body, limit).map_err(body_error));
-        let request = match http.new_incoming_request(Scheme::Http, request) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::debug!(%error, "a request has no host");
-                outcome.fail(StatusCode::BAD_REQUEST);
-                return Ok(());
+        let request =
+            request.map(|body| Limited::new(body, limit).map_err(body_error).boxed_unsync());
+        lease.requests = lease.requests.saturating_add(1);
+        match lease.instance.call(request, head).await {
+            Ok(Called::NoHost) => outcome.fail(StatusCode::BAD_REQUEST),
+            Ok(Called::Answered) => {}
+            Err(failure) => {
+                // Before the store is dropped: that closes the response, and whoever reads it looks at the outcome.
+                outcome.fail(status(&failure));
+                lease.instance.end().await;
+                return Err(failure);
             }
+        }
+        let Some(pool) = &self.warm else {
+            lease.instance.end().await;
+            return Ok(());
         };
-        let result = match http.new_response_outparam(head) {
-            Ok(out) => {
-                proxy
-                    .wasi_http_incoming_handler()
-                    .call_handle(&mut store, request, out)
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        let result = result.map_err(|error| (error, store.data().denied()));
-        if let Err(failure) = &result {
-            // Before the store is dropped: that closes the response, and whoever reads it looks at the outcome.
-            outcome.fail(status(failure));
+        lease.instance.drained().await;
+        if let Err(lease) = pool.keep(lease) {
+            lease.instance.end().await;
         }
-        drop(store);
-        streams.drained().await;
-        result
-    }
-
-    /// An instance out of the pool, or on demand when the pool is full.
-    async fn instantiate(&self) -> Result<Instance, Failure> {
-        let loaded = self.module.loaded();
-        let backends = &self.runner.backends;
-        if let Some(Prepared::Http(pre)) = loaded.pooled() {
-            match self.instance(&backends.pooled.wasm, pre).await {
-                Err((error, _)) if error.is::<PoolConcurrencyLimitError>() => {}
-                decided => return decided,
-            }
-        }
-        let backend = backends.on_demand().map_err(|error| (error, false))?;
-        match loaded.on_demand(&backend).map_err(|error| (error, false))? {
-            Prepared::Http(pre) => self.instance(&backend.wasm, pre).await,
-            _ => Err((
-                wasmtime::Error::msg("the module is not an HTTP handler"),
-                false,
-            )),
-        }
-    }
-
-    async fn instance(
-        &self,
-        engine: &wasmtime::Engine,
-        pre: &ProxyPre<ComponentState>,
-    ) -> Result<Instance, Failure> {
-        let (mut store, streams) = self.template.component_store(engine);
-        match pre.instantiate_async(&mut store).await {
-            Ok(proxy) => Ok(Instance {
-                store,
-                streams,
-                proxy,
-            }),
-            Err(error) => Err((error, store.data().denied())),
-        }
+        Ok(())
     }
 
     async fn log(&self, line: &str) {

@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::WasiBody;
 
 /// What became of the instance behind a response.
 #[derive(Default)]
@@ -29,12 +30,35 @@ impl Outcome {
     }
 }
 
+/// Dropped with a body: tells whoever carries the body that nobody reads it any more.
+pub(super) struct Ending(
+    #[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>,
+);
+
+/// The other side of an [`Ending`].
+pub(super) struct Ended(oneshot::Receiver<()>);
+
+impl Ending {
+    pub(super) fn new() -> (Self, Ended) {
+        let (ending, ended) = oneshot::channel();
+        (Ending(ending), Ended(ended))
+    }
+}
+
+impl Ended {
+    pub(super) async fn reached(self) {
+        // Nothing is ever sent.
+        let _dropped = self.0.await;
+    }
+}
+
 /// The body of a response.
 pub(super) enum Body {
     /// Written by an instance.
     Guest {
-        body: HyperOutgoingBody,
+        body: WasiBody,
         outcome: Arc<Outcome>,
+        _ending: Option<Ending>,
     },
     /// A few words of our own.
     Plain(Option<Bytes>),
@@ -59,7 +83,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Body::Plain(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Body::Guest { body, outcome } => {
+            Body::Guest { body, outcome, .. } => {
                 let frame = ready!(Pin::new(body).poll_frame(cx));
                 Poll::Ready(match frame {
                     Some(frame) => Some(frame.map_err(BodyError::Guest)),

@@ -5,9 +5,9 @@
 //! Anything else counts as absent and is compiled anew. Code is written before its record, both by rename, so a crash
 //! leaves nothing that is accepted. Corruption of the disk is caught; another process of the same user is trusted.
 
-use super::Code;
+use super::entry::Entries;
 use super::inspect::Inspected;
-use crate::Workload;
+use super::prepared::Code;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Changed whenever the record's meaning changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Compiled code of one wasmtime configuration.
 pub(crate) struct Cache {
@@ -32,7 +32,7 @@ pub(crate) struct Cache {
 pub(crate) struct Meta {
     format: u32,
     component: bool,
-    pub(crate) workload: Workload,
+    pub(crate) entries: Entries,
     pub(crate) imports: Vec<String>,
     length: u64,
     sha256: String,
@@ -113,7 +113,7 @@ impl Cache {
         let meta = Meta {
             format: FORMAT,
             component: inspected.component,
-            workload: inspected.workload,
+            entries: inspected.entries.shortened(),
             imports: inspected.imports,
             length: code.len() as u64,
             sha256: hex::encode(Sha256::digest(code)),
@@ -210,7 +210,7 @@ impl Artifact {
             // to be such a file; only this user can change it, and nothing of ours changes a file in place.
             let component =
                 unsafe { wasmtime::component::Component::deserialize_file(engine, &self.code)? };
-            Ok(Code::Component(component, self.meta.workload))
+            Ok(Code::Component(component, self.meta.entries.clone()))
         } else {
             // SAFETY: as above.
             let module = unsafe { wasmtime::Module::deserialize_file(engine, &self.code)? };

@@ -2,8 +2,12 @@
 //!
 //! Pure: bytes in, facts or a [`LoadError`] out. Whether functions have the types expected is left to the linker.
 
-use crate::{LoadError, Workload};
-use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
+use super::entry::{Entries, Wasi};
+use super::p3;
+use crate::LoadError;
+use wasmparser::{
+    BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload,
+};
 
 /// The module name of WASI p1's functions.
 const P1: &str = "wasi_snapshot_preview1";
@@ -99,7 +103,7 @@ const P2_INTERFACES: [&str; 32] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
     pub(crate) component: bool,
-    pub(crate) workload: Workload,
+    pub(crate) entries: Entries,
     pub(crate) imports: Vec<String>,
 }
 
@@ -124,24 +128,58 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     if !unsupported.is_empty() {
         return Err(LoadError::UnsupportedImport { names: unsupported });
     }
-    let exported = |name: &str| {
-        exports.iter().any(|export| {
-            export
-                .split_once("@0.2.")
-                .is_some_and(|(base, _)| base == name)
-        })
+    let entries = match component {
+        true => Entries {
+            command: exported(&exports, "wasi:cli/run", "wasi:cli/run"),
+            http: exported(&exports, "wasi:http/incoming-handler", "wasi:http/handler"),
+            functions: functions(exports),
+        },
+        false => Entries {
+            command: exports
+                .iter()
+                .any(|export| export.name == "_start")
+                .then_some(Wasi::P1),
+            http: None,
+            functions: functions(exports),
+        },
     };
-    let workload = match component {
-        true if exported("wasi:http/incoming-handler") => Workload::HttpHandler,
-        true if exported("wasi:cli/run") => Workload::Command,
-        false if exports.iter().any(|export| export == "_start") => Workload::Command,
-        _ => return Err(LoadError::NoEntryPoint { exports }),
-    };
+    if entries.is_empty() {
+        return Err(LoadError::NoEntryPoint {
+            exports: entries.functions,
+        });
+    }
     Ok(Inspected {
         component,
-        workload,
+        entries,
         imports,
     })
+}
+
+/// The version of WASI whose interface is exported: of 0.2 by one name, of 0.3 by another. The newer one counts.
+fn exported(exports: &[Export], p2: &str, p3: &str) -> Option<Wasi> {
+    let any = |interface: &str, version: &str| {
+        exports.iter().any(|export| {
+            let parts = export.name.split_once('@');
+            parts.is_some_and(|(base, rest)| base == interface && rest.starts_with(version))
+        })
+    };
+    match (any(p3, "0.3."), any(p2, "0.2.")) {
+        (true, _) => Some(Wasi::P3),
+        (false, true) => Some(Wasi::P2),
+        (false, false) => None,
+    }
+}
+
+/// What may hold functions to call: functions, and a component's interfaces.
+fn functions(exports: Vec<Export>) -> Vec<String> {
+    let callable = exports.into_iter().filter(|export| export.callable);
+    callable.map(|export| export.name).collect()
+}
+
+/// One name at the outermost level.
+struct Export {
+    name: String,
+    callable: bool,
 }
 
 /// The names at the outermost level of a file.
@@ -149,7 +187,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
 struct Surface {
     component: bool,
     imports: Vec<String>,
-    exports: Vec<String>,
+    exports: Vec<Export>,
 }
 
 fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
@@ -185,9 +223,11 @@ fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
             }
             Payload::ExportSection(reader) if depth == 1 => {
                 for export in reader {
-                    surface
-                        .exports
-                        .push(export.map_err(malformed)?.name.to_owned());
+                    let export = export.map_err(malformed)?;
+                    surface.exports.push(Export {
+                        name: export.name.to_owned(),
+                        callable: matches!(export.kind, ExternalKind::Func),
+                    });
                 }
             }
             Payload::ComponentImportSection(reader) if depth == 1 => {
@@ -199,9 +239,14 @@ fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
             }
             Payload::ComponentExportSection(reader) if depth == 1 => {
                 for export in reader {
-                    surface
-                        .exports
-                        .push(export.map_err(malformed)?.name.name.to_owned());
+                    let export = export.map_err(malformed)?;
+                    surface.exports.push(Export {
+                        name: export.name.name.to_owned(),
+                        callable: matches!(
+                            export.kind,
+                            ComponentExternalKind::Func | ComponentExternalKind::Instance
+                        ),
+                    });
                 }
             }
             _ => {}
@@ -217,9 +262,10 @@ fn offered_function(import: &str) -> bool {
 }
 
 fn offered_interface(import: &str) -> bool {
-    import
-        .split_once("@0.2.")
-        .is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
+    let p2 = import.split_once("@0.2.");
+    let p3 = import.split_once("@0.3.");
+    p2.is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
+        || p3.is_some_and(|(base, _)| p3::INTERFACES.contains(&base))
 }
 
 #[cfg(test)]
@@ -233,16 +279,21 @@ mod tests {
     #[test]
     fn kinds_are_told_by_exports() {
         let command = check(r#"(module (func (export "_start")))"#).expect("runs");
-        assert_eq!(
-            (command.component, command.workload),
-            (false, Workload::Command)
-        );
-        let http = check(
-            r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.3" (instance $i)))"#,
-        );
-        assert_eq!(http.expect("runs").workload, Workload::HttpHandler);
-        let run = check(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
-        assert_eq!(run.expect("runs").workload, Workload::Command);
+        assert!(!command.component);
+        assert_eq!(command.entries.command, Some(Wasi::P1));
+        // An export, whose command it is, and whose handler.
+        let cases = [
+            ("wasi:http/incoming-handler@0.2.3", None, Some(Wasi::P2)),
+            ("wasi:http/handler@0.3.0", None, Some(Wasi::P3)),
+            ("wasi:cli/run@0.2.0", Some(Wasi::P2), None),
+            ("wasi:cli/run@0.3.1", Some(Wasi::P3), None),
+            ("wasi:cli/run@0.4.0", None, None),
+        ];
+        for (export, command, http) in cases {
+            let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
+            let entries = check(&text).expect("runs").entries;
+            assert_eq!((entries.command, entries.http), (command, http), "{export}");
+        }
     }
 
     #[test]
@@ -264,12 +315,16 @@ mod tests {
     }
 
     #[test]
-    fn a_library_has_no_entry_point() {
-        let error = check(r#"(module (func (export "add")))"#);
-        let Err(LoadError::NoEntryPoint { exports }) = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(exports, ["add"]);
+    fn a_library_has_functions_alone() {
+        let library = check(r#"(module (memory (export "m") 1) (func (export "add")))"#);
+        let entries = library.expect("its function can be called").entries;
+        assert_eq!((entries.command, entries.http), (None, None));
+        assert_eq!(entries.functions, ["add"]);
+        let error = check(r#"(module (memory (export "m") 1))"#);
+        assert!(
+            matches!(error, Err(LoadError::NoEntryPoint { .. })),
+            "{error:?}"
+        );
     }
 
     #[test]

@@ -187,10 +187,10 @@ async fn files_that_are_no_modules_say_why() {
         panic!("{import}")
     };
     assert_eq!(names, ["env.f"]);
-    let library = load("library", &text(r#"(module (func (export "add")))"#)).await;
+    let nothing = load("nothing", &text(r#"(module (memory (export "m") 1))"#)).await;
     assert!(
-        matches!(library, LoadError::NoEntryPoint { .. }),
-        "{library}"
+        matches!(nothing, LoadError::NoEntryPoint { .. }),
+        "{nothing}"
     );
     // Well-formed, but adds a number to nothing.
     let invalid = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\x0a\x05\x01\x03\0\x6a\x0b";

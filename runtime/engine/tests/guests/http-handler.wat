@@ -1,7 +1,7 @@
 ;; An HTTP handler. By the second character of the path:
 ;;   t traps at once          s never ends           m takes memory until it is refused, then traps
 ;;   h sends half, then traps l writes to its log for ever    i waits for an hour before it answers
-;;   w answers, then works on for an hour
+;;   w answers, then works on for an hour              n answers with the number of requests this instance was given
 ;;   anything else: answers "hello\n".
 (component $handler
   (import "wasi:io/error@0.2.3" (instance $io-error (export "error" (type (sub resource)))))
@@ -118,10 +118,14 @@
     (import "host" "block" (func $block (param i32)))
     (import "host" "drop-stream" (func $drop-stream (param i32)))
     (data (i32.const 64) "hello\n")
+    (data (i32.const 80) "0 req\n")
+    (global $count (mut i32) (i32.const 0))
     (func $is (param $character i32) (result i32)
       (i32.eq (i32.load8_u offset=1 (i32.load (i32.const 4))) (local.get $character)))
     (func (export "handle") (param $request i32) (param $out i32)
-      (local $response i32) (local $body i32) (local $stream i32)
+      (local $response i32) (local $body i32) (local $stream i32) (local $from i32)
+      (local.set $from (i32.const 64))
+      (global.set $count (i32.add (global.get $count) (i32.const 1)))
       (call $path (local.get $request) (i32.const 0))
       (if (call $is (i32.const 0x74)) (then unreachable))
       (if (call $is (i32.const 0x73)) (then (loop $forever (br $forever))))
@@ -134,6 +138,9 @@
         (loop $forever
           (call $write (local.get $stream) (i32.const 0) (i32.const 4096) (i32.const 32))
           (br $forever))))
+      (if (call $is (i32.const 0x6e)) (then
+        (i32.store8 (i32.const 80) (i32.add (i32.const 0x30) (global.get $count)))
+        (local.set $from (i32.const 80))))
       (local.set $response (call $response (call $fields)))
       (call $body (local.get $response) (i32.const 16))
       (local.set $body (i32.load (i32.const 20)))
@@ -141,7 +148,7 @@
         (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
       (call $stream (local.get $body) (i32.const 16))
       (local.set $stream (i32.load (i32.const 20)))
-      (call $write (local.get $stream) (i32.const 64) (i32.const 6) (i32.const 32))
+      (call $write (local.get $stream) (local.get $from) (i32.const 6) (i32.const 32))
       (if (call $is (i32.const 0x68)) (then unreachable))
       (call $drop-stream (local.get $stream))
       (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 32))

@@ -22,7 +22,7 @@ impl Account {
     }
 
     /// Room for one more open file.
-    pub(super) fn reserve(&mut self) -> Option<FileSlot> {
+    pub(in crate::files) fn reserve(&mut self) -> Option<FileSlot> {
         if self.open.len() < self.limit as usize
             && let Some(slot) = self.budget.take()
         {
@@ -36,12 +36,12 @@ impl Account {
         }
     }
 
-    pub(super) fn opened(&mut self, file: &Arc<File>, slot: FileSlot) {
+    pub(in crate::files) fn opened(&mut self, file: &Arc<File>, slot: FileSlot) {
         self.open.push((Arc::downgrade(file), slot));
     }
 
     /// Gives closed files back to the budget of all guests.
-    pub(super) fn closed(&mut self) {
+    pub(in crate::files) fn closed(&mut self) {
         self.open.retain(|(file, _)| file.strong_count() > 0);
     }
 }

@@ -1,0 +1,146 @@
+//! Instances that wait for their next request, where a container asks for that.
+//!
+//! An instance goes on being used until it has answered as many requests as its container allows, has waited too long,
+//! or has failed. While it waits it has its place among the engine's instances and its memory is its container's, and
+//! it gives both up to anyone who needs them: a waiting instance is never the reason for a refusal. Between requests no
+//! guest code runs.
+
+use super::instance::Instance;
+use crate::limits::Meter;
+use crate::spec::Reuse;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+/// An instance with its place, and how often it was used.
+pub(super) struct Lease {
+    pub(super) instance: Instance,
+    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) requests: u32,
+}
+
+/// The waiting instances of one container.
+pub(crate) struct Pool {
+    reuse: Reuse,
+    meter: Arc<Meter>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// The one that has waited longest first.
+    leases: VecDeque<(Instant, Lease)>,
+    /// Whether a task is there to end those that wait too long.
+    watched: bool,
+    closed: bool,
+}
+
+impl Pool {
+    pub(super) fn new(reuse: Reuse, meter: Arc<Meter>) -> Arc<Self> {
+        Arc::new(Pool {
+            reuse,
+            meter,
+            waiting: Mutex::default(),
+        })
+    }
+
+    /// The instance used last, whose memory is likeliest to be in the processor's caches.
+    pub(super) fn take(&self) -> Option<Lease> {
+        let mut waiting = self.waiting.lock();
+        let (_, lease) = waiting.leases.pop_back()?;
+        self.meter.set_waiting(waiting.leases.len());
+        Some(lease)
+    }
+
+    /// Keeps an instance for a later request. One that has served its time is handed back.
+    pub(super) fn keep(self: &Arc<Self>, lease: Lease) -> Result<(), Lease> {
+        if lease.requests >= self.reuse.max_requests || lease.instance.denied() {
+            return Err(lease);
+        }
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(lease);
+        }
+        waiting.leases.push_back((Instant::now(), lease));
+        self.meter.set_waiting(waiting.leases.len());
+        if !waiting.watched {
+            waiting.watched = true;
+            drop(waiting);
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+        Ok(())
+    }
+
+    /// Ends the instance that has waited longest. Whether there was one.
+    pub(crate) fn give_up_one(&self) -> bool {
+        let oldest = {
+            let mut waiting = self.waiting.lock();
+            let oldest = waiting.leases.pop_front();
+            self.meter.set_waiting(waiting.leases.len());
+            oldest
+        };
+        // Dropped without the lock: that may take a while.
+        oldest.is_some()
+    }
+
+    /// Ends all instances, and those that are still to come.
+    pub(super) fn close(&self) {
+        let leases = {
+            let mut waiting = self.waiting.lock();
+            waiting.closed = true;
+            self.meter.set_waiting(0);
+            std::mem::take(&mut waiting.leases)
+        };
+        drop(leases);
+    }
+
+    /// Those that have waited too long, and when to look again. `None` if nothing waits any more: then nobody watches.
+    fn expired(&self, now: Instant) -> (Vec<Lease>, Option<Instant>) {
+        let mut waiting = self.waiting.lock();
+        let mut expired = Vec::new();
+        while let Some((since, _)) = waiting.leases.front() {
+            let end = *since + self.reuse.idle_timeout;
+            if end > now {
+                return (expired, Some(end));
+            }
+            expired.extend(waiting.leases.pop_front().map(|(_, lease)| lease));
+            self.meter.set_waiting(waiting.leases.len());
+        }
+        waiting.watched = false;
+        (expired, None)
+    }
+}
+
+/// Ends instances that wait too long. Sleeps in between, and ends with the last of them.
+async fn watch(pool: Weak<Pool>) {
+    while let Some(strong) = pool.upgrade() {
+        let (expired, next) = strong.expired(Instant::now());
+        drop((strong, expired));
+        match next {
+            Some(next) => sleep_until(next).await,
+            None => return,
+        }
+    }
+}
+
+/// The pools of an engine: what waits in them gives way when the engine has no place left.
+#[derive(Default)]
+pub(crate) struct Pools {
+    pools: Mutex<Vec<Weak<Pool>>>,
+}
+
+impl Pools {
+    pub(super) fn add(&self, pool: &Arc<Pool>) {
+        let mut pools = self.pools.lock();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Arc::downgrade(pool));
+    }
+
+    /// Ends one waiting instance. Whether there was one.
+    pub(crate) fn give_up_one(&self) -> bool {
+        let pools: Vec<Arc<Pool>> = self.pools.lock().iter().filter_map(Weak::upgrade).collect();
+        pools.iter().any(|pool| pool.give_up_one())
+    }
+}

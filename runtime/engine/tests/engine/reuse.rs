@@ -1,0 +1,141 @@
+//! Instances of handlers that answer more than one request.
+
+use crate::support::{Bench, Running, get, listen_locally, soon, until};
+use http::StatusCode;
+use sampan_engine::{ContainerSpec, Exit, Reuse};
+use std::time::Duration;
+
+/// A guest of 0.2 and one of 0.3 that do the same.
+const GUESTS: [&str; 2] = ["http-handler", "p3-http-handler"];
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+async fn handler(
+    bench: &Bench,
+    guest: &str,
+    reuse: Reuse,
+    change: impl FnOnce(&mut ContainerSpec),
+) -> Running {
+    let reusing = |spec: &mut ContainerSpec| {
+        listen_locally(spec);
+        spec.http.reuse = Some(reuse);
+        change(spec);
+    };
+    bench.start_with(guest, &[], reusing).await
+}
+
+fn reuse(max_requests: u32, idle_timeout: Duration) -> Reuse {
+    Reuse {
+        max_requests,
+        idle_timeout,
+    }
+}
+
+/// How many requests the instance that answers was given, this one included.
+async fn count(handler: &Running) -> u32 {
+    let (status, body) = soon(get(handler.addr(), "/n")).await;
+    assert_eq!(status, StatusCode::OK);
+    let body = body.unwrap();
+    assert_eq!(&body[1..], b" req\n");
+    u32::from(body[0] - b'0')
+}
+
+/// Waits until the instances alive are so many, and none is at work: the last one is put back after its response.
+async fn settled(bench: &Bench, instances: usize) {
+    until(|| bench.engine.stats().instances == instances).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_answers_as_many_requests_as_it_may() {
+    for guest in GUESTS {
+        let bench = Bench::new();
+        let handler = handler(&bench, guest, reuse(3, LONG), |_| {}).await;
+        let mut counts = Vec::new();
+        for _ in 0..7 {
+            counts.push(count(&handler).await);
+            // The response is there a moment before the instance is free again.
+            let waiting = usize::from(counts.last() != Some(&3));
+            until(|| handler.container.stats().waiting_instances == waiting).await;
+        }
+        assert_eq!(counts, [1, 2, 3, 1, 2, 3, 1], "{guest}");
+        settled(&bench, 1).await;
+        handler.container.terminate();
+        assert_eq!(soon(handler.container.wait()).await, Exit::Code(0));
+        settled(&bench, 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_instance_is_ended() {
+    for guest in GUESTS {
+        let bench = Bench::new();
+        let idle = Duration::from_millis(50);
+        let handler = handler(&bench, guest, reuse(9, idle), |_| {}).await;
+        assert_eq!(count(&handler).await, 1);
+        settled(&bench, 0).await;
+        assert_eq!(handler.container.stats().memory_bytes, 0);
+        assert_eq!(count(&handler).await, 1, "a fresh one");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_instance_answers_no_more() {
+    for guest in GUESTS {
+        let bench = Bench::new();
+        let handler = handler(&bench, guest, reuse(9, LONG), |_| {}).await;
+        assert_eq!(count(&handler).await, 1);
+        until(|| handler.container.stats().waiting_instances == 1).await;
+        let (status, _) = soon(get(handler.addr(), "/t")).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        settled(&bench, 0).await;
+        assert_eq!(count(&handler).await, 1, "{guest}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_instances_give_way_to_the_memory_of_others() {
+    for guest in GUESTS {
+        let bench = Bench::new();
+        // Room for four instances of 128 KiB.
+        let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(512 << 10);
+        let handler = handler(&bench, guest, reuse(9, LONG), small).await;
+        let requests = (0..3).map(|_| get(handler.addr(), "/"));
+        for (status, _) in soon(futures::future::join_all(requests)).await {
+            assert_eq!(status, StatusCode::OK);
+        }
+        until(|| {
+            let waiting = handler.container.stats().waiting_instances;
+            waiting > 0 && waiting == bench.engine.stats().instances
+        })
+        .await;
+        // Takes all it can get, so that the others have to go.
+        let (status, _) = soon(get(handler.addr(), "/m")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        settled(&bench, 0).await;
+        assert_eq!(handler.container.stats().memory_bytes, 0);
+        handler.is_healthy().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_instances_give_way_to_other_containers() {
+    let bench = Bench::with(|config| config.max_instances = 1);
+    let handler = handler(&bench, "http-handler", reuse(9, LONG), |_| {}).await;
+    assert_eq!(count(&handler).await, 1);
+    until(|| handler.container.stats().waiting_instances == 1).await;
+    let (exit, ..) = bench.run("hello", &[]).await;
+    assert_eq!(exit, Exit::Code(0));
+    assert_eq!(handler.container.stats().waiting_instances, 0);
+    assert_eq!(count(&handler).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_container_leaves_no_instance() {
+    let bench = Bench::new();
+    let handler = handler(&bench, "http-handler", reuse(9, LONG), |_| {}).await;
+    assert_eq!(count(&handler).await, 1);
+    until(|| handler.container.stats().waiting_instances == 1).await;
+    handler.container.kill();
+    assert_eq!(soon(handler.container.wait()).await, Exit::Signal(9));
+    settled(&bench, 0).await;
+}
