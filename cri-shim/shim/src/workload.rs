@@ -15,11 +15,17 @@ pub(crate) const WORKLOAD: &str = "sampan.dev/workload";
 /// Requests one instance of an HTTP handler answers before it is replaced; without it each request gets a fresh one.
 pub(crate) const REQUESTS: &str = "sampan.dev/requests-per-instance";
 
+/// Requests such an instance answers side by side, if it is a guest of WASI 0.3; 1 if the pod does not say.
+pub(crate) const CONCURRENT: &str = "sampan.dev/concurrency-per-instance";
+
 /// How long an instance waits for its next request, as in `30s`.
 pub(crate) const IDLE: &str = "sampan.dev/idle-instance-timeout";
 
 /// The most requests one instance may be asked to answer.
 const MAX_REQUESTS: u32 = 1_000_000;
+
+/// The most requests one instance may be asked to answer side by side.
+const MAX_CONCURRENT: u32 = 1_000;
 
 /// How long an instance waits if the pod does not say.
 const DEFAULT_IDLE: Duration = Duration::from_secs(30);
@@ -39,10 +45,12 @@ pub(crate) enum WorkloadError {
     NoFunction,
     #[error("annotation {REQUESTS} is {0:?}; it must be a number from 1 to {MAX_REQUESTS}")]
     Requests(String),
+    #[error("annotation {CONCURRENT} is {0:?}; it must be a number from 1 to {MAX_CONCURRENT}")]
+    Concurrent(String),
     #[error("annotation {IDLE} is {0:?}; it must be a time up to an hour, as in 500ms, 30s or 5m")]
     Idle(String),
-    #[error("annotation {IDLE} has no meaning without {REQUESTS}")]
-    IdleAlone,
+    #[error("annotation {0} has no meaning without {REQUESTS}")]
+    Alone(&'static str),
 }
 
 /// What a container is run as.
@@ -109,17 +117,22 @@ pub(crate) fn workload(
 }
 
 fn reuse(annotations: &Annotations<'_>) -> Result<Option<Reuse>, WorkloadError> {
-    let (requests, idle) = (annotations.get(REQUESTS), annotations.get(IDLE));
-    let Some(requests) = requests else {
-        return match idle {
-            Some(_) => Err(WorkloadError::IdleAlone),
-            None => Ok(None),
+    let get = |key| annotations.get(key);
+    let (concurrent, idle) = (get(CONCURRENT), get(IDLE));
+    let Some(requests) = get(REQUESTS) else {
+        return match (concurrent, idle) {
+            (Some(_), _) => Err(WorkloadError::Alone(CONCURRENT)),
+            (None, Some(_)) => Err(WorkloadError::Alone(IDLE)),
+            (None, None) => Ok(None),
         };
     };
-    let number = requests.parse::<u32>().ok();
-    let max_requests = number
-        .filter(|number| (1..=MAX_REQUESTS).contains(number))
+    let max_requests = number(requests, MAX_REQUESTS)
         .ok_or_else(|| WorkloadError::Requests(requests.to_string()))?;
+    let max_concurrent = match concurrent {
+        None => 1,
+        Some(text) => number(text, MAX_CONCURRENT)
+            .ok_or_else(|| WorkloadError::Concurrent(text.to_string()))?,
+    };
     let idle_timeout = match idle {
         None => DEFAULT_IDLE,
         Some(text) => time(text)
@@ -128,8 +141,15 @@ fn reuse(annotations: &Annotations<'_>) -> Result<Option<Reuse>, WorkloadError> 
     };
     Ok(Some(Reuse {
         max_requests,
+        max_concurrent,
         idle_timeout,
     }))
+}
+
+/// A whole number from 1 up.
+fn number(text: &str, most: u32) -> Option<u32> {
+    let number = text.parse::<u32>().ok()?;
+    (1..=most).contains(&number).then_some(number)
 }
 
 /// A whole number and its unit.
@@ -288,6 +308,7 @@ mod tests {
         ] {
             let expected = Reuse {
                 max_requests: 100,
+                max_concurrent: 1,
                 idle_timeout: Duration::from_millis(millis),
             };
             assert_eq!(of("100", idle).expect(idle).reuse, Some(expected));
@@ -305,9 +326,16 @@ mod tests {
                 "{idle}"
             );
         }
-        assert_eq!(
-            check(&[(IDLE, "1s")], None, true),
-            Err(WorkloadError::IdleAlone)
-        );
+        for key in [IDLE, CONCURRENT] {
+            assert_eq!(
+                check(&[(key, "1")], None, true),
+                Err(WorkloadError::Alone(key))
+            );
+        }
+        let of = |text: &str| check(&[(REQUESTS, "2"), (CONCURRENT, text)], None, true);
+        let shared = of("16").expect("valid").reuse;
+        assert_eq!(shared.map(|reuse| reuse.max_concurrent), Some(16));
+        let many = WorkloadError::Concurrent("1001".to_string());
+        assert_eq!(of("1001"), Err(many));
     }
 }

@@ -50,9 +50,19 @@ async fn main() {
         }
         let reuse = Reuse {
             max_requests: 10_000,
+            max_concurrent: 1,
             idle_timeout: Duration::from_secs(30),
         };
-        for (name, reuse) in [("instance per request", None), ("warm reuse", Some(reuse))] {
+        let shared = Reuse {
+            max_concurrent: 16,
+            ..reuse.clone()
+        };
+        let cases = [
+            ("instance per request", None),
+            ("warm reuse", Some(reuse)),
+            ("warm, 16 at once", Some(shared)),
+        ];
+        for (name, reuse) in cases {
             let module = engine.load(&source).await.unwrap();
             let mut spec = ContainerSpec::new(guest, Arc::new(Nowhere), Arc::new(Nowhere));
             spec.listen = vec!["127.0.0.1:0".parse().unwrap()];

@@ -8,6 +8,7 @@ mod instance;
 pub(crate) mod outgoing;
 mod request;
 mod response;
+mod shared;
 mod warm;
 
 pub(crate) use warm::Pools;

@@ -212,6 +212,11 @@ impl Loaded {
         Ok(self.on_demand.get_or_init(|| prepared))
     }
 
+    /// Whether an instance can answer HTTP requests side by side.
+    pub(crate) fn answers_side_by_side(&self) -> bool {
+        self.artifact.meta.entries.http == Some(entry::Wasi::P3)
+    }
+
     /// Whether there is such a function to call.
     fn check_function(&self, name: &str) -> Result<(), LoadError> {
         let found = match self.pooled.as_ref().or_else(|| self.on_demand.get()) {

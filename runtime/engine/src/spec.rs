@@ -102,6 +102,9 @@ pub struct HttpLimits {
 pub struct Reuse {
     /// Requests one instance answers before it is replaced by a fresh one.
     pub max_requests: u32,
+    /// Requests one instance answers side by side. Only guests of WASI 0.3 can; of others an instance answers one
+    /// after the other, whatever this says.
+    pub max_concurrent: u32,
     /// Time an instance waits for its next request before it is ended.
     pub idle_timeout: Duration,
 }

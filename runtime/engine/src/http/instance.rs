@@ -94,6 +94,14 @@ impl Instance {
         result.map_err(|error| (error, self.store.data().denied()))
     }
 
+    /// What a guest of 0.3 is called by, for requests side by side.
+    pub(super) fn service(&mut self) -> Option<(&mut Store<ComponentState>, &Service)> {
+        match &self.proxy {
+            Proxy::P2(_) => None,
+            Proxy::P3(service) => Some((&mut self.store, service)),
+        }
+    }
+
     /// Whether the guest was ever refused memory.
     pub(super) fn denied(&self) -> bool {
         self.store.data().denied()
@@ -159,8 +167,14 @@ async fn call_p3(
     let Some(request) = absolute(request) else {
         return Ok(Called::NoHost);
     };
-    let running =
-        store.run_concurrent(async |accessor| serve_p3(accessor, service, request, head).await);
+    let running = store.run_concurrent(async |accessor| {
+        let answer = |answer| {
+            let _unheard = head.send(answer);
+        };
+        serve(accessor, service, request, answer).await?;
+        poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        wasmtime::Result::Ok(())
+    });
     running.await.flatten()?;
     Ok(Called::Answered)
 }
@@ -168,12 +182,12 @@ async fn call_p3(
 /// How the sending of a response ended.
 type Sent = std::pin::Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
-/// Answers a request and returns when its body was read and the guest has no task left.
-pub(super) async fn serve_p3(
+/// Answers a request and returns when the body of the response was read. The guest may have more to do.
+pub(super) async fn serve(
     accessor: &Accessor<ComponentState>,
     service: &Service,
     request: Request<WasiBody>,
-    head: oneshot::Sender<Head>,
+    answer: impl FnOnce(Head),
 ) -> wasmtime::Result<()> {
     let (request, sent) = accessor.with(|mut store| {
         let http = store.data_mut().http();
@@ -185,27 +199,25 @@ pub(super) async fn serve_p3(
         Ok(response) => {
             let response = accessor.with(|store| response.into_http(store, sent))?;
             let (ending, ended) = Ending::new();
-            let answer = Answer {
+            answer(Ok(Answer {
                 response,
                 ending: Some(ending),
-            };
-            let _unheard = head.send(Ok(answer));
+            }));
             Some(ended)
         }
         Err(code) => {
-            let _unheard = head.send(Err(format!("{code:?}")));
+            answer(Err(format!("{code:?}")));
             None
         }
     };
     if let Some(ended) = ended {
         ended.reached().await;
     }
-    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())
 }
 
 /// The request with scheme and authority in its URI; `None` if it names no host.
-fn absolute(mut request: Request<WasiBody>) -> Option<Request<WasiBody>> {
+pub(super) fn absolute(mut request: Request<WasiBody>) -> Option<Request<WasiBody>> {
     let mut parts = request.uri().clone().into_parts();
     parts.scheme = Some(Scheme::HTTP);
     if parts.authority.is_none() {

@@ -1,13 +1,15 @@
 //! One request: its checks, its instance, its deadlines, and what the client and the log hear of a failure.
 
-use super::instance::{Called, Failure, Head, Instance};
+use super::instance::{Called, Failure, Head, Instance, absolute};
 use super::response::{self, Body, Outcome};
+use super::shared::{Flight, Job, Limits, Worker, Workers};
 use super::warm::{Lease, Pool};
 use crate::container::Control;
 use crate::engine::Runner;
+use crate::limits::Meter;
 use crate::module::Module;
 use crate::output::write_line;
-use crate::schedule::Metered;
+use crate::schedule::{Clock, Metered};
 use crate::state::Template;
 use crate::{Exit, HttpLimits, exit};
 use http::{HeaderMap, Request, Response, StatusCode, header};
@@ -16,6 +18,7 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
+use wasmtime_wasi_http::WasiBody;
 
 /// Answers the requests of one container.
 pub(super) struct Handler {
@@ -26,6 +29,8 @@ pub(super) struct Handler {
     requests: Arc<Semaphore>,
     /// Instances between requests, if they are reused.
     warm: Option<Arc<Pool>>,
+    /// Instances at work that take further requests, and how many they take.
+    shared: Option<(Workers, Limits)>,
 }
 
 /// What a request is answered by.
@@ -50,7 +55,19 @@ impl Handler {
             let relief = move || pool.upgrade().is_some_and(|pool| pool.give_up_one());
             template.meter.on_pressure(Box::new(relief));
         }
+        let concurrent = template.spec.http.reuse.as_ref();
+        let shared = concurrent
+            .filter(|reuse| reuse.max_concurrent > 1 && module.loaded().answers_side_by_side());
+        let shared = shared.map(|reuse| {
+            let limits = Limits {
+                max_requests: reuse.max_requests,
+                max_concurrent: reuse.max_concurrent,
+                parallelism: template.config.worker_threads.max(1),
+            };
+            (Workers::default(), limits)
+        });
         Handler {
+            shared,
             runner,
             module,
             template,
@@ -87,6 +104,11 @@ impl Handler {
         let arrived = Instant::now();
         let answer_by = arrived + limits.response_timeout;
         let end_by = arrived + limits.request_timeout;
+        if let Some((workers, limits)) = &self.shared {
+            return self
+                .handle_shared(request, (workers, *limits), (answer_by, end_by))
+                .await;
+        }
         let Ok(Some((permit, server))) = timeout_at(answer_by, self.server()).await else {
             return response::plain(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -112,12 +134,7 @@ impl Handler {
             Ok(first) => first,
             Err(_elapsed) => {
                 drop(run);
-                let seconds = limits.response_timeout.as_secs_f32();
-                self.log(&format!(
-                    "a request was ended: no response after {seconds} s"
-                ))
-                .await;
-                return response::plain(StatusCode::GATEWAY_TIMEOUT, "the handler took too long");
+                return self.too_late().await;
             }
         };
         if !ended && head.is_some() {
@@ -127,6 +144,54 @@ impl Handler {
             // It is about to say why there is no response.
             run.await;
         }
+        self.respond(head, outcome).await
+    }
+
+    /// Answers a request by an instance that may have others under way.
+    async fn handle_shared(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        (workers, limits): (&Workers, Limits),
+        (answer_by, end_by): (Instant, Instant),
+    ) -> Response<Body> {
+        let permit = timeout_at(answer_by, self.requests.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            return response::plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests under way",
+            );
+        };
+        let Some(request) = absolute(self.bounded(request)) else {
+            return response::plain(StatusCode::BAD_REQUEST, "the request names no host");
+        };
+        let (head, answer) = oneshot::channel();
+        let flight = Flight::new(head, end_by, permit);
+        let outcome = flight.outcome.clone();
+        let request = Box::new(request);
+        let seat = workers.offer(Job { request, flight }, limits);
+        let seat = seat.unwrap_or_else(|job| {
+            let waiting = self.warm.as_ref().and_then(|pool| pool.take());
+            let requests = waiting.as_ref().map_or(0, |lease| lease.requests);
+            let handler = self.clone();
+            let lease = async move { handler.lease_of(waiting).await };
+            Worker::start(self, workers, (lease, requests), job, limits)
+        });
+        match timeout_at(answer_by, answer).await {
+            Ok(head) => {
+                let head = head.ok();
+                if head.is_some() {
+                    seat.answered();
+                }
+                self.respond(head, outcome).await
+            }
+            Err(_elapsed) => {
+                drop(seat);
+                self.too_late().await
+            }
+        }
+    }
+
+    async fn respond(&self, head: Option<Head>, outcome: Arc<Outcome>) -> Response<Body> {
         match head {
             Some(Ok(answer)) => answer.response.map(|body| Body::Guest {
                 body,
@@ -140,6 +205,21 @@ impl Handler {
             }
             None => response::plain(outcome.status(), "the handler gave no response"),
         }
+    }
+
+    async fn too_late(&self) -> Response<Body> {
+        let seconds = self.limits().response_timeout.as_secs_f32();
+        self.log(&format!(
+            "a request was ended: no response after {seconds} s"
+        ))
+        .await;
+        response::plain(StatusCode::GATEWAY_TIMEOUT, "the handler took too long")
+    }
+
+    /// The request with a body that ends where the container's limit is.
+    fn bounded(&self, request: Request<Incoming>) -> Request<WasiBody> {
+        let limit = usize::try_from(self.limits().max_body_bytes).unwrap_or(usize::MAX);
+        request.map(|body| Limited::new(body, limit).map_err(body_error).boxed_unsync())
     }
 
     /// Refuses what no instance has to see.
@@ -160,10 +240,7 @@ impl Handler {
         if let Some(lease) = self.warm.as_ref().and_then(|pool| pool.take()) {
             return Some((own, Server::Waiting(lease)));
         }
-        let place = match self.runner.place() {
-            Some(place) => place,
-            None => self.runner.instances.clone().acquire_owned().await.ok()?,
-        };
+        let place = self.place().await?;
         Some((own, Server::Fresh(place)))
     }
 
@@ -209,14 +286,50 @@ impl Handler {
                 Err(failure)
             }
         };
-        if let Err((error, denied)) = result {
-            let reason = match exit::from_error(&error, denied) {
-                Exit::Trap { message } => message,
-                Exit::OutOfMemory => "the container's memory limit was reached".to_owned(),
-                Exit::Code(code) => format!("the handler called exit with code {code}"),
-                Exit::Signal(_) | Exit::Failed { .. } => format!("{error:#}"),
-            };
-            self.log(&format!("a request failed: {reason}")).await;
+        if let Err(failure) = result {
+            self.log_failure(failure).await;
+        }
+    }
+
+    /// Tells the reader of the log why a request failed.
+    pub(super) async fn log_failure(&self, (error, denied): Failure) {
+        let reason = match exit::from_error(&error, denied) {
+            Exit::Trap { message } => message,
+            Exit::OutOfMemory => "the container's memory limit was reached".to_owned(),
+            Exit::Code(code) => format!("the handler called exit with code {code}"),
+            Exit::Signal(_) | Exit::Failed { .. } => format!("{error:#}"),
+        };
+        self.log(&format!("a request failed: {reason}")).await;
+    }
+
+    pub(super) fn clock(&self) -> Arc<Clock> {
+        self.runner.clock.clone()
+    }
+
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        self.template.meter.clone()
+    }
+
+    pub(super) async fn killed(&self) {
+        self.control.kill.cancelled().await;
+    }
+
+    /// The instance that has waited, or a fresh one.
+    async fn lease_of(&self, waiting: Option<Lease>) -> Result<Lease, Failure> {
+        if let Some(lease) = waiting {
+            return Ok(lease);
+        }
+        let place = self.place().await.ok_or_else(|| {
+            let message = "the engine is shutting down";
+            (wasmtime::Error::msg(message), false)
+        })?;
+        self.lease(Server::Fresh(place)).await
+    }
+
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        match self.runner.place() {
+            Some(place) => Some(place),
+            None => self.runner.instances.clone().acquire_owned().await.ok(),
         }
     }
 
@@ -255,18 +368,22 @@ impl Handler {
                 return Err(failure);
             }
         }
+        self.keep(lease).await;
+        Ok(())
+    }
+
+    /// Lets an instance wait for further requests, or ends it.
+    pub(super) async fn keep(&self, lease: Lease) {
         let Some(pool) = &self.warm else {
-            lease.instance.end().await;
-            return Ok(());
+            return lease.instance.end().await;
         };
         lease.instance.drained().await;
         if let Err(lease) = pool.keep(lease) {
             lease.instance.end().await;
         }
-        Ok(())
     }
 
-    async fn log(&self, line: &str) {
+    pub(super) async fn log(&self, line: &str) {
         write_line(&*self.template.spec.stderr, line).await;
     }
 }
@@ -277,7 +394,7 @@ pub(super) fn places(limit: usize) -> usize {
 }
 
 /// The status for a client whose request failed so.
-fn status((_, denied): &Failure) -> StatusCode {
+pub(super) fn status((_, denied): &Failure) -> StatusCode {
     match denied {
         true => StatusCode::SERVICE_UNAVAILABLE,
         false => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,6 +1,6 @@
 //! Instances of handlers that answer more than one request.
 
-use crate::support::{Bench, Running, get, listen_locally, soon, until};
+use crate::support::{Bench, Running, get, listen_locally, raw, soon, until};
 use http::StatusCode;
 use sampan_engine::{ContainerSpec, Exit, Reuse};
 use std::time::Duration;
@@ -27,6 +27,7 @@ async fn handler(
 fn reuse(max_requests: u32, idle_timeout: Duration) -> Reuse {
     Reuse {
         max_requests,
+        max_concurrent: 1,
         idle_timeout,
     }
 }
@@ -135,6 +136,81 @@ async fn a_killed_container_leaves_no_instance() {
     let handler = handler(&bench, "http-handler", reuse(9, LONG), |_| {}).await;
     assert_eq!(count(&handler).await, 1);
     until(|| handler.container.stats().waiting_instances == 1).await;
+    handler.container.kill();
+    assert_eq!(soon(handler.container.wait()).await, Exit::Signal(9));
+    settled(&bench, 0).await;
+}
+
+/// Instances of 0.3 that answer several requests at once. With two threads, two are at work before one is shared.
+async fn sharing(bench: &Bench, change: impl FnOnce(&mut ContainerSpec)) -> Running {
+    let shared = Reuse {
+        max_concurrent: 8,
+        ..reuse(100, LONG)
+    };
+    handler(bench, "p3-http-handler", shared, change).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_answers_requests_side_by_side() {
+    let bench = Bench::new();
+    let handler = sharing(&bench, |_| {}).await;
+    let requests = (0..16).map(|_| get(handler.addr(), "/p"));
+    for (status, body) in soon(futures::future::join_all(requests)).await {
+        assert_eq!(
+            (status, body.unwrap().as_ref()),
+            (StatusCode::OK, &b"hello\n"[..])
+        );
+    }
+    assert!(
+        bench.engine.stats().instances <= 3,
+        "{:?}",
+        bench.engine.stats()
+    );
+    until(|| handler.container.stats().waiting_instances == bench.engine.stats().instances).await;
+    assert!(count(&handler).await > 3, "it was given several of them");
+    handler.container.terminate();
+    assert_eq!(soon(handler.container.wait()).await, Exit::Code(0));
+    settled(&bench, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_give_up_ends_with_its_instance() {
+    let bench = Bench::new();
+    let handler = sharing(&bench, |_| {}).await;
+    for path in ["/i", "/s"] {
+        let requests: Vec<_> = (0..4)
+            .map(|_| tokio::spawn(get(handler.addr(), path)))
+            .collect();
+        until(|| bench.engine.stats().instances >= 2).await;
+        for request in requests {
+            request.abort();
+        }
+        settled(&bench, 0).await;
+    }
+    handler.is_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_instances_have_deadlines_and_fail_alone() {
+    let bench = Bench::new();
+    let handler = sharing(&bench, |spec| {
+        spec.http.response_timeout = Duration::from_millis(300);
+    })
+    .await;
+    for path in ["/i", "/s"] {
+        let (status, _) = soon(get(handler.addr(), path)).await;
+        assert_eq!(status, StatusCode::GATEWAY_TIMEOUT, "{path}");
+        settled(&bench, 0).await;
+    }
+    let (status, _) = soon(get(handler.addr(), "/t")).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    let answer = soon(raw(handler.addr(), "/h")).await;
+    assert!(
+        !answer.ends_with("0\r\n\r\n"),
+        "half a response does not look whole: {answer}"
+    );
+    settled(&bench, 0).await;
+    handler.is_healthy().await;
     handler.container.kill();
     assert_eq!(soon(handler.container.wait()).await, Exit::Signal(9));
     settled(&bench, 0).await;
