@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 cargo build --locked --release --target wasm32-wasip1 -p hello -p ticker
-cargo build --locked --release --target wasm32-wasip2 -p http-hello
+cargo build --locked --release --target wasm32-wasip2 -p http-hello -p tcp-echo
 built=${CARGO_TARGET_DIR:-target}
 put() {
     mkdir -p "${OUT:-.}/$2"
@@ -13,3 +13,4 @@ put() {
 put wasm32-wasip1/release/hello hello
 put wasm32-wasip1/release/ticker ticker
 put wasm32-wasip2/release/http_hello http-hello
+put wasm32-wasip2/release/tcp-echo tcp-echo

@@ -13,6 +13,7 @@ mod kubectl_nodes;
 mod kubectl_objects;
 mod kubectl_output;
 mod kubectl_pods;
+mod kubectl_sockets;
 mod node;
 mod support;
 mod up;

@@ -10,6 +10,8 @@ pub struct ShimConfig {
     pub log_rate: Option<LogRate>,
     /// Files and folders one container may hold open.
     pub max_open_files: u32,
+    /// Sockets of its own one container may hold open.
+    pub max_sockets: u32,
     /// Limits of each HTTP container.
     pub http: HttpLimits,
 }
@@ -27,6 +29,7 @@ impl Default for ShimConfig {
         ShimConfig {
             log_rate: Some(LogRate::default()),
             max_open_files: 1024,
+            max_sockets: 1024,
             http: HttpLimits::default(),
         }
     }

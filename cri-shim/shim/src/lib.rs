@@ -18,6 +18,7 @@ mod launch;
 mod limits;
 mod log;
 mod mounts;
+mod peers;
 mod phase;
 mod pods;
 mod ports;

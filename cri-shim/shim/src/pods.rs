@@ -134,14 +134,14 @@ impl Pods {
         containers
     }
 
-    /// Marks a container as starting, if its sandbox still runs. Returns where it may listen.
-    pub(crate) fn begin_start(&self, container: &Container) -> Result<Network, CriError> {
+    /// Marks a container as starting, if its sandbox still runs. Returns the pod's network and host name.
+    pub(crate) fn begin_start(&self, container: &Container) -> Result<(Network, String), CriError> {
         let table = self.table.lock();
         let sandbox = table.sandboxes.get(&container.sandbox);
         let sandbox = sandbox.ok_or_else(|| unknown_sandbox(&container.sandbox))?;
         check_ready(sandbox)?;
         container.step(Phase::start)?;
-        Ok(sandbox.network)
+        Ok((sandbox.network, sandbox.config.hostname.clone()))
     }
 
     /// One step of a container's life and the event that tells of it.

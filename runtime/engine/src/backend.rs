@@ -4,6 +4,7 @@
 
 use crate::EngineConfig;
 use crate::files;
+use crate::sockets;
 use crate::state::{ComponentState, P1State};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
@@ -58,6 +59,7 @@ impl Backend {
         components.allow_shadowing(true);
         files::p2::guard(&mut components)?;
         files::p3::guard(&mut components)?;
+        sockets::p2::guard(&mut components)?;
         Ok(Backend {
             wasm,
             p1,

@@ -42,7 +42,8 @@ pub struct EngineConfig {
     /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most).
     pub guest_nice: i32,
     /// The block of pods' addresses, as in `127.64.0.0/18`: an address and the length of its prefix. Where pods have
-    /// addresses of the loopback range, guests reach these of it and no other; with `None` none at all.
+    /// addresses of the loopback range, guests reach these of it and no other; with `None` none at all. The second
+    /// address of the block must be no pod's: guests see the host's processes there.
     pub pod_addresses: Option<(Ipv4Addr, u8)>,
 }
 

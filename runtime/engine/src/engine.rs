@@ -8,6 +8,7 @@ use crate::http::outgoing::Outgoing;
 use crate::limits::Meter;
 use crate::module::{LoadError, Loader, Module, ModuleSource, Workload};
 use crate::schedule::{Clock, Ticker, guest_runtime};
+use crate::sockets::{Reach, Sockets};
 use crate::state::Template;
 use crate::{Container, ContainerSpec, EngineConfig, Exit, command, http};
 use futures::FutureExt;
@@ -189,8 +190,10 @@ impl Engine {
             spec.memory_limit
                 .unwrap_or(inner.config.default_memory_limit),
         ));
+        let reach = Reach::new(&spec, &inner.config);
         let template = Arc::new(Template {
-            outgoing: Outgoing::new(&spec, &inner.config, inner.file_budget.clone()),
+            outgoing: Outgoing::new(&spec, reach.clone(), inner.file_budget.clone()),
+            sockets: Arc::new(Sockets::new(&spec, reach, inner.file_budget.clone())),
             spec,
             config: inner.config.clone(),
             meter: meter.clone(),

@@ -16,8 +16,10 @@ mod files;
 mod http;
 mod limits;
 mod module;
+mod network;
 mod output;
 mod schedule;
+mod sockets;
 mod spec;
 mod state;
 
@@ -26,5 +28,6 @@ pub use container::{Container, StartError, Stats};
 pub use engine::{Engine, EngineError, EngineStats};
 pub use exit::Exit;
 pub use module::{Entry, LoadError, Module, ModuleSource, Workload};
+pub use network::{Directory, Network, PodNetwork, Protocol, Route};
 pub use output::OutputSink;
 pub use spec::{ContainerSpec, HttpLimits, Mount, Reuse};

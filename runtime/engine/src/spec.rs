@@ -1,6 +1,6 @@
 //! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
 
-use crate::{Entry, OutputSink};
+use crate::{Entry, Network, OutputSink};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,9 @@ use std::time::Duration;
 
 /// Descriptors a container may hold open when its specification does not say.
 const DEFAULT_MAX_OPEN_FILES: u32 = 1_024;
+
+/// Sockets a container may hold open when its specification does not say.
+const DEFAULT_MAX_SOCKETS: u32 = 1_024;
 
 /// One container to run.
 #[derive(Clone)]
@@ -30,8 +33,12 @@ pub struct ContainerSpec {
     pub stdout: Arc<dyn OutputSink>,
     /// Takes what the guest writes to standard error, and a line for each trap.
     pub stderr: Arc<dyn OutputSink>,
-    /// Addresses an HTTP handler answers on. A command's are only used as the guest's idea of `localhost`.
+    /// Addresses an HTTP handler answers on. Without a network they are also the guest's idea of `localhost`.
     pub listen: Vec<SocketAddr>,
+    /// The guest's own sockets: whose addresses they have and what they reach.
+    pub network: Network,
+    /// Sockets the guest may hold open, of all its instances together.
+    pub max_sockets: u32,
     /// Limits of HTTP, incoming and outgoing.
     pub http: HttpLimits,
 }
@@ -54,6 +61,8 @@ impl ContainerSpec {
             stdout,
             stderr,
             listen: Vec::new(),
+            network: Network::None,
+            max_sockets: DEFAULT_MAX_SOCKETS,
             http: HttpLimits::default(),
         }
     }

@@ -4,6 +4,7 @@ use crate::files::{self, FileBudget, Preopens};
 use crate::http::outgoing::Outgoing;
 use crate::limits::{GuestLimits, Meter};
 use crate::output::Output;
+use crate::sockets::{self, Sockets};
 use crate::{ContainerSpec, EngineConfig};
 use std::sync::Arc;
 use wasmtime::Store;
@@ -36,6 +37,7 @@ pub(crate) struct ComponentState {
     http: WasiHttpCtx,
     outgoing: Outgoing,
     files: files::p2::Account,
+    sockets: sockets::Account,
     limits: GuestLimits,
 }
 
@@ -52,6 +54,16 @@ impl ComponentState {
                 table: &mut self.table,
             },
             &mut self.files,
+        )
+    }
+
+    pub(crate) fn sockets(&mut self) -> (WasiCtxView<'_>, &mut sockets::Account) {
+        (
+            WasiCtxView {
+                ctx: &mut self.wasi,
+                table: &mut self.table,
+            },
+            &mut self.sockets,
         )
     }
 }
@@ -83,6 +95,7 @@ pub(crate) struct Template {
     pub(crate) preopens: Preopens,
     pub(crate) file_budget: Arc<FileBudget>,
     pub(crate) outgoing: Outgoing,
+    pub(crate) sockets: Arc<Sockets>,
 }
 
 /// The standard streams of one instance, to be drained at its end.
@@ -134,6 +147,7 @@ impl Template {
         let (mut builder, streams) = self.builder();
         let mut wasi = builder.build();
         *wasi.filesystem() = self.preopens.context().clone();
+        *wasi.sockets() = self.sockets.context().clone();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES + self.spec.max_open_files as usize);
         let mut http = WasiHttpCtx::new();
@@ -144,6 +158,7 @@ impl Template {
             http,
             outgoing: self.outgoing.clone(),
             files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files),
+            sockets: sockets::Account::new(self.sockets.clone()),
             limits: self.limits(),
         };
         let mut store = Store::new(engine, state);

@@ -111,6 +111,11 @@ impl PodNetwork {
         self.pool.lock().release(address)
     }
 
+    /// Whether a pod has this address now.
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        self.pool.lock().holds(address)
+    }
+
     /// How many addresses pods hold now.
     pub fn in_use(&self) -> u64 {
         self.pool.lock().in_use()
@@ -184,7 +189,12 @@ mod tests {
         std::net::TcpListener::bind((address, 0))
             .expect("a pod address can be bound without set-up");
         assert_eq!(network.in_use(), 1);
+        assert!(network.holds(address));
+        for nobodys in [[127, 127, 253, 1], [127, 127, 253, 3], [10, 0, 0, 1]] {
+            assert!(!network.holds(nobodys.into()), "{nobodys:?}");
+        }
         assert!(network.release(address));
+        assert!(!network.holds(address));
         assert!(!network.release(address));
         assert_eq!(network.in_use(), 0);
     }

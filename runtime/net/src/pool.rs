@@ -63,6 +63,13 @@ impl AddressPool {
         self.in_use
     }
 
+    /// Whether a pod has this address.
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        self.block
+            .offset(address)
+            .is_some_and(|offset| self.is_used(offset))
+    }
+
     pub fn allocate(&mut self) -> Result<Ipv4Addr, Exhausted> {
         let capacity = self.capacity();
         if self.in_use >= capacity {

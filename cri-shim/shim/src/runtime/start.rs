@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::container::{Container, Launch};
 use crate::error::{chain, from_start};
 use crate::log::{LogSink, Stream};
+use crate::peers;
 use crate::pods::Pods;
 use crate::sandbox::Network;
 use crate::shim::Shim;
@@ -20,11 +21,12 @@ impl Shim {
     /// Returns when the guest runs (an HTTP handler: listens) and its log file exists.
     pub(super) async fn start(&self, id: &str) -> Result<(), CriError> {
         let container = self.known(id)?;
-        let network = self.pods.begin_start(&container)?;
+        let (network, hostname) = self.pods.begin_start(&container)?;
         let launch = container
             .take_launch()
             .expect("only the one step out of Created takes it");
-        let (module, spec) = self.spec(&container, launch, network);
+        let (module, mut spec) = self.spec(&container, launch, network);
+        spec.network = peers::network(&self.network, network, hostname);
         let (tell, told) = oneshot::channel();
         // A task of its own, so that a caller who gives up does not leave a container half started.
         let life = Life {
@@ -65,6 +67,7 @@ impl Shim {
         spec.mounts = mounts;
         spec.memory_limit = memory_limit;
         spec.max_open_files = self.config.max_open_files;
+        spec.max_sockets = self.config.max_sockets;
         spec.http = self.config.http.clone();
         spec.http.reuse = workload.reuse;
         spec.entry = workload.entry;

@@ -1,11 +1,14 @@
 //! HTTP requests that guests send: whether they may, where they may go, and for how long.
 //!
 //! A pod reaches the network unless told otherwise, so this is allowed by default; forbidding it is one flag of the
-//! specification. What a guest never reaches is the host's loopback, other pods' addresses in it apart: its `localhost`
-//! is its own container's address, and without one there is none. Names are resolved here and the connection made to an address that was checked.
+//! specification. Where they may go is said by the same rules as for sockets (`sockets/reach.rs`). Names are resolved
+//! here and the connection made to an address that was checked.
 
+use crate::ContainerSpec;
 use crate::files::FileBudget;
-use crate::{ContainerSpec, EngineConfig};
+use crate::network::Protocol;
+use crate::sockets::lookup::{self, LookupError};
+use crate::sockets::{Reach, Unreachable};
 use bytes::Bytes;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
@@ -15,24 +18,19 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// Requests one container may have on their way at once; further ones wait.
 const MAX_REQUESTS: usize = 64;
-
-/// Name look-ups under way for all guests together. They use the threads that also serve guests' files.
-const MAX_LOOKUPS: usize = 16;
-
-static LOOKUPS: Semaphore = Semaphore::const_new(MAX_LOOKUPS);
 
 /// Trusts the roots of the web, once made kept for all guests.
 static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
@@ -56,8 +54,7 @@ pub(crate) struct Outgoing {
 
 struct Rules {
     allowed: bool,
-    localhost: Option<IpAddr>,
-    pods: Option<(Ipv4Addr, u8)>,
+    reach: Reach,
     timeout: Duration,
     requests: Arc<Semaphore>,
     budget: Arc<FileBudget>,
@@ -72,21 +69,11 @@ type Sent = Result<
 >;
 
 impl Outgoing {
-    pub(crate) fn new(
-        spec: &ContainerSpec,
-        config: &EngineConfig,
-        budget: Arc<FileBudget>,
-    ) -> Self {
-        let own = spec
-            .listen
-            .iter()
-            .map(SocketAddr::ip)
-            .find(|ip| !ip.is_unspecified());
+    pub(crate) fn new(spec: &ContainerSpec, reach: Reach, budget: Arc<FileBudget>) -> Self {
         Outgoing {
             rules: Arc::new(Rules {
                 allowed: spec.http.allow_outgoing,
-                localhost: own,
-                pods: config.pod_addresses,
+                reach,
                 timeout: spec.http.outgoing_timeout,
                 requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
                 budget,
@@ -158,49 +145,25 @@ impl Rules {
 
     async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>, Error> {
         let mut last = Error::DestinationNotFound;
-        for address in resolve(target).await? {
-            let Some(address) = destination(address, self.localhost, self.pods) else {
-                last = Error::DestinationIpProhibited;
-                continue;
+        for address in resolve(&self.reach, target).await? {
+            let address = match self.reach.destination(Protocol::Tcp, address) {
+                Ok(address) => address,
+                Err(Unreachable::Forbidden) => {
+                    last = Error::DestinationIpProhibited;
+                    continue;
+                }
+                Err(Unreachable::Refused) => {
+                    last = Error::Connect(io::ErrorKind::ConnectionRefused.into());
+                    continue;
+                }
             };
-            match TcpStream::connect(address).await {
+            match open(&self.reach, address).await {
                 Ok(stream) => return secure(stream, target).await,
                 Err(error) => last = Error::Connect(error),
             }
         }
         Err(last)
     }
-}
-
-/// Where a connection to an address goes: the guest's localhost is its own container, and of the host's loopback only
-/// pods are there.
-fn destination(
-    mut address: SocketAddr,
-    own: Option<IpAddr>,
-    pods: Option<(Ipv4Addr, u8)>,
-) -> Option<SocketAddr> {
-    let ip = address.ip().to_canonical();
-    let localhost = ip == IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if localhost || (ip.is_loopback() && ip.is_ipv6()) || ip.is_unspecified() {
-        address.set_ip(own?);
-        return Some(address);
-    }
-    let reachable = match ip {
-        IpAddr::V4(ip) if ip.is_loopback() => {
-            own == Some(IpAddr::V4(ip)) || pods.is_some_and(|pods| holds(pods, ip))
-        }
-        _ => true,
-    };
-    reachable.then_some(address)
-}
-
-/// Whether an address is in a block. A prefix longer than an address is none.
-fn holds((first, prefix_len): (Ipv4Addr, u8), address: Ipv4Addr) -> bool {
-    let Some(rest) = 32_u32.checked_sub(u32::from(prefix_len)) else {
-        return false;
-    };
-    let prefix = |address: Ipv4Addr| address.to_bits().checked_shr(rest);
-    prefix(first) == prefix(address)
 }
 
 struct Target {
@@ -222,20 +185,31 @@ impl Target {
     }
 }
 
-async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Error> {
-    if let Ok(ip) = target.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, target.port)]);
-    }
-    let _permit = LOOKUPS
-        .acquire()
-        .await
-        .map_err(|_closed| Error::DnsTimeout)?;
-    let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-    let error = |error: io::Error| Error::DnsError {
+async fn resolve(reach: &Reach, target: &Target) -> Result<Vec<SocketAddr>, Error> {
+    let found = lookup::resolve(reach, &target.host).await;
+    let error = |error: LookupError| Error::DnsError {
         rcode: Some(error.to_string()),
         info_code: None,
     };
-    Ok(found.map_err(error)?.collect())
+    let addresses = found.map_err(error)?;
+    Ok(addresses
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, target.port))
+        .collect())
+}
+
+/// Connects, from the container's own address where it has one that can be answered there.
+async fn open(reach: &Reach, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(source) = reach.source(address.ip()) {
+        // Without this each port would rest for a minute after its connection.
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    socket.connect(address).await
 }
 
 async fn secure(stream: TcpStream, target: &Target) -> Result<Box<dyn Stream>, Error> {
@@ -299,78 +273,5 @@ impl Body for TimedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_the_loopback_range_only_pods_are_reached() {
-        let own = "127.64.0.9";
-        let pods = (Ipv4Addr::new(127, 64, 0, 0), 18);
-        // Address, where it leads for a container with an address, and for one without or without pods.
-        let cases = [
-            ("127.0.0.1:80", Some("127.64.0.9:80"), None),
-            ("[::1]:80", Some("127.64.0.9:80"), None),
-            ("0.0.0.0:80", Some("127.64.0.9:80"), None),
-            ("[::]:80", Some("127.64.0.9:80"), None),
-            ("[::ffff:127.0.0.1]:80", Some("127.64.0.9:80"), None),
-            ("127.64.0.9:80", Some("127.64.0.9:80"), None),
-            ("127.64.0.3:80", Some("127.64.0.3:80"), None),
-            ("127.64.63.255:80", Some("127.64.63.255:80"), None),
-            (
-                "[::ffff:127.64.0.3]:80",
-                Some("[::ffff:127.64.0.3]:80"),
-                None,
-            ),
-            ("127.64.64.0:80", None, None),
-            ("127.63.255.255:80", None, None),
-            ("127.0.0.2:80", None, None),
-            ("127.0.0.53:53", None, None),
-            ("127.255.255.255:80", None, None),
-            ("[::ffff:127.0.0.53]:53", None, None),
-            ("10.0.0.1:80", Some("10.0.0.1:80"), Some("10.0.0.1:80")),
-            (
-                "[2001:db8::1]:80",
-                Some("[2001:db8::1]:80"),
-                Some("[2001:db8::1]:80"),
-            ),
-        ];
-        let own = Some(own.parse().expect("an address"));
-        let parse = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        for (given, with, without) in cases {
-            let given = parse(given);
-            assert_eq!(
-                destination(given, own, Some(pods)),
-                with.map(parse),
-                "{given}"
-            );
-            assert_eq!(
-                destination(given, None, None),
-                without.map(parse),
-                "{given}"
-            );
-        }
-    }
-
-    #[test]
-    fn blocks_hold_what_has_their_prefix() {
-        for (prefix_len, address, expected) in [
-            (32, [127, 64, 0, 0], true),
-            (32, [127, 64, 0, 1], false),
-            (10, [127, 127, 255, 255], true),
-            (10, [127, 128, 0, 0], false),
-            (0, [10, 0, 0, 1], true),
-            (33, [127, 64, 0, 0], false),
-        ] {
-            let block = (Ipv4Addr::new(127, 64, 0, 0), prefix_len);
-            assert_eq!(
-                holds(block, address.into()),
-                expected,
-                "{prefix_len} {address:?}"
-            );
-        }
     }
 }

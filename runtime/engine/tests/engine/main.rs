@@ -16,4 +16,5 @@ mod output;
 mod p3;
 mod pool;
 mod reuse;
+mod sockets;
 mod support;

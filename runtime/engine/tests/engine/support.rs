@@ -153,10 +153,14 @@ impl Running {
     }
 }
 
-/// A guest's text, compiled to Wasm in `dir`.
+/// A guest's text, compiled to Wasm in `dir`, or a guest that was built before.
 pub(crate) fn guest_file(dir: &Path, guest: &str) -> ModuleSource {
-    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/guests/{guest}.wat"));
-    module_file(dir, guest, &wat::parse_file(text).unwrap())
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
+    let bytes = match std::fs::read(guests.join(format!("{guest}.wasm"))) {
+        Ok(bytes) => bytes,
+        Err(_) => wat::parse_file(guests.join(format!("{guest}.wat"))).unwrap(),
+    };
+    module_file(dir, guest, &bytes)
 }
 
 /// A file with these bytes, and its digest.
