@@ -60,6 +60,7 @@ impl Backend {
         files::p2::guard(&mut components)?;
         files::p3::guard(&mut components)?;
         sockets::p2::guard(&mut components)?;
+        sockets::p3::guard(&mut components)?;
         Ok(Backend {
             wasm,
             p1,

@@ -8,6 +8,7 @@
 mod account;
 pub(crate) mod lookup;
 pub(crate) mod p2;
+pub(crate) mod p3;
 mod reach;
 
 pub(crate) use account::Account;

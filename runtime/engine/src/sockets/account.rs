@@ -140,7 +140,7 @@ pub(super) struct Socket {
     pub(super) options: Options,
     pub(super) datagrams: Datagrams,
     /// Its place in the budget. What outlives the socket holds it too.
-    _hold: Arc<Hold>,
+    pub(super) hold: Arc<Hold>,
 }
 
 impl Socket {
@@ -153,7 +153,7 @@ impl Socket {
             peer: None,
             options: Options::default(),
             datagrams: Datagrams::default(),
-            _hold: Arc::new(hold),
+            hold: Arc::new(hold),
         }
     }
 

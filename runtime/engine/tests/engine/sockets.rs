@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod names;
+mod p3;
 
 use crate::support::{Bench, Running, get, soon};
 use sampan_engine::{ContainerSpec, Exit, Network, PodNetwork};

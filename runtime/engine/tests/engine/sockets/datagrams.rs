@@ -135,7 +135,7 @@ async fn datagrams_leave_the_host_from_an_address_that_can() {
 }
 
 /// An address of this host that others can reach, found without sending anything.
-fn own_address_outside() -> Option<Ipv4Addr> {
+pub(super) fn own_address_outside() -> Option<Ipv4Addr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("192.0.2.1:9").ok()?;
     match socket.local_addr().ok()?.ip() {

@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// Knows one name, and one address that stands for another.
-struct Tables {
-    name: &'static str,
-    address: Ipv4Addr,
-    stands_for: SocketAddr,
+pub(super) struct Tables {
+    pub(super) name: &'static str,
+    pub(super) address: Ipv4Addr,
+    pub(super) stands_for: SocketAddr,
 }
 
 impl Directory for Tables {
