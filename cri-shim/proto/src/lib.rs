@@ -18,3 +18,8 @@ pub use service::{ContainerEvents, ImageService, RuntimeService};
 /// has resolved them. CRI has no field for it. The runtime then follows none, so that a guest which
 /// writes a volume cannot put one into a path between the caller's check and the mount.
 pub const RESOLVED_MOUNTS: &str = "sampan/resolved-mounts";
+
+/// Annotation of a container: how much the folders and files of its mounts may hold, as JSON:
+/// `[{"path": "/host/folder", "bytes": 1048576}]`. It counts for every mount at that host path or below it, together with
+/// those of other containers; writes beyond it fail with "no space left". CRI has no field for it.
+pub const VOLUME_LIMITS: &str = "sampan/volume-limits";

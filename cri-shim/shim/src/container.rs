@@ -5,7 +5,7 @@ mod view;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sampan_engine::{Module, Mount};
+use sampan_engine::{GuestFile, Module, Mount, VolumeLimit};
 use sampan_proto::v1;
 use tokio::sync::watch;
 
@@ -36,6 +36,8 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) mounts: Vec<Mount>,
+    pub(crate) files: Vec<GuestFile>,
+    pub(crate) volume_limits: Vec<VolumeLimit>,
     pub(crate) ports: Vec<u16>,
     pub(crate) memory_limit: Option<u64>,
 }

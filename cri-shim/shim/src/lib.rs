@@ -10,6 +10,7 @@
 mod config;
 mod container;
 mod error;
+mod etc;
 mod events;
 mod filter;
 mod id;

@@ -1,5 +1,8 @@
 //! A container's mounts: checked when it is created, turned into the engine's when it starts.
 //!
+//! "Recursive" read-only is what every read-only mount is: nothing is mounted below a guest's mount but by its own
+//! container.
+//!
 //! Linux matters that mean nothing to a guest (propagation, id mappings, SELinux labels) are
 //! accepted and ignored: a guest cannot mount, has no uid and makes no system call.
 
@@ -7,11 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use std::sync::Arc;
+
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
-use sampan_engine::Mount;
-use sampan_proto::{RESOLVED_MOUNTS, v1};
+use sampan_engine::{Mount, VolumeLimit};
+use sampan_image::Image;
+use sampan_proto::{RESOLVED_MOUNTS, VOLUME_LIMITS, v1};
+use serde::Deserialize;
 
 use crate::limits::MAX_MOUNTS;
+
+mod image_volume;
 
 /// Why a mount cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +38,38 @@ pub(crate) enum MountError {
         #[source]
         source: io::Error,
     },
-    #[error(
-        "ImageVolumeMountFailed: mounting image {image:?} at {container_path:?} is not supported"
-    )]
+    #[error("ImageVolumeMountFailed: cannot mount image {image:?} at {container_path:?}")]
     ImageVolume {
         image: String,
         container_path: String,
+        #[source]
+        source: io::Error,
     },
-    #[error("RROUnsupported: mount {0:?} cannot be read-only recursively")]
+    #[error("mount {0:?} is recursively read-only but not read-only")]
     RecursiveReadOnly(String),
+    #[error("annotation {VOLUME_LIMITS} is not a list of paths with bytes")]
+    Limits(#[source] serde_json::Error),
+}
+
+/// One entry of the annotation [`VOLUME_LIMITS`].
+#[derive(Deserialize)]
+struct Limit {
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// The limits of what mounts may hold; none without the annotation.
+pub(crate) fn limits(
+    annotations: &BTreeMap<String, String>,
+) -> Result<Vec<VolumeLimit>, MountError> {
+    let Some(text) = annotations.get(VOLUME_LIMITS) else {
+        return Ok(Vec::new());
+    };
+    let limits: Vec<Limit> = serde_json::from_str(text).map_err(MountError::Limits)?;
+    let limits = limits
+        .into_iter()
+        .map(|Limit { path, bytes }| VolumeLimit { path, bytes });
+    Ok(limits.collect())
 }
 
 /// Whose task it is to follow symbolic links in host paths.
@@ -60,7 +92,11 @@ impl Links {
 
 /// The engine's mounts for a container's. Looks at the host's files: call it where blocking is
 /// allowed.
-pub(crate) fn check(mounts: &[v1::Mount], links: Links) -> Result<Vec<Mount>, MountError> {
+pub(crate) fn check(
+    mounts: &[v1::Mount],
+    links: Links,
+    images: &dyn Fn(&str) -> Option<Arc<Image>>,
+) -> Result<Vec<Mount>, MountError> {
     if mounts.len() > MAX_MOUNTS {
         return Err(MountError::TooMany(mounts.len()));
     }
@@ -71,14 +107,19 @@ pub(crate) fn check(mounts: &[v1::Mount], links: Links) -> Result<Vec<Mount>, Mo
         if !seen.insert(guest.clone()) {
             return Err(MountError::Twice(guest));
         }
-        if let Some(image) = &mount.image {
-            let container_path = mount.container_path.clone();
-            return Err(MountError::ImageVolume {
-                image: image.image.clone(),
-                container_path,
-            });
+        if let Some(spec) = mount.image.as_ref().filter(|spec| !spec.image.is_empty()) {
+            let found = images(&spec.image);
+            let found = found.ok_or_else(|| io::Error::other("it is not on this node"));
+            let mounted = found
+                .and_then(|image| image_volume::mount(&image, spec, &guest, &mount.image_sub_path));
+            checked.push(mounted.map_err(|source| MountError::ImageVolume {
+                image: spec.image.clone(),
+                container_path: mount.container_path.clone(),
+                source,
+            })?);
+            continue;
         }
-        if mount.recursive_read_only {
+        if mount.recursive_read_only && !mount.readonly {
             return Err(MountError::RecursiveReadOnly(guest));
         }
         let unusable = |source| MountError::HostPath {
@@ -147,6 +188,40 @@ fn guest_path(path: &str) -> Result<String, MountError> {
 mod tests {
     use super::*;
 
+    fn no_images(_: &str) -> Option<Arc<Image>> {
+        None
+    }
+
+    #[test]
+    fn limits_are_read_from_the_annotation() {
+        let read = |text: &str| {
+            let annotations = [(VOLUME_LIMITS.to_string(), text.to_string())].into();
+            limits(&annotations)
+        };
+        let expected = VolumeLimit {
+            path: "/a".into(),
+            bytes: 7,
+        };
+        assert_eq!(
+            read(r#"[{"path":"/a","bytes":7}]"#).expect("valid"),
+            [expected]
+        );
+        assert!(read("{}").is_err());
+        assert_eq!(limits(&BTreeMap::new()).expect("none"), []);
+    }
+
+    #[test]
+    fn read_only_is_recursive() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mount = v1::Mount {
+            readonly: true,
+            recursive_read_only: true,
+            ..mount(dir.path(), "/a")
+        };
+        let checked = check(&[mount], Links::Follow, &no_images).expect("it is there");
+        assert!(checked[0].read_only);
+    }
+
     fn mount(host: &Path, guest: &str) -> v1::Mount {
         v1::Mount {
             host_path: host.display().to_string(),
@@ -166,7 +241,7 @@ mod tests {
             ..mount(&root, "/data//./x/")
         };
         let link = mount(&root.join("link"), "/dev/termination-log");
-        let mounts = check(&[read_only, link], Links::Follow).expect("both exist");
+        let mounts = check(&[read_only, link], Links::Follow, &no_images).expect("both exist");
         let expected = [
             Mount {
                 host: root.clone(),
@@ -202,9 +277,10 @@ mod tests {
             ("link/file", false),
         ] {
             let mounts = [mount(&root.join(path), "/a")];
-            assert_eq!(check(&mounts, annotated("true")).is_ok(), plain, "{path}");
+            let checked = check(&mounts, annotated("true"), &no_images);
+            assert_eq!(checked.is_ok(), plain, "{path}");
             for links in [Links::of(&BTreeMap::new()), annotated("")] {
-                assert!(check(&mounts, links).is_ok(), "{path}");
+                assert!(check(&mounts, links, &no_images).is_ok(), "{path}");
             }
         }
     }
@@ -228,7 +304,7 @@ mod tests {
                     recursive_read_only: true,
                     ..mount(root, "/a")
                 }],
-                "RROUnsupported",
+                "but not read-only",
             ),
             (
                 vec![v1::Mount {
@@ -240,7 +316,9 @@ mod tests {
             (vec![mount(root, "/a"); MAX_MOUNTS + 1], "at most"),
         ];
         for (mounts, expected) in cases {
-            let text = crate::error::chain(&check(&mounts, Links::Follow).expect_err(expected));
+            let text = crate::error::chain(
+                &check(&mounts, Links::Follow, &no_images).expect_err(expected),
+            );
             assert!(text.contains(expected), "{text}");
         }
     }

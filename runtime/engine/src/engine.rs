@@ -249,14 +249,14 @@ impl Engine {
     }
 
     async fn preopens(&self, spec: &ContainerSpec) -> Result<Preopens, StartError> {
-        if spec.mounts.is_empty() {
+        if spec.mounts.is_empty() && spec.files.is_empty() {
             return Ok(Preopens::none());
         }
-        let (scratch, mounts) = (self.inner.scratch.clone(), spec.mounts.clone());
+        let (scratch, spec) = (self.inner.scratch.clone(), spec.clone());
         let opened = self
             .inner
             .threads()
-            .spawn_blocking(move || Preopens::open(&scratch, &mounts))
+            .spawn_blocking(move || Preopens::open(&scratch, &spec))
             .await;
         opened.map_err(|_cancelled| StartError::ShuttingDown)?
     }

@@ -1,13 +1,17 @@
 //! The files a guest sees: its mounts, and nothing else of the host.
 //!
 //! wasmtime-wasi keeps paths inside a mount (no `..`, no symbolic link leads out). This module adds what it lacks for
-//! containers: mounts of single files, EROFS for writes to read-only mounts, and a limit of open files.
+//! containers: mounts of single files, EROFS for writes to read-only mounts, limits of open files and of what a mount may
+//! hold.
 
 mod host;
+mod mark;
+mod mirror;
 mod mounts;
 pub(crate) mod p1;
 pub(crate) mod p2;
 pub(crate) mod p3;
+mod quota;
 mod scratch;
 
 pub(crate) use mounts::Preopens;

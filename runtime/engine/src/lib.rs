@@ -30,4 +30,4 @@ pub use exit::Exit;
 pub use module::{Entry, LoadError, Module, ModuleSource, Workload};
 pub use network::{Directory, Network, PodNetwork, Protocol, Route};
 pub use output::OutputSink;
-pub use spec::{ContainerSpec, HttpLimits, Mount, Reuse};
+pub use spec::{ContainerSpec, GuestFile, HttpLimits, Mount, Reuse, VolumeLimit};

@@ -25,6 +25,10 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     /// Folders and files the guest can see. It sees no other.
     pub mounts: Vec<Mount>,
+    /// Small read-only files that the guest can see besides. One at a mount's path is an error.
+    pub files: Vec<GuestFile>,
+    /// How much mounts may hold.
+    pub volume_limits: Vec<VolumeLimit>,
     /// Linear memory of all the container's instances together, in bytes; `None` takes the engine's default.
     pub memory_limit: Option<u64>,
     /// Files and folders the guest may hold open.
@@ -56,6 +60,8 @@ impl ContainerSpec {
             args: Vec::new(),
             env: Vec::new(),
             mounts: Vec::new(),
+            files: Vec::new(),
+            volume_limits: Vec::new(),
             memory_limit: None,
             max_open_files: DEFAULT_MAX_OPEN_FILES,
             stdout,
@@ -78,6 +84,25 @@ pub struct Mount {
     pub guest: String,
     /// Whether writes are refused (EROFS).
     pub read_only: bool,
+}
+
+/// A file whose content is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestFile {
+    /// The absolute path the guest sees.
+    pub guest: String,
+    /// What it holds.
+    pub content: Arc<[u8]>,
+}
+
+/// How much a folder or file of the host may hold. Every mount at or below the path takes from it, those of other
+/// containers of the engine as well; writes beyond it are ENOSPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeLimit {
+    /// As in [`Mount::host`].
+    pub path: PathBuf,
+    /// The files' lengths together.
+    pub bytes: u64,
 }
 
 /// Limits of HTTP, incoming and outgoing.

@@ -125,7 +125,8 @@ impl Template {
             self.file_budget.clone(),
             self.spec.max_open_files,
             self.preopens.read_only(),
-        );
+        )
+        .with_marks(&self.preopens.marks());
         let mut store = Store::new(
             engine,
             P1State {
@@ -157,7 +158,8 @@ impl Template {
             table,
             http,
             outgoing: self.outgoing.clone(),
-            files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files),
+            files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files)
+                .with_marks(self.preopens.marks()),
             sockets: sockets::Account::new(self.sockets.clone()),
             limits: self.limits(),
         };

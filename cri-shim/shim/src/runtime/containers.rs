@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use sampan_engine::ModuleSource;
+use sampan_engine::{GuestFile, ModuleSource, VolumeLimit};
 use sampan_image::{Content, Image};
 use sampan_proto::{Code, CriError, v1};
 
@@ -19,18 +19,20 @@ use crate::pods::check_room;
 use crate::sandbox::Sandbox;
 use crate::shim::Shim;
 use crate::workload::{Annotations, workload};
-use crate::{filter, launch, mounts, ports};
+use crate::{etc, filter, launch, mounts, ports};
 
 /// What is read from disk to create a container.
 struct Prepared {
     source: ModuleSource,
     mounts: Vec<sampan_engine::Mount>,
+    files: Vec<GuestFile>,
+    volume_limits: Vec<VolumeLimit>,
 }
 
 /// What a container takes from its sandbox.
 struct Place {
     sandbox: Id,
-    hostname: String,
+    config: v1::PodSandboxConfig,
     log_path: Option<PathBuf>,
     /// The pod's.
     annotations: BTreeMap<String, String>,
@@ -40,7 +42,7 @@ impl Place {
     fn of(sandbox: &Sandbox, log_path: &str) -> Place {
         Place {
             sandbox: sandbox.id.clone(),
-            hostname: sandbox.config.hostname.clone(),
+            config: sandbox.config.clone(),
             log_path: sandbox.log_path(log_path),
             annotations: sandbox.config.annotations.clone(),
         }
@@ -67,7 +69,7 @@ impl Shim {
             .unwrap_or_default();
         let image = self.images.get(asked).ok_or_else(|| unknown_image(asked))?;
         let args = launch::argv(&config, &image);
-        let env = launch::env(&config, &image.config, &place.hostname)?;
+        let env = launch::env(&config, &image.config, &place.config.hostname)?;
         launch::check_size(&args, &env)?;
         let ports = ports::listen_ports(&config.annotations)?;
         let annotations = Annotations {
@@ -77,7 +79,10 @@ impl Shim {
         };
         let is_module = matches!(image.content, Content::Module { .. });
         let workload = workload(&annotations, args.first().map(String::as_str), is_module)?;
-        let prepared = prepare(image.clone(), workload.program.clone(), &config).await?;
+        let program = workload.program.clone();
+        let prepared = self
+            .prepare(image.clone(), program, &config, place.config)
+            .await?;
         let module = self
             .engine
             .load(&prepared.source)
@@ -98,6 +103,8 @@ impl Shim {
                 args,
                 env,
                 mounts: prepared.mounts,
+                files: prepared.files,
+                volume_limits: prepared.volume_limits,
                 ports,
                 memory_limit,
             },
@@ -105,6 +112,38 @@ impl Shim {
         }));
         self.pods.add_container(container.clone())?;
         Ok(container.id.to_string())
+    }
+
+    /// The parts that read files, off the async threads.
+    async fn prepare(
+        &self,
+        image: Arc<Image>,
+        arg0: Option<String>,
+        config: &v1::ContainerConfig,
+        sandbox: v1::PodSandboxConfig,
+    ) -> Result<Prepared, CriError> {
+        let (mounts, links) = (config.mounts.clone(), Links::of(&config.annotations));
+        let volume_limits = mounts::limits(&config.annotations)?;
+        let images = self.images.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let module = image
+                .module(arg0.as_deref())
+                .map_err(|error| from_module(&error))?;
+            let mut mounts = mounts::check(&mounts, links, &|name| images.get(name))?;
+            add_root(&image, &mut mounts)?;
+            let source = ModuleSource {
+                digest: module.digest,
+                path: module.path,
+            };
+            Ok(Prepared {
+                source,
+                files: etc::files(&sandbox, &mounts),
+                mounts,
+                volume_limits,
+            })
+        });
+        work.await
+            .map_err(|_| CriError::new(Code::Unavailable, "the runtime is shutting down"))?
     }
 
     /// The container; NotFound if there is none.
@@ -161,29 +200,6 @@ impl Shim {
             .reopen()
             .map_err(|error| CriError::internal(format!("cannot reopen the log: {error}")))
     }
-}
-
-/// The parts that read files, off the async threads.
-async fn prepare(
-    image: Arc<Image>,
-    arg0: Option<String>,
-    config: &v1::ContainerConfig,
-) -> Result<Prepared, CriError> {
-    let (mounts, links) = (config.mounts.clone(), Links::of(&config.annotations));
-    let work = tokio::task::spawn_blocking(move || {
-        let module = image
-            .module(arg0.as_deref())
-            .map_err(|error| from_module(&error))?;
-        let mut mounts = mounts::check(&mounts, links)?;
-        add_root(&image, &mut mounts)?;
-        let source = ModuleSource {
-            digest: module.digest,
-            path: module.path,
-        };
-        Ok(Prepared { source, mounts })
-    });
-    work.await
-        .map_err(|_| CriError::new(Code::Unavailable, "the runtime is shutting down"))?
 }
 
 /// A root filesystem is shared by all containers of its image, so it is read-only.

@@ -39,7 +39,10 @@ impl Shim {
         };
         let handler = |name: &str| v1::RuntimeHandler {
             name: name.to_string(),
-            features: Some(v1::RuntimeHandlerFeatures::default()),
+            features: Some(v1::RuntimeHandlerFeatures {
+                recursive_read_only_mounts: true,
+                ..Default::default()
+            }),
         };
         let info = if verbose {
             self.info()

@@ -51,6 +51,8 @@ impl Shim {
             args,
             env,
             mounts,
+            files,
+            volume_limits,
             ports,
             memory_limit,
         } = launch;
@@ -65,6 +67,8 @@ impl Shim {
         spec.args = args;
         spec.env = env;
         spec.mounts = mounts;
+        spec.files = files;
+        spec.volume_limits = volume_limits;
         spec.memory_limit = memory_limit;
         spec.max_open_files = self.config.max_open_files;
         spec.max_sockets = self.config.max_sockets;

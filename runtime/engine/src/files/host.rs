@@ -23,6 +23,17 @@ impl HostPath {
         })
     }
 
+    /// What is open already, with the same meaning.
+    pub(super) fn of(descriptor: OwnedFd) -> Self {
+        HostPath {
+            descriptor: Arc::new(descriptor),
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> &OwnedFd {
+        &self.descriptor
+    }
+
     pub(super) fn kind(&self) -> io::Result<FileType> {
         let stat = rustix::fs::fstat(&self.descriptor)?;
         Ok(FileType::from_raw_mode(stat.st_mode))

@@ -1,13 +1,17 @@
 //! Mounts as WASI preopens, which are always folders. A single file is shown through a private folder that holds
-//! nothing but it (see `scratch`).
+//! nothing but it (see `scratch`), or beside what an image has there (see `mirror`).
 
 use super::host::HostPath;
+use super::mark::Mark;
+use super::mirror::{By, folder_below, mirror};
+use super::quota::Quota;
 use super::scratch::{PrivateFolder, Scratch};
-use crate::Mount;
 use crate::container::StartError;
+use crate::{ContainerSpec, Mount, VolumeLimit};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -16,6 +20,7 @@ pub(crate) struct Preopens {
     context: WasiFilesystemCtx,
     /// In the order of descriptors.
     read_only: Vec<bool>,
+    marks: Arc<[Mark]>,
     private: Vec<PrivateFolder>,
 }
 
@@ -27,6 +32,42 @@ struct Folder {
     opened: Option<HostPath>,
     guest: String,
     read_only: bool,
+    mark: Mark,
+}
+
+/// A file to be shown by itself.
+struct Single<'a> {
+    name: String,
+    source: SingleSource<'a>,
+}
+
+enum SingleSource<'a> {
+    Host(&'a Mount, HostPath),
+    Content(&'a [u8]),
+}
+
+impl Single<'_> {
+    fn is_writable(&self) -> bool {
+        matches!(&self.source, SingleSource::Host(mount, _) if !mount.read_only)
+    }
+}
+
+/// The quotas of mounts by where they are on the host.
+struct Limits<'a> {
+    scratch: &'a Scratch,
+    limits: &'a [VolumeLimit],
+}
+
+impl Limits<'_> {
+    /// The innermost one counts.
+    fn of(&self, host: &Path) -> Option<Arc<Quota>> {
+        let around = self
+            .limits
+            .iter()
+            .filter(|limit| host.starts_with(&limit.path));
+        let limit = around.max_by_key(|limit| limit.path.as_os_str().len())?;
+        Some(self.scratch.quotas().of(&limit.path, limit.bytes))
+    }
 }
 
 impl Preopens {
@@ -35,69 +76,58 @@ impl Preopens {
         Preopens {
             context: WasiFilesystemCtx::default(),
             read_only: Vec::new(),
+            marks: Arc::from([]),
             private: Vec::new(),
         }
     }
 
     /// Opens the mounts. Blocks.
-    pub(crate) fn open(scratch: &Scratch, mounts: &[Mount]) -> Result<Self, StartError> {
-        let failed = |mount: &Mount| {
-            let (host, guest) = (mount.host.clone(), mount.guest.clone());
-            move |source| StartError::Mount {
-                host,
-                guest,
-                source,
-            }
+    pub(crate) fn open(scratch: &Scratch, spec: &ContainerSpec) -> Result<Self, StartError> {
+        let limits = Limits {
+            scratch,
+            limits: &spec.volume_limits,
         };
         let mut folders: Vec<Folder> = Vec::new();
-        let mut files: BTreeMap<String, Vec<(String, &Mount, HostPath)>> = BTreeMap::new();
-        for mount in mounts {
-            let guest = normal(&mount.guest).map_err(failed(mount))?;
-            let host = HostPath::open(&mount.host).map_err(failed(mount))?;
-            if host.kind().map_err(failed(mount))?.is_dir() {
+        let mut files: BTreeMap<String, Vec<Single<'_>>> = BTreeMap::new();
+        for mount in &spec.mounts {
+            let failed = failed(&mount.host, &mount.guest);
+            let guest = normal(&mount.guest).map_err(&failed)?;
+            let host = HostPath::open(&mount.host).map_err(&failed)?;
+            if host.kind().map_err(&failed)?.is_dir() {
                 let read_only = mount.read_only || on_read_only_filesystem(&host.path());
                 folders.push(Folder {
                     host: mount.host.clone(),
                     opened: Some(host),
                     guest,
                     read_only,
+                    mark: Mark {
+                        fixed: None,
+                        quota: limits.of(&mount.host).filter(|_| !read_only),
+                    },
                 });
             } else {
-                let (parent, name) = guest.rsplit_once('/').expect("normal paths begin with /");
-                let parent = if parent.is_empty() { "/" } else { parent };
+                let (parent, name) = split(&guest);
+                let source = SingleSource::Host(mount, host);
                 files
-                    .entry(parent.to_owned())
+                    .entry(parent)
                     .or_default()
-                    .push((name.to_owned(), mount, host));
+                    .push(Single { name, source });
             }
+        }
+        for file in &spec.files {
+            let guest = normal(&file.guest).map_err(failed(Path::new(""), &file.guest))?;
+            let (parent, name) = split(&guest);
+            let source = SingleSource::Content(&file.content);
+            files
+                .entry(parent)
+                .or_default()
+                .push(Single { name, source });
         }
         let mut private = Vec::new();
         for (guest, files) in files {
-            let writable = files.iter().any(|(_, mount, _)| !mount.read_only);
-            let occupied = folders.iter().find_map(|folder| {
-                let opened = folder.opened.as_ref().filter(|_| folder.guest == guest)?;
-                Some(PrivateFolder::inside(opened, folder.read_only))
-            });
-            let is_new = occupied.is_none();
-            let mut folder = match occupied {
-                Some(folder) => folder,
-                None => scratch.folder().map_err(failed(files[0].1))?,
-            };
-            for (name, mount, file) in files {
-                // A read-only file beside a writable one is copied, so that writes cannot reach the original.
-                let copy = mount.read_only && writable;
-                folder
-                    .show(&name, &file, mount, copy)
-                    .map_err(failed(mount))?;
-            }
-            if is_new {
-                folders.push(Folder {
-                    host: folder.path().to_owned(),
-                    opened: None,
-                    guest,
-                    read_only: !writable,
-                });
-            }
+            let shown = show(scratch, &limits, &folders, &guest, &files);
+            let (folder, preopen) = shown.map_err(failed(&first_host(&files), &guest))?;
+            folders.extend(preopen);
             private.push(folder);
         }
         Self::preopen(folders, private)
@@ -105,7 +135,7 @@ impl Preopens {
 
     fn preopen(folders: Vec<Folder>, private: Vec<PrivateFolder>) -> Result<Self, StartError> {
         let mut builder = WasiCtx::builder();
-        let mut read_only = Vec::new();
+        let (mut read_only, mut marks) = (Vec::new(), Vec::new());
         for folder in folders {
             let perms = if folder.read_only {
                 FsPerms::ReadOnly
@@ -122,18 +152,16 @@ impl Preopens {
                     Ok(error) => error,
                     Err(error) => io::Error::other(error.to_string()),
                 };
-                return Err(StartError::Mount {
-                    host: folder.host,
-                    guest: folder.guest,
-                    source,
-                });
+                return Err(failed(&folder.host, &folder.guest)(source));
             }
             read_only.push(folder.read_only);
+            marks.push(folder.mark);
         }
         let context = builder.build().filesystem().clone();
         Ok(Preopens {
             context,
             read_only,
+            marks: marks.into(),
             private,
         })
     }
@@ -145,6 +173,11 @@ impl Preopens {
     /// Which mounts are read-only, in the order of their descriptors.
     pub(crate) fn read_only(&self) -> &[bool] {
         &self.read_only
+    }
+
+    /// What else the mounts allow, in the order of their descriptors.
+    pub(crate) fn marks(&self) -> Arc<[Mark]> {
+        self.marks.clone()
     }
 
     /// Brings back what was written to files that had to be copied. To be called when no instance runs any more.
@@ -159,6 +192,108 @@ impl Preopens {
             }
         }
     }
+}
+
+/// Shows files in the guest's folder `guest`: in the folder that is mounted there, or else in a private one, which
+/// becomes a preopen of its own.
+fn show(
+    scratch: &Scratch,
+    limits: &Limits<'_>,
+    folders: &[Folder],
+    guest: &str,
+    files: &[Single<'_>],
+) -> io::Result<(PrivateFolder, Option<Folder>)> {
+    let writable = files.iter().any(Single::is_writable);
+    let around = around(folders, guest);
+    let below_writable = around.filter(|(at, below)| !at.read_only && !below.is_empty());
+    let sub = match below_writable {
+        Some((at, below)) => folder_below(at.host()?, below),
+        None => None,
+    };
+    let (mut folder, is_new) = match (around, sub) {
+        (Some((at, "")), _) => (PrivateFolder::inside(at.host()?, at.read_only), false),
+        (_, Some(sub)) => (PrivateFolder::inside(&HostPath::of(sub), false), false),
+        _ => (scratch.folder()?, true),
+    };
+    if is_new
+        && let Some((at, below)) = around
+        && let Some(original) = folder_below(at.host()?, below)
+    {
+        let names = files.iter().map(|file| file.name.clone()).collect();
+        let by = if writable { By::Copies } else { By::Links };
+        mirror(at.host()?, &original, folder.path(), &names, by)?;
+    }
+    let mut quotas = BTreeMap::new();
+    for file in files {
+        match &file.source {
+            SingleSource::Host(mount, host) => {
+                // A read-only file beside a writable one is copied, so that writes cannot reach the original.
+                let copy = mount.read_only && writable;
+                folder.show(&file.name, host, mount, copy)?;
+                if let Some(quota) = limits.of(&mount.host) {
+                    quotas.insert(file.name.clone(), quota);
+                }
+            }
+            SingleSource::Content(content) => folder.write(&file.name, content)?,
+        }
+    }
+    let preopen = is_new.then(|| Folder {
+        host: folder.path().to_owned(),
+        opened: None,
+        guest: guest.to_owned(),
+        read_only: !writable,
+        mark: Mark {
+            fixed: Some(Arc::new(quotas)),
+            quota: None,
+        },
+    });
+    Ok((folder, preopen))
+}
+
+/// The innermost mounted folder that the guest's path lies in, and the rest of the path.
+fn around<'a, 'b>(folders: &'a [Folder], guest: &'b str) -> Option<(&'a Folder, &'b str)> {
+    let mounted = folders.iter().filter(|folder| folder.opened.is_some());
+    let found = mounted.filter_map(|folder| {
+        let rest = match folder.guest.as_str() {
+            "/" => guest,
+            inner => guest.strip_prefix(inner)?,
+        };
+        let is_part = rest.is_empty() || rest.starts_with('/');
+        is_part.then(|| (folder, rest.trim_start_matches('/')))
+    });
+    found.min_by_key(|(_, rest)| rest.len())
+}
+
+impl Folder {
+    fn host(&self) -> io::Result<&HostPath> {
+        let opened = self.opened.as_ref();
+        opened.ok_or_else(|| io::Error::other("a private folder is not mounted"))
+    }
+}
+
+fn failed(host: &Path, guest: &str) -> impl Fn(io::Error) -> StartError + use<> {
+    let (host, guest) = (host.to_owned(), guest.to_owned());
+    move |source| StartError::Mount {
+        host: host.clone(),
+        guest: guest.clone(),
+        source,
+    }
+}
+
+/// For messages.
+fn first_host(files: &[Single<'_>]) -> PathBuf {
+    let hosts = files.iter().filter_map(|file| match &file.source {
+        SingleSource::Host(mount, _) => Some(mount.host.clone()),
+        SingleSource::Content(_) => None,
+    });
+    hosts.take(1).collect()
+}
+
+/// A normal path's folder and name.
+fn split(guest: &str) -> (String, String) {
+    let (parent, name) = guest.rsplit_once('/').expect("normal paths begin with /");
+    let parent = if parent.is_empty() { "/" } else { parent };
+    (parent.to_owned(), name.to_owned())
 }
 
 /// The guest's path without doubled and trailing slashes.
@@ -196,7 +331,7 @@ fn on_read_only_filesystem(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::normal;
+    use super::*;
 
     #[test]
     fn guest_paths_are_absolute_and_stay_inside() {

@@ -4,6 +4,10 @@
 //! how many are open, and which are in read-only mounts. A function it wraps calls the original and then corrects
 //! the answer; it never decides access on its own.
 
+mod limited;
+
+use super::mark::Mark;
+use super::quota::Quota;
 use super::{FileBudget, FileSlot};
 use crate::state::P1State;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +20,18 @@ const MODULE: &str = "wasi_snapshot_preview1";
 
 /// `errno` values of WASI p1.
 const SUCCESS: i32 = 0;
+const EEXIST: i32 = 20;
 const EMFILE: i32 = 33;
 const ENFILE: i32 = 41;
+const ENOENT: i32 = 44;
+const ENOSPC: i32 = 51;
 const EPERM: i32 = 63;
 const EROFS: i32 = 69;
+const EXDEV: i32 = 75;
 
 /// Flags of `path_open` that mean writing.
 const OFLAGS_CREAT: i32 = 1;
+const OFLAGS_EXCL: i32 = 4;
 const OFLAGS_TRUNC: i32 = 8;
 const RIGHTS_FD_WRITE: i64 = 1 << 6;
 
@@ -37,6 +46,8 @@ pub(crate) struct Account {
     open: BTreeMap<u32, FileSlot>,
     /// Those in read-only mounts.
     read_only: BTreeSet<u32>,
+    /// Those with further rules.
+    marks: BTreeMap<u32, Mark>,
 }
 
 impl Account {
@@ -50,7 +61,33 @@ impl Account {
             limit,
             open: BTreeMap::new(),
             read_only,
+            marks: BTreeMap::new(),
         }
+    }
+
+    /// The further rules of the mounts, in the order of their descriptors.
+    pub(crate) fn with_marks(mut self, mounts: &[Mark]) -> Self {
+        let special = (FIRST_MOUNT..)
+            .zip(mounts)
+            .filter(|(_, mark)| !mark.is_plain());
+        self.marks = special.map(|(fd, mark)| (fd, mark.clone())).collect();
+        self
+    }
+
+    fn quota(&self, descriptor: u32) -> Option<Arc<Quota>> {
+        self.marks.get(&descriptor)?.quota.clone()
+    }
+
+    fn is_fixed(&self, descriptor: u32) -> bool {
+        let mark = self.marks.get(&descriptor);
+        mark.is_some_and(|mark| mark.fixed.is_some())
+    }
+
+    /// Whether a name can move between two folders.
+    fn is_same_filesystem(&self, one: u32, other: u32) -> bool {
+        let plain = Mark::default();
+        let mark = |descriptor| self.marks.get(&descriptor).unwrap_or(&plain);
+        mark(one).is_same_filesystem(mark(other))
     }
 
     /// Room for one more descriptor, or the errno that says why not.
@@ -61,8 +98,11 @@ impl Account {
         self.budget.take().ok_or(ENFILE)
     }
 
-    fn opened(&mut self, descriptor: u32, slot: FileSlot, read_only: bool) {
+    fn opened(&mut self, descriptor: u32, slot: FileSlot, read_only: bool, mark: Option<Mark>) {
         self.open.insert(descriptor, slot);
+        if let Some(mark) = mark {
+            self.marks.insert(descriptor, mark);
+        }
         if read_only {
             self.read_only.insert(descriptor);
         }
@@ -71,6 +111,7 @@ impl Account {
     fn closed(&mut self, descriptor: u32) {
         self.open.remove(&descriptor);
         self.read_only.remove(&descriptor);
+        self.marks.remove(&descriptor);
     }
 
     /// `to` was closed, and what was `from` has its number now.
@@ -82,13 +123,44 @@ impl Account {
         if self.read_only.remove(&from) {
             self.read_only.insert(to);
         }
+        if let Some(mark) = self.marks.remove(&from) {
+            self.marks.insert(to, mark);
+        }
     }
 }
 
-/// Replaces a function by one that answers EROFS where the original answers EPERM because of a read-only mount.
-/// `$fd` are the parameters that name the descriptors concerned.
+/// Whether a function makes, moves or removes names, or only changes what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Makes,
+    Removes,
+    /// A name goes from the first folder to the second.
+    Moves,
+    Content,
+}
+
+/// What the rules of the mounts say before a function is called: an errno if it must not be.
+async fn refused(files: &Account, change: Change, fds: &[u32]) -> Option<i32> {
+    let last = *fds.last()?;
+    if change != Change::Content && fds.iter().any(|fd| files.is_fixed(*fd)) {
+        return Some(EROFS);
+    }
+    if change == Change::Moves && !files.is_same_filesystem(fds[0], last) {
+        return Some(EXDEV);
+    }
+    if change == Change::Makes
+        && let Some(quota) = files.quota(last)
+        && !quota.take_entry().await
+    {
+        return Some(ENOSPC);
+    }
+    None
+}
+
+/// Replaces a function by one that keeps the rules of mounts, and answers EROFS where the original answers EPERM because
+/// of a read-only mount. `$fd` are the parameters that name the descriptors concerned.
 macro_rules! read_only_is_erofs {
-    ($linker:ident, $function:ident, ($($param:ident: $type:ty),*), [$($fd:ident),+]) => {
+    ($linker:ident, $change:ident, $function:ident, ($($param:ident: $type:ty),*), [$($fd:ident),+]) => {
         $linker.func_wrap_async(
             MODULE,
             stringify!($function),
@@ -96,6 +168,9 @@ macro_rules! read_only_is_erofs {
                 Box::new(async move {
                     let memory = memory(&mut caller)?;
                     let (mut memory, state) = enter(&memory, &mut caller);
+                    if let Some(errno) = refused(&state.files, Change::$change, &[$($fd as u32),+]).await {
+                        return wasmtime::Result::Ok(errno);
+                    }
                     let errno = p1::$function(&mut state.wasi, &mut memory, $($param),*).await?;
                     let read_only = [$($fd as u32),+].iter().any(|fd| state.files.read_only.contains(fd));
                     wasmtime::Result::Ok(if errno == EPERM && read_only { EROFS } else { errno })
@@ -116,36 +191,41 @@ pub(crate) fn guard(linker: &mut Linker<P1State>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "fd_renumber", |caller, params| {
         Box::new(fd_renumber(caller, params))
     })?;
-    read_only_is_erofs!(linker, path_create_directory, (fd: i32, path: i32, length: i32), [fd]);
-    read_only_is_erofs!(linker, path_remove_directory, (fd: i32, path: i32, length: i32), [fd]);
-    read_only_is_erofs!(linker, path_unlink_file, (fd: i32, path: i32, length: i32), [fd]);
+    read_only_is_erofs!(linker, Makes, path_create_directory, (fd: i32, path: i32, length: i32), [fd]);
+    read_only_is_erofs!(linker, Removes, path_remove_directory, (fd: i32, path: i32, length: i32), [fd]);
+    read_only_is_erofs!(linker, Removes, path_unlink_file, (fd: i32, path: i32, length: i32), [fd]);
     read_only_is_erofs!(
         linker,
+        Moves,
         path_rename,
         (old_fd: i32, old: i32, old_length: i32, new_fd: i32, new: i32, new_length: i32),
         [old_fd, new_fd]
     );
     read_only_is_erofs!(
         linker,
+        Moves,
         path_link,
         (old_fd: i32, flags: i32, old: i32, old_length: i32, new_fd: i32, new: i32, new_length: i32),
         [old_fd, new_fd]
     );
     read_only_is_erofs!(
         linker,
+        Makes,
         path_symlink,
         (target: i32, target_length: i32, fd: i32, path: i32, length: i32),
         [fd]
     );
     read_only_is_erofs!(
         linker,
+        Content,
         path_filestat_set_times,
         (fd: i32, flags: i32, path: i32, length: i32, accessed: i64, modified: i64, which: i32),
         [fd]
     );
-    read_only_is_erofs!(linker, fd_filestat_set_size, (fd: i32, size: i64), [fd]);
+    limited::guard(linker)?;
     read_only_is_erofs!(
         linker,
+        Content,
         fd_filestat_set_times,
         (fd: i32, accessed: i64, modified: i64, which: i32),
         [fd]
@@ -163,6 +243,18 @@ async fn path_open(mut caller: Caller<'_, P1State>, params: OpenParams) -> wasmt
         Ok(slot) => slot,
         Err(errno) => return Ok(errno),
     };
+    let mark = match state.files.marks.get(&(dir as u32)) {
+        Some(mark) => {
+            let name = GuestPtr::<str>::new((path as u32, length as u32));
+            // What is no text is refused by the original.
+            let name = memory.as_cow_str(name).map(|name| name.into_owned());
+            Some(mark.opened(&name.unwrap_or_default()))
+        }
+        None => None,
+    };
+    let rules = limited::creation(mark.as_ref(), oflags).await;
+    let asked = oflags;
+    let oflags = rules.oflags;
     let errno = p1::path_open(
         &mut state.wasi,
         &mut memory,
@@ -181,10 +273,15 @@ async fn path_open(mut caller: Caller<'_, P1State>, params: OpenParams) -> wasmt
     match errno {
         SUCCESS => {
             let descriptor: u32 = memory.read(GuestPtr::new(opened as u32))?;
-            state.files.opened(descriptor, slot, read_only);
+            if rules.must_be_new {
+                p1::fd_close(&mut state.wasi, &mut memory, descriptor as i32).await?;
+                return Ok(EEXIST);
+            }
+            state.files.opened(descriptor, slot, read_only, mark);
             Ok(SUCCESS)
         }
-        EPERM if read_only && writes(oflags, rights) => Ok(EROFS),
+        ENOENT => Ok(rules.missing.unwrap_or(ENOENT)),
+        EPERM if read_only && writes(asked, rights) => Ok(EROFS),
         errno => Ok(errno),
     }
 }

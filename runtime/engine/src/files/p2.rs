@@ -4,13 +4,16 @@
 //! no code for too many open files) and that `not-permitted` because of a read-only mount becomes `read-only`.
 
 mod account;
+mod stream;
 
 pub(crate) use account::Account;
+use account::Change;
 
 use crate::state::ComponentState;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
     DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream,
@@ -20,16 +23,19 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 /// Puts the guarded interface in front of the original. The linker must allow shadowing.
 pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
-    types::add_to_linker::<ComponentState, HasFiles>(linker, |state| {
-        let (WasiCtxView { ctx, table }, account) = state.files();
-        Files {
-            wasi: WasiFilesystemCtxView {
-                ctx: ctx.filesystem(),
-                table,
-            },
-            account,
-        }
-    })
+    types::add_to_linker::<ComponentState, HasFiles>(linker, files)?;
+    preopens::add_to_linker::<ComponentState, HasFiles>(linker, files)
+}
+
+fn files(state: &mut ComponentState) -> Files<'_> {
+    let (WasiCtxView { ctx, table }, account) = state.files();
+    Files {
+        wasi: WasiFilesystemCtxView {
+            ctx: ctx.filesystem(),
+            table,
+        },
+        account,
+    }
 }
 
 struct HasFiles;
@@ -68,7 +74,33 @@ impl Files<'_> {
     }
 }
 
+impl Files<'_> {
+    /// The stream, within what the file's mount may hold.
+    fn limited(
+        &mut self,
+        descriptor: u32,
+        stream: Resource<DynOutputStream>,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let Some(quota) = self.account.quota(descriptor) else {
+            return Ok(stream);
+        };
+        let table = &mut self.wasi.table;
+        let inner = table.delete(stream).map_err(FsError::trap)?;
+        let limited: DynOutputStream = Box::new(stream::Limited::new(inner, quota));
+        table.push(limited).map_err(FsError::trap)
+    }
+}
+
 type Fd = Resource<Descriptor>;
+
+impl preopens::Host for Files<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
+        let directories = preopens::Host::get_directories(&mut self.wasi)?;
+        self.account
+            .told(directories.iter().map(|(fd, _)| fd.rep()));
+        Ok(directories)
+    }
+}
 
 impl types::Host for Files<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
@@ -109,6 +141,10 @@ impl HostDescriptor for Files<'_> {
     async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
         let rep = fd.rep();
         let result = self.wasi.set_size(fd, size).await;
+        // Larger without a write: it takes no space yet, but counts from now on.
+        if let Some(quota) = self.account.quota(rep) {
+            quota.forget();
+        }
         self.written(&[rep], result)
     }
 
@@ -134,7 +170,16 @@ impl HostDescriptor for Files<'_> {
 
     async fn write(&mut self, fd: Fd, data: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         let rep = fd.rep();
+        let quota = self.account.quota(rep);
+        let taken = match &quota {
+            Some(quota) => {
+                let taken = quota.take(data.len() as u64).await;
+                Some(taken.ok_or(ErrorCode::InsufficientSpace)?)
+            }
+            None => None,
+        };
         let result = self.wasi.write(fd, data, offset).await;
+        drop(taken);
         self.written(&[rep], result)
     }
 
@@ -148,6 +193,7 @@ impl HostDescriptor for Files<'_> {
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let rep = fd.rep();
+        self.account.allowed(Change::Makes, &[rep]).await?;
         let result = self.wasi.create_directory_at(fd, path).await;
         self.written(&[rep], result)
     }
@@ -190,6 +236,7 @@ impl HostDescriptor for Files<'_> {
         new: String,
     ) -> FsResult<()> {
         let reps = [fd.rep(), new_fd.rep()];
+        self.account.allowed(Change::Moves, &reps).await?;
         let result = self.wasi.link_at(fd, flags, old, new_fd, new).await;
         self.written(&reps, result)
     }
@@ -208,11 +255,41 @@ impl HostDescriptor for Files<'_> {
         let rep = fd.rep();
         let writes = flags.contains(DescriptorFlags::WRITE)
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
-        let result = self
-            .wasi
-            .open_at(fd, path_flags, path, open_flags, flags)
-            .await;
+        let mark = self.account.marked(rep).map(|mark| mark.opened(&path));
+        let mut wanted = open_flags;
+        let mut missing = None;
+        if let Some(mark) = mark
+            .as_ref()
+            .filter(|_| open_flags.contains(OpenFlags::CREATE))
+        {
+            missing = if mark.fixed.is_some() {
+                Some(ErrorCode::ReadOnly)
+            } else if let Some(quota) = &mark.quota
+                && !quota.take_entry().await
+            {
+                Some(ErrorCode::InsufficientSpace)
+            } else {
+                None
+            };
+        }
+        if missing.is_some() {
+            // Only a file that is there can be opened.
+            wanted &= !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
+        }
+        let result = self.wasi.open_at(fd, path_flags, path, wanted, flags).await;
+        let result = match (result, missing) {
+            (Err(error), Some(missing)) => match error.downcast_ref() {
+                Some(ErrorCode::NoEntry) => return Err(missing.into()),
+                _ => Err(error),
+            },
+            (Ok(opened), Some(_)) if open_flags.contains(OpenFlags::EXCLUSIVE) => {
+                HostDescriptor::drop(&mut self.wasi, opened).map_err(FsError::trap)?;
+                return Err(ErrorCode::Exist.into());
+            }
+            (result, _) => result,
+        };
         if let Ok(opened) = &result {
+            self.account.mark(opened.rep(), mark);
             match self.wasi.table.get(opened) {
                 Ok(Descriptor::File(file)) => self.account.opened(&file.file, slot),
                 Ok(Descriptor::Dir(dir)) => self.account.opened(&dir.dir, slot),
@@ -238,24 +315,28 @@ impl HostDescriptor for Files<'_> {
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let rep = fd.rep();
+        self.account.allowed(Change::Removes, &[rep]).await?;
         let result = self.wasi.remove_directory_at(fd, path).await;
         self.written(&[rep], result)
     }
 
     async fn rename_at(&mut self, fd: Fd, old: String, new_fd: Fd, new: String) -> FsResult<()> {
         let reps = [fd.rep(), new_fd.rep()];
+        self.account.allowed(Change::Moves, &reps).await?;
         let result = self.wasi.rename_at(fd, old, new_fd, new).await;
         self.written(&reps, result)
     }
 
     async fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
         let rep = fd.rep();
+        self.account.allowed(Change::Makes, &[rep]).await?;
         let result = self.wasi.symlink_at(fd, target, path).await;
         self.written(&[rep], result)
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let rep = fd.rep();
+        self.account.allowed(Change::Removes, &[rep]).await?;
         let result = self.wasi.unlink_file_at(fd, path).await;
         self.written(&[rep], result)
     }
@@ -271,13 +352,15 @@ impl HostDescriptor for Files<'_> {
     ) -> FsResult<Resource<DynOutputStream>> {
         let rep = fd.rep();
         let result = self.wasi.write_via_stream(fd, offset);
-        self.written(&[rep], result)
+        let stream = self.written(&[rep], result)?;
+        self.limited(rep, stream)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let rep = fd.rep();
         let result = self.wasi.append_via_stream(fd);
-        self.written(&[rep], result)
+        let stream = self.written(&[rep], result)?;
+        self.limited(rep, stream)
     }
 
     async fn is_same_object(&mut self, one: Fd, other: Fd) -> wasmtime::Result<bool> {

@@ -6,11 +6,12 @@
 //! removing the file affects only the guest's view.
 
 use super::host::{self, HostPath};
+use super::quota::Quotas;
 use crate::Mount;
 use crate::module::private_dir;
 use rustix::fs::{AtFlags, CWD};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,7 @@ pub(crate) struct Scratch {
     dir: PathBuf,
     _lock: fs::File,
     next: AtomicU64,
+    quotas: Quotas,
 }
 
 impl Scratch {
@@ -44,6 +46,7 @@ impl Scratch {
                         dir,
                         _lock: lock,
                         next: AtomicU64::new(0),
+                        quotas: Quotas::default(),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -51,6 +54,11 @@ impl Scratch {
             }
         }
         Err(io::Error::from(io::ErrorKind::AlreadyExists))
+    }
+
+    /// The quotas of mounts in use.
+    pub(super) fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// A new, empty folder, removed when dropped.
@@ -157,6 +165,18 @@ impl PrivateFolder {
         transfer(fs::File::open(file.path())?, target)
     }
 
+    /// Shows content that no file of the host holds.
+    pub(super) fn write(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+        if self.read_only {
+            return Err(io::Error::other("the folder it is in is mounted read-only"));
+        }
+        let shown = self.path.join(name);
+        let mut file = fs::File::create_new(&shown)?;
+        file.set_permissions(fs::Permissions::from_mode(0o444))?;
+        self.shown.push(shown);
+        file.write_all(content)
+    }
+
     /// The copies that the guest may have written.
     pub(crate) fn copies_to_bring_back(&self) -> Option<Copies> {
         (!self.copies.is_empty()).then(|| Copies {
@@ -208,7 +228,7 @@ fn bring_back(copy: &Path, original: &Path) -> io::Result<()> {
     transfer(copy, host::overwrite(original)?)
 }
 
-fn transfer(mut from: fs::File, mut to: fs::File) -> io::Result<()> {
+pub(super) fn transfer(mut from: fs::File, mut to: fs::File) -> io::Result<()> {
     let metadata = from.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));

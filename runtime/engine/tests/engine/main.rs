@@ -18,3 +18,4 @@ mod pool;
 mod reuse;
 mod sockets;
 mod support;
+mod volumes;

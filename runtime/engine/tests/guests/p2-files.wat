@@ -1,6 +1,7 @@
 ;; A WASI p2 command on the file "f" of its first mount. By the number of its arguments:
 ;; 1 opens it for writing, 2 creates a folder "g", 3 opens it for reading until that fails, dropping the descriptors
-;; but keeping a stream of each. Exits with 100 + n for the error code of number n, or 0.
+;; but keeping a stream of each, 4 creates the file and writes 1 KiB again and again until that fails, 5 tries to create
+;; the folder "d/g" 3,000 times. Exits with 100 + n for the error code of number n, or 0.
 (component $files
   (import "wasi:io/error@0.2.3" (instance $io-error (export "error" (type (sub resource)))))
   (import "wasi:io/streams@0.2.3" (instance $streams (export "input-stream" (type (sub resource)))))
@@ -32,6 +33,8 @@
       (param "flags" $descriptor-flags) (result (result (own $descriptor) (error $error-code)))))
     (export "[method]descriptor.create-directory-at" (func (param "self" (borrow $descriptor))
       (param "path" string) (result (result (error $error-code)))))
+    (export "[method]descriptor.write" (func (param "self" (borrow $descriptor))
+      (param "buffer" (list u8)) (param "offset" u64) (result (result u64 (error $error-code)))))
     (export "[method]descriptor.read-via-stream" (func (param "self" (borrow $descriptor))
       (param "offset" u64) (result (result (own $input) (error $error-code)))))))
   (alias export $types "descriptor" (type $descriptor))
@@ -56,6 +59,7 @@
     (memory $memory) string-encoding=utf8))
   (core func $create-directory-at (canon lower (func $types "[method]descriptor.create-directory-at")
     (memory $memory) string-encoding=utf8))
+  (core func $write (canon lower (func $types "[method]descriptor.write") (memory $memory)))
   (core func $read-via-stream (canon lower (func $types "[method]descriptor.read-via-stream") (memory $memory)))
   (core func $get-directories (canon lower (func $preopens "get-directories")
     (memory $memory) (realloc $realloc) string-encoding=utf8))
@@ -68,19 +72,23 @@
     (import "libc" "memory" (memory 2))
     (import "host" "open-at" (func $open-at (param i32 i32 i32 i32 i32 i32 i32)))
     (import "host" "create-directory-at" (func $create-directory-at (param i32 i32 i32 i32)))
+    (import "host" "write" (func $write (param i32 i32 i32 i64 i32)))
     (import "host" "read-via-stream" (func $read-via-stream (param i32 i64 i32)))
     (import "host" "get-directories" (func $get-directories (param i32)))
     (import "host" "get-arguments" (func $get-arguments (param i32)))
     (import "host" "exit-with-code" (func $exit-with-code (param i32)))
     (import "host" "drop-descriptor" (func $drop-descriptor (param i32)))
     (data (i32.const 128) "fg")
+    (data (i32.const 136) "d/g")
     (func $open (param $mount i32) (param $flags i32)
-      (call $open-at (local.get $mount) (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 0)
+      (call $open-with (local.get $mount) (local.get $flags) (i32.const 0)))
+    (func $open-with (param $mount i32) (param $flags i32) (param $how i32)
+      (call $open-at (local.get $mount) (i32.const 0) (i32.const 128) (i32.const 1) (local.get $how)
         (local.get $flags) (i32.const 64))
       (if (i32.load8_u (i32.const 64)) (then
         (call $exit-with-code (i32.add (i32.const 100) (i32.load8_u (i32.const 68)))))))
     (func (export "run") (result i32)
-      (local $mount i32) (local $count i32)
+      (local $mount i32) (local $count i32) (local $offset i64)
       (call $get-arguments (i32.const 0))
       (local.set $count (i32.load (i32.const 4)))
       (call $get-directories (i32.const 8))
@@ -96,12 +104,28 @@
           (call $read-via-stream (i32.load (i32.const 68)) (i64.const 0) (i32.const 80))
           (call $drop-descriptor (i32.load (i32.const 68)))
           (br $more))))
+      (if (i32.eq (local.get $count) (i32.const 4)) (then
+        (call $open-with (local.get $mount) (i32.const 2) (i32.const 1))
+        (local.set $count (i32.load (i32.const 68)))
+        (loop $more
+          (call $write (local.get $count) (i32.const 8192) (i32.const 1024) (local.get $offset) (i32.const 64))
+          (if (i32.load8_u (i32.const 64)) (then
+            (call $exit-with-code (i32.add (i32.const 100) (i32.load8_u (i32.const 72))))))
+          (local.set $offset (i64.add (local.get $offset) (i64.const 1024)))
+          (br $more))))
+      (if (i32.eq (local.get $count) (i32.const 5)) (then
+        (local.set $count (i32.const 3000))
+        (loop $more
+          (call $create-directory-at (local.get $mount) (i32.const 136) (i32.const 3) (i32.const 64))
+          (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+          (br_if $more (local.get $count)))))
       (i32.const 0)))
   (core instance $main (instantiate $main
     (with "libc" (instance $libc))
     (with "host" (instance
       (export "open-at" (func $open-at))
       (export "create-directory-at" (func $create-directory-at))
+      (export "write" (func $write))
       (export "read-via-stream" (func $read-via-stream))
       (export "get-directories" (func $get-directories))
       (export "get-arguments" (func $get-arguments))

@@ -1,5 +1,5 @@
-;; Arguments: name, path. Prints up to 4 KiB of the path in the first mount, and exits with the errno of what failed,
-;; or 0.
+;; Arguments: name, path, descriptor. Prints up to 4 KiB of the path in the mount of that descriptor (a digit; the
+;; first mount is 3, and meant if it is left out), and exits with the errno of what failed, or 0.
 (module
   (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_open"
@@ -17,11 +17,15 @@
         (local.set $end (i32.add (local.get $end) (i32.const 1)))
         (br $next)))
     (i32.sub (local.get $end) (local.get $text)))
+  (func $mount (param $text i32) (result i32)
+    (if (result i32) (local.get $text)
+      (then (i32.sub (i32.load8_u (local.get $text)) (i32.const 48)))
+      (else (i32.const 3))))
   (func $check (param $errno i32)
     (if (local.get $errno) (then (call $proc_exit (local.get $errno)))))
   (func (export "_start")
     (call $check (call $args_get (i32.const 64) (i32.const 1024)))
-    (call $check (call $path_open (i32.const 3) (i32.const 1)
+    (call $check (call $path_open (call $mount (i32.load (i32.const 72))) (i32.const 1)
       (i32.load (i32.const 68)) (call $length (i32.load (i32.const 68)))
       (i32.const 0) (i64.const 2) (i64.const 2) (i32.const 0) (i32.const 0)))
     (i32.store (i32.const 8) (i32.const 8192))

@@ -1,8 +1,22 @@
 //! How many files a component holds open.
 
+use crate::files::mark::Mark;
+use crate::files::quota::Quota;
 use crate::files::{FileBudget, FileSlot};
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Weak};
+use wasmtime_wasi::p2::FsResult;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+/// Whether a function makes, moves or removes names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Makes,
+    Removes,
+    /// A name goes from the first folder to the second.
+    Moves,
+}
 
 /// The account of one instance's open files. A stream keeps its file open after the descriptor is dropped, so what
 /// counts is whether the file itself is still held by anything.
@@ -10,6 +24,10 @@ pub(crate) struct Account {
     budget: Arc<FileBudget>,
     limit: u32,
     open: Vec<(Weak<File>, FileSlot)>,
+    /// The rules of the mounts, in their order.
+    mounts: Arc<[Mark]>,
+    /// Those of descriptors that have any, by their numbers.
+    marks: HashMap<u32, Mark>,
 }
 
 impl Account {
@@ -18,7 +36,70 @@ impl Account {
             budget,
             limit,
             open: Vec::new(),
+            mounts: Arc::from([]),
+            marks: HashMap::new(),
         }
+    }
+
+    /// The further rules of the mounts, in the order in which they are told to guests.
+    pub(crate) fn with_marks(mut self, mounts: Arc<[Mark]>) -> Self {
+        self.mounts = mounts;
+        self
+    }
+
+    /// The guest has been told of its mounts, as these descriptors.
+    pub(super) fn told(&mut self, descriptors: impl Iterator<Item = u32>) {
+        let mounts = self.mounts.clone();
+        for (descriptor, mark) in descriptors.zip(mounts.iter()) {
+            self.mark(descriptor, Some(mark.clone()));
+        }
+    }
+
+    pub(super) fn mark(&mut self, descriptor: u32, mark: Option<Mark>) {
+        // A number may have belonged to another descriptor before.
+        self.marks.remove(&descriptor);
+        if let Some(mark) = mark.filter(|mark| !mark.is_plain()) {
+            self.marks.insert(descriptor, mark);
+        }
+    }
+
+    pub(super) fn marked(&self, descriptor: u32) -> Option<&Mark> {
+        self.marks.get(&descriptor)
+    }
+
+    pub(super) fn quota(&self, descriptor: u32) -> Option<Arc<Quota>> {
+        self.marks.get(&descriptor)?.quota.clone()
+    }
+
+    /// What the rules of the mounts say before names are changed.
+    pub(super) async fn allowed(&self, change: Change, descriptors: &[u32]) -> FsResult<()> {
+        if descriptors.iter().any(|fd| self.is_fixed(*fd)) {
+            return Err(ErrorCode::ReadOnly.into());
+        }
+        let (Some(first), Some(last)) = (descriptors.first(), descriptors.last()) else {
+            return Ok(());
+        };
+        if change == Change::Moves && !self.is_same_filesystem(*first, *last) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        if change == Change::Makes
+            && let Some(quota) = self.quota(*last)
+            && !quota.take_entry().await
+        {
+            return Err(ErrorCode::InsufficientSpace.into());
+        }
+        Ok(())
+    }
+
+    fn is_fixed(&self, descriptor: u32) -> bool {
+        let mark = self.marks.get(&descriptor);
+        mark.is_some_and(|mark| mark.fixed.is_some())
+    }
+
+    fn is_same_filesystem(&self, one: u32, other: u32) -> bool {
+        let plain = Mark::default();
+        let mark = |descriptor| self.marks.get(&descriptor).unwrap_or(&plain);
+        mark(one).is_same_filesystem(mark(other))
     }
 
     /// Room for one more open file.
