@@ -10,17 +10,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AgentConfig;
-use crate::content::{NodeFacts, Objects};
+use crate::content::{NodeFacts, Objects, Services, Sources, VolumePolicy};
 use crate::cri::inventory;
 use crate::events::recorder;
 use crate::images::Puller;
 use crate::kubelet_api::{BindError, KubeletApi};
-use crate::limits::CONCURRENT_STARTS;
+use crate::limits::{CONCURRENT_REFRESHES, CONCURRENT_STARTS};
 use crate::logs::{FolderWatch, rotate_loop};
 use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
 use crate::registry::Registry;
 use crate::worker::Shared;
-use crate::{pods, quantity};
+use crate::{local_volumes, pods, quantity};
 
 /// Why the agent could not start. Once it runs only a bug ends it before its time.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,14 @@ impl Agent {
             config,
         } = self;
         let pods_dir = config.data_dir.join("pods");
-        for folder in [&pods_dir, &config.log_dir] {
+        let mut volumes = VolumePolicy {
+            host_folders: config.host_folders.clone(),
+            memory_dir: config.memory_dir.clone(),
+            local_dir: config.data_dir.join("volumes"),
+            memory: 0,
+        };
+        let folders = [&pods_dir, &config.log_dir, &volumes.local_dir];
+        for folder in folders.into_iter().chain(&volumes.memory_dir) {
             make_folder(folder).await?;
         }
         let api = bind(&config).await?;
@@ -86,6 +93,7 @@ impl Agent {
             folder: config.data_dir.clone(),
         };
         let facts = facts(&identity, &host).await;
+        volumes.memory = facts.memory;
         let found = inventory(runtime.as_ref())
             .await
             .map_err(AgentError::Runtime)?;
@@ -95,6 +103,9 @@ impl Agent {
             client: client.clone(),
             runtime: runtime.clone(),
             puller: Puller::new(images, objects.clone()),
+            sources: Sources::new(objects.clone()),
+            services: Services::default(),
+            volumes,
             objects,
             recorder,
             registry: Registry::default(),
@@ -102,6 +113,7 @@ impl Agent {
             pods_dir,
             log_dir: config.log_dir.clone(),
             starts: Semaphore::new(CONCURRENT_STARTS),
+            refreshes: Semaphore::new(CONCURRENT_REFRESHES),
         });
         // Followers of logs fall back to looking every second where there are no file events.
         let watch = FolderWatch::new()
@@ -124,6 +136,10 @@ impl Agent {
             on_registered,
             stop.clone(),
         ));
+        loops.spawn(shared.sources.clone().run(stop.clone()));
+        let (node, stopped) = (shared.clone(), stop.clone());
+        loops.spawn(async move { node.services.run(node.client.clone(), stopped).await });
+        loops.spawn(local_volumes::run(shared.clone(), stop.clone()));
         loops.spawn(pods::run(shared.clone(), found, stop.clone()));
         loops.spawn(sender.run(stop.clone()));
         loops.spawn(rotate_loop(shared.clone(), stop.clone()));

@@ -28,6 +28,20 @@ pub struct AgentConfig {
     pub extended_resources: BTreeMap<String, String>,
     /// Further labels of the Node.
     pub labels: BTreeMap<String, String>,
+    /// Folders of this machine that pods may use as hostPath volumes; none unless given.
+    pub host_folders: Vec<HostFolder>,
+    /// A folder on a file system in memory, for emptyDirs of medium Memory. Without it they lie on disk, and an event
+    /// says so.
+    pub memory_dir: Option<PathBuf>,
+}
+
+/// A folder of this machine that pods may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFolder {
+    /// Absolute, without symbolic links.
+    pub path: PathBuf,
+    /// Whether they may only read it.
+    pub read_only: bool,
 }
 
 /// The kubelet API's certificate, and whom it answers.
@@ -92,6 +106,8 @@ impl AgentConfig {
             capacity: BTreeMap::new(),
             extended_resources: BTreeMap::new(),
             labels: BTreeMap::new(),
+            host_folders: Vec::new(),
+            memory_dir: None,
         }
     }
 }

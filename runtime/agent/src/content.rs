@@ -1,19 +1,32 @@
 //! What goes into a container besides its image: environment, arguments, volumes, mounts.
 
 mod atomic;
+mod below;
+mod dns;
 mod env;
 mod expand;
 mod fields;
+mod hosts;
 mod mounts;
 mod objects;
+mod place;
 mod select;
+mod services;
+mod sources;
 mod volumes;
 
+pub(crate) use dns::dns;
 pub(crate) use env::{Environment, environment};
 pub(crate) use expand::expand;
-pub(crate) use mounts::mounts;
+pub(crate) use hosts::write_hosts;
+pub(crate) use mounts::{Limit, Mounts, Source, mounts};
 pub(crate) use objects::{ObjectKind, Objects};
-pub(crate) use volumes::{prepare, volume_dir};
+pub(crate) use place::{VolumePolicy, is_here, local_folder, memory_dir, wants_memory};
+pub(crate) use services::Services;
+pub(crate) use sources::{Sources, Subscription};
+pub(crate) use volumes::{
+    Means, Refreshed, Tokens, VolumeError, place_of, prepare, refresh, shows_metadata, sources,
+};
 
 /// Facts of the node that pods may ask for.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ mod observe;
 mod resources;
 
 pub(crate) use config::{
-    ContainerParts, container_config, container_log_path, log_directory, sandbox_config,
+    ContainerParts, container_config, container_log_path, hostname, log_directory, sandbox_config,
 };
 pub(crate) use found::{Inventory, inventory, sandbox_ips};
 pub(crate) use observe::{Observed, observe};

@@ -27,6 +27,9 @@ pub(crate) fn orphans(shared: &Shared, inventory: &Inventory, pods: &HashSet<Str
         .collect();
     let mut folders = orphan_folders(&shared.pods_dir, pods, |name| Some(name));
     folders.extend(orphan_folders(&shared.log_dir, pods, uid_of_log_folder));
+    if let Some(memory) = &shared.volumes.memory_dir {
+        folders.extend(orphan_folders(memory, pods, |name| Some(name)));
+    }
     Orphans { sandboxes, folders }
 }
 

@@ -23,6 +23,34 @@ pub(crate) struct Puller {
     pulls: Semaphore,
 }
 
+/// An image that is to be on the node.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) image: &'a str,
+    /// The pod's own pull policy.
+    pub(crate) policy: Option<&'a str>,
+    /// The container whose image it is; the events are the pod's when it is a volume's.
+    pub(crate) container: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// A container's own image.
+    pub(crate) fn of(container: &'a Container) -> Wanted<'a> {
+        Wanted {
+            image: container.image.as_deref().unwrap_or_default(),
+            policy: container.image_pull_policy.as_deref(),
+            container: Some(&container.name),
+        }
+    }
+
+    fn tell(&self, recorder: &PodRecorder, severity: Severity, reason: &str, message: &str) {
+        match self.container {
+            Some(container) => recorder.container(container, severity, reason, message),
+            None => recorder.pod(severity, reason, message),
+        }
+    }
+}
+
 /// When to ask the registry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Policy {
@@ -44,66 +72,40 @@ impl Puller {
     pub(crate) async fn ensure(
         &self,
         pod: &Pod,
-        container: &Container,
+        wanted: Wanted<'_>,
         recorder: &PodRecorder,
         cancel: &CancellationToken,
     ) -> Result<String, StartFailure> {
-        let image = container.image.as_deref().unwrap_or_default();
+        let image = wanted.image;
         if let Err(problem) = reference::check(image) {
             let message = format!("Failed to apply default image tag \"{image}\": {problem}");
-            recorder.container(
-                &container.name,
-                Severity::Warning,
-                "InspectFailed",
-                &message,
-            );
-            return Err(self.refuse(recorder, container, "InvalidImageName", message));
+            wanted.tell(recorder, Severity::Warning, "InspectFailed", &message);
+            return Err(refuse(recorder, wanted, "InvalidImageName", message));
         }
-        let policy = policy(container, image);
+        let policy = policy(wanted);
         let present = match policy {
             Policy::Always => None,
             Policy::IfNotPresent | Policy::Never => self.look_up(image).await.map_err(|error| {
                 let message = format!("Failed to inspect image \"{image}\": {error}");
-                self.refuse(recorder, container, "ImageInspectError", message)
+                refuse(recorder, wanted, "ImageInspectError", message)
             })?,
         };
         if let Some(found) = present {
             let message = format!(
                 "Container image \"{image}\" already present on machine and can be accessed by the pod"
             );
-            recorder.container(&container.name, Severity::Normal, "Pulled", &message);
+            wanted.tell(recorder, Severity::Normal, "Pulled", &message);
             return Ok(found.id);
         }
         if policy == Policy::Never {
             let message =
                 format!("Container image \"{image}\" is not present with pull policy of Never");
-            recorder.container(
-                &container.name,
-                Severity::Warning,
-                "ErrImageNeverPull",
-                &message,
-            );
-            return Err(self.refuse(recorder, container, "ErrImageNeverPull", message));
+            wanted.tell(recorder, Severity::Warning, "ErrImageNeverPull", &message);
+            return Err(refuse(recorder, wanted, "ErrImageNeverPull", message));
         }
         tokio::select! {
-            pulled = self.pull(pod, container, image, recorder) => pulled,
+            pulled = self.pull(pod, wanted, recorder) => pulled,
             () = cancel.cancelled() => Err(StartFailure { cancelled: true, ..Default::default() }),
-        }
-    }
-
-    fn refuse(
-        &self,
-        recorder: &PodRecorder,
-        container: &Container,
-        reason: &str,
-        message: String,
-    ) -> StartFailure {
-        let error = format!("Error: {reason}");
-        recorder.container(&container.name, Severity::Warning, "Failed", &error);
-        StartFailure {
-            reason: reason.to_owned(),
-            message,
-            ..Default::default()
         }
     }
 
@@ -121,13 +123,13 @@ impl Puller {
     async fn pull(
         &self,
         pod: &Pod,
-        container: &Container,
-        image: &str,
+        wanted: Wanted<'_>,
         recorder: &PodRecorder,
     ) -> Result<String, StartFailure> {
+        let image = wanted.image;
         let asked = Instant::now();
         let pulling = format!("Pulling image \"{image}\"");
-        recorder.container(&container.name, Severity::Normal, "Pulling", &pulling);
+        wanted.tell(recorder, Severity::Normal, "Pulling", &pulling);
         // The semaphore is never closed; without a permit the pull just goes on.
         let _permit = self.pulls.acquire().await;
         let started = Instant::now();
@@ -147,14 +149,14 @@ impl Puller {
                     short(started.elapsed()),
                     short(asked.elapsed()),
                 );
-                recorder.container(&container.name, Severity::Normal, "Pulled", &message);
+                wanted.tell(recorder, Severity::Normal, "Pulled", &message);
                 Ok(id)
             }
             Err(error) => {
                 let (reason, why) = pull_failure(image, &error);
                 let message = format!("Failed to pull image \"{image}\": {why}");
-                recorder.container(&container.name, Severity::Warning, "Failed", &message);
-                Err(self.refuse(recorder, container, reason, why))
+                wanted.tell(recorder, Severity::Warning, "Failed", &message);
+                Err(refuse(recorder, wanted, reason, why))
             }
         }
     }
@@ -192,6 +194,21 @@ impl Puller {
     }
 }
 
+fn refuse(
+    recorder: &PodRecorder,
+    wanted: Wanted<'_>,
+    reason: &str,
+    message: String,
+) -> StartFailure {
+    let error = format!("Error: {reason}");
+    wanted.tell(recorder, Severity::Warning, "Failed", &error);
+    StartFailure {
+        reason: reason.to_owned(),
+        message,
+        ..Default::default()
+    }
+}
+
 /// The waiting reason for a failed pull, and the message without that word in it.
 fn pull_failure(image: &str, error: &sampan_proto::CriError) -> (&'static str, String) {
     let Some(reason) = error.pull_reason() else {
@@ -209,13 +226,13 @@ fn pull_failure(image: &str, error: &sampan_proto::CriError) -> (&'static str, S
     (reason.as_str(), why)
 }
 
-fn policy(container: &Container, image: &str) -> Policy {
-    match container.image_pull_policy.as_deref() {
+fn policy(wanted: Wanted<'_>) -> Policy {
+    match wanted.policy {
         Some("Always") => Policy::Always,
         Some("Never") => Policy::Never,
         Some("IfNotPresent") => Policy::IfNotPresent,
         // The API server's default, for pods that did not pass its defaulting.
-        _ if reference::is_latest(image) => Policy::Always,
+        _ if reference::is_latest(wanted.image) => Policy::Always,
         _ => Policy::IfNotPresent,
     }
 }

@@ -22,6 +22,7 @@ mod housekeeping;
 mod images;
 mod kubelet_api;
 pub mod limits;
+mod local_volumes;
 mod logs;
 mod node;
 mod plan;
@@ -31,4 +32,4 @@ mod registry;
 mod worker;
 
 pub use agent::{Agent, AgentError};
-pub use config::{AgentConfig, ServingIdentity};
+pub use config::{AgentConfig, HostFolder, ServingIdentity};

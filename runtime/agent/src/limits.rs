@@ -83,3 +83,11 @@ pub const API_HANDSHAKE: Duration = Duration::from_secs(10);
 pub const VOLUME_BYTES_MAX: usize = 3 << 20;
 /// Bytes of all environment values of one container.
 pub const ENV_BYTES_MAX: usize = 4 << 20;
+/// The oldest a ServiceAccount token in a volume gets, however long it is good for (kubelet's bound).
+pub const TOKEN_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Pods whose volumes are rewritten at once after a change of what they show: one ConfigMap may be in all of them.
+pub const CONCURRENT_REFRESHES: usize = 16;
+/// How long a container's start waits for the first list of services.
+pub const SERVICES_WAIT: Duration = Duration::from_secs(5);
+/// Bytes a container may write into its termination message file; only the last `TERMINATION_MESSAGE_MAX` are shown.
+pub const TERMINATION_FILE_MAX: u64 = 1 << 20;

@@ -9,6 +9,7 @@ mod report;
 mod sandbox;
 mod start;
 mod stop;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +25,9 @@ use sampan_proto::RuntimeService;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::content::{NodeFacts, Objects};
+use crate::content::{
+    NodeFacts, Objects, Refreshed, Services, Sources, Tokens, VolumePolicy, shows_metadata,
+};
 use crate::events::{PodRecorder, Recorder};
 use crate::images::Puller;
 use crate::plan::{
@@ -34,6 +37,7 @@ use crate::plan::{
 use crate::registry::Registry;
 pub(crate) use inbox::{Inbox, News};
 use report::{Report, Written};
+use volumes::Volumes;
 
 /// What all workers of a node use.
 pub(crate) struct Shared {
@@ -41,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) runtime: Arc<dyn RuntimeService>,
     pub(crate) puller: Puller,
     pub(crate) objects: Objects,
+    pub(crate) sources: Sources,
+    pub(crate) services: Services,
+    pub(crate) volumes: VolumePolicy,
     pub(crate) recorder: Recorder,
     pub(crate) registry: Registry,
     pub(crate) facts: NodeFacts,
@@ -48,11 +55,17 @@ pub(crate) struct Shared {
     pub(crate) log_dir: PathBuf,
     /// Bounds the starts under way on this node.
     pub(crate) starts: Semaphore,
+    /// Bounds the pods whose volumes are brought up to date.
+    pub(crate) refreshes: Semaphore,
 }
 
 /// What a finished piece of work says.
 enum Done {
     Outcomes(Vec<Outcome>),
+    /// Volumes and sandbox are made, or not.
+    Sandbox(Box<Outcome>, Tokens),
+    /// The volumes were looked at again.
+    Refreshed(Option<Refreshed>),
     Written(Written),
     /// The object is deleted, or was gone already.
     Deleted,
@@ -69,11 +82,13 @@ impl Done {
 struct Worker {
     shared: Arc<Shared>,
     uid: String,
+    inbox: Arc<Inbox>,
     pod: Arc<Pod>,
     gone: bool,
     state: PodState,
     status: Arc<PodStatus>,
     report: Report,
+    volumes: Volumes,
     recorder: PodRecorder,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Cancels the start under way.
@@ -86,7 +101,7 @@ struct Worker {
 
 /// Runs one pod until nothing of it is left here. The inbox must hold the pod.
 pub(crate) async fn run(shared: Arc<Shared>, pod: Arc<Pod>, found: Found, inbox: Arc<Inbox>) {
-    let mut worker = Worker::new(shared, pod, found);
+    let mut worker = Worker::new(shared, pod, found, inbox.clone());
     while !worker.ended {
         let wake_at = worker.step();
         let timer = async {
@@ -110,13 +125,15 @@ fn until(at: Timestamp) -> Duration {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, pod: Arc<Pod>, found: Found) -> Worker {
+    fn new(shared: Arc<Shared>, pod: Arc<Pod>, found: Found, inbox: Arc<Inbox>) -> Worker {
         let now = Timestamp::now();
-        Worker {
+        let mut worker = Worker {
             uid: pod.metadata.uid.clone().unwrap_or_default(),
+            inbox,
             state: seed(&pod, found, now),
             status: Arc::new(pod.status.clone().unwrap_or_default()),
             report: Report::new(&pod),
+            volumes: Volumes::default(),
             recorder: shared.recorder.of(pod.clone()),
             pod,
             gone: false,
@@ -126,7 +143,18 @@ impl Worker {
             unknown: BTreeSet::new(),
             deleting: false,
             ended: false,
+        };
+        if matches!(worker.state.sandbox, Sandbox::Ready { .. }) {
+            // What changed while no agent was here is not known: everything is looked at.
+            worker.open_volumes();
+            worker.volumes.changed();
         }
+        worker
+    }
+
+    fn open_volumes(&mut self) -> Arc<crate::content::Subscription> {
+        self.volumes
+            .open(&self.shared, &self.uid, &self.pod, &self.inbox)
     }
 
     /// Plans and starts what is to be done. Returns when to plan again at the latest.
@@ -155,6 +183,9 @@ impl Worker {
         for action in plan.actions {
             self.act(action, now);
         }
+        if let Some(at) = self.refresh_volumes(now) {
+            wake_at = Some(wake_at.map_or(at, |wake| wake.min(at)));
+        }
         wake_at
     }
 
@@ -163,7 +194,8 @@ impl Worker {
         match action {
             Action::CreateSandbox { attempt } => {
                 self.state.sandbox = Sandbox::Creating { attempt };
-                self.work.push(self.create_sandbox(attempt));
+                let subscription = self.open_volumes();
+                self.work.push(self.create_sandbox(attempt, subscription));
             }
             Action::Start { container, attempt } => {
                 self.cancel = CancellationToken::new();
@@ -200,6 +232,7 @@ impl Worker {
                 self.state.sandbox = Sandbox::Removing {
                     attempt: self.state.sandbox.attempt(),
                 };
+                self.volumes.close();
                 self.work.push(self.remove_sandbox(id));
             }
             Action::Delete if self.report.is_settled() && !self.deleting => {
@@ -228,6 +261,11 @@ impl Worker {
                     self.apply(outcome, now);
                 }
             }
+            Done::Sandbox(outcome, tokens) => {
+                self.volumes.made(tokens);
+                self.apply(*outcome, now);
+            }
+            Done::Refreshed(refreshed) => self.refreshed(refreshed, now),
             Done::Written(written) => {
                 if self.report.written(written, &self.pod, now) {
                     self.gone = true;
@@ -264,7 +302,17 @@ impl Worker {
         if let Some(pod) = news.pod {
             self.report.heard(&pod);
             self.recorder = self.shared.recorder.of(pod.clone());
+            let (old, new) = (&self.pod.metadata, &pod.metadata);
+            let renamed = old.labels != new.labels || old.annotations != new.annotations;
+            if renamed && shows_metadata(&pod) {
+                self.volumes.changed();
+            }
             self.pod = pod;
+        }
+        if news.content_changed {
+            self.volumes.changed();
+            // What a volume waited for may be there now.
+            self.state.sandbox_retry.reset();
         }
         if news.gone && !self.gone {
             self.gone = true;

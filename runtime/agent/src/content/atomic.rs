@@ -30,6 +30,11 @@ pub(super) fn is_inside(path: &str) -> bool {
             .all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// A file of the volume as it is now.
+pub(super) async fn read(dir: &Path, path: &str) -> io::Result<Vec<u8>> {
+    tokio::fs::read(dir.join(DATA).join(path)).await
+}
+
 /// Makes `dir` show exactly `files`. Returns false when it did already.
 pub(super) fn write(dir: &Path, files: &[File]) -> io::Result<bool> {
     if let Some(bad) = files.iter().find(|file| !is_inside(&file.path)) {

@@ -1,6 +1,7 @@
 //! A container's environment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 
@@ -49,13 +50,14 @@ impl EnvError {
     }
 }
 
-/// Makes the environment: `envFrom` first, then `env`, later ones winning.
+/// Makes the environment: those of services first, then `envFrom`, then `env`, later ones winning.
 pub(crate) async fn environment(
     pod: &Pod,
     container: &Container,
     ips: &[String],
     node: &NodeFacts,
     objects: &Objects,
+    services: Vec<(String, String)>,
 ) -> Result<Environment, EnvError> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let mut maker = Maker {
@@ -75,6 +77,9 @@ pub(crate) async fn environment(
             order.push(name);
         }
     };
+    for (name, value) in services {
+        put(&mut values, name, value);
+    }
     for source in container.env_from.iter().flatten() {
         let (kind, name, optional) = if let Some(map) = &source.config_map_ref {
             (ObjectKind::ConfigMap, &map.name, map.optional)
@@ -87,11 +92,11 @@ pub(crate) async fn environment(
             continue;
         };
         let prefix = source.prefix.as_deref().unwrap_or_default();
-        for (key, value) in content {
+        for (key, value) in content.iter() {
             let variable = format!("{prefix}{key}");
-            match String::from_utf8(value) {
+            match String::from_utf8(value.clone()) {
                 Ok(value) if is_variable_name(&variable) => put(&mut values, variable, value),
-                _ => skipped.push(key),
+                _ => skipped.push(key.clone()),
             }
         }
     }
@@ -131,7 +136,7 @@ struct Maker<'a> {
     objects: &'a Objects,
     namespace: &'a str,
     /// Objects read so far: a container often takes many keys of one.
-    cache: Vec<(ObjectKind, String, Option<Content>)>,
+    cache: Vec<(ObjectKind, String, Option<Arc<Content>>)>,
 }
 
 impl Maker<'_> {
@@ -140,7 +145,7 @@ impl Maker<'_> {
         kind: ObjectKind,
         name: &str,
         optional: Option<bool>,
-    ) -> Result<Option<Content>, EnvError> {
+    ) -> Result<Option<Arc<Content>>, EnvError> {
         let cached = self
             .cache
             .iter()

@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 /// Replaces `$(NAME)` by its value; an unknown name stays as written; `$$` is a plain `$`.
 pub(crate) fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
+    expand_noting(text, values).0
+}
+
+/// The same, with the first name that has no value.
+pub(super) fn expand_noting<'a>(
+    text: &'a str,
+    values: &BTreeMap<String, String>,
+) -> (String, Option<&'a str>) {
+    let mut unknown = None;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -19,6 +28,7 @@ pub(crate) fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
             match values.get(name) {
                 Some(value) => out.push_str(value),
                 None => {
+                    unknown = unknown.or(Some(name));
                     out.push_str("$(");
                     out.push_str(name);
                     out.push(')');
@@ -30,7 +40,7 @@ pub(crate) fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
         }
     }
     out.push_str(rest);
-    out
+    (out, unknown)
 }
 
 #[cfg(test)]

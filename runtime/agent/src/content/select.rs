@@ -8,26 +8,23 @@ use super::volumes::VolumeError;
 
 /// The files of an object: all keys, or the items asked for.
 pub(super) fn select(
-    mut content: Content,
+    content: &Content,
     items: Option<&[KeyToPath]>,
     optional: bool,
     default_mode: i32,
     kind: ObjectKind,
 ) -> Result<Vec<File>, VolumeError> {
     let Some(items) = items.filter(|items| !items.is_empty()) else {
-        let all = content.into_iter();
-        return Ok(all
-            .map(|(path, data)| File {
-                path,
-                data,
-                mode: mode(default_mode),
-            })
-            .collect());
+        let all = content.iter().map(|(path, data)| File {
+            path: path.clone(),
+            data: data.clone(),
+            mode: mode(default_mode),
+        });
+        return Ok(all.collect());
     };
     let mut files = Vec::new();
     for item in items {
-        // Not removed: one key may be asked for twice, under two paths.
-        match content.get_mut(&item.key) {
+        match content.get(&item.key) {
             Some(data) => files.push(File {
                 path: item.path.clone(),
                 data: data.clone(),
@@ -79,16 +76,16 @@ mod tests {
                 .collect()
         };
         let map = ObjectKind::ConfigMap;
-        let all = select(content(), None, false, 0o644, map).unwrap();
+        let all = select(&content(), None, false, 0o644, map).unwrap();
         assert_eq!(paths(all), [("a".into(), 0o644), ("b".into(), 0o644)]);
         let items = [item("b", "x/y", Some(0o600)), item("b", "z", None)];
-        let some = select(content(), Some(&items), false, 0o644, map).unwrap();
+        let some = select(&content(), Some(&items), false, 0o644, map).unwrap();
         assert_eq!(paths(some), [("x/y".into(), 0o600), ("z".into(), 0o644)]);
         let missing = [item("c", "c", None)];
-        let error = select(content(), Some(&missing), false, 0o644, map).unwrap_err();
+        let error = select(&content(), Some(&missing), false, 0o644, map).unwrap_err();
         assert_eq!(error.to_string(), "references non-existent config key: c");
         assert!(
-            select(content(), Some(&missing), true, 0o644, map)
+            select(&content(), Some(&missing), true, 0o644, map)
                 .unwrap()
                 .is_empty()
         );

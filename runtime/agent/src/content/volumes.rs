@@ -1,18 +1,20 @@
-//! A pod's volumes as folders of the node: emptyDir, configMap, secret, downwardAPI, and projected
-//! volumes of the latter three and of ServiceAccount tokens.
+//! A pod's volumes: what has to be there before its containers start, and what is kept up to date while they run.
 //!
-//! An emptyDir with `medium: Memory` is a folder like any other, and `sizeLimit` is not enforced.
-//! Content is written when the pod starts; later changes of its sources do not reach it, and tokens are not renewed:
-//! the one that every pod gets is good for a year.
+//! What volumes show of API objects is written when the pod starts and again by [`refresh`] when it changed. File
+//! modes are set as asked; owners and `fsGroup` are not: a guest has no user, and its mount alone says what it may do.
 
+mod render;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Pod, Volume, VolumeProjection};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Volume};
 
-use super::atomic::{self, File};
-use super::objects::{ObjectError, ObjectKind, Objects};
-use super::select::{mode, select};
-use super::{NodeFacts, fields};
+use super::objects::{ObjectError, ObjectKey, ObjectKind, Objects};
+use super::place::{self, Place, Step, VolumePolicy, volume_dir};
+use super::sources::Subscription;
+use super::{NodeFacts, atomic};
 use crate::limits::VOLUME_BYTES_MAX;
 
 /// Why a volume is not ready. The text is the end of a FailedMount event's message.
@@ -26,11 +28,15 @@ pub(crate) enum VolumeError {
     Unsupported(String),
     #[error("{0}")]
     Field(String),
+    #[error("{0}")]
+    HostPath(String),
+    #[error("{0}")]
+    Claim(String),
     #[error("the content is larger than {VOLUME_BYTES_MAX} bytes")]
     TooLarge,
     #[error(transparent)]
     Object(#[from] ObjectError),
-    #[error("cannot write {path}")]
+    #[error("cannot make or open {path}")]
     Io {
         path: String,
         #[source]
@@ -38,94 +44,170 @@ pub(crate) enum VolumeError {
     },
 }
 
-/// Files in a volume are readable by all unless told otherwise.
-const DEFAULT_MODE: i32 = 0o644;
+impl VolumeError {
+    /// Whether the same may work a moment later though nothing that is watched changes.
+    fn is_passing(&self) -> bool {
+        matches!(self, VolumeError::Object(_) | VolumeError::Io { .. })
+    }
+}
 
-/// Where a volume of a pod lives below the pod's folder.
-pub(crate) fn volume_dir(pod_dir: &Path, volume: &Volume) -> PathBuf {
-    let plugin = if volume.config_map.is_some() {
-        "kubernetes.io~configmap"
-    } else if volume.secret.is_some() {
-        "kubernetes.io~secret"
-    } else if volume.downward_api.is_some() {
-        "kubernetes.io~downward-api"
-    } else if volume.projected.is_some() {
-        "kubernetes.io~projected"
-    } else {
-        "kubernetes.io~empty-dir"
+/// When each token of a pod's volumes is to be renewed: by volume and path.
+pub(crate) type Tokens = BTreeMap<(String, String), Timestamp>;
+
+/// What volumes are made from besides the pod.
+pub(crate) struct Means<'a> {
+    pub(crate) node: &'a NodeFacts,
+    pub(crate) objects: &'a Objects,
+    pub(crate) subscription: &'a Subscription,
+    pub(crate) policy: &'a VolumePolicy,
+}
+
+/// What became of bringing volumes up to date.
+pub(crate) struct Refreshed {
+    pub(crate) tokens: Tokens,
+    /// Volumes that stay as they were.
+    pub(crate) failed: Vec<(String, VolumeError)>,
+    /// Whether to try again though nothing else happens.
+    pub(crate) again: bool,
+}
+
+/// The objects that a pod's volumes show.
+pub(crate) fn sources(pod: &Pod) -> Vec<ObjectKey> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let mut keys: Vec<ObjectKey> = Vec::new();
+    let mut add = |kind: ObjectKind, name: &str| {
+        let key = ObjectKey {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        if !name.is_empty() && !keys.contains(&key) {
+            keys.push(key);
+        }
     };
-    pod_dir.join("volumes").join(plugin).join(&volume.name)
+    for volume in volumes(pod) {
+        if let Some(map) = &volume.config_map {
+            add(ObjectKind::ConfigMap, &map.name);
+        }
+        if let Some(secret) = &volume.secret {
+            let name = secret.secret_name.as_deref().unwrap_or_default();
+            add(ObjectKind::Secret, name);
+        }
+        let projected = volume.projected.iter().flat_map(|p| p.sources.iter());
+        for source in projected.flatten() {
+            if let Some(map) = &source.config_map {
+                add(ObjectKind::ConfigMap, &map.name);
+            }
+            if let Some(secret) = &source.secret {
+                add(ObjectKind::Secret, &secret.name);
+            }
+        }
+    }
+    keys
+}
+
+/// Whether a pod's volumes show labels or annotations of the pod.
+pub(crate) fn shows_metadata(pod: &Pod) -> bool {
+    volumes(pod).iter().any(|volume| {
+        let projected = volume.projected.iter().flat_map(|p| p.sources.iter());
+        let of_projected = projected
+            .flatten()
+            .any(|source| source.downward_api.is_some());
+        volume.downward_api.is_some() || of_projected
+    })
 }
 
 /// Makes all volumes of a pod. An error names the volume it belongs to.
 pub(crate) async fn prepare(
     pod: &Pod,
     pod_dir: &Path,
-    node: &NodeFacts,
-    objects: &Objects,
-) -> Result<(), (String, VolumeError)> {
-    let volumes = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.volumes.as_deref())
-        .unwrap_or_default();
-    for volume in volumes {
-        let made = one(pod, volume, pod_dir, node, objects).await;
+    means: &Means<'_>,
+) -> Result<Tokens, (String, VolumeError)> {
+    let mut tokens = Tokens::new();
+    for volume in volumes(pod) {
+        let made = one(pod, volume, pod_dir, means, &mut tokens).await;
         made.map_err(|error| (volume.name.clone(), error))?;
     }
-    Ok(())
+    Ok(tokens)
+}
+
+/// Brings the volumes that show API objects, fields and tokens up to date. What cannot be read stays as it was.
+pub(crate) async fn refresh(
+    pod: &Pod,
+    pod_dir: &Path,
+    means: &Means<'_>,
+    mut tokens: Tokens,
+) -> Refreshed {
+    let mut failed = Vec::new();
+    for volume in volumes(pod) {
+        if !is_rendered(volume) {
+            continue;
+        }
+        if let Err(error) = rendered(pod, volume, pod_dir, means, &mut tokens).await {
+            failed.push((volume.name.clone(), error));
+        }
+    }
+    Refreshed {
+        tokens,
+        again: failed.iter().any(|(_, error)| error.is_passing()),
+        failed,
+    }
+}
+
+fn volumes(pod: &Pod) -> &[Volume] {
+    let spec = pod.spec.as_ref();
+    spec.and_then(|spec| spec.volumes.as_deref())
+        .unwrap_or_default()
+}
+
+/// Whether a volume's content is written by the node.
+pub(super) fn is_rendered(volume: &Volume) -> bool {
+    volume.config_map.is_some()
+        || volume.secret.is_some()
+        || volume.downward_api.is_some()
+        || volume.projected.is_some()
 }
 
 async fn one(
     pod: &Pod,
     volume: &Volume,
     pod_dir: &Path,
-    node: &NodeFacts,
-    objects: &Objects,
+    means: &Means<'_>,
+    tokens: &mut Tokens,
+) -> Result<(), VolumeError> {
+    if is_rendered(volume) {
+        return rendered(pod, volume, pod_dir, means, tokens).await;
+    }
+    // An image is pulled when a container that mounts it starts, as upstream.
+    if volume.image.is_some() {
+        return Ok(());
+    }
+    let (policy, client) = (means.policy, means.objects.client());
+    place::place(pod, volume, pod_dir, policy, &client, Step::Prepare)
+        .await
+        .map(drop)
+}
+
+/// Where the content of a volume is that a container is about to mount.
+pub(crate) async fn place_of(
+    pod: &Pod,
+    volume: &Volume,
+    pod_dir: &Path,
+    policy: &VolumePolicy,
+    client: &kube::Client,
+) -> Result<Place, VolumeError> {
+    place::place(pod, volume, pod_dir, policy, client, Step::Mount).await
+}
+
+async fn rendered(
+    pod: &Pod,
+    volume: &Volume,
+    pod_dir: &Path,
+    means: &Means<'_>,
+    tokens: &mut Tokens,
 ) -> Result<(), VolumeError> {
     let dir = volume_dir(pod_dir, volume);
-    let mut maker = Maker {
-        pod,
-        node,
-        objects,
-        files: Vec::new(),
-        mode: DEFAULT_MODE,
-    };
-    if volume.empty_dir.is_some() {
-        return blocking(dir, |dir| std::fs::create_dir_all(dir)).await;
-    } else if let Some(source) = &volume.config_map {
-        maker.mode = source.default_mode.unwrap_or(DEFAULT_MODE);
-        maker
-            .object(
-                ObjectKind::ConfigMap,
-                &source.name,
-                source.items.as_deref(),
-                source.optional,
-            )
-            .await?;
-    } else if let Some(source) = &volume.secret {
-        maker.mode = source.default_mode.unwrap_or(DEFAULT_MODE);
-        let name = source.secret_name.as_deref().unwrap_or_default();
-        maker
-            .object(
-                ObjectKind::Secret,
-                name,
-                source.items.as_deref(),
-                source.optional,
-            )
-            .await?;
-    } else if let Some(source) = &volume.downward_api {
-        maker.mode = source.default_mode.unwrap_or(DEFAULT_MODE);
-        maker.downward(source.items.as_deref().unwrap_or_default())?;
-    } else if let Some(source) = &volume.projected {
-        maker.mode = source.default_mode.unwrap_or(DEFAULT_MODE);
-        for projection in source.sources.iter().flatten() {
-            maker.projection(projection).await?;
-        }
-    } else {
-        return Err(VolumeError::Unsupported(type_name(volume)));
-    }
-    let files = maker.files;
+    let files = render::files(pod, volume, &dir, means, tokens).await?;
     if files.iter().map(|file| file.data.len()).sum::<usize>() > VOLUME_BYTES_MAX {
         return Err(VolumeError::TooLarge);
     }
@@ -133,15 +215,6 @@ async fn one(
         atomic::write(dir, &files).map(|_changed| ())
     })
     .await
-}
-
-/// The field that says what a volume is, such as `hostPath`.
-fn type_name(volume: &Volume) -> String {
-    let fields = serde_json::to_value(volume).unwrap_or_default();
-    let named = fields
-        .as_object()
-        .and_then(|map| map.keys().find(|key| *key != "name").cloned());
-    named.unwrap_or_else(|| "emptyDir".into())
 }
 
 async fn blocking(
@@ -154,101 +227,35 @@ async fn blocking(
         .map_err(|source| VolumeError::Io { path, source })
 }
 
-struct Maker<'a> {
-    pod: &'a Pod,
-    node: &'a NodeFacts,
-    objects: &'a Objects,
-    files: Vec<File>,
-    mode: i32,
-}
-
-impl Maker<'_> {
-    async fn object(
-        &mut self,
-        kind: ObjectKind,
-        name: &str,
-        items: Option<&[KeyToPath]>,
-        optional: Option<bool>,
-    ) -> Result<(), VolumeError> {
-        let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
-        let optional = optional == Some(true);
-        let Some(content) = self.objects.content(kind, namespace, name).await? else {
-            if optional {
-                return Ok(());
-            }
-            return Err(VolumeError::Missing {
-                kind: kind.word(),
-                name: name.to_owned(),
-            });
-        };
-        self.files
-            .extend(select(content, items, optional, self.mode, kind)?);
-        Ok(())
-    }
-
-    fn downward(&mut self, items: &[DownwardAPIVolumeFile]) -> Result<(), VolumeError> {
-        for item in items {
-            let text = if let Some(field) = &item.field_ref {
-                fields::field(self.pod, &[], self.node, &field.field_path)
-            } else if let Some(selector) = &item.resource_field_ref {
-                fields::resource(self.pod, None, self.node, selector)
-            } else {
-                continue;
-            };
-            self.files.push(File {
-                path: item.path.clone(),
-                data: text.map_err(VolumeError::Field)?.into_bytes(),
-                mode: mode(item.mode.unwrap_or(self.mode)),
-            });
-        }
-        Ok(())
-    }
-
-    async fn projection(&mut self, projection: &VolumeProjection) -> Result<(), VolumeError> {
-        if let Some(map) = &projection.config_map {
-            self.object(
-                ObjectKind::ConfigMap,
-                &map.name,
-                map.items.as_deref(),
-                map.optional,
-            )
-            .await
-        } else if let Some(secret) = &projection.secret {
-            let items = secret.items.as_deref();
-            self.object(ObjectKind::Secret, &secret.name, items, secret.optional)
-                .await
-        } else if let Some(downward) = &projection.downward_api {
-            self.downward(downward.items.as_deref().unwrap_or_default())
-        } else if let Some(wanted) = &projection.service_account_token {
-            let token = self.objects.token(self.pod, wanted).await?;
-            self.files.push(File {
-                path: wanted.path.clone(),
-                data: token.into_bytes(),
-                mode: mode(self.mode),
-            });
-            Ok(())
-        } else {
-            let fields = serde_json::to_value(projection).unwrap_or_default();
-            let name = fields
-                .as_object()
-                .and_then(|map| map.keys().next().cloned());
-            Err(VolumeError::Unsupported(format!(
-                "projected {}",
-                name.unwrap_or_default()
-            )))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
-    fn unsupported_types_are_named() {
-        let volume: Volume =
-            serde_json::from_value(serde_json::json!({"name": "v", "hostPath": {"path": "/"}}))
-                .unwrap();
-        assert_eq!(type_name(&volume), "hostPath");
+    fn sources_are_named_once() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "p", "namespace": "n"},
+            "spec": {"containers": [], "volumes": [
+                {"name": "a", "configMap": {"name": "m"}},
+                {"name": "b", "secret": {"secretName": "s"}},
+                {"name": "c", "projected": {"sources": [
+                    {"configMap": {"name": "m"}}, {"secret": {"name": "t"}},
+                    {"serviceAccountToken": {"path": "token"}}]}},
+                {"name": "d", "emptyDir": {}}]}
+        }))
+        .unwrap();
+        let names: Vec<_> = sources(&pod)
+            .into_iter()
+            .map(|key| (key.kind, key.namespace, key.name))
+            .collect();
+        let key = |kind, name: &str| (kind, "n".to_owned(), name.to_owned());
+        let expected = [
+            key(ObjectKind::ConfigMap, "m"),
+            key(ObjectKind::Secret, "s"),
+            key(ObjectKind::Secret, "t"),
+        ];
+        assert_eq!(names, expected);
+        assert!(!shows_metadata(&pod));
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
-use sampan_proto::{RESOLVED_MOUNTS, v1};
+use sampan_proto::{RESOLVED_MOUNTS, VOLUME_LIMITS, v1};
 
 use super::names;
 use super::resources::linux_resources;
+use crate::content::Mounts;
 use crate::plan::{all_containers, container_hash};
 
 /// The folder of a pod's logs: `LOGS/NAMESPACE_NAME_UID`.
@@ -27,7 +28,12 @@ pub(crate) fn container_log_path(container: &str, attempt: u32) -> String {
 }
 
 /// The sandbox of a pod.
-pub(crate) fn sandbox_config(pod: &Pod, logs: &Path, attempt: u32) -> v1::PodSandboxConfig {
+pub(crate) fn sandbox_config(
+    pod: &Pod,
+    logs: &Path,
+    attempt: u32,
+    dns: v1::DnsConfig,
+) -> v1::PodSandboxConfig {
     let metadata = &pod.metadata;
     let spec = pod.spec.as_ref();
     let host_network = spec.and_then(|spec| spec.host_network).unwrap_or(false);
@@ -47,6 +53,7 @@ pub(crate) fn sandbox_config(pod: &Pod, logs: &Path, attempt: u32) -> v1::PodSan
         }),
         hostname: hostname(pod),
         log_directory: log_directory(logs, pod).to_string_lossy().into_owned(),
+        dns_config: Some(dns),
         port_mappings: port_mappings(pod),
         labels,
         annotations: metadata.annotations.clone().unwrap_or_default(),
@@ -77,7 +84,7 @@ fn pod_labels(pod: &Pod) -> BTreeMap<String, String> {
 }
 
 /// `spec.hostname`, else the pod's name, at most 63 characters as a host name may have.
-fn hostname(pod: &Pod) -> String {
+pub(crate) fn hostname(pod: &Pod) -> String {
     let spec = pod.spec.as_ref().and_then(|spec| spec.hostname.clone());
     let name = spec
         .or_else(|| pod.metadata.name.clone())
@@ -114,7 +121,7 @@ pub(crate) struct ContainerParts {
     pub(crate) command: Vec<String>,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
-    pub(crate) mounts: Vec<v1::Mount>,
+    pub(crate) mounts: Mounts,
 }
 
 /// One container of a pod.
@@ -146,9 +153,9 @@ pub(crate) fn container_config(
                 value: value.into_bytes(),
             })
             .collect(),
-        mounts: parts.mounts,
+        annotations: annotations(pod, container, parts.attempt, &parts.mounts),
+        mounts: parts.mounts.mounts,
         labels,
-        annotations: annotations(pod, container, parts.attempt),
         log_path: container_log_path(&container.name, parts.attempt),
         stdin: container.stdin.unwrap_or(false),
         stdin_once: container.stdin_once.unwrap_or(false),
@@ -161,7 +168,12 @@ pub(crate) fn container_config(
     }
 }
 
-fn annotations(pod: &Pod, container: &Container, attempt: u32) -> BTreeMap<String, String> {
+fn annotations(
+    pod: &Pod,
+    container: &Container,
+    attempt: u32,
+    mounts: &Mounts,
+) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
     let mut put = |key: &str, value: String| {
         annotations.insert(key.to_owned(), value);
@@ -169,6 +181,11 @@ fn annotations(pod: &Pod, container: &Container, attempt: u32) -> BTreeMap<Strin
     put(names::CONTAINER_HASH, container_hash(container));
     put(names::RESTART_COUNT, attempt.to_string());
     put(RESOLVED_MOUNTS, "true".to_owned());
+    if !mounts.limits.is_empty()
+        && let Ok(limits) = serde_json::to_string(&mounts.limits)
+    {
+        put(VOLUME_LIMITS, limits);
+    }
     let path = container
         .termination_message_path
         .as_deref()
@@ -237,7 +254,7 @@ mod tests {
             command: vec![],
             args: vec!["a".into()],
             env: vec![("K".into(), "V".into())],
-            mounts: vec![],
+            mounts: Mounts::default(),
         };
         let config = container_config(&pod, container, parts);
         assert_eq!(config.log_path, "c/3.log");
@@ -251,7 +268,7 @@ mod tests {
         );
         assert_eq!(config.annotations[names::POD_GRACE], "5");
         assert_eq!(config.image.unwrap().user_specified_image, "app:v1");
-        let sandbox = sandbox_config(&pod, Path::new("/logs"), 1);
+        let sandbox = sandbox_config(&pod, Path::new("/logs"), 1, v1::DnsConfig::default());
         assert_eq!(sandbox.log_directory, "/logs/n_p_u");
         assert_eq!(sandbox.hostname, "p");
     }

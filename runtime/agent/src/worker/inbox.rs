@@ -20,11 +20,17 @@ pub(crate) struct News {
     pub(crate) touched: BTreeSet<String>,
     /// Reports may have been missed.
     pub(crate) look_at_all: bool,
+    /// What the pod's volumes show has changed.
+    pub(crate) content_changed: bool,
 }
 
 impl News {
     fn is_empty(&self) -> bool {
-        self.pod.is_none() && !self.gone && self.touched.is_empty() && !self.look_at_all
+        self.pod.is_none()
+            && !self.gone
+            && self.touched.is_empty()
+            && !self.look_at_all
+            && !self.content_changed
     }
 }
 
@@ -61,6 +67,10 @@ impl Inbox {
 
     pub(crate) fn look_at_all(&self) {
         self.tell(|news| news.look_at_all = true);
+    }
+
+    pub(crate) fn content_changed(&self) {
+        self.tell(|news| news.content_changed = true);
     }
 
     fn tell(&self, change: impl FnOnce(&mut News)) {

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::Container;
 use sampan_proto::v1;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 
+use crate::content::Limit;
 use crate::cri::Observed;
-use crate::limits::{TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES, TERMINATION_MESSAGE_MAX};
+use crate::limits::{
+    TERMINATION_FILE_MAX, TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES, TERMINATION_MESSAGE_MAX,
+};
 use crate::plan::Run;
 
 /// Where a container finds the file unless told otherwise.
@@ -26,7 +29,7 @@ pub(super) fn message_file(
     container: &Container,
     pod_dir: &Path,
     attempt: u32,
-) -> std::io::Result<v1::Mount> {
+) -> std::io::Result<(v1::Mount, Limit)> {
     let host = message_path(pod_dir, &container.name, attempt);
     if let Some(parent) = host.parent() {
         std::fs::create_dir_all(parent)?;
@@ -36,11 +39,17 @@ pub(super) fn message_file(
         .termination_message_path
         .as_deref()
         .filter(|path| !path.is_empty());
-    Ok(v1::Mount {
+    let host_path = host.to_string_lossy().into_owned();
+    let limit = Limit {
+        path: host_path.clone(),
+        bytes: TERMINATION_FILE_MAX,
+    };
+    let mount = v1::Mount {
         container_path: path.unwrap_or(DEFAULT_MESSAGE_PATH).to_owned(),
-        host_path: host.to_string_lossy().into_owned(),
+        host_path,
         ..v1::Mount::default()
-    })
+    };
+    Ok((mount, limit))
 }
 
 /// Adds the termination message to a container that has ended.
@@ -49,7 +58,7 @@ pub(super) async fn finished(mut observed: Observed, container: &Container) -> O
         return observed;
     };
     let written = match &observed.message_file {
-        Some(file) => read_start(Path::new(file)).await,
+        Some(file) => read_end(Path::new(file)).await,
         None => String::new(),
     };
     let fall_back =
@@ -70,15 +79,20 @@ pub(super) async fn finished(mut observed: Observed, container: &Container) -> O
     observed
 }
 
-/// The start of a termination message file, as text.
-async fn read_start(path: &Path) -> String {
-    let Ok(file) = tokio::fs::File::open(path).await else {
-        return String::new();
+/// The end of a termination message file, as text.
+async fn read_end(path: &Path) -> String {
+    let read = async {
+        let mut file = tokio::fs::File::open(path).await?;
+        let length = file.metadata().await?.len();
+        let start = length.saturating_sub(TERMINATION_MESSAGE_MAX as u64);
+        file.seek(SeekFrom::Start(start)).await?;
+        let mut bytes = Vec::new();
+        let mut file = file.take(TERMINATION_MESSAGE_MAX as u64);
+        file.read_to_end(&mut bytes).await?;
+        std::io::Result::Ok(bytes)
     };
-    let mut bytes = Vec::new();
-    let mut file = file.take(TERMINATION_MESSAGE_MAX as u64);
-    match file.read_to_end(&mut bytes).await {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+    match read.await {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => String::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Volumes and sandbox of a pod: made before its first container, removed after its last.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use sampan_proto::v1;
 
+use super::volumes::mount_failed;
 use super::{Done, Shared, Worker};
-use crate::agent::with_causes;
-use crate::content;
+use crate::content::{self, Means, Subscription, Tokens};
 use crate::cri::{self, sandbox_ips};
 use crate::events::{PodRecorder, Severity};
 use crate::plan::Outcome;
@@ -22,26 +22,58 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(240);
 const REMOVE_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 impl Worker {
-    pub(super) fn create_sandbox(&self, attempt: u32) -> BoxFuture<'static, Done> {
+    pub(super) fn create_sandbox(
+        &self,
+        attempt: u32,
+        subscription: Arc<Subscription>,
+    ) -> BoxFuture<'static, Done> {
         let (shared, pod) = (self.shared.clone(), self.pod.clone());
         let recorder = self.recorder.clone();
-        let pod_dir = self.pod_dir();
+        let (pod_dir, writing) = (self.pod_dir(), self.volumes.writing());
         Box::pin(async move {
-            let made = create(&shared, &pod, &pod_dir, attempt, &recorder).await;
-            Done::outcome(match made {
+            let means = Means {
+                node: &shared.facts,
+                objects: &shared.objects,
+                subscription: &subscription,
+                policy: &shared.volumes,
+            };
+            if let Some(volume) = content::wants_memory(&pod)
+                && shared.volumes.memory_dir.is_none()
+            {
+                let message = format!(
+                    "volume \"{volume}\" is on disk: this node has no file system in memory that it may use"
+                );
+                recorder.pod(Severity::Warning, "MemoryMediumUnavailable", &message);
+            }
+            *writing.lock().await = false;
+            let tokens = match content::prepare(&pod, &pod_dir, &means).await {
+                Ok(tokens) => tokens,
+                Err((volume, error)) => {
+                    let message = mount_failed(&volume, &error);
+                    recorder.pod(Severity::Warning, "FailedMount", &message);
+                    let failed = Box::new(Outcome::SandboxFailed { attempt });
+                    return Done::Sandbox(failed, Tokens::new());
+                }
+            };
+            let outcome = match create(&shared, &pod, attempt, &recorder).await {
                 Some((id, ips)) => Outcome::SandboxReady { id, ips, attempt },
                 None => Outcome::SandboxFailed { attempt },
-            })
+            };
+            Done::Sandbox(Box::new(outcome), tokens)
         })
     }
 
     pub(super) fn remove_sandbox(&self, id: String) -> BoxFuture<'static, Done> {
         let shared = self.shared.clone();
-        let pod_dir = self.pod_dir();
+        let (pod_dir, writing) = (self.pod_dir(), self.volumes.writing());
+        let memory = self.memory_dir();
         Box::pin(async move {
             remove(&shared, &id).await;
             // Logs stay, the rest of an ended pod's files go.
+            let mut removed = writing.lock().await;
+            *removed = true;
             remove_dir(pod_dir).await;
+            remove_memory(memory).await;
             Done::outcome(Outcome::SandboxGone)
         })
     }
@@ -50,8 +82,12 @@ impl Worker {
     pub(super) fn clean_up(&self) -> BoxFuture<'static, Done> {
         let pod_dir = self.pod_dir();
         let logs = cri::log_directory(&self.shared.log_dir, &self.pod);
+        let (writing, memory) = (self.volumes.writing(), self.memory_dir());
         Box::pin(async move {
+            let mut removed = writing.lock().await;
+            *removed = true;
             remove_dir(pod_dir).await;
+            remove_memory(memory).await;
             remove_dir(logs).await;
             Done::CleanedUp
         })
@@ -60,26 +96,21 @@ impl Worker {
     pub(super) fn pod_dir(&self) -> PathBuf {
         self.shared.pods_dir.join(&self.uid)
     }
+
+    /// Where the pod's emptyDirs in memory are, if it has any there.
+    fn memory_dir(&self) -> Option<PathBuf> {
+        let dir = content::memory_dir(&self.shared.volumes, &self.uid)?;
+        content::wants_memory(&self.pod).map(|_| dir)
+    }
 }
 
 /// The sandbox's id and IPs; nothing after a failure, which the events tell.
 async fn create(
     shared: &Arc<Shared>,
     pod: &Pod,
-    pod_dir: &Path,
     attempt: u32,
     recorder: &PodRecorder,
 ) -> Option<(String, Vec<String>)> {
-    if let Err((volume, error)) =
-        content::prepare(pod, pod_dir, &shared.facts, &shared.objects).await
-    {
-        let message = format!(
-            "MountVolume.SetUp failed for volume \"{volume}\" : {}",
-            with_causes(&error)
-        );
-        recorder.pod(Severity::Warning, "FailedMount", &message);
-        return None;
-    }
     let failed = |message: &str| {
         let message = format!("Failed to create pod sandbox: {message}");
         recorder.pod(Severity::Warning, "FailedCreatePodSandBox", &message);
@@ -96,7 +127,12 @@ async fn create(
         }
     };
     let request = v1::RunPodSandboxRequest {
-        config: Some(cri::sandbox_config(pod, &shared.log_dir, attempt)),
+        config: Some(cri::sandbox_config(
+            pod,
+            &shared.log_dir,
+            attempt,
+            content::dns(pod).await,
+        )),
         runtime_handler: handler,
     };
     let run = tokio::time::timeout(RUN_TIMEOUT, shared.runtime.run_pod_sandbox(request)).await;
@@ -158,6 +194,12 @@ async fn remove(shared: &Shared, id: &str) {
                 tokio::time::sleep(retry.delay()).await;
             }
         }
+    }
+}
+
+async fn remove_memory(dir: Option<PathBuf>) {
+    if let Some(dir) = dir {
+        remove_dir(dir).await;
     }
 }
 

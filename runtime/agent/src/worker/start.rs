@@ -1,5 +1,7 @@
 //! Starting one container: image, environment, mounts, create, start.
 
+mod mounts;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,12 +11,13 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use sampan_proto::v1;
 use tokio_util::sync::CancellationToken;
 
-use super::message::{finished, message_file, message_path};
+use super::message::{finished, message_path};
 use super::{Done, Shared, Worker};
 use crate::agent::with_causes;
-use crate::content::{self, Environment, expand};
+use crate::content::{self, Environment, Mounts, expand};
 use crate::cri::{self, ContainerParts, observe};
 use crate::events::{PodRecorder, Severity, cut};
+use crate::images::Wanted;
 use crate::limits::STATUS_MESSAGE_MAX;
 use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers, container_hash};
 
@@ -89,8 +92,14 @@ impl Start {
         let image_id = self
             .shared
             .puller
-            .ensure(&self.pod, &self.container, &self.recorder, &self.cancel)
+            .ensure(
+                &self.pod,
+                Wanted::of(&self.container),
+                &self.recorder,
+                &self.cancel,
+            )
             .await?;
+        let images = self.images().await?;
         let mut parts = self.parts(image_id).await?;
         // Never closed; without a permit the start just goes on.
         let shared = self.shared.clone();
@@ -102,7 +111,7 @@ impl Start {
             });
         }
         self.remove_outdated().await;
-        parts.mounts = self.mounts(&parts.env).await?;
+        parts.mounts = self.mounts(&parts.env, images).await?;
         let id = self.create(parts).await?;
         self.recorder
             .container(&name, Severity::Normal, "Created", "Container created");
@@ -145,6 +154,7 @@ impl Start {
             &self.ips,
             &self.shared.facts,
             &self.shared.objects,
+            self.shared.services.variables(pod).await,
         )
         .await;
         let Environment { variables, skipped } = made.map_err(|error| {
@@ -179,42 +189,8 @@ impl Start {
             command,
             args,
             env: variables,
-            mounts: Vec::new(),
+            mounts: Mounts::default(),
         })
-    }
-
-    /// Volumes, the message file and the log folder: little file work, within the starts' bound.
-    async fn mounts(&self, env: &[(String, String)]) -> Result<Vec<v1::Mount>, StartFailure> {
-        let (pod, container) = (self.pod.clone(), self.container.clone());
-        let values: BTreeMap<String, String> = env.iter().cloned().collect();
-        let (pod_dir, attempt) = (self.pod_dir.clone(), self.attempt);
-        let log_dir = cri::log_directory(&self.shared.log_dir, &pod).join(&container.name);
-        let made = tokio::task::spawn_blocking(move || {
-            // The runtime follows no link in a mount's path: the ones above the pod's folder are the
-            // administrator's, and resolved here.
-            let resolved =
-                std::fs::create_dir_all(&pod_dir).and_then(|()| std::fs::canonicalize(&pod_dir));
-            let pod_dir = resolved.map_err(|error| error.to_string())?;
-            let mut mounts = content::mounts(&pod, &container, &pod_dir, &values)
-                .map_err(|error| with_causes(&error))?;
-            mounts.push(message_file(&container, &pod_dir, attempt).map_err(|e| e.to_string())?);
-            std::fs::create_dir_all(log_dir).map_err(|error| error.to_string())?;
-            Ok(mounts)
-        })
-        .await;
-        let made = made.unwrap_or_else(|error| Err(error.to_string()));
-        made.map_err(|message: String| self.bad_config(&message))
-    }
-
-    fn bad_config(&self, message: &str) -> StartFailure {
-        let name = &self.container.name;
-        self.recorder.container(
-            name,
-            Severity::Warning,
-            "Failed",
-            &format!("Error: {message}"),
-        );
-        failure("CreateContainerConfigError", message)
     }
 
     async fn create(&mut self, parts: ContainerParts) -> Result<String, StartFailure> {
@@ -225,6 +201,7 @@ impl Start {
                 &self.pod,
                 &self.shared.log_dir,
                 self.sandbox_attempt,
+                content::dns(&self.pod).await,
             )),
         };
         match self.shared.runtime.create_container(request).await {

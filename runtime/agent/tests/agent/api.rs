@@ -25,6 +25,9 @@ struct Data {
     requests: Vec<String>,
     /// Requests whose text contains this fail with 500.
     broken: Option<String>,
+    tokens: u32,
+    /// How long tokens are good for, in seconds.
+    token_life: i64,
 }
 
 #[derive(Clone)]
@@ -45,6 +48,7 @@ impl FakeApi {
         // A list of nothing has a revision too, and what comes after it is newer.
         let data = Data {
             revision: 1,
+            token_life: 3_600,
             ..Data::default()
         };
         FakeApi {
@@ -84,6 +88,11 @@ impl FakeApi {
 
     pub(crate) fn break_requests(&self, text: Option<&str>) {
         self.data.lock().broken = text.map(str::to_owned);
+    }
+
+    /// How long the tokens issued from now on are good for.
+    pub(crate) fn set_token_life(&self, seconds: i64) {
+        self.data.lock().token_life = seconds;
     }
 
     /// Creates or replaces an object, with a uid and a new resourceVersion.
@@ -229,9 +238,14 @@ async fn handle(State(api): State<FakeApi>, request: Request) -> Response {
         Method::POST if target.sub.as_deref() == Some("token") => {
             let mut object: Value = serde_json::from_slice(&body).unwrap();
             let bound = &object["spec"]["boundObjectRef"];
-            let token = format!("{name} for {} {}", bound["name"], bound["uid"]);
-            object["status"] =
-                json!({"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"});
+            let (number, life) = {
+                let mut data = api.data.lock();
+                data.tokens += 1;
+                (data.tokens, data.token_life)
+            };
+            let token = format!("{number}: {name} for {} {}", bound["name"], bound["uid"]);
+            let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
+            object["status"] = json!({"token": token, "expirationTimestamp": until.to_string()});
             (StatusCode::CREATED, axum::Json(object)).into_response()
         }
         Method::POST => {

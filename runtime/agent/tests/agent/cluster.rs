@@ -7,7 +7,7 @@ use std::time::Duration;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
 };
-use sampan_agent::{Agent, AgentConfig, ServingIdentity};
+use sampan_agent::{Agent, AgentConfig, HostFolder, ServingIdentity};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,10 @@ impl Cluster {
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = AgentConfig::new(NODE, self.dir.path(), self.logs(), listen, serving);
         config.pod_cidr = Some("127.64.0.0/18".into());
+        config.host_folders = vec![HostFolder {
+            path: self.host_folder(),
+            read_only: false,
+        }];
         let agent = Agent::new(
             self.api.client(),
             self.runtime.clone(),
@@ -84,6 +88,13 @@ impl Cluster {
             self.runtime = Arc::new(FakeRuntime::new(&["app:v1"]));
         }
         self.start();
+    }
+
+    /// The folder that pods may use as hostPath.
+    pub(crate) fn host_folder(&self) -> PathBuf {
+        let folder = self.dir.path().join("host");
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.canonicalize().unwrap()
     }
 
     pub(crate) fn logs(&self) -> PathBuf {

@@ -6,6 +6,8 @@ mod api;
 mod cluster;
 mod kubelet;
 mod node;
+mod places;
 mod pods;
 mod runtime;
 mod trouble;
+mod volumes;

@@ -263,7 +263,7 @@ async fn a_pod_finds_its_token() {
         .unwrap();
     let read = |file: &str| std::fs::read_to_string(format!("{}/{file}", mount.host_path)).unwrap();
     let uid = &pod["metadata"]["uid"];
-    assert_eq!(read("token"), format!("robot for \"p\" {uid}"));
+    assert_eq!(read("token"), format!("1: robot for \"p\" {uid}"));
     assert_eq!(read("namespace"), "default");
 }
 

@@ -104,11 +104,17 @@ async fn volumes_that_cannot_be_made() {
     cluster.pod(
         "h",
         &["run"],
-        json!({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}),
+        json!({"volumes": [{"name": "h", "nfs": {"path": "/", "server": "s"}}]}),
     );
     cluster
-        .event("FailedMount", "volume type hostPath is not supported")
+        .event("FailedMount", "volume type nfs is not supported")
         .await;
+    cluster.pod(
+        "p",
+        &["run"],
+        json!({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}),
+    );
+    cluster.event("FailedMount", "--allow-host-path").await;
     cluster.until("h", REASON, json!("ContainerCreating")).await;
     cluster.pod(
         "s",

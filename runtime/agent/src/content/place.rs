@@ -1,0 +1,238 @@
+//! Where the content of volumes lies: in the pod's folder, in a folder of the host that the operator allows, in a
+//! folder that outlives the pod, or in an image.
+
+mod claim;
+mod host_path;
+
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::{Pod, Volume};
+
+use super::volumes::{VolumeError, is_rendered};
+use crate::config::HostFolder;
+use crate::plan::all_containers;
+use crate::quantity;
+
+pub(crate) use claim::{is_here, local_folder};
+
+/// What a node does for volumes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VolumePolicy {
+    /// Folders that hostPath volumes and `local` PersistentVolumes may lie in.
+    pub(crate) host_folders: Vec<HostFolder>,
+    /// A folder in memory for emptyDirs of that medium.
+    pub(crate) memory_dir: Option<PathBuf>,
+    /// Where PersistentVolumes that this node provides lie.
+    pub(crate) local_dir: PathBuf,
+    /// Bytes an emptyDir in memory may hold without a limit of its own.
+    pub(crate) memory: i64,
+}
+
+/// Where a volume's content is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) read_only: bool,
+    /// Bytes it may hold.
+    pub(crate) limit: Option<u64>,
+}
+
+impl Place {
+    fn new(path: PathBuf) -> Place {
+        Place {
+            path,
+            read_only: false,
+            limit: None,
+        }
+    }
+}
+
+/// Whether folders are made and types are checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The pod starts.
+    Prepare,
+    /// A container of it starts.
+    Mount,
+}
+
+/// Where a volume's content is. `Prepare` makes what the volume's definition says is to be made.
+pub(super) async fn place(
+    pod: &Pod,
+    volume: &Volume,
+    pod_dir: &Path,
+    policy: &VolumePolicy,
+    client: &kube::Client,
+    step: Step,
+) -> Result<Place, VolumeError> {
+    if is_rendered(volume) {
+        return Ok(Place {
+            read_only: true,
+            ..Place::new(volume_dir(pod_dir, volume))
+        });
+    }
+    if volume.empty_dir.is_some() {
+        let place = empty_dir(pod, volume, pod_dir, policy);
+        if step == Step::Prepare {
+            make_folder(&place.path).await?;
+        }
+        return Ok(place);
+    }
+    if let Some(source) = &volume.host_path {
+        let kind = source.type_.clone().unwrap_or_default();
+        return host_path::place(&source.path, &kind, &policy.host_folders, step).await;
+    }
+    if let Some(source) = &volume.persistent_volume_claim {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let mut place = claim::place(client, namespace, &source.claim_name, policy, step).await?;
+        place.read_only |= source.read_only == Some(true);
+        return Ok(place);
+    }
+    if let Some(source) = &volume.ephemeral
+        && source.volume_claim_template.is_some()
+    {
+        let metadata = &pod.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let pod_name = metadata.name.as_deref().unwrap_or_default();
+        let name = format!("{pod_name}-{}", volume.name);
+        return claim::place(client, namespace, &name, policy, step).await;
+    }
+    Err(VolumeError::Unsupported(type_name(volume)))
+}
+
+/// Where a volume of a pod lives below the pod's folder.
+pub(super) fn volume_dir(pod_dir: &Path, volume: &Volume) -> PathBuf {
+    let plugin = if volume.config_map.is_some() {
+        "kubernetes.io~configmap"
+    } else if volume.secret.is_some() {
+        "kubernetes.io~secret"
+    } else if volume.downward_api.is_some() {
+        "kubernetes.io~downward-api"
+    } else if volume.projected.is_some() {
+        "kubernetes.io~projected"
+    } else {
+        "kubernetes.io~empty-dir"
+    };
+    pod_dir.join("volumes").join(plugin).join(&volume.name)
+}
+
+/// The folder of a pod's emptyDirs in memory.
+pub(crate) fn memory_dir(policy: &VolumePolicy, uid: &str) -> Option<PathBuf> {
+    Some(policy.memory_dir.as_ref()?.join(uid))
+}
+
+/// Whether a pod asks for an emptyDir in memory.
+pub(crate) fn wants_memory(pod: &Pod) -> Option<&str> {
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref());
+    let wants = |volume: &&Volume| {
+        let medium = volume
+            .empty_dir
+            .as_ref()
+            .and_then(|dir| dir.medium.as_deref());
+        medium == Some("Memory")
+    };
+    let found = volumes.unwrap_or_default().iter().find(wants)?;
+    Some(&found.name)
+}
+
+fn empty_dir(pod: &Pod, volume: &Volume, pod_dir: &Path, policy: &VolumePolicy) -> Place {
+    let source = volume.empty_dir.clone().unwrap_or_default();
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    let wanted = source.size_limit.as_ref().and_then(quantity::whole);
+    let mut limit = wanted.filter(|limit| *limit > 0);
+    let in_memory = source.medium.as_deref() == Some("Memory");
+    if in_memory {
+        // Never more than the pod's containers may use, or the node has, as upstream.
+        let most = memory_limit(pod).unwrap_or(policy.memory);
+        limit = Some(limit.unwrap_or(most).min(most)).filter(|limit| *limit > 0);
+    }
+    let path = match memory_dir(policy, uid).filter(|_| in_memory) {
+        Some(dir) => dir.join(&volume.name),
+        None => volume_dir(pod_dir, volume),
+    };
+    Place {
+        limit: limit.and_then(|limit| u64::try_from(limit).ok()),
+        ..Place::new(path)
+    }
+}
+
+/// The sum of the containers' memory limits, if each has one.
+fn memory_limit(pod: &Pod) -> Option<i64> {
+    all_containers(pod)
+        .map(|(container, _)| {
+            let limits = container.resources.as_ref()?.limits.as_ref()?;
+            limits.get("memory").and_then(quantity::whole)
+        })
+        .sum()
+}
+
+/// The field that says what a volume is, such as `nfs`.
+fn type_name(volume: &Volume) -> String {
+    let fields = serde_json::to_value(volume).unwrap_or_default();
+    let named = fields
+        .as_object()
+        .and_then(|map| map.keys().find(|key| *key != "name").cloned());
+    named.unwrap_or_else(|| "emptyDir".into())
+}
+
+async fn make_folder(path: &Path) -> Result<(), VolumeError> {
+    let made = tokio::fs::create_dir_all(path).await;
+    made.map_err(|source| VolumeError::Io {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn unsupported_types_are_named() {
+        let volume: Volume =
+            serde_json::from_value(json!({"name": "v", "nfs": {"path": "/", "server": "s"}}))
+                .unwrap();
+        assert_eq!(type_name(&volume), "nfs");
+    }
+
+    #[test]
+    fn empty_dirs_and_their_limits() {
+        let policy = |memory_dir: Option<&str>| VolumePolicy {
+            memory_dir: memory_dir.map(PathBuf::from),
+            memory: 1 << 30,
+            ..VolumePolicy::default()
+        };
+        let check = |source: serde_json::Value, limit: Option<&str>, memory_dir, expect| {
+            let resources = limit.map(|limit| json!({"limits": {"memory": limit}}));
+            let volume: Volume =
+                serde_json::from_value(json!({"name": "e", "emptyDir": source})).unwrap();
+            let pod: Pod = serde_json::from_value(json!({"metadata": {"uid": "u"},
+                "spec": {"containers": [{"name": "c", "resources": resources}]}}))
+            .unwrap();
+            let place = empty_dir(&pod, &volume, Path::new("/pods/u"), &policy(memory_dir));
+            let path = place.path.display().to_string();
+            assert_eq!((path.as_str(), place.limit), expect, "{source}");
+        };
+        let disk = "/pods/u/volumes/kubernetes.io~empty-dir/e";
+        let shm = Some("/dev/shm/x");
+        check(json!({}), None, shm, (disk, None));
+        check(
+            json!({"sizeLimit": "1Mi"}),
+            None,
+            shm,
+            (disk, Some(1 << 20)),
+        );
+        let memory = json!({"medium": "Memory"});
+        check(memory.clone(), None, shm, ("/dev/shm/x/u/e", Some(1 << 30)));
+        check(
+            memory.clone(),
+            Some("1Mi"),
+            shm,
+            ("/dev/shm/x/u/e", Some(1 << 20)),
+        );
+        check(memory, None, None, (disk, Some(1 << 30)));
+        let both = json!({"medium": "Memory", "sizeLimit": "1Ki"});
+        check(both, Some("1Mi"), shm, ("/dev/shm/x/u/e", Some(1 << 10)));
+    }
+}
