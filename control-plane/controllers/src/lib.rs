@@ -16,6 +16,7 @@ mod root_ca;
 mod selection;
 mod service_account;
 mod source;
+mod volumes;
 
 pub use metrics::WorkqueueMetrics;
 
@@ -75,7 +76,12 @@ impl Controllers {
             set.spawn(pod_gc::run(client.clone(), shutdown.clone()));
         }
         if enabled.has(selection::GARBAGE) {
-            set.spawn(garbage::run(client.clone(), metrics, shutdown.clone()));
+            let (client, metrics) = (client.clone(), metrics.clone());
+            set.spawn(garbage::run(client, metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::VOLUME_BINDER) {
+            let (client, metrics) = (client.clone(), metrics.clone());
+            set.spawn(volumes::run(client, metrics, shutdown.clone()));
         }
         if enabled.has(selection::NODE_LIFECYCLE) {
             set.spawn(node_lease::run(client, shutdown.clone()));

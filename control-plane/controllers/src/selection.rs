@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 /// Every controller that may be left out, by upstream's name.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
     GARBAGE,
     NAMESPACE,
     NODE_LIFECYCLE,
+    VOLUME_BINDER,
     POD_GC,
     ROLE_AGGREGATION,
     ROOT_CA,
@@ -19,6 +20,8 @@ pub(crate) const NODE_LIFECYCLE: &str = "node-lifecycle-controller";
 pub(crate) const POD_GC: &str = "pod-garbage-collector-controller";
 pub(crate) const ROLE_AGGREGATION: &str = "clusterrole-aggregation-controller";
 pub(crate) const ROOT_CA: &str = "root-ca-certificate-publisher-controller";
+/// Also what upstream leaves to its two protection controllers, and the local provisioner.
+pub(crate) const VOLUME_BINDER: &str = "persistentvolume-binder-controller";
 pub(crate) const SERVICE_ACCOUNT: &str = "serviceaccount-controller";
 
 /// A list names a controller nobody knows.
@@ -87,6 +90,7 @@ mod tests {
             &[
                 NAMESPACE,
                 NODE_LIFECYCLE,
+                VOLUME_BINDER,
                 POD_GC,
                 ROLE_AGGREGATION,
                 ROOT_CA,

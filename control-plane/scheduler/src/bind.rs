@@ -12,7 +12,7 @@ pub(crate) enum Bound {
     Done,
     /// The pod is gone, or somebody else bound it: nothing is left to do.
     Superseded,
-    Failed(kube::Error),
+    Failed(String),
 }
 
 pub(crate) async fn bind(
@@ -35,7 +35,7 @@ pub(crate) async fn bind(
     {
         Ok(_) => Bound::Done,
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Bound::Superseded,
-        Err(error) => Bound::Failed(error),
+        Err(error) => Bound::Failed(error.to_string()),
     }
 }
 

@@ -14,6 +14,17 @@ pub(crate) struct FitError {
     reasons: BTreeMap<String, usize>,
 }
 
+impl FitError {
+    /// One reason for all nodes.
+    pub(crate) fn everywhere(snapshot: &Snapshot, reason: String) -> Self {
+        let nodes = snapshot.nodes().count();
+        Self {
+            nodes,
+            reasons: BTreeMap::from([(reason, 0)]),
+        }
+    }
+}
+
 impl std::fmt::Display for FitError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.nodes == 0 {
@@ -22,7 +33,11 @@ impl std::fmt::Display for FitError {
         write!(f, "0/{} nodes are available: ", self.nodes)?;
         for (index, (reason, count)) in self.reasons.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            write!(f, "{separator}{count} {reason}")?;
+            match count {
+                // It is about the pod, not about nodes.
+                0 => write!(f, "{separator}{reason}")?,
+                _ => write!(f, "{separator}{count} {reason}")?,
+            }
         }
         f.write_str(".")
     }

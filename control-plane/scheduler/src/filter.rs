@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
 use crate::pod::host_ports;
 use crate::resources::{Amounts, CPU, MEMORY, PODS};
 use crate::snapshot::NodeInfo;
+use crate::volumes::{Needs, VolumeTable, needs, volume_binding};
 
 const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
 
@@ -18,6 +19,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) pod: &'a Pod,
     pub(crate) weight: Amounts,
     host_ports: Vec<(String, i32)>,
+    /// What its claims need.
+    pub(crate) needs: Needs,
 }
 
 impl<'a> Candidate<'a> {
@@ -26,7 +29,17 @@ impl<'a> Candidate<'a> {
             pod,
             weight: crate::pod::weight(pod),
             host_ports: host_ports(pod),
+            needs: Needs::default(),
         }
+    }
+
+    /// With what its claims need, or why no node will do.
+    pub(crate) fn with_volumes(pod: &'a Pod, table: &VolumeTable) -> Result<Self, String> {
+        let needs = needs(pod, table)?;
+        Ok(Self {
+            needs,
+            ..Self::new(pod)
+        })
     }
 
     fn tolerations(&self) -> &[Toleration] {
@@ -45,10 +58,14 @@ pub(crate) fn reasons(candidate: &Candidate<'_>, node: &NodeInfo) -> Vec<String>
         .or_else(|| taint_toleration(candidate, node))
         .or_else(|| node_affinity(candidate, node))
         .or_else(|| node_ports(candidate, node));
-    match first {
-        Some(reason) => vec![reason],
-        None => node_resources_fit(candidate, node),
+    if let Some(reason) = first {
+        return vec![reason];
     }
+    let lacking = node_resources_fit(candidate, node);
+    if lacking.is_empty() {
+        return volume_binding(&candidate.needs, node).into_iter().collect();
+    }
+    lacking
 }
 
 fn node_ready(node: &NodeInfo) -> Option<String> {

@@ -15,6 +15,7 @@ mod resources;
 mod scheduler;
 mod score;
 mod snapshot;
+mod volumes;
 
 pub use metrics::SchedulerMetrics;
 pub use scheduler::{Scheduler, SchedulerConfig};

@@ -6,23 +6,30 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::Api;
 use kube::runtime::watcher::{self, watcher};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bind::{self, Bound};
-use crate::decide::decide;
+use crate::decide::{FitError, decide};
 use crate::events::Events;
 use crate::filter::Candidate;
 use crate::metrics::{Attempt, SchedulerMetrics};
 use crate::pod::{BoundPod, Phase, PodKey, host_ports, phase};
 use crate::queue::Queue;
 use crate::snapshot::Snapshot;
+use crate::volumes::{VolumeTable, bind_claims};
 
 /// Bindings under way at once; more would only queue in the server.
 const MAX_BINDINGS: usize = 64;
+
+/// Kinds of storage objects, as bits.
+const CLAIMS: u8 = 1;
+const VOLUMES: u8 = 2;
+const CLASSES: u8 = 4;
 
 /// How the scheduler goes about it.
 #[derive(Debug, Clone)]
@@ -71,6 +78,8 @@ struct State {
     listed_pods: HashSet<PodKey>,
     listed_nodes: HashSet<String>,
     synced: (bool, bool),
+    /// The kinds that are not listed yet.
+    storage_unlisted: u8,
     turn: usize,
 }
 
@@ -84,6 +93,9 @@ impl Scheduler {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut pods = watch::<Pod>(&self.client);
         let mut nodes = watch::<Node>(&self.client);
+        let mut claims = watch::<PersistentVolumeClaim>(&self.client);
+        let mut volumes = watch::<PersistentVolume>(&self.client);
+        let mut classes = watch::<StorageClass>(&self.client);
         let (events, writer) = Events::new(self.client.clone());
         let mut writer = std::pin::pin!(writer);
         let mut state = State::new(self.client, self.config, events);
@@ -98,6 +110,9 @@ impl Scheduler {
                 () = shutdown.cancelled() => break,
                 Some(event) = pods.next() => state.pod_event(event),
                 Some(event) = nodes.next() => state.node_event(event),
+                Some(event) = claims.next() => state.storage_event(event, CLAIMS, VolumeTable::claim_event),
+                Some(event) = volumes.next() => state.storage_event(event, VOLUMES, VolumeTable::volume_event),
+                Some(event) = classes.next() => state.storage_event(event, CLASSES, VolumeTable::class_event),
                 Some(tried) = state.bindings.join_next() => state.bound(tried),
                 Some(_) = state.notes.join_next() => {}
                 () = &mut writer => break,
@@ -144,6 +159,7 @@ impl State {
             listed_pods: HashSet::new(),
             listed_nodes: HashSet::new(),
             synced: (false, false),
+            storage_unlisted: CLAIMS | VOLUMES | CLASSES,
             turn: 0,
         }
     }
@@ -154,7 +170,8 @@ impl State {
 
     /// Nothing is placed before both lists are known, or a full node would look empty.
     fn ready(&self) -> bool {
-        self.synced == (true, true) && self.bindings.len() < MAX_BINDINGS
+        let listed = self.synced == (true, true) && self.storage_unlisted == 0;
+        listed && self.bindings.len() < MAX_BINDINGS
     }
 
     fn try_all(&mut self) {
@@ -167,14 +184,17 @@ impl State {
     }
 
     fn try_one(&mut self, key: PodKey, pod: Arc<Pod>) {
-        let candidate = Candidate::new(&pod);
+        let candidate = Candidate::with_volumes(&pod, &self.snapshot.volumes);
         self.turn = self.turn.wrapping_add(1);
         let started = Instant::now();
-        let decided = decide(&candidate, &self.snapshot, self.turn);
+        let decided = match candidate {
+            Ok(candidate) => decide(&candidate, &self.snapshot, self.turn)
+                .map(|node| (node, candidate.weight, candidate.needs.waiting())),
+            Err(reason) => Err(FitError::everywhere(&self.snapshot, reason)),
+        };
         self.config.metrics.decided(started);
         match decided {
-            Ok(node) => {
-                let weight = candidate.weight;
+            Ok((node, weight, claims)) => {
                 let bound = BoundPod {
                     node: node.clone(),
                     weight,
@@ -184,7 +204,10 @@ impl State {
                 self.assumed.insert(key.clone(), pod.metadata.uid.clone());
                 let client = self.client.clone();
                 self.bindings.spawn(async move {
-                    let bound = bind::bind(&client, &key, pod.metadata.uid.clone(), &node).await;
+                    let bound = match bind_claims(&client, &claims, &node).await {
+                        Ok(()) => bind::bind(&client, &key, pod.metadata.uid.clone(), &node).await,
+                        Err(error) => Bound::Failed(error.to_string()),
+                    };
                     Tried {
                         key,
                         pod,
@@ -308,6 +331,25 @@ impl State {
                     self.queue.cluster_changed();
                 }
             }
+        }
+    }
+
+    fn storage_event<K>(
+        &mut self,
+        event: watcher::Result<watcher::Event<K>>,
+        kind: u8,
+        take: fn(&mut VolumeTable, watcher::Event<K>) -> bool,
+    ) {
+        match event {
+            Ok(event) => {
+                if matches!(event, watcher::Event::InitDone) {
+                    self.storage_unlisted &= !kind;
+                }
+                if take(&mut self.snapshot.volumes, event) {
+                    self.queue.cluster_changed();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "watching storage"),
         }
     }
 

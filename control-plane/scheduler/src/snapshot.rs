@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Node, Taint};
 
 use crate::pod::{BoundPod, PodKey};
 use crate::resources::Amounts;
+use crate::volumes::VolumeTable;
 
 /// A node and the sum of what runs on it.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,7 @@ pub(crate) struct Snapshot {
     nodes: BTreeMap<String, NodeInfo>,
     known: std::collections::BTreeSet<String>,
     pods: HashMap<PodKey, BoundPod>,
+    pub(crate) volumes: VolumeTable,
 }
 
 impl Snapshot {

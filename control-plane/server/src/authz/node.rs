@@ -52,7 +52,9 @@ pub(super) async fn decide(api: &Api, node: &str, asked: &Attributes<'_>) -> Res
         ("storage.k8s.io", "csidrivers", "") | ("node.k8s.io", "runtimeclasses", "") => reads,
         ("resource.k8s.io", "resourceclaims", "") => verb == "get",
         ("resource.k8s.io", "resourceslices", "") => true,
-        ("", "persistentvolumeclaims" | "persistentvolumes", "") => verb == "get",
+        ("", "persistentvolumeclaims", "") => verb == "get",
+        // A node keeps the folders of its volumes until they are deleted, and says then that they are gone.
+        ("", "persistentvolumes", "") => reads || changes && lies_on(api, node, object).await?,
         ("", "persistentvolumeclaims", "status") => changes || verb == "get",
         ("", "configmaps" | "secrets" | "services" | "serviceaccounts" | "namespaces", "") => reads,
         ("certificates.k8s.io", "certificatesigningrequests", "") => verb == "create" || reads,
@@ -78,6 +80,26 @@ fn pods() -> Result<&'static Resource> {
 async fn bound_to(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
     let pod = find(api, pods()?, object.namespace, object.name).await?;
     Ok(pod.is_none_or(|pod| pod.object.field("spec.nodeName") == Some(node)))
+}
+
+/// Whether the volume can be used on this node only.
+async fn lies_on(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
+    let row = find_resource("", "v1", "persistentvolumes").ok_or_else(Status::path_not_found)?;
+    let Some(volume) = find(api, row, object.namespace, object.name).await? else {
+        return Ok(true);
+    };
+    let value: serde_json::Value = serde_json::from_slice(&volume.object.raw).unwrap_or_default();
+    let terms = &value["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"];
+    let terms = terms.as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_here = |term: &serde_json::Value| {
+        let expressions = term["matchExpressions"].as_array();
+        expressions.into_iter().flatten().any(|wanted| {
+            wanted["key"] == "kubernetes.io/hostname"
+                && wanted["operator"] == "In"
+                && wanted["values"] == serde_json::json!([node])
+        })
+    };
+    Ok(!terms.is_empty() && terms.iter().all(is_here))
 }
 
 /// Whether a pod on this node runs as the account.

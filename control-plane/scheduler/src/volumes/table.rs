@@ -1,0 +1,144 @@
+//! Claims, volumes and storage classes as the watches tell.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec,
+};
+use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::runtime::watcher::Event;
+
+/// What is known of storage.
+#[derive(Debug, Default)]
+pub(crate) struct VolumeTable {
+    claims: HashMap<(String, String), Arc<PersistentVolumeClaim>>,
+    volumes: BTreeMap<String, Arc<PersistentVolume>>,
+    classes: HashMap<String, Arc<StorageClass>>,
+    listed: HashSet<(String, String)>,
+    listed_volumes: HashSet<String>,
+}
+
+impl VolumeTable {
+    pub(super) fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
+        let key = (namespace.to_string(), name.to_string());
+        self.claims.get(&key).cloned()
+    }
+
+    pub(super) fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>> {
+        self.volumes.get(name).cloned()
+    }
+
+    pub(super) fn class(&self, name: &str) -> Option<Arc<StorageClass>> {
+        self.classes.get(name).cloned()
+    }
+
+    /// Free volumes that a claim could take, on whatever node. The binder decides in the end, by rules that are stricter.
+    pub(super) fn candidates(&self, claim: &PersistentVolumeClaim) -> Vec<Arc<PersistentVolume>> {
+        let Some(wanted) = &claim.spec else {
+            return Vec::new();
+        };
+        let volumes = self.volumes.values().filter(|volume| {
+            let spec = volume.spec.as_ref();
+            let free = spec.is_some_and(|spec| spec.claim_ref.is_none() && fits(wanted, spec));
+            free && volume.metadata.deletion_timestamp.is_none()
+        });
+        volumes.cloned().collect()
+    }
+
+    pub(super) fn put_claim(&mut self, claim: PersistentVolumeClaim) {
+        let namespace = claim.metadata.namespace.clone().unwrap_or_default();
+        let name = claim.metadata.name.clone().unwrap_or_default();
+        self.claims.insert((namespace, name), Arc::new(claim));
+    }
+
+    pub(super) fn put_volume(&mut self, volume: PersistentVolume) {
+        let name = volume.metadata.name.clone().unwrap_or_default();
+        self.volumes.insert(name, Arc::new(volume));
+    }
+
+    pub(super) fn put_class(&mut self, class: StorageClass) {
+        let name = class.metadata.name.clone().unwrap_or_default();
+        self.classes.insert(name, Arc::new(class));
+    }
+
+    /// True if pods that fitted nowhere may fit now.
+    pub(crate) fn claim_event(&mut self, event: Event<PersistentVolumeClaim>) -> bool {
+        let key = |claim: &PersistentVolumeClaim| {
+            let metadata = &claim.metadata;
+            (
+                metadata.namespace.clone().unwrap_or_default(),
+                metadata.name.clone().unwrap_or_default(),
+            )
+        };
+        match event {
+            Event::Init => self.listed.clear(),
+            Event::InitApply(claim) => {
+                self.listed.insert(key(&claim));
+                self.put_claim(claim);
+            }
+            Event::Apply(claim) => self.put_claim(claim),
+            Event::Delete(claim) => {
+                self.claims.remove(&key(&claim));
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                self.claims.retain(|key, _| listed.contains(key));
+            }
+        }
+        true
+    }
+
+    /// True if pods that fitted nowhere may fit now.
+    pub(crate) fn volume_event(&mut self, event: Event<PersistentVolume>) -> bool {
+        match event {
+            Event::Init => self.listed_volumes.clear(),
+            Event::InitApply(volume) => {
+                let name = volume.metadata.name.clone().unwrap_or_default();
+                self.listed_volumes.insert(name);
+                self.put_volume(volume);
+            }
+            Event::Apply(volume) => self.put_volume(volume),
+            Event::Delete(volume) => {
+                self.volumes
+                    .remove(&volume.metadata.name.unwrap_or_default());
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed_volumes);
+                self.volumes.retain(|name, _| listed.contains(name));
+            }
+        }
+        true
+    }
+
+    /// True if pods that fitted nowhere may fit now.
+    pub(crate) fn class_event(&mut self, event: Event<StorageClass>) -> bool {
+        match event {
+            Event::Init => self.classes.clear(),
+            Event::InitApply(class) | Event::Apply(class) => self.put_class(class),
+            Event::Delete(class) => {
+                self.classes
+                    .remove(&class.metadata.name.unwrap_or_default());
+            }
+            Event::InitDone => {}
+        }
+        true
+    }
+}
+
+fn fits(claim: &PersistentVolumeClaimSpec, volume: &PersistentVolumeSpec) -> bool {
+    let class = |name: &Option<String>| name.clone().unwrap_or_default();
+    let offered = volume.access_modes.as_deref().unwrap_or_default();
+    let mut wanted = claim.access_modes.iter().flatten();
+    let requests = claim.resources.as_ref().and_then(|r| r.requests.as_ref());
+    class(&claim.storage_class_name) == class(&volume.storage_class_name)
+        && wanted.all(|mode| offered.contains(mode))
+        && bytes(requests) <= bytes(volume.capacity.as_ref())
+}
+
+fn bytes(amounts: Option<&BTreeMap<String, Quantity>>) -> i128 {
+    let storage = amounts.and_then(|amounts| amounts.get("storage"));
+    let parsed = storage.and_then(|q| sampan_api::quantity::Quantity::parse(&q.0).ok());
+    parsed.map_or(0, |quantity| quantity.units())
+}
