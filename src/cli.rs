@@ -80,6 +80,9 @@ pub(crate) struct NodeArgs {
     /// Folder whose `.wasm` files and OCI layouts pods may name as `file://` and `oci://` images. May be repeated.
     #[arg(long, value_name = "DIR")]
     pub(crate) image_dir: Vec<PathBuf>,
+    /// Folder that pods may use as hostPath volumes, `DIR` or `DIR:ro`; none unless given. May be repeated.
+    #[arg(long, value_name = "DIR", value_parser = parse_host_path)]
+    pub(crate) allow_host_path: Vec<(PathBuf, bool)>,
     /// Registry host (`HOST[:PORT]`) to talk to without TLS; loopback hosts always are. May be repeated.
     #[arg(long, value_name = "HOST")]
     pub(crate) insecure_registry: Vec<String>,
@@ -221,6 +224,19 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A folder, and whether it is read-only.
+fn parse_host_path(text: &str) -> Result<(PathBuf, bool), String> {
+    let (folder, read_only) = match text.strip_suffix(":ro") {
+        Some(folder) => (folder, true),
+        None => (text, false),
+    };
+    let real = std::fs::canonicalize(folder).map_err(|error| format!("{folder:?}: {error}"))?;
+    match real.is_dir() {
+        true => Ok((real, read_only)),
+        false => Err(format!("{folder:?} is no folder")),
+    }
+}
+
 fn parse_resource(text: &str) -> Result<(String, u64), String> {
     let (name, count) = parse_label(text)?;
     if !name.contains('/') {
@@ -252,5 +268,16 @@ mod tests {
         assert!(parse_resource("example.com/gpu=two").is_err());
         assert_eq!(parse_label("a="), Ok(("a".into(), String::new())));
         assert!(parse_label("=a").is_err());
+    }
+
+    #[test]
+    fn host_paths_are_folders_that_exist() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let real = dir.path().canonicalize().expect("it exists");
+        let text = dir.path().to_str().expect("UTF-8");
+        assert_eq!(parse_host_path(text), Ok((real.clone(), false)));
+        assert_eq!(parse_host_path(&format!("{text}:ro")), Ok((real, true)));
+        assert!(parse_host_path(&format!("{text}/none")).is_err());
+        assert!(parse_host_path("/dev/null").is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::cli::{LoopArgs, NodeArgs, ServeArgs};
 use crate::client;
 use crate::data_dir::DataDir;
 use crate::node::{self, NodeConfig};
+use crate::storage;
 use crate::tasks::Tasks;
 
 /// A running cluster; [`Cluster::stop`] ends it cleanly.
@@ -109,6 +110,10 @@ impl Cluster {
             // The reason for not starting matters more than how the rest ended.
             let _ = cluster.stop().await;
             return Err(error.context("the node"));
+        }
+        if let Err(error) = storage::default_class(&cluster.admin_client()).await {
+            let _ = cluster.stop().await;
+            return Err(error.context("the default storage class"));
         }
         Ok(cluster)
     }

@@ -14,6 +14,7 @@ mod progress;
 mod registry_client;
 mod remote_registry;
 mod signals;
+mod storage;
 mod tasks;
 
 use std::io::IsTerminal;

@@ -1,13 +1,14 @@
 //! This machine as a node: engine, images and pod addresses behind the CRI shim, and the agent in front of it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base64::Engine as _;
-use sampan_agent::{Agent, AgentConfig, ServingIdentity};
+use sampan_agent::{Agent, AgentConfig, HostFolder, ServingIdentity};
 use sampan_engine::{Engine, EngineConfig};
 use sampan_image::{Distribution, ImageConfig, ImageStore};
 use sampan_net::{PodNetwork, PodNetworkConfig};
@@ -20,6 +21,12 @@ use crate::tasks::Tasks;
 
 /// Where the node of a cluster in one process is reached.
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// How the kernel names a file system in memory.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// Characters of a node's folder that its folder in memory is named by.
+const MEMORY_NAME_MAX: usize = 200;
 
 /// How long guests have to end when their process stops.
 const GUEST_GRACE: Duration = Duration::from_secs(2);
@@ -147,7 +154,40 @@ fn agent_config(config: &NodeConfig, pod_cidr: String) -> AgentConfig {
     agent.extended_resources = resources
         .map(|(name, count)| (name.clone(), count.to_string()))
         .collect();
+    let folders = config.args.allow_host_path.iter().cloned();
+    agent.host_folders = folders
+        .map(|(path, read_only)| HostFolder { path, read_only })
+        .collect();
+    agent.memory_dir = memory_dir(&config.dir);
     agent
+}
+
+/// A folder of this node's own on a file system in memory, if there is one that may be used: no privileges are needed to
+/// mount one then.
+fn memory_dir(node_dir: &Path) -> Option<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let candidates = [Some(PathBuf::from("/dev/shm")), runtime];
+    let is_memory =
+        |dir: &PathBuf| rustix::fs::statfs(dir).is_ok_and(|stat| stat.f_type as u64 == TMPFS_MAGIC);
+    let base = candidates.into_iter().flatten().find(is_memory)?;
+    // Nodes of one user may share the machine: each has its own folder, the same one next time.
+    let whole = node_dir.to_string_lossy().replace('/', "_");
+    let end: String = whole.chars().rev().take(MEMORY_NAME_MAX).collect();
+    let end: String = end.chars().rev().collect();
+    let user = rustix::process::getuid().as_raw();
+    let dir = base.join(format!("sampan-{user}{end}"));
+    let usable = create_private_dir(&dir).and_then(|()| {
+        // Anybody may have made something of that name there.
+        let found = std::fs::symlink_metadata(&dir)?;
+        let private = found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0;
+        match private {
+            true => Ok(std::fs::canonicalize(&dir)?),
+            false => bail!("{} is not this user's own", dir.display()),
+        }
+    });
+    usable
+        .inspect_err(|error| tracing::warn!(%error, "no folder in memory"))
+        .ok()
 }
 
 /// Claims pod addresses, the same ones as last time if nobody else took them.

@@ -17,3 +17,5 @@ mod kubectl_sockets;
 mod node;
 mod support;
 mod up;
+mod volumes;
+mod volumes_claims;
