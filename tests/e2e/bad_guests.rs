@@ -103,6 +103,9 @@ fn traps_exit_codes_and_memory() {
             .is_some_and(|text| text.contains("unreachable")),
         "{trap}"
     );
+    let stack = trap["message"].as_str().unwrap_or_default();
+    assert!(stack.contains("at broken_on_purpose"), "{trap}");
+    assert_eq!(trap["exitCode"], 134);
     let hog = village
         .run("hog", Guest::Hog)
         .container("resources", json!({"limits": {"memory": "16Mi"}}));
@@ -111,6 +114,29 @@ fn traps_exit_codes_and_memory() {
         (&hog["exitCode"], &hog["reason"]),
         (&json!(137), &json!("OOMKilled"))
     );
+    village.check_on_neighbour();
+}
+
+#[test]
+fn deadlines_and_signals() {
+    let Some(village) = Village::start() else {
+        return;
+    };
+    // Told by its deadline to end: one guest sees it and ends by itself, another does not know how.
+    for (name, guest, code) in [
+        ("graceful", Guest::Graceful, 15),
+        ("deaf", Guest::Spin, 143),
+    ] {
+        let pod = village
+            .run(name, guest)
+            .with("/spec/activeDeadlineSeconds", json!(2))
+            .with("/spec/terminationGracePeriodSeconds", json!(20));
+        assert_eq!(village.ended(&pod, name)["exitCode"], code, "{name}");
+        let pod = format!("pod/{name}");
+        assert_eq!(village.kubectl.field(&pod, ".status.phase"), "Failed");
+        let reason = village.kubectl.field(&pod, ".status.reason");
+        assert_eq!(reason, "DeadlineExceeded");
+    }
     village.check_on_neighbour();
 }
 

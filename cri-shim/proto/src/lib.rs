@@ -23,3 +23,7 @@ pub const RESOLVED_MOUNTS: &str = "sampan/resolved-mounts";
 /// `[{"path": "/host/folder", "bytes": 1048576}]`. It counts for every mount at that host path or below it, together with
 /// those of other containers; writes beyond it fail with "no space left". CRI has no field for it.
 pub const VOLUME_LIMITS: &str = "sampan/volume-limits";
+
+/// Key of a sandbox's verbose status, present while a CreateContainer call in it waits for a module that is being
+/// compiled: the size of that module in bytes, as a decimal number. CRI has no call that tells of such progress.
+pub const COMPILING: &str = "sampan/compiling-bytes";

@@ -78,6 +78,11 @@ pub trait RuntimeService: Send + Sync + 'static {
         &self,
         request: v1::ContainerStatusRequest,
     ) -> Result<v1::ContainerStatusResponse, CriError>;
+    /// Changes the limits of a container, running or not.
+    async fn update_container_resources(
+        &self,
+        request: v1::UpdateContainerResourcesRequest,
+    ) -> Result<v1::UpdateContainerResourcesResponse, CriError>;
     /// Opens the log path anew after the file was renamed. The new file exists on return.
     async fn reopen_container_log(
         &self,

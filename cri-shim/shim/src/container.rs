@@ -12,18 +12,20 @@ use tokio::sync::watch;
 use crate::id::Id;
 use crate::log::ContainerLog;
 use crate::phase::{Phase, Refused};
+use crate::resources;
 use crate::workload::Workload;
 
 pub(crate) struct Container {
     pub(crate) id: Id,
     pub(crate) sandbox: Id,
-    /// As requested, but without arguments and environment: those are in `launch`.
+    /// As requested, but without arguments and environment, which are in `launch`, and resources, which change.
     pub(crate) config: v1::ContainerConfig,
     pub(crate) image_id: String,
     /// The name people know the image by.
     pub(crate) image_name: String,
     pub(crate) created_at: i64,
     pub(crate) log: Arc<ContainerLog>,
+    resources: Mutex<v1::LinuxContainerResources>,
     /// What it is started with; taken by the one start.
     launch: Mutex<Option<Launch>>,
     phase: watch::Sender<Phase>,
@@ -39,7 +41,6 @@ pub(crate) struct Launch {
     pub(crate) files: Vec<GuestFile>,
     pub(crate) volume_limits: Vec<VolumeLimit>,
     pub(crate) ports: Vec<u16>,
-    pub(crate) memory_limit: Option<u64>,
 }
 
 /// What a container is made of.
@@ -58,6 +59,8 @@ impl Container {
         config.envs = Vec::new();
         config.command = Vec::new();
         config.args = Vec::new();
+        let linux = config.linux.as_mut();
+        let resources = linux.and_then(|linux| linux.resources.take());
         Container {
             id: crate::id::new(),
             sandbox: new.sandbox,
@@ -66,6 +69,7 @@ impl Container {
             image_name: new.image_name,
             created_at: crate::time::now_nanos(),
             log: new.log,
+            resources: Mutex::new(resources.unwrap_or_default()),
             launch: Mutex::new(Some(new.launch)),
             phase: watch::channel(Phase::Created).0,
         }
@@ -93,6 +97,27 @@ impl Container {
 
     pub(crate) fn take_launch(&self) -> Option<Launch> {
         self.launch.lock().take()
+    }
+
+    /// The limits asked for last.
+    pub(crate) fn resources(&self) -> v1::LinuxContainerResources {
+        self.resources.lock().clone()
+    }
+
+    pub(crate) fn change_resources(&self, update: v1::LinuxContainerResources) {
+        resources::merge(&mut self.resources.lock(), update);
+        self.apply_resources();
+    }
+
+    /// Tells a running guest its limits. Under the lock, so that the last change is told last.
+    pub(crate) fn apply_resources(&self) {
+        let resources = self.resources.lock();
+        if let Some(guest) = self.phase().guest() {
+            guest.update(
+                Some(resources::cpu(&resources)),
+                resources::memory_limit(&resources),
+            );
+        }
     }
 
     /// The phase, once it is not on its way from created to running.

@@ -50,7 +50,9 @@ pub(crate) fn from_module(error: &ModuleError) -> CriError {
 
 pub(crate) fn from_load(error: &LoadError) -> CriError {
     let code = match error {
-        LoadError::Io { .. } => Code::Internal,
+        LoadError::Io { .. } | LoadError::Cache { .. } => Code::Internal,
+        LoadError::CompileMemory { .. } => Code::ResourceExhausted,
+        LoadError::CompileTime { .. } => Code::DeadlineExceeded,
         _ => Code::InvalidArgument,
     };
     CriError::new(code, chain(error))

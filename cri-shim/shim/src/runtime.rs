@@ -66,7 +66,7 @@ impl RuntimeService for Shim {
         &self,
         request: v1::PodSandboxStatusRequest,
     ) -> Result<v1::PodSandboxStatusResponse, CriError> {
-        self.sandbox_status(&request.pod_sandbox_id)
+        self.sandbox_status(&request)
     }
 
     async fn list_pod_sandbox(
@@ -124,6 +124,14 @@ impl RuntimeService for Shim {
             status: Some(status),
             ..Default::default()
         })
+    }
+
+    async fn update_container_resources(
+        &self,
+        request: v1::UpdateContainerResourcesRequest,
+    ) -> Result<v1::UpdateContainerResourcesResponse, CriError> {
+        self.update(request)?;
+        Ok(v1::UpdateContainerResourcesResponse {})
     }
 
     async fn reopen_container_log(

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ShimConfig;
 use crate::limits::KILL_WAIT;
+use crate::loading::Loading;
 use crate::pods::Pods;
 
 /// A container runtime behind the CRI v1 contract. Made once per process.
@@ -23,6 +24,7 @@ pub struct Shim {
     pub(crate) network: Arc<PodNetwork>,
     pub(crate) config: ShimConfig,
     pub(crate) pods: Arc<Pods>,
+    pub(crate) loading: Loading,
     /// One task per container from its start to its end.
     pub(crate) tasks: TaskTracker,
     /// What the agent told with UpdateRuntimeConfig. Kept and shown; addresses come from `network`.
@@ -42,6 +44,7 @@ impl Shim {
             network,
             config,
             pods: Arc::default(),
+            loading: Loading::default(),
             tasks: TaskTracker::new(),
             pod_cidr: Mutex::default(),
         }

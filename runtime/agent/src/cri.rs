@@ -10,6 +10,7 @@ pub(crate) use config::{
 };
 pub(crate) use found::{Inventory, inventory, sandbox_ips};
 pub(crate) use observe::{Observed, observe};
+pub(crate) use resources::{resize_request, wanted_limits};
 
 /// Labels and annotations kubelets put on sandboxes and containers. Runtimes, crictl and log
 /// collectors read them.

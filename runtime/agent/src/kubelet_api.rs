@@ -1,9 +1,10 @@
 //! The kubelet API: what the API server (and nobody else) asks a node directly, over HTTPS.
 //!
-//! Served: `/containerLogs/NAMESPACE/POD/CONTAINER`, `/pods`, `/healthz`. Exec, attach, port-forward
-//! and metrics are not here yet.
+//! Served: `/containerLogs/NAMESPACE/POD/CONTAINER`, `/pods`, `/stats/summary`, `/metrics/resource`,
+//! `/healthz`. Exec, attach and port-forward are not here yet.
 
 mod logs;
+mod stats;
 mod tls;
 
 use std::net::SocketAddr;
@@ -137,6 +138,8 @@ fn router(api: Api) -> Router {
             get(logs::container_logs),
         )
         .route("/pods", get(pods))
+        .route("/stats/summary", get(stats::summary))
+        .route("/metrics/resource", get(stats::resource_metrics))
         .route("/healthz", get(|| async { "ok" }))
         .layer(middleware::from_fn_with_state(api.clone(), authorize))
         .with_state(api)

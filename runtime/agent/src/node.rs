@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::api_message;
 use crate::limits::{API_RETRY, NODE_FACTS_PERIOD, NODE_STATUS_PERIOD};
 use crate::plan::Backoff;
-pub(crate) use host::{Host, HostSource};
+pub(crate) use host::{Host, HostSource, meminfo};
 pub(crate) use lease::renew_loop;
 pub(crate) use object::{Identity, capacity};
 

@@ -11,6 +11,7 @@ mod conditions;
 mod outcome;
 mod patch;
 mod phase;
+mod resize;
 mod seed;
 mod start;
 mod state;
@@ -29,7 +30,7 @@ pub(crate) use outcome::{Outcome, StartFailure};
 pub(crate) use patch::{is_only_creating, status_patch};
 pub(crate) use seed::{Found, seed};
 pub(crate) use state::{PodState, Sandbox};
-pub(crate) use track::{Exit, Instance, Kill, Run};
+pub(crate) use track::{Exit, Instance, Kill, Limits, Run};
 pub(crate) use transition::{Note, field_path, notes};
 
 /// What the world wants of the pod.
@@ -105,6 +106,12 @@ pub(crate) enum Action {
         id: String,
         grace: i64,
         replace: bool,
+    },
+    /// Gives a running container other limits.
+    Resize {
+        container: String,
+        id: String,
+        limits: Limits,
     },
     /// Gives up the start under way, as far as it can be given up.
     CancelStart,

@@ -3,9 +3,11 @@
 //! It sleeps until its pod changes, one of its containers does, an action ends, or a moment the
 //! plan named comes. Everything it decides is decided by [`crate::plan`].
 
+mod compiling;
 mod inbox;
 mod message;
 mod report;
+mod resize;
 mod sandbox;
 mod start;
 mod stop;
@@ -203,6 +205,16 @@ impl Worker {
                     self.state.starting = Some(container);
                     self.work.push(start);
                 }
+            }
+            Action::Resize {
+                container,
+                id,
+                limits,
+            } => {
+                if let Some(instance) = self.instance(&container, &id) {
+                    instance.resizing = true;
+                }
+                self.work.push(self.resize_container(container, id, limits));
             }
             Action::CancelStart => self.cancel.cancel(),
             Action::Kill {

@@ -4,6 +4,7 @@
 
 use crate::EngineConfig;
 use crate::files;
+use crate::signals;
 use crate::sockets;
 use crate::state::{ComponentState, P1State};
 use sha2::{Digest, Sha256};
@@ -51,6 +52,7 @@ impl Backend {
         p1.allow_shadowing(true);
         files::p1::guard(&mut p1)?;
         p1.func_wrap("wasi_snapshot_preview1", "proc_exit", proc_exit)?;
+        signals::link_functions(&mut p1)?;
         let mut components = wasmtime::component::Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut components)?;
@@ -61,6 +63,7 @@ impl Backend {
         files::p3::guard(&mut components)?;
         sockets::p2::guard(&mut components)?;
         sockets::p3::guard(&mut components)?;
+        signals::link_interface(&mut components)?;
         Ok(Backend {
             wasm,
             p1,

@@ -9,6 +9,7 @@ use crate::engine::Runner;
 use crate::module::{CommandPre, Entry, Module, Prepared};
 use crate::output::write_line;
 use crate::schedule::Metered;
+use crate::signals::SIGTERM;
 use crate::state::{Streams, Template};
 use crate::{Exit, exit};
 use std::sync::Arc;
@@ -36,8 +37,16 @@ pub(crate) async fn run(
     tokio::select! {
         biased;
         () = control.kill.cancelled() => Exit::Signal(9),
-        () = control.terminate.cancelled() => Exit::Signal(15),
+        () = ended_by_signal(&control, &template) => Exit::Signal(SIGTERM),
         exit = guest => exit,
+    }
+}
+
+/// Returns when the guest was asked to end and cannot know it. One that can is left to end by itself.
+async fn ended_by_signal(control: &Control, template: &Template) {
+    control.terminate.cancelled().await;
+    if template.signals.are_observed() {
+        std::future::pending().await
     }
 }
 

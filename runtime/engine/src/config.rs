@@ -2,9 +2,13 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Longest a guest runs before it gives way to others. Also how long a kill of a busy guest may take.
-pub(crate) const TIME_SLICE: std::time::Duration = std::time::Duration::from_millis(5);
+pub(crate) const TIME_SLICE: Duration = Duration::from_millis(5);
+
+/// What a guest gets done at least before it gives way to one that has used less than its share.
+pub(crate) const MIN_TIME_SLICE: Duration = Duration::from_millis(1);
 
 /// Kernel mappings left to the process beside its instances (code, heaps, threads, files).
 pub(crate) const RESERVED_MAPPINGS: u64 = 8_192;
@@ -35,9 +39,14 @@ pub struct EngineConfig {
     pub max_stack_bytes: usize,
     /// Modules compiled at once. Each compilation uses one thread.
     pub compile_parallelism: usize,
-    /// Threads that run guests.
+    /// Memory that compilations may take together, in bytes, by an estimate from the size of the module's code. What
+    /// would take more alone is refused.
+    pub max_compile_memory: u64,
+    /// Time for one compilation; then the load fails.
+    pub compile_time_limit: Duration,
+    /// Guests on a processor at once. There is one thread more, for sockets and timers.
     pub worker_threads: usize,
-    /// Threads for guests' file operations and for compilation.
+    /// Threads for guests' file operations and for reading modules.
     pub max_blocking_threads: usize,
     /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most).
     pub guest_nice: i32,
@@ -45,6 +54,13 @@ pub struct EngineConfig {
     /// addresses of the loopback range, guests reach these of it and no other; with `None` none at all. The second
     /// address of the block must be no pod's: guests see the host's processes there.
     pub pod_addresses: Option<(Ipv4Addr, u8)>,
+}
+
+/// Half of the machine's memory, within reason.
+fn compile_memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    let memory = u64::from(system.mem_unit).saturating_mul(system.totalram as u64);
+    (memory / 2).clamp(256 << 20, 2 << 30)
 }
 
 impl EngineConfig {
@@ -62,6 +78,8 @@ impl EngineConfig {
             max_module_bytes: 128 << 20,
             max_stack_bytes: 1 << 20,
             compile_parallelism: cores,
+            max_compile_memory: compile_memory(),
+            compile_time_limit: Duration::from_secs(300),
             worker_threads: cores,
             max_blocking_threads: 64,
             guest_nice: 4,

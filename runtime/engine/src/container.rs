@@ -1,7 +1,8 @@
 //! The handle of a running container: wait, terminate, kill, stats.
 
-use crate::Exit;
 use crate::limits::Meter;
+use crate::signals::Signals;
+use crate::{CpuLimits, Exit};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -65,6 +66,7 @@ pub struct Container {
 struct Shared {
     control: Control,
     meter: Arc<Meter>,
+    signals: Signals,
     addresses: Vec<SocketAddr>,
     exit: watch::Receiver<Option<Exit>>,
 }
@@ -96,6 +98,7 @@ impl Container {
     pub(crate) fn new(
         control: Control,
         meter: Arc<Meter>,
+        signals: Signals,
         addresses: Vec<SocketAddr>,
         exit: watch::Receiver<Option<Exit>>,
     ) -> Self {
@@ -103,6 +106,7 @@ impl Container {
             shared: Arc::new(Shared {
                 control,
                 meter,
+                signals,
                 addresses,
                 exit,
             }),
@@ -121,11 +125,17 @@ impl Container {
         }
     }
 
-    /// Asks the container to end. A command ends at once with `Exit::Signal(15)`, since a guest cannot handle
-    /// signals; an HTTP handler stops accepting, finishes what it has begun, and ends with `Exit::Code(0)`.
+    /// Asks the container to end. A command that can see it (`wit/signal.wit`, or the end of its standard input) is
+    /// left to end by itself; any other ends at once with `Exit::Signal(15)`. An HTTP handler stops accepting,
+    /// finishes what it has begun, and ends with `Exit::Code(0)`.
     /// The caller bounds the time by [`Container::kill`].
     pub fn terminate(&self) {
         self.shared.control.terminate.cancel();
+    }
+
+    /// Whether a command can see that it was asked to end: it imports signals, or has looked at its standard input.
+    pub fn observes_signals(&self) -> bool {
+        self.shared.signals.are_observed()
     }
 
     /// Ends the container at once with `Exit::Signal(9)`.
@@ -136,9 +146,20 @@ impl Container {
     /// What the container uses.
     pub fn stats(&self) -> Stats {
         Stats {
-            cpu_nanos: self.shared.meter.cpu_nanos(),
+            cpu_nanos: self.shared.meter.cpu.used_nanos(),
             memory_bytes: self.shared.meter.memory(),
             waiting_instances: self.shared.meter.waiting(),
+        }
+    }
+
+    /// Other limits from now on, for all its instances. What is `None` stays as it is. A memory limit below what the
+    /// container holds takes nothing away: it grows no more.
+    pub fn update(&self, cpu: Option<CpuLimits>, memory_limit: Option<u64>) {
+        if let Some(cpu) = cpu {
+            self.shared.meter.cpu.set(cpu);
+        }
+        if let Some(bytes) = memory_limit {
+            self.shared.meter.set_memory_limit(bytes);
         }
     }
 

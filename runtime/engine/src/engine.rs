@@ -6,8 +6,9 @@ use crate::container::{Control, StartError};
 use crate::files::{FileBudget, Preopens, Scratch};
 use crate::http::outgoing::Outgoing;
 use crate::limits::Meter;
-use crate::module::{LoadError, Loader, Module, ModuleSource, Workload};
+use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
 use crate::schedule::{Clock, Ticker, guest_runtime};
+use crate::signals::Signals;
 use crate::sockets::{Reach, Sockets};
 use crate::state::Template;
 use crate::{Container, ContainerSpec, EngineConfig, Exit, command, http};
@@ -131,7 +132,7 @@ impl Engine {
         let scratch = Scratch::open(&config.cache_dir).map_err(cache_dir)?;
         let threads = |source| EngineError::Threads { source };
         let runtime = guest_runtime(&config).map_err(threads)?;
-        let ticker = Ticker::start({
+        let ticker = Ticker::start(&config, {
             let backends = backends.clone();
             move || backends.tick()
         });
@@ -157,6 +158,11 @@ impl Engine {
     /// a digest share one.
     pub async fn load(&self, source: &ModuleSource) -> Result<Module, LoadError> {
         self.inner.loader.load(source, self.inner.threads()).await
+    }
+
+    /// The compilation of a digest, if it is under way.
+    pub fn compiling(&self, digest: &str) -> Option<Compiling> {
+        self.inner.loader.compiling(digest)
     }
 
     /// Removes a digest's compiled code from disk, for when its image is removed. Running containers keep it.
@@ -189,9 +195,13 @@ impl Engine {
         let meter = Arc::new(Meter::new(
             spec.memory_limit
                 .unwrap_or(inner.config.default_memory_limit),
+            spec.cpu,
         ));
+        let control = Control::new(&inner.shutdown);
+        let signals = Signals::new(control.terminate.clone(), module.imports(), spec.open_stdin);
         let reach = Reach::new(&spec, &inner.config);
         let template = Arc::new(Template {
+            signals: signals.clone(),
             outgoing: Outgoing::new(&spec, reach.clone(), inner.file_budget.clone()),
             sockets: Arc::new(Sockets::new(&spec, reach, inner.file_budget.clone())),
             spec,
@@ -200,7 +210,6 @@ impl Engine {
             preopens,
             file_budget: inner.file_budget.clone(),
         });
-        let control = Control::new(&inner.shutdown);
         let (addresses, run) = match permit {
             Some(permit) => {
                 let run = command::run(
@@ -233,7 +242,7 @@ impl Engine {
             // Nobody may be waiting any more.
             let _unheard = ended.send(Some(exit));
         });
-        Ok(Container::new(control, meter, addresses, exit))
+        Ok(Container::new(control, meter, signals, addresses, exit))
     }
 
     /// What the engine has done and holds.

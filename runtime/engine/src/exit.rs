@@ -8,6 +8,9 @@ const MAX_FRAMES: usize = 8;
 /// Longest message of a trap, in bytes.
 const MAX_MESSAGE: usize = 2_048;
 
+/// Longest name of a function in it.
+const MAX_NAME: usize = 200;
+
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -70,7 +73,7 @@ pub(crate) fn trap_message(error: &wasmtime::Error) -> String {
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         for frame in backtrace.frames().iter().take(MAX_FRAMES) {
             let function = match frame.func_name() {
-                Some(name) => name.to_owned(),
+                Some(name) => readable(name),
                 None => format!("function {}", frame.func_index()),
             };
             message.push_str("\n  at ");
@@ -82,6 +85,17 @@ pub(crate) fn trap_message(error: &wasmtime::Error) -> String {
     }
     truncate(&mut message, MAX_MESSAGE);
     message
+}
+
+/// A function's name as its author wrote it, where the compiler mangled it, and not at any length.
+fn readable(name: &str) -> String {
+    let mut name = match rustc_demangle::try_demangle(name) {
+        // Without the hash at its end.
+        Ok(demangled) => format!("{demangled:#}"),
+        Err(_) => name.to_owned(),
+    };
+    truncate(&mut name, MAX_NAME);
+    name
 }
 
 /// Shortens to at most `limit` bytes without cutting a character in two.
@@ -118,6 +132,23 @@ mod tests {
         for (exit, code) in cases {
             assert_eq!(exit.code(), code, "{exit:?}");
         }
+    }
+
+    #[test]
+    fn names_are_told_as_they_were_written() {
+        let cases = [
+            ("main", "main"),
+            (
+                "_ZN4core9panicking9panic_fmt17h0123456789abcdefE",
+                "core::panicking::panic_fmt",
+            ),
+            ("_RNvCs1234_7mycrate3foo", "mycrate::foo"),
+            ("$wasm.func-1", "$wasm.func-1"),
+        ];
+        for (mangled, expected) in cases {
+            assert_eq!(readable(mangled), expected);
+        }
+        assert_eq!(readable(&"x".repeat(10_000)).len(), MAX_NAME);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What one container uses and may use: memory shared by all its instances, and processor time.
 
+use crate::CpuLimits;
+use crate::cpu::Cpu;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use wasmtime::ResourceLimiter;
@@ -9,9 +11,9 @@ pub(crate) type Relief = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The counters of one container.
 pub(crate) struct Meter {
-    cpu_nanos: AtomicU64,
+    pub(crate) cpu: Cpu,
     memory: AtomicU64,
-    memory_limit: u64,
+    memory_limit: AtomicU64,
     relief: OnceLock<Relief>,
     /// Instances that wait for a request.
     waiting: AtomicUsize,
@@ -27,11 +29,11 @@ impl std::fmt::Debug for Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(memory_limit: u64) -> Self {
+    pub(crate) fn new(memory_limit: u64, cpu: CpuLimits) -> Self {
         Meter {
-            cpu_nanos: AtomicU64::new(0),
+            cpu: Cpu::new(cpu),
             memory: AtomicU64::new(0),
-            memory_limit,
+            memory_limit: AtomicU64::new(memory_limit),
             relief: OnceLock::new(),
             waiting: AtomicUsize::new(0),
         }
@@ -50,16 +52,13 @@ impl Meter {
         let _set_before = self.relief.set(relief);
     }
 
-    pub(crate) fn cpu_nanos(&self) -> u64 {
-        self.cpu_nanos.load(Ordering::Relaxed)
+    /// Another limit for what is asked for from now on; what is held stays.
+    pub(crate) fn set_memory_limit(&self, bytes: u64) {
+        self.memory_limit.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn memory(&self) -> u64 {
         self.memory.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn add_cpu(&self, nanos: u64) {
-        self.cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
     /// Takes memory out of the container's budget, or nothing at all.
@@ -75,10 +74,10 @@ impl Meter {
     }
 
     fn try_take(&self, bytes: u64) -> bool {
+        let limit = self.memory_limit.load(Ordering::Relaxed);
         self.memory
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes)
-                    .filter(|sum| *sum <= self.memory_limit)
+                used.checked_add(bytes).filter(|sum| *sum <= limit)
             })
             .is_ok()
     }
@@ -181,7 +180,7 @@ mod tests {
 
     fn limits(memory: u64) -> GuestLimits {
         GuestLimits::new(
-            Arc::new(Meter::new(memory)),
+            Arc::new(Meter::new(memory, CpuLimits::default())),
             &crate::EngineConfig::new("unused"),
         )
     }

@@ -1,6 +1,7 @@
 //! Modules: what a file contains, compiled and ready to be instantiated any number of times.
 
 mod cache;
+mod compile;
 mod entry;
 mod inspect;
 mod loader;
@@ -8,6 +9,7 @@ mod p3;
 mod prepared;
 
 pub(crate) use cache::private_dir;
+pub use compile::Compiling;
 pub use entry::Entry;
 #[cfg(test)]
 pub(crate) use inspect::P1_FUNCTIONS;
@@ -18,6 +20,7 @@ use crate::backend::{Backend, Backends};
 use cache::Artifact;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Where a module comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,22 @@ pub enum LoadError {
     Compile {
         /// The compiler's words.
         message: String,
+    },
+    /// Compiling the module might take more memory than there is for it.
+    #[error(
+        "compiling the module may take {needed} bytes of memory, more than the limit of {limit}"
+    )]
+    CompileMemory {
+        /// The estimate.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The module is not compiled within the time for it.
+    #[error("the module is not compiled after {} s, which is the limit", limit.as_secs_f32())]
+    CompileTime {
+        /// The limit.
+        limit: Duration,
     },
     /// The module imports what the engine does not offer.
     #[error("the module imports what this runtime does not offer: {}", names.join(", "))]

@@ -1,20 +1,26 @@
 //! Where and how long guests run: their own tokio runtime, the epoch ticker, and the measuring of their time.
 //!
 //! Guests have threads of their own, so a busy guest never delays the rest of the process; the ticker makes a busy
-//! guest give way to other guests every [`TIME_SLICE`]. The ticker sleeps while no guest is being run: an idle engine
-//! has no timer at all.
+//! guest give way to other guests every [`TIME_SLICE`], and sooner where one waits that has used less than its share.
+//! The ticker sleeps while no guest is being run: an idle engine has no timer at all.
+//!
+//! As many guests run at once as there are places. There is one thread more than places, so that sockets and timers
+//! are served while all places are taken.
 
 use crate::EngineConfig;
-use crate::config::TIME_SLICE;
+use crate::config::{MIN_TIME_SLICE, TIME_SLICE};
+use crate::cpu::{Entry, Turn, Turns};
 use crate::limits::Meter;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Sleep, sleep};
 
 /// Task polls after which a worker looks at sockets and timers. With every worker busy, a timer is late by at most
 /// this many time slices.
@@ -25,7 +31,7 @@ pub(crate) fn guest_runtime(config: &EngineConfig) -> std::io::Result<Runtime> {
     // Relative to the thread that makes the engine, but set as an absolute value: threads inherit priorities.
     let nice = getpriority_process(None).map_or(0, |own| own.saturating_add(config.guest_nice));
     Builder::new_multi_thread()
-        .worker_threads(config.worker_threads.max(1))
+        .worker_threads(places(config) + 1)
         .max_blocking_threads(config.max_blocking_threads.max(1))
         .event_interval(EVENT_INTERVAL)
         .thread_name("sampan-guest")
@@ -39,14 +45,20 @@ pub(crate) fn guest_runtime(config: &EngineConfig) -> std::io::Result<Runtime> {
         .build()
 }
 
+/// How many guests may run at once.
+fn places(config: &EngineConfig) -> usize {
+    config.worker_threads.max(1)
+}
+
 /// Increments the epochs while guests run. Its thread ends after it is dropped, once no guest runs any more: the
 /// last ones need ticks to notice that they were cancelled.
 pub(crate) struct Ticker {
     clock: Arc<Clock>,
 }
 
-/// Counts the guests that are on a processor right now.
+/// Counts the guests that are on a processor right now, and says who is next.
 pub(crate) struct Clock {
+    turns: Turns,
     running: AtomicU32,
     asleep: AtomicBool,
     stop: AtomicBool,
@@ -54,8 +66,12 @@ pub(crate) struct Clock {
 }
 
 impl Ticker {
-    pub(crate) fn start(tick: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        config: &EngineConfig,
+        tick: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let clock = Arc::new(Clock {
+            turns: Turns::new(places(config)),
             running: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -85,6 +101,7 @@ impl Drop for Ticker {
 
 impl Clock {
     fn run(&self, tick: impl Fn()) {
+        let mut ticked = Instant::now();
         loop {
             if self.is_idle() {
                 if self.stop.load(Ordering::SeqCst) {
@@ -98,7 +115,12 @@ impl Clock {
                 self.asleep.store(false, Ordering::SeqCst);
             } else {
                 std::thread::park_timeout(TIME_SLICE);
+                // Woken early for a guest that should not wait; the others still get a little done in between.
+                if let Some(early) = MIN_TIME_SLICE.checked_sub(ticked.elapsed()) {
+                    std::thread::sleep(early);
+                }
                 tick();
+                ticked = Instant::now();
             }
         }
     }
@@ -130,20 +152,88 @@ impl Drop for Running<'_> {
     }
 }
 
-/// A guest's future: keeps the ticker awake while polled, and adds the processor time to the container's meter.
+/// A guest's future: waits for its container's quota and for its turn, keeps the ticker awake while polled, and adds
+/// the processor time to the container's meter.
 pub(crate) struct Metered<F> {
     guest: Pin<Box<F>>,
     clock: Arc<Clock>,
     meter: Arc<Meter>,
+    turn: Turn,
+    /// Until the quota lets the container run again.
+    pause: Option<Pin<Box<Sleep>>>,
+    waker: Option<(Arc<Watched>, Waker)>,
 }
 
-impl<F: Future> Metered<F> {
+/// A task's waker that remembers whether it was called: a guest that was woken while it ran wants to go on.
+struct Watched {
+    task: Waker,
+    woken: AtomicBool,
+}
+
+impl Wake for Watched {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+        self.task.wake_by_ref();
+    }
+}
+
+impl<F> Metered<F> {
     pub(crate) fn new(guest: F, clock: Arc<Clock>, meter: Arc<Meter>) -> Self {
         Metered {
             guest: Box::pin(guest),
             clock,
             meter,
+            turn: Turn::None,
+            pause: None,
+            waker: None,
         }
+    }
+
+    fn poll_quota(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                std::task::ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            // Other instances of the container may have used up what was waited for.
+            let Some(wait) = self.meter.cpu.wait() else {
+                return Poll::Ready(());
+            };
+            self.clock
+                .turns
+                .give_up(self.meter.cpu.account(), &mut self.turn);
+            self.pause = Some(Box::pin(sleep(wait)));
+        }
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let cpu = &self.meter.cpu;
+        match self.clock.turns.enter(cpu, &mut self.turn, cx.waker()) {
+            Entry::LetIn => Poll::Ready(()),
+            Entry::Waits => Poll::Pending,
+            Entry::WaitsInFront => {
+                self.clock.wake();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn watched(&mut self, task: &Waker) -> (Arc<Watched>, Waker) {
+        if let Some(known) = &self.waker
+            && known.0.task.will_wake(task)
+        {
+            return known.clone();
+        }
+        let watched = Arc::new(Watched {
+            task: task.clone(),
+            woken: AtomicBool::new(false),
+        });
+        let waker = Waker::from(watched.clone());
+        self.waker.insert((watched, waker)).clone()
     }
 }
 
@@ -151,16 +241,34 @@ impl<F: Future> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        std::task::ready!(self.poll_quota(cx));
+        std::task::ready!(self.poll_turn(cx));
+        let (watched, waker) = self.watched(cx.waker());
+        watched.woken.store(false, Ordering::Relaxed);
         let Metered {
             guest,
             clock,
             meter,
+            turn,
+            ..
         } = &mut *self;
-        let _running = clock.enter();
+        let running = clock.enter();
         let before = thread_nanos();
-        let result = guest.as_mut().poll(cx);
-        meter.add_cpu(thread_nanos().saturating_sub(before));
+        let result = guest.as_mut().poll(&mut Context::from_waker(&waker));
+        let used = thread_nanos().saturating_sub(before);
+        drop(running);
+        meter.cpu.charge(used);
+        let again = result.is_pending() && watched.woken.load(Ordering::Relaxed);
+        clock.turns.leave(&meter.cpu, used, again, turn, cx.waker());
         result
+    }
+}
+
+impl<F> Drop for Metered<F> {
+    fn drop(&mut self) {
+        self.clock
+            .turns
+            .give_up(self.meter.cpu.account(), &mut self.turn);
     }
 }
 
@@ -172,8 +280,13 @@ fn thread_nanos() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CpuLimits;
     use std::sync::atomic::AtomicU64;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    fn config() -> EngineConfig {
+        EngineConfig::new("unused")
+    }
 
     fn wait_until(condition: impl Fn() -> bool) {
         let begun = Instant::now();
@@ -190,7 +303,7 @@ mod tests {
     fn the_ticker_runs_only_while_a_guest_does() {
         let ticks = Arc::new(AtomicU64::new(0));
         let count = ticks.clone();
-        let ticker = Ticker::start(move || {
+        let ticker = Ticker::start(&config(), move || {
             count.fetch_add(1, Ordering::SeqCst);
         })
         .expect("threads can be started");
@@ -212,13 +325,13 @@ mod tests {
 
     #[test]
     fn guests_time_is_measured() {
-        let ticker = Ticker::start(|| {}).expect("threads can be started");
-        let meter = Arc::new(Meter::new(0));
+        let ticker = Ticker::start(&config(), || {}).expect("threads can be started");
+        let meter = Arc::new(Meter::new(0, CpuLimits::default()));
         let busy = async {
             let begun = thread_nanos();
             while thread_nanos() - begun < 1_000_000 {}
         };
         futures::executor::block_on(Metered::new(busy, ticker.clock(), meter.clone()));
-        assert!(meter.cpu_nanos() >= 1_000_000);
+        assert!(meter.cpu.used_nanos() >= 1_000_000);
     }
 }

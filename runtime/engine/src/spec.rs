@@ -1,6 +1,6 @@
 //! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
 
-use crate::{Entry, Network, OutputSink};
+use crate::{CpuLimits, Entry, Network, OutputSink};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,8 +31,13 @@ pub struct ContainerSpec {
     pub volume_limits: Vec<VolumeLimit>,
     /// Linear memory of all the container's instances together, in bytes; `None` takes the engine's default.
     pub memory_limit: Option<u64>,
+    /// Processor time of all the container's instances together.
+    pub cpu: CpuLimits,
     /// Files and folders the guest may hold open.
     pub max_open_files: u32,
+    /// Whether standard input stays open, with nothing to read, until the container is asked to end. Else it is at its
+    /// end from the start.
+    pub open_stdin: bool,
     /// Takes what the guest writes to standard output.
     pub stdout: Arc<dyn OutputSink>,
     /// Takes what the guest writes to standard error, and a line for each trap.
@@ -63,7 +68,9 @@ impl ContainerSpec {
             files: Vec::new(),
             volume_limits: Vec::new(),
             memory_limit: None,
+            cpu: CpuLimits::default(),
             max_open_files: DEFAULT_MAX_OPEN_FILES,
+            open_stdin: false,
             stdout,
             stderr,
             listen: Vec::new(),

@@ -4,6 +4,7 @@ use crate::files::{self, FileBudget, Preopens};
 use crate::http::outgoing::Outgoing;
 use crate::limits::{GuestLimits, Meter};
 use crate::output::Output;
+use crate::signals::Signals;
 use crate::sockets::{self, Sockets};
 use crate::{ContainerSpec, EngineConfig};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ const MAX_RESOURCES: usize = 16_384;
 pub(crate) struct P1State {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) files: files::p1::Account,
+    pub(crate) signals: Signals,
     limits: GuestLimits,
 }
 
@@ -38,6 +40,7 @@ pub(crate) struct ComponentState {
     outgoing: Outgoing,
     files: files::p2::Account,
     sockets: sockets::Account,
+    pub(crate) signals: Signals,
     limits: GuestLimits,
 }
 
@@ -96,6 +99,7 @@ pub(crate) struct Template {
     pub(crate) file_budget: Arc<FileBudget>,
     pub(crate) outgoing: Outgoing,
     pub(crate) sockets: Arc<Sockets>,
+    pub(crate) signals: Signals,
 }
 
 /// The standard streams of one instance, to be drained at its end.
@@ -132,6 +136,7 @@ impl Template {
             P1State {
                 wasi,
                 files,
+                signals: self.signals.clone(),
                 limits,
             },
         );
@@ -161,6 +166,7 @@ impl Template {
             files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files)
                 .with_marks(self.preopens.marks()),
             sockets: sockets::Account::new(self.sockets.clone()),
+            signals: self.signals.clone(),
             limits: self.limits(),
         };
         let mut store = Store::new(engine, state);
@@ -180,6 +186,9 @@ impl Template {
             .envs(&self.spec.env)
             .stdout(streams.stdout.clone())
             .stderr(streams.stderr.clone());
+        if let Some(stdin) = self.signals.stdin() {
+            builder.stdin(stdin);
+        }
         (builder, streams)
     }
 

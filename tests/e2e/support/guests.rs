@@ -15,8 +15,10 @@ pub(crate) enum Guest {
     Sleep,
     /// Computes for ever.
     Spin,
-    /// Traps.
+    /// Traps, in a function called `broken_on_purpose`.
     Trap,
+    /// Waits to be asked to end, then exits with the signal's number.
+    Graceful,
     /// Grows its memory and touches it until it cannot, then traps.
     Hog,
     /// Prints without end.
@@ -69,7 +71,8 @@ impl Guest {
             Guest::Exit(code) => format!("(call $proc_exit (i32.const {code}))"),
             Guest::Sleep => SLEEP.to_string(),
             Guest::Spin => "(loop $again (br $again))".to_string(),
-            Guest::Trap => "unreachable".to_string(),
+            Guest::Trap => "(call $broken_on_purpose)".to_string(),
+            Guest::Graceful => "(call $proc_exit (call $wait (i64.const -1)))".to_string(),
             Guest::Hog => HOG.to_string(),
             Guest::Flood => {
                 "(loop $again (call $print (i32.const 100) (i32.const 12)) (br $again))".to_string()
@@ -79,11 +82,15 @@ impl Guest {
             Guest::Stranger => "(call $nothing)".to_string(),
             Guest::Files | Guest::Broken => String::new(),
         };
-        let stranger = match self {
+        let own = match self {
+            Guest::Trap => "(func $broken_on_purpose unreachable)",
+            Guest::Graceful => {
+                r#"(import "sampan_signal" "wait" (func $wait (param i64) (result i32)))"#
+            }
             Guest::Stranger => r#"(import "nowhere" "nothing" (func $nothing))"#,
             _ => "",
         };
-        format!("(module {IMPORTS} {stranger} {COMMON} (func (export \"_start\") {body}))")
+        format!("(module {IMPORTS} {own} {COMMON} (func (export \"_start\") {body}))")
     }
 }
 

@@ -26,11 +26,8 @@ impl Container {
     /// As its own status call and the events show it.
     pub(crate) fn status(&self) -> v1::ContainerStatus {
         let phase = self.phase();
-        let resources = self
-            .config
-            .linux
-            .as_ref()
-            .and_then(|linux| linux.resources.clone());
+        let resources = self.resources();
+        let resources = (resources != v1::LinuxContainerResources::default()).then_some(resources);
         let status = v1::ContainerStatus {
             id: self.id.to_string(),
             metadata: self.config.metadata.clone(),

@@ -83,15 +83,18 @@ impl Shim {
         let prepared = self
             .prepare(image.clone(), program, &config, place.config)
             .await?;
+        let load = self
+            .loading
+            .begin(place.sandbox.clone(), prepared.source.digest.clone());
         let module = self
             .engine
             .load(&prepared.source)
             .await
             .map_err(|error| from_load(&error))?;
+        drop(load);
         module
             .check(&workload.entry)
             .map_err(|error| from_load(&error))?;
-        let memory_limit = memory_limit(&config);
         let container = Arc::new(Container::new(NewContainer {
             sandbox: place.sandbox,
             image_id: image.id.clone(),
@@ -106,7 +109,6 @@ impl Shim {
                 files: prepared.files,
                 volume_limits: prepared.volume_limits,
                 ports,
-                memory_limit,
             },
             config,
         }));
@@ -187,6 +189,23 @@ impl Shim {
         }
     }
 
+    /// Takes effect at once. One that has ended has nothing left to limit.
+    pub(super) fn update(
+        &self,
+        request: v1::UpdateContainerResourcesRequest,
+    ) -> Result<(), CriError> {
+        let container = self.known(&request.container_id)?;
+        let update = request.linux.unwrap_or_default();
+        if container.phase().is_exited() {
+            return Err(CriError::failed_precondition(format!(
+                "container {} has exited",
+                container.id
+            )));
+        }
+        container.change_resources(update);
+        Ok(())
+    }
+
     pub(super) fn reopen_log(&self, id: &str) -> Result<(), CriError> {
         let container = self.known(id)?;
         if container.phase().guest().is_none() {
@@ -233,14 +252,6 @@ fn image_name(config: &v1::ContainerConfig, image: &Image) -> String {
         false => spec.user_specified_image,
         true => known().unwrap_or(spec.image),
     }
-}
-
-/// Zero and below mean none.
-fn memory_limit(config: &v1::ContainerConfig) -> Option<u64> {
-    let resources = config.linux.as_ref()?.resources.as_ref()?;
-    u64::try_from(resources.memory_limit_in_bytes)
-        .ok()
-        .filter(|&limit| limit > 0)
 }
 
 fn check_config(config: &v1::ContainerConfig) -> Result<(), CriError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use sampan_proto::{Code, CriError, v1};
+use sampan_proto::{COMPILING, Code, CriError, v1};
 
 use super::info::RUNTIME_HANDLERS;
 use crate::filter;
@@ -69,19 +69,35 @@ impl Shim {
 
     pub(super) fn sandbox_status(
         &self,
-        id: &str,
+        request: &v1::PodSandboxStatusRequest,
     ) -> Result<v1::PodSandboxStatusResponse, CriError> {
-        self.pods
-            .sandbox(id, |sandbox| v1::PodSandboxStatusResponse {
+        self.pods.sandbox(&request.pod_sandbox_id, |sandbox| {
+            v1::PodSandboxStatusResponse {
                 status: Some(sandbox.status()),
-                info: BTreeMap::new(),
+                info: match request.verbose {
+                    true => self.sandbox_info(&sandbox.id),
+                    false => BTreeMap::new(),
+                },
                 containers_statuses: sandbox
                     .containers
                     .iter()
                     .map(|container| container.status())
                     .collect(),
                 timestamp: now_nanos(),
-            })
+            }
+        })
+    }
+
+    fn sandbox_info(&self, id: &str) -> BTreeMap<String, String> {
+        let loads = self.loading.of(id);
+        let compiling = loads
+            .iter()
+            .find_map(|digest| self.engine.compiling(digest));
+        let compiling = compiling.map(|compiling| compiling.module_bytes.to_string());
+        compiling
+            .into_iter()
+            .map(|bytes| (COMPILING.to_string(), bytes))
+            .collect()
     }
 
     pub(super) fn list_sandboxes(

@@ -13,6 +13,7 @@ use crate::error::{chain, from_start};
 use crate::log::{LogSink, Stream};
 use crate::peers;
 use crate::pods::Pods;
+use crate::resources;
 use crate::sandbox::Network;
 use crate::shim::Shim;
 use crate::time::now_nanos;
@@ -54,7 +55,6 @@ impl Shim {
             files,
             volume_limits,
             ports,
-            memory_limit,
         } = launch;
         let stderr = if container.config.tty {
             Stream::Stdout
@@ -69,7 +69,10 @@ impl Shim {
         spec.mounts = mounts;
         spec.files = files;
         spec.volume_limits = volume_limits;
-        spec.memory_limit = memory_limit;
+        let resources = container.resources();
+        spec.memory_limit = resources::memory_limit(&resources);
+        spec.cpu = resources::cpu(&resources);
+        spec.open_stdin = container.config.stdin;
         spec.max_open_files = self.config.max_open_files;
         spec.max_sockets = self.config.max_sockets;
         spec.http = self.config.http.clone();
@@ -142,6 +145,8 @@ impl Life {
             running.is_ok(),
             "only this task takes a container out of Starting"
         );
+        // Limits may have been changed since the guest was given the ones it started with.
+        container.apply_resources();
         let _unheard = tell.send(Ok(()));
 
         let exit = guest.wait().await;

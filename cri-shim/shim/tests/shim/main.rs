@@ -7,6 +7,7 @@ mod images;
 mod lifecycle;
 mod listing;
 mod logs;
+mod resources;
 mod rootfs;
 mod sandboxes;
 mod support;

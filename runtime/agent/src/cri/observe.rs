@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use sampan_proto::v1;
 
 use super::names;
-use crate::plan::{Exit, Instance, Run};
+use super::resources::limits_of;
+use crate::plan::{Exit, Instance, Limits, Run};
 
 /// A container as the runtime reports it. `run` is none for one that was made but not started.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub(crate) struct Observed {
     pub(crate) log_path: String,
     /// Host file of the termination message, when it is mounted.
     pub(crate) message_file: Option<String>,
+    limits: Option<Limits>,
     id: String,
     attempt: u32,
     hash: String,
@@ -33,6 +35,8 @@ impl Observed {
             image_id: self.image_id,
             sandbox,
             kill: None,
+            limits: self.limits,
+            resizing: false,
         })
     }
 }
@@ -63,6 +67,11 @@ pub(crate) fn observe(status: &v1::ContainerStatus) -> Observed {
             .iter()
             .find(|mount| Some(&mount.container_path) == message_path.as_ref())
             .map(|mount| mount.host_path.clone()),
+        limits: status
+            .resources
+            .as_ref()
+            .and_then(|resources| resources.linux.as_ref())
+            .map(limits_of),
         id: status.id.clone(),
         // The annotation, as upstream: CRI's own attempt counts within one sandbox only.
         attempt: annotation(names::RESTART_COUNT)

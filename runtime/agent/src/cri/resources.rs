@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sampan_proto::v1;
 
+use crate::plan::Limits;
 use crate::quantity;
 
 /// CPU time is handed out in periods of this length (the kernel's and upstream's default).
@@ -33,6 +34,36 @@ pub(super) fn linux_resources(container: &Container) -> v1::LinuxContainerResour
             (limit.saturating_mul(CPU_PERIOD_MICROS) / 1000).max(MIN_QUOTA_MICROS)
         }),
         memory_limit_in_bytes: memory,
+        ..Default::default()
+    }
+}
+
+/// What of them may change while the container runs.
+pub(super) fn limits_of(resources: &v1::LinuxContainerResources) -> Limits {
+    Limits {
+        cpu_shares: resources.cpu_shares,
+        cpu_quota: resources.cpu_quota.max(0),
+        memory_bytes: resources.memory_limit_in_bytes.max(0),
+    }
+}
+
+/// The limits a container's specification asks for.
+pub(crate) fn wanted_limits(container: &Container) -> Limits {
+    limits_of(&linux_resources(container))
+}
+
+/// The request that gives a running container these limits. In it zero leaves a limit as it is, and less lifts it.
+pub(crate) fn resize_request(id: &str, limits: Limits) -> v1::UpdateContainerResourcesRequest {
+    let or_none = |limit: i64| if limit == 0 { -1 } else { limit };
+    v1::UpdateContainerResourcesRequest {
+        container_id: id.to_owned(),
+        linux: Some(v1::LinuxContainerResources {
+            cpu_shares: limits.cpu_shares,
+            cpu_period: CPU_PERIOD_MICROS,
+            cpu_quota: or_none(limits.cpu_quota),
+            memory_limit_in_bytes: or_none(limits.memory_bytes),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }

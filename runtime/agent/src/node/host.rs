@@ -60,7 +60,7 @@ fn text(path: &str) -> String {
 }
 
 /// A line of `/proc/meminfo` in bytes; the file counts in KiB.
-fn meminfo(text: &str, name: &str) -> u64 {
+pub(crate) fn meminfo(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| {
         line.trim()

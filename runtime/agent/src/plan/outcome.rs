@@ -1,6 +1,6 @@
 //! What actions come to.
 
-use super::track::{Exit, Instance};
+use super::track::{Exit, Instance, Limits};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
@@ -27,6 +27,12 @@ pub(crate) enum Outcome {
         container: String,
         id: String,
         exit: Exit,
+    },
+    /// The runtime holds the container to these limits now.
+    Resized {
+        container: String,
+        id: String,
+        limits: Limits,
     },
 }
 

@@ -121,6 +121,8 @@ fn from_report(reported: &ContainerStatus, now: Timestamp) -> Track {
             sandbox: 0,
             run: Run::Exited(exit),
             kill: None,
+            limits: None,
+            resizing: false,
         }),
         last: last.map(from_terminated),
         ..Track::default()

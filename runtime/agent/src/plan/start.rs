@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
+use super::resize;
 use super::state::{PodState, Sandbox};
 use super::track::{Run, Track};
 use super::{
@@ -19,6 +20,7 @@ pub(super) fn start(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wak
         },
         Sandbox::Ready { .. } => {
             replace_changed(input, actions);
+            resize::resize(input, actions);
             if input.state.starting.is_none()
                 && let Some((container, attempt)) = next(input, wake)
             {

@@ -128,6 +128,17 @@ impl PodState {
                     track.exited(exit, now);
                 }
             }
+            Outcome::Resized {
+                container,
+                id,
+                limits,
+            } => {
+                let track = self.track(&container);
+                if let Some(instance) = track.instance.as_mut().filter(|own| own.id == id) {
+                    instance.limits = Some(limits);
+                    instance.resizing = false;
+                }
+            }
         }
         self.initialized = self.initialized || super::start::init_done(pod, self);
     }

@@ -3,15 +3,19 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, HostIP, PodIP, PodStatus,
+    ContainerStateWaiting, ContainerStatus, HostIP, PodIP, PodStatus, ResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::backoff::go_duration;
-use super::track::{Exit, Run, Track};
+use super::track::{Exit, Instance, Run, Track};
 use super::{Input, Intent, Wake, after, conditions, init_containers, is_sidecar, main_containers};
 use super::{phase, start};
+use crate::cri::wanted_limits;
 use crate::limits::PULL_ERROR_SHOWN;
+
+type Requests = std::collections::BTreeMap<String, Quantity>;
 
 /// The scheme of container ids in a status, as the runtime's name is in the Node.
 const SCHEME: &str = "sampan";
@@ -76,7 +80,10 @@ fn container_status(
     let instance = track.instance.as_ref();
     let running = track.running().is_some();
     let (state, last_state) = states(input, container, track, init, over, wake);
+    let (resources, allocated_resources) = resources(input, container, instance);
     ContainerStatus {
+        resources,
+        allocated_resources,
         name: container.name.clone(),
         image: instance
             .map(|instance| instance.image.clone())
@@ -98,6 +105,35 @@ fn container_status(
         state: Some(state),
         last_state,
         ..ContainerStatus::default()
+    }
+}
+
+/// What a container has of its resources: as specified once the runtime holds it to that, else as reported before.
+fn resources(
+    input: &Input<'_>,
+    container: &Container,
+    instance: Option<&Instance>,
+) -> (Option<ResourceRequirements>, Option<Requests>) {
+    let specified = container
+        .resources
+        .clone()
+        .filter(|resources| resources.requests.is_some() || resources.limits.is_some());
+    let Some(instance) = instance.filter(|instance| matches!(instance.run, Run::Running { .. }))
+    else {
+        return (None, None);
+    };
+    let known = input.known.container_statuses.iter().flatten();
+    let known = known
+        .chain(input.known.init_container_statuses.iter().flatten())
+        .find(|known| known.name == container.name);
+    match (instance.limits, known) {
+        (Some(limits), Some(known)) if limits != wanted_limits(container) => {
+            (known.resources.clone(), known.allocated_resources.clone())
+        }
+        _ => {
+            let requests = specified.as_ref().and_then(|all| all.requests.clone());
+            (specified, requests)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables over the pure core: a pod, the outcomes so far, and what the plan then is.
 
 mod life;
+mod resize;
 mod restart;
 mod start_up;
 mod status_fields;
@@ -77,6 +78,7 @@ impl World {
                     if *replace { " replace" } else { "" }
                 )
             }
+            Action::Resize { container, .. } => format!("resize {container}"),
             Action::CancelStart => "cancel".to_owned(),
             Action::RemoveSandbox { .. } => "remove".to_owned(),
             Action::Delete => "delete".to_owned(),
@@ -118,6 +120,8 @@ impl World {
                 started_at: self.now,
             },
             kill: None,
+            limits: None,
+            resizing: false,
         };
         self.apply(Outcome::Started {
             container: name.into(),

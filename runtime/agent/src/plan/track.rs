@@ -36,6 +36,18 @@ pub(crate) struct Instance {
     pub(crate) sandbox: u32,
     pub(crate) run: Run,
     pub(crate) kill: Option<Kill>,
+    /// What the runtime holds it to, where that is known.
+    pub(crate) limits: Option<Limits>,
+    /// Other limits are being given to it.
+    pub(crate) resizing: bool,
+}
+
+/// Limits of a container that may change while it runs, in CRI's units. Zero is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) cpu_shares: i64,
+    pub(crate) cpu_quota: i64,
+    pub(crate) memory_bytes: i64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -22,18 +22,18 @@ use crate::limits::STATUS_MESSAGE_MAX;
 use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers, container_hash};
 
 /// All that one start needs, taken from the worker at its beginning.
-struct Start {
-    shared: Arc<Shared>,
+pub(super) struct Start {
+    pub(super) shared: Arc<Shared>,
     pod: Arc<Pod>,
-    container: Container,
+    pub(super) container: Container,
     attempt: u32,
-    sandbox_id: String,
+    pub(super) sandbox_id: String,
     sandbox_attempt: u32,
     ips: Vec<String>,
     pod_dir: PathBuf,
     /// The instance before the last: its log has served its time.
     outdated: Option<(String, u32)>,
-    recorder: PodRecorder,
+    pub(super) recorder: PodRecorder,
     cancel: CancellationToken,
 }
 
@@ -204,7 +204,7 @@ impl Start {
                 content::dns(&self.pod).await,
             )),
         };
-        match self.shared.runtime.create_container(request).await {
+        match self.create_container(request).await {
             Ok(response) => Ok(response.container_id),
             Err(error) => {
                 let message = format!("Error: {}", error.message);

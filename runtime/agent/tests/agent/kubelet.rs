@@ -185,3 +185,21 @@ async fn a_container_that_has_not_started_has_no_log() {
         "container \"c\" in pod \"p\" is waiting to start: trying and failing to pull image"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_is_told_as_the_kubelet_tells_it() {
+    let cluster = Cluster::new();
+    let (code, summary) = text(&cluster, "/stats/summary").await;
+    assert_eq!(code, 200);
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["node"]["nodeName"], NODE);
+    let used = &summary["node"]["memory"]["workingSetBytes"];
+    assert!(used.as_u64().unwrap() > 0);
+    let (code, metrics) = text(&cluster, "/metrics/resource").await;
+    assert_eq!(code, 200);
+    assert!(metrics.contains("\nresource_scrape_error 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nnode_cpu_usage_seconds_total "),
+        "{metrics}"
+    );
+}

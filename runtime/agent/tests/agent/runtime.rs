@@ -242,6 +242,10 @@ impl RuntimeService for FakeRuntime {
             annotations: config.annotations.clone(),
             mounts: config.mounts.clone(),
             log_path: format!("{logs}/{}", config.log_path),
+            resources: config.linux.clone().map(|linux| ContainerResources {
+                linux: linux.resources,
+                windows: None,
+            }),
             ..Default::default()
         };
         self.data
@@ -320,6 +324,20 @@ impl RuntimeService for FakeRuntime {
         _: ReopenContainerLogRequest,
     ) -> Answer<ReopenContainerLogResponse> {
         Ok(ReopenContainerLogResponse {})
+    }
+    async fn update_container_resources(
+        &self,
+        r: UpdateContainerResourcesRequest,
+    ) -> Answer<UpdateContainerResourcesResponse> {
+        let mut data = self.data.lock();
+        data.calls.push(format!("update {}", r.container_id));
+        let found = data.containers.get_mut(&r.container_id);
+        let (_, _, status) = found.ok_or_else(|| CriError::not_found("no such container"))?;
+        status.resources = Some(ContainerResources {
+            linux: r.linux,
+            windows: None,
+        });
+        Ok(UpdateContainerResourcesResponse {})
     }
     async fn container_stats(&self, _: ContainerStatsRequest) -> Answer<ContainerStatsResponse> {
         Ok(ContainerStatsResponse::default())

@@ -1,9 +1,15 @@
-//! Compiled code on disk: `DIR/<compatibility>/<digest>.{code,json}`.
+//! Compiled code on disk: `DIR/<compatibility>/<digest>.{code,json,seen}`.
 //!
 //! Mapping compiled code is as good as running it, so only files are accepted that this engine (or one just like it)
 //! wrote: the folder belongs to this user alone, and each file has a record beside it with its length and SHA-256.
 //! Anything else counts as absent and is compiled anew. Code is written before its record, both by rename, so a crash
 //! leaves nothing that is accepted. Corruption of the disk is caught; another process of the same user is trusted.
+//!
+//! Hashing a large file takes longer than starting it, so it is done once per file and boot of the machine: `.seen`
+//! says which file was found good in which boot, by inode, length and times. The kernel changes these with every write
+//! through it, and what the disk does to a file meanwhile shows in the next boot at the earliest.
+
+mod sweep;
 
 use super::entry::Entries;
 use super::inspect::Inspected;
@@ -11,7 +17,7 @@ use super::prepared::Code;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,9 +28,23 @@ const FORMAT: u32 = 2;
 
 /// Compiled code of one wasmtime configuration.
 pub(crate) struct Cache {
+    root: PathBuf,
     dir: PathBuf,
     max_bytes: u64,
+    /// Which boot of the machine this is; unknown where the kernel does not say.
+    boot: Option<String>,
     writes: AtomicU64,
+}
+
+/// A file as it was when its content was known to be good.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    boot: String,
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 /// What the record of a compiled file says.
@@ -67,9 +87,13 @@ impl Cache {
         private_dir(root)?;
         let dir = root.join(compatibility);
         private_dir(&dir)?;
+        sweep::sweep(root, &dir, max_bytes);
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
         Ok(Cache {
+            root: root.to_owned(),
             dir,
             max_bytes,
+            boot: boot.ok().map(|id| id.trim().to_owned()),
             writes: AtomicU64::new(0),
         })
     }
@@ -77,7 +101,10 @@ impl Cache {
     /// The compiled code of a digest, if it is there and intact.
     pub(crate) fn find(&self, digest: &str) -> io::Result<Artifact> {
         let code = self.path(digest, "code");
-        let meta: Meta = serde_json::from_slice(&fs::read(self.path(digest, "json"))?)?;
+        let mut record = fs::File::open(self.path(digest, "json"))?;
+        let mut text = Vec::new();
+        record.read_to_end(&mut text)?;
+        let meta: Meta = serde_json::from_slice(&text)?;
         if meta.format != FORMAT {
             return Err(io::Error::other("the record has another format"));
         }
@@ -91,13 +118,21 @@ impl Cache {
                 "the code may have been written by somebody else",
             ));
         }
-        let mut hasher = Sha256::new();
-        let length = io::copy(&mut file, &mut HashWriter(&mut hasher))?;
-        if length != meta.length || hex::encode(hasher.finalize()) != meta.sha256 {
-            return Err(io::Error::other("the code is not what was written"));
+        let altered = || io::Error::other("the code is not what was written");
+        if metadata.len() != meta.length {
+            return Err(altered());
         }
-        // Marks it as used, for `prune`.
-        if let Err(error) = file.set_modified(SystemTime::now()) {
+        let seen = self.seen(&metadata);
+        if seen.is_none() || seen != self.last_seen(digest) {
+            let mut hasher = Sha256::new();
+            io::copy(&mut file, &mut HashWriter(&mut hasher))?;
+            if hex::encode(hasher.finalize()) != meta.sha256 {
+                return Err(altered());
+            }
+            self.note_seen(digest, seen);
+        }
+        // Marks it as used, for `prune`. On the record, since the code's times tell whether it was changed.
+        if let Err(error) = record.set_modified(SystemTime::now()) {
             tracing::debug!(%error, "cannot mark compiled code as used");
         }
         Ok(Artifact { code, meta })
@@ -122,12 +157,14 @@ impl Cache {
         let path = self.path(digest, "code");
         self.write(&path, code)?;
         self.write(&self.path(digest, "json"), &serde_json::to_vec(&meta)?)?;
+        // What was just written is in the kernel's memory as it should be.
+        self.note_seen(digest, self.seen(&fs::metadata(&path)?));
         Ok(Artifact { code: path, meta })
     }
 
     /// Removes a digest's compiled code. Modules in use keep theirs mapped.
     pub(crate) fn remove(&self, digest: &str) {
-        for extension in ["json", "code"] {
+        for extension in ["seen", "json", "code"] {
             let path = self.path(digest, extension);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -135,6 +172,32 @@ impl Cache {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn seen(&self, metadata: &fs::Metadata) -> Option<Seen> {
+        Some(Seen {
+            boot: self.boot.clone()?,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    fn last_seen(&self, digest: &str) -> Option<Seen> {
+        let text = fs::read(self.path(digest, "seen")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    fn note_seen(&self, digest: &str, seen: Option<Seen>) {
+        let Some(seen) = seen else { return };
+        let written = serde_json::to_vec(&seen)
+            .map_err(io::Error::from)
+            .and_then(|text| self.write(&self.path(digest, "seen"), &text));
+        if let Err(error) = written {
+            tracing::debug!(%error, "compiled code will be hashed again");
         }
     }
 
@@ -159,34 +222,19 @@ impl Cache {
         written
     }
 
-    /// Makes room for `incoming` bytes by removing what was not used for longest.
+    /// Makes room for `incoming` bytes: first what other versions of the engine left, then what was not used for
+    /// longest.
     fn prune(&self, incoming: u64) {
-        let Ok(entries) = fs::read_dir(&self.dir) else {
-            return;
-        };
-        let mut found: Vec<(SystemTime, u64, PathBuf)> = entries
-            .flatten()
-            .filter(|entry| {
-                entry
-                    .path()
-                    .extension()
-                    .is_some_and(|extension| extension == "code")
-            })
-            .filter_map(|entry| {
-                let metadata = entry.metadata().ok()?;
-                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
-            })
-            .collect();
-        let mut total = incoming + found.iter().map(|(_, size, _)| size).sum::<u64>();
-        found.sort();
-        for (_, size, path) in found {
+        let mut found = sweep::codes(&self.dir);
+        let own = incoming + found.iter().map(|code| code.bytes).sum::<u64>();
+        let mut total = own + sweep::make_room(&self.root, &self.dir, own, self.max_bytes);
+        found.sort_by_key(|code| code.used);
+        for code in found {
             if total <= self.max_bytes {
                 break;
             }
-            if let Some(digest) = path.file_stem().and_then(|stem| stem.to_str()) {
-                self.remove(digest);
-                total -= size;
-            }
+            self.remove(&code.digest);
+            total -= code.bytes;
         }
     }
 

@@ -4,7 +4,8 @@
 
 use super::entry::{Entries, Wasi};
 use super::p3;
-use crate::LoadError;
+use crate::{LoadError, signals};
+use std::collections::HashSet;
 use wasmparser::{
     BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload,
 };
@@ -99,6 +100,10 @@ const P2_INTERFACES: [&str; 32] = [
     "wasi:clocks/timezone",
 ];
 
+/// Names that an error tells, and bytes of each.
+const TOLD_NAMES: usize = 16;
+const TOLD_BYTES: usize = 128;
+
 /// What a module is and needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
@@ -111,9 +116,12 @@ pub(crate) struct Inspected {
 pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     let Surface {
         component,
-        imports,
+        mut imports,
         exports,
     } = surface(bytes)?;
+    // A core module may say the same thing any number of times.
+    let mut known = HashSet::new();
+    imports.retain(|import| known.insert(import.clone()));
     let unsupported: Vec<String> = imports
         .iter()
         .filter(|name| {
@@ -126,7 +134,9 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
         .cloned()
         .collect();
     if !unsupported.is_empty() {
-        return Err(LoadError::UnsupportedImport { names: unsupported });
+        return Err(LoadError::UnsupportedImport {
+            names: told(unsupported),
+        });
     }
     let entries = match component {
         true => Entries {
@@ -145,7 +155,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     };
     if entries.is_empty() {
         return Err(LoadError::NoEntryPoint {
-            exports: entries.functions,
+            exports: told(entries.functions),
         });
     }
     Ok(Inspected {
@@ -180,6 +190,19 @@ fn functions(exports: Vec<Export>) -> Vec<String> {
 struct Export {
     name: String,
     callable: bool,
+}
+
+/// Names as errors tell them: the first few, and not at any length.
+fn told(mut names: Vec<String>) -> Vec<String> {
+    let more = names.len().saturating_sub(TOLD_NAMES);
+    names.truncate(TOLD_NAMES);
+    for name in &mut names {
+        crate::exit::truncate(name, TOLD_BYTES);
+    }
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names
 }
 
 /// The names at the outermost level of a file.
@@ -256,9 +279,9 @@ fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
 }
 
 fn offered_function(import: &str) -> bool {
-    import
-        .split_once('.')
-        .is_some_and(|(module, name)| module == P1 && P1_FUNCTIONS.contains(&name))
+    import.split_once('.').is_some_and(|(module, name)| {
+        (module == P1 && P1_FUNCTIONS.contains(&name)) || signals::offers_function(module, name)
+    })
 }
 
 fn offered_interface(import: &str) -> bool {
@@ -266,6 +289,7 @@ fn offered_interface(import: &str) -> bool {
     let p3 = import.split_once("@0.3.");
     p2.is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
         || p3.is_some_and(|(base, _)| p3::INTERFACES.contains(&base))
+        || signals::offers_interface(import)
 }
 
 #[cfg(test)]

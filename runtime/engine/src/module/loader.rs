@@ -1,7 +1,8 @@
 //! From a file to a [`Module`]: at most one load per digest at a time, shared by all who ask.
 
 use super::cache::{Artifact, Cache};
-use super::inspect::inspect;
+use super::compile::{Compiler, Compiling};
+use super::inspect::{Inspected, inspect};
 use super::{LoadError, Loaded, Module, ModuleSource};
 use crate::backend::Backends;
 use futures::FutureExt;
@@ -13,7 +14,6 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 type Load = Shared<BoxFuture<'static, Result<Arc<Loaded>, LoadError>>>;
 
@@ -28,7 +28,7 @@ pub(crate) struct Loader {
 struct Work {
     cache: Cache,
     backends: Arc<Backends>,
-    compiling: Semaphore,
+    compiler: Compiler,
     max_module_bytes: u64,
     compiled: AtomicU64,
     mapped: AtomicU64,
@@ -45,7 +45,7 @@ impl Loader {
             work: Arc::new(Work {
                 cache,
                 backends,
-                compiling: Semaphore::new(config.compile_parallelism.max(1)),
+                compiler: Compiler::new(config),
                 max_module_bytes: config.max_module_bytes,
                 compiled: AtomicU64::new(0),
                 mapped: AtomicU64::new(0),
@@ -104,6 +104,11 @@ impl Loader {
         }
     }
 
+    /// The compilation of a digest, if it is under way.
+    pub(crate) fn compiling(&self, digest: &str) -> Option<Compiling> {
+        self.work.compiler.progress(digest)
+    }
+
     /// How many modules were compiled, and how many came from the cache on disk.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (
@@ -128,17 +133,30 @@ impl Work {
         source: ModuleSource,
         threads: Handle,
     ) -> Result<Arc<Loaded>, LoadError> {
-        let cached = blocking(&threads, {
+        let cached = {
             let (work, digest) = (self.clone(), source.digest.clone());
             move || work.load_cached(&digest)
-        });
-        if let Some(loaded) = cached.await? {
+        };
+        if let Some(loaded) = blocking(&threads, cached.clone()).await? {
             return Ok(loaded);
         }
-        let permit = self.compiling.acquire().await;
-        let _permit = permit.map_err(|_closed| LoadError::ShuttingDown)?;
-        let work = self.clone();
-        blocking(&threads, move || work.compile(&source)).await?
+        let place = self.compiler.place(&source.digest).await?;
+        let (work, read) = (self.clone(), source.clone());
+        let read = blocking(&threads, move || {
+            // An overdue compilation may have ended while this one waited for its place.
+            if let Some(loaded) = cached() {
+                return Ok(Err(loaded));
+            }
+            let bytes = work.read(&read)?;
+            Ok::<_, LoadError>(Ok((inspect(&bytes)?, bytes::Bytes::from(bytes))))
+        });
+        let (inspected, bytes) = match read.await?? {
+            Ok(module) => module,
+            Err(loaded) => return Ok(loaded),
+        };
+        let (work, module) = (self.clone(), bytes.clone());
+        let compile = move || work.compile(&source.digest, inspected, module);
+        self.compiler.run(place, &bytes, compile).await
     }
 
     fn load_cached(&self, digest: &str) -> Option<Arc<Loaded>> {
@@ -164,9 +182,12 @@ impl Work {
         }
     }
 
-    fn compile(&self, source: &ModuleSource) -> Result<Arc<Loaded>, LoadError> {
-        let bytes = self.read(source)?;
-        let inspected = inspect(&bytes)?;
+    fn compile(
+        &self,
+        digest: &str,
+        inspected: Inspected,
+        bytes: bytes::Bytes,
+    ) -> Result<Arc<Loaded>, LoadError> {
         let engine = &self.backends.pooled.wasm;
         let code = match inspected.component {
             true => engine.precompile_component(&bytes),
@@ -177,11 +198,11 @@ impl Work {
         self.compiled.fetch_add(1, Ordering::Relaxed);
         let artifact = self
             .cache
-            .store(&source.digest, inspected, &code)
+            .store(digest, inspected, &code)
             .map_err(|error| LoadError::Cache {
                 source: Arc::new(error),
             })?;
-        self.link(&source.digest, artifact)
+        self.link(digest, artifact)
             .map_err(|error| compile_error(&error))
     }
 

@@ -14,6 +14,7 @@ fn compiled(dir: &Path) -> PathBuf {
     });
     found
         .into_iter()
+        .filter(|path| path.parent().unwrap() == compiled_folder(dir))
         .find(|path| path.extension().is_some_and(|e| e == "code"))
         .unwrap()
 }
@@ -65,6 +66,96 @@ async fn damaged_code_is_compiled_again() {
         engine.load(&source).await.unwrap();
         assert_eq!((engine.stats().compiled, engine.stats().cache_hits), (1, 0));
     }
+}
+
+/// Makes a file as old as that.
+fn age(path: &Path, days: u64) {
+    let time = std::time::SystemTime::now() - std::time::Duration::from_secs(days * 24 * 3_600);
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_is_hashed_once_as_long_as_it_is_the_same_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = guest_file(dir.path(), "hello");
+    let load = async || {
+        let engine = Engine::new(config(dir.path())).unwrap();
+        engine.load(&source).await.unwrap();
+        engine.stats().cache_hits
+    };
+    load().await;
+    let code = compiled(dir.path());
+    let seen = fs::read(code.with_extension("seen")).unwrap();
+    assert_eq!(load().await, 1);
+    assert_eq!(fs::read(code.with_extension("seen")).unwrap(), seen);
+    // The same bytes in another file are looked at again; so is everything after a boot of the machine.
+    fs::copy(&code, code.with_extension("copy")).unwrap();
+    fs::rename(code.with_extension("copy"), &code).unwrap();
+    assert_eq!(load().await, 1);
+    let again = fs::read(code.with_extension("seen")).unwrap();
+    assert_ne!(again, seen);
+    fs::write(
+        code.with_extension("seen"),
+        String::from_utf8_lossy(&again).replace("boot\":\"", "boot\":\"not "),
+    )
+    .unwrap();
+    assert_eq!(load().await, 1);
+    assert_eq!(fs::read(code.with_extension("seen")).unwrap(), again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_over_is_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = guest_file(dir.path(), "hello");
+    Engine::new(config(dir.path()))
+        .unwrap()
+        .load(&source)
+        .await
+        .unwrap();
+    let own = compiled_folder(dir.path());
+    let root = own.parent().unwrap().to_owned();
+    let other = |digit: &str, days| {
+        let folder = root.join(digit.repeat(32));
+        fs::create_dir(&folder).unwrap();
+        for extension in ["code", "json"] {
+            let file = folder.join("0").with_extension(extension);
+            fs::write(&file, [0; 1_000]).unwrap();
+            age(&file, days);
+        }
+        folder
+    };
+    let (old, recent) = (other("0", 40), other("1", 20));
+    let orphans: Vec<_> = ["1-1.new", "a.code", "b.json", "c.seen"]
+        .map(|name| own.join(name))
+        .into();
+    for orphan in &orphans {
+        fs::write(orphan, b"").unwrap();
+        age(orphan, 1);
+    }
+    let young = own.join("2-2.new");
+    fs::write(&young, b"").unwrap();
+    let engine = Engine::new(config(dir.path())).unwrap();
+    assert!(!old.exists(), "unused for more than a month");
+    assert!(recent.exists() && young.exists());
+    assert!(orphans.iter().all(|orphan| !orphan.exists()));
+    engine.load(&source).await.unwrap();
+    assert_eq!(engine.stats().cache_hits, 1);
+    drop(engine);
+    let mut tight = config(dir.path());
+    tight.max_cache_bytes = fs::metadata(compiled(dir.path())).unwrap().len() + 500;
+    let engine = Engine::new(tight).unwrap();
+    assert!(!recent.exists(), "there is no room for it");
+    engine.load(&source).await.unwrap();
+    assert_eq!(engine.stats().cache_hits, 1, "its own stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compilation_is_bounded_in_memory_and_shows() {
+    let bench = Bench::with(|config| config.max_compile_memory = 1);
+    let source = guest_file(bench.dir.path(), "hello");
+    let error = bench.engine.load(&source).await.unwrap_err();
+    assert!(matches!(error, LoadError::CompileMemory { .. }), "{error}");
+    assert_eq!(bench.engine.compiling(&source.digest), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +218,10 @@ fn compiled_folder(dir: &Path) -> PathBuf {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     folders
-        .find(|path| path.file_name().is_some_and(|name| name != "mounts"))
+        .find(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name != "mounts" && !name.starts_with("0000") && !name.starts_with("1111")
+        })
         .unwrap()
 }
 
@@ -140,8 +234,8 @@ async fn the_cache_stays_within_its_size() {
     let folder = compiled_folder(bench.dir.path());
     assert_eq!(
         fs::read_dir(folder).unwrap().count(),
-        2,
-        "one module: its code and its record"
+        3,
+        "one module: its code, its record and when that was seen"
     );
 }
 

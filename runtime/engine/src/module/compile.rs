@@ -1,0 +1,240 @@
+//! Compilation: on threads of its own with the lowest priority, within a number, a budget of memory and a time.
+//!
+//! Nothing can stop a compilation once it runs. When its time is over, whoever waits is told so; the thread goes on,
+//! keeps its place and its memory in the books until it really ends, and what it made is kept for the next who asks.
+//! Until then no second one is begun for the same digest.
+
+use crate::{EngineConfig, LoadError};
+use parking_lot::Mutex;
+use rustix::process::setpriority_process;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use wasmparser::{Parser, Payload};
+
+/// The lowest priority there is: a compilation takes what nobody else wants.
+const NICE: i32 = 19;
+
+/// The unit memory is counted in.
+const MIB: u64 = 1 << 20;
+
+/// What a compilation takes, roughly and rather too much: for the compiler itself, for each byte of the file, and for
+/// each byte of its functions. Measured with `engine_bench` on modules of 1 to 20 MB.
+const BASE: u64 = 16 * MIB;
+const PER_BYTE: u64 = 2;
+const PER_CODE_BYTE: u64 = 12;
+
+/// Stack of a compiling thread; the compiler recurses with the nesting of blocks, which is bounded by validation.
+const STACK_BYTES: usize = 8 << 20;
+
+/// A compilation under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compiling {
+    /// Size of the module, in bytes.
+    pub module_bytes: u64,
+    /// How long it has been compiled.
+    pub elapsed: Duration,
+}
+
+pub(super) struct Compiler {
+    places: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
+    memory_limit: u64,
+    time_limit: Duration,
+    under_way: Arc<Mutex<HashMap<String, Progress>>>,
+}
+
+struct Progress {
+    module_bytes: u64,
+    began: Instant,
+}
+
+/// The right to compile one module.
+pub(super) struct Place {
+    digest: String,
+    _thread: OwnedSemaphorePermit,
+}
+
+/// What is held until a compilation has really ended.
+struct Held {
+    under_way: Arc<Mutex<HashMap<String, Progress>>>,
+    place: Place,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.under_way.lock().remove(&self.place.digest);
+    }
+}
+
+impl Compiler {
+    pub(super) fn new(config: &EngineConfig) -> Self {
+        let units = config.max_compile_memory.div_ceil(MIB).max(1);
+        let units = usize::try_from(units)
+            .unwrap_or(usize::MAX)
+            .min(Semaphore::MAX_PERMITS);
+        Compiler {
+            places: Arc::new(Semaphore::new(config.compile_parallelism.max(1))),
+            memory: Arc::new(Semaphore::new(units)),
+            memory_limit: config.max_compile_memory,
+            time_limit: config.compile_time_limit,
+            under_way: Arc::default(),
+        }
+    }
+
+    /// Waits for a place. A digest whose last compilation is overdue and still runs gets none.
+    pub(super) async fn place(&self, digest: &str) -> Result<Place, LoadError> {
+        if self.under_way.lock().contains_key(digest) {
+            return Err(self.overdue());
+        }
+        let thread = self.places.clone().acquire_owned().await;
+        Ok(Place {
+            digest: digest.to_owned(),
+            _thread: thread.map_err(|_closed| LoadError::ShuttingDown)?,
+        })
+    }
+
+    /// Does the work of compiling this module, once there is memory for it. The work goes on when the time is over.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        module: &[u8],
+        work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let needed = estimate(module);
+        if needed > self.memory_limit {
+            return Err(LoadError::CompileMemory {
+                needed,
+                limit: self.memory_limit,
+            });
+        }
+        let units = u32::try_from(needed.div_ceil(MIB)).unwrap_or(u32::MAX);
+        let memory = self.memory.clone().acquire_many_owned(units).await;
+        let digest = place.digest.clone();
+        let held = Held {
+            under_way: self.under_way.clone(),
+            place,
+            _memory: memory.map_err(|_closed| LoadError::ShuttingDown)?,
+        };
+        let progress = Progress {
+            module_bytes: module.len() as u64,
+            began: Instant::now(),
+        };
+        self.under_way.lock().insert(digest, progress);
+        let (tell, told) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("sampan-compile".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                // On Linux this concerns the calling thread only. A refusal costs fairness, not correctness.
+                if let Err(error) = setpriority_process(None, NICE) {
+                    tracing::debug!(%error, "a compiling thread keeps its priority");
+                }
+                let result = work();
+                drop(held);
+                // Nobody may be waiting any more.
+                let _unheard = tell.send(result);
+            });
+        thread.map_err(|error| LoadError::Compile {
+            message: format!("cannot start a thread for the compiler: {error}"),
+        })?;
+        match tokio::time::timeout(self.time_limit, told).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_dropped)) => Err(LoadError::Compile {
+                message: "the compiler panicked".to_owned(),
+            }),
+            Err(_elapsed) => Err(self.overdue()),
+        }
+    }
+
+    pub(super) fn progress(&self, digest: &str) -> Option<Compiling> {
+        let under_way = self.under_way.lock();
+        let progress = under_way.get(digest)?;
+        Some(Compiling {
+            module_bytes: progress.module_bytes,
+            elapsed: progress.began.elapsed(),
+        })
+    }
+
+    fn overdue(&self) -> LoadError {
+        LoadError::CompileTime {
+            limit: self.time_limit,
+        }
+    }
+}
+
+/// Memory that compiling a module may take, in bytes. What is malformed is found by the compiler.
+fn estimate(module: &[u8]) -> u64 {
+    let code: u64 = Parser::new(0)
+        .parse_all(module)
+        .map_while(Result::ok)
+        .map(|payload| match payload {
+            Payload::CodeSectionStart { size, .. } => u64::from(size),
+            _ => 0,
+        })
+        .sum();
+    BASE + PER_BYTE * module.len() as u64 + PER_CODE_BYTE * code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:0";
+
+    fn compiler(change: impl FnOnce(&mut EngineConfig)) -> Compiler {
+        let mut config = EngineConfig::new("unused");
+        config.compile_parallelism = 1;
+        change(&mut config);
+        Compiler::new(&config)
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_refused_until_it_has_ended() {
+        let compiler = compiler(|config| config.compile_time_limit = Duration::ZERO);
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let place = compiler.place(DIGEST).await.expect("free");
+        let slow = move || {
+            wait.recv().ok();
+            Ok(())
+        };
+        let result = compiler.run(place, b"", slow).await;
+        assert!(matches!(result, Err(LoadError::CompileTime { .. })));
+        assert!(compiler.progress(DIGEST).is_some());
+        assert!(compiler.place(DIGEST).await.is_err(), "not a second time");
+        let other = compiler.place("sha256:1");
+        let none_free = tokio::time::timeout(Duration::from_millis(20), other).await;
+        assert!(none_free.is_err(), "its place is still taken");
+        drop(go);
+        compiler.place("sha256:1").await.expect("free again");
+        assert_eq!(compiler.progress(DIGEST), None);
+    }
+
+    #[tokio::test]
+    async fn memory_is_estimated_by_the_code_and_bounded() {
+        let text = format!("(module (func {}))", "(drop (i32.const 1))".repeat(100_000));
+        let module = wat::parse_str(text).expect("valid");
+        assert!(estimate(&module) > BASE + (PER_BYTE + PER_CODE_BYTE) * 300_000);
+        let compiler = compiler(|config| config.max_compile_memory = BASE + MIB);
+        let place = compiler.place(DIGEST).await.expect("free");
+        let result = compiler.run(place, &module, || Ok(())).await;
+        let Err(LoadError::CompileMemory { needed, limit }) = result else {
+            panic!("{result:?}")
+        };
+        assert_eq!((needed, limit), (estimate(&module), BASE + MIB));
+        let place = compiler.place(DIGEST).await.expect("free");
+        compiler.run(place, b"", || Ok(())).await.expect("small");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_compiler_is_an_error_of_one_load() {
+        let compiler = compiler(|_| {});
+        let place = compiler.place(DIGEST).await.expect("free");
+        let work = || -> Result<(), LoadError> { panic!("as asked") };
+        let result = compiler.run(place, b"", work).await;
+        assert!(matches!(result, Err(LoadError::Compile { .. })));
+        compiler.place(DIGEST).await.expect("free again");
+    }
+}

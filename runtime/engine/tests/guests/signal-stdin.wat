@@ -1,0 +1,23 @@
+;; Waits for input or an hour, whichever comes first, reads, and exits with 4 at the end of its input.
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "waiting\n")
+  (func (export "_start")
+    (i32.store (i32.const 0) (i32.const 16))
+    (i32.store (i32.const 4) (i32.const 8))
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+    ;; Two subscriptions at 256: the monotonic clock, and standard input.
+    (i32.store (i32.const 272) (i32.const 1))
+    (i64.store (i32.const 280) (i64.const 3600000000000))
+    (i32.store8 (i32.const 312) (i32.const 1))
+    (i32.store (i32.const 320) (i32.const 0))
+    (if (call $poll (i32.const 256) (i32.const 512) (i32.const 2) (i32.const 8)) (then unreachable))
+    (i32.store (i32.const 0) (i32.const 1024))
+    (i32.store (i32.const 4) (i32.const 64))
+    (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+    (if (i32.load (i32.const 8)) (then unreachable))
+    (call $proc_exit (i32.const 4))))
