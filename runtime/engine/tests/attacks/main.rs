@@ -1,0 +1,10 @@
+//! Guests and clients that attack, each beside a healthy neighbour whose latency is measured before and during:
+//! `cargo test -p sampan-engine --test attacks -- --nocapture` prints the figures.
+
+mod connections;
+mod guests;
+mod modules;
+#[path = "../engine/support.rs"]
+#[allow(dead_code, reason = "shared with the engine's other tests")]
+mod support;
+mod village;

@@ -1,0 +1,223 @@
+//! The neighbourhood an attack happens in: an HTTP handler and a small command, and how long they take.
+
+use crate::support::{Bench, Collected, Running, get, soon};
+use http::StatusCode;
+use sampan_engine::{Container, ContainerSpec, Engine, EngineConfig, Exit, Module};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One village at a time: another's attack is not a neighbour's noise.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Requests and commands of one measurement.
+const REQUESTS: usize = 200;
+const COMMANDS: usize = 50;
+
+/// The neighbours may take twice what they took before, or a little more: where every processor is taken, the kernel
+/// gives one to a thread that wakes up after a time slice of some milliseconds, and a request passes through several
+/// threads. Other work on the machine adds to that, most of all to the slowest of many.
+const FACTOR: u32 = 2;
+const NOISE: Duration = Duration::from_millis(10);
+const NOISE_OF_SLOWEST: Duration = Duration::from_millis(100);
+
+/// Measurements during an attack, of which the best counts: a machine that stalls for a moment proves nothing.
+const TRIES: usize = 8;
+
+/// What the neighbours took.
+#[derive(Clone, Copy, Debug)]
+struct Latency {
+    p50: Duration,
+    p99: Duration,
+}
+
+impl Latency {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Latency {
+            p50: times[times.len() / 2],
+            p99: times[times.len() * 99 / 100],
+        }
+    }
+
+    fn bears(&self, during: &Latency) -> bool {
+        let within =
+            |before: Duration, now: Duration, noise| now <= (before * FACTOR).max(before + noise);
+        within(self.p50, during.p50, NOISE) && within(self.p99, during.p99, NOISE_OF_SLOWEST)
+    }
+}
+
+impl std::fmt::Display for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        write!(
+            f,
+            "p50 {:.2} ms, p99 {:.2} ms",
+            millis(self.p50),
+            millis(self.p99)
+        )
+    }
+}
+
+pub(crate) struct Village {
+    pub(crate) bench: Arc<Bench>,
+    neighbour: Running,
+    command: Module,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Village {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let alone = ALONE.lock().await;
+        let bench = Arc::new(Bench::with(change));
+        let neighbour = bench.neighbour().await;
+        Village {
+            command: bench.load("hello").await,
+            bench,
+            neighbour,
+            _alone: alone,
+        }
+    }
+
+    /// Measures the neighbours, begins the attack, measures them until they bear it, prints both, and returns what
+    /// the attack left behind.
+    pub(crate) async fn under<A>(&self, name: &str, attack: impl AsyncFnOnce(&Bench) -> A) -> A {
+        // The first of anything takes longer.
+        self.measure().await;
+        let (http, command) = self.measure().await;
+        let attacker = attack(&self.bench).await;
+        let mut during = self.measure().await;
+        for _ in 1..TRIES {
+            if http.bears(&during.0) && command.bears(&during.1) {
+                break;
+            }
+            let (again, again_command) = self.measure().await;
+            during.0 = best(during.0, again);
+            during.1 = best(during.1, again_command);
+        }
+        let all = [
+            ("HTTP handler", http, during.0),
+            ("command", command, during.1),
+        ];
+        for (what, before, during) in &all {
+            println!("{name:24} {what:12} before: {before}; during: {during}");
+        }
+        for (what, before, during) in &all {
+            assert!(
+                before.bears(during),
+                "{name}: the neighbour's {what} suffers: {before} before, {during} during"
+            );
+        }
+        attacker
+    }
+
+    /// Nothing of the attack is left, and the neighbours are as they were.
+    pub(crate) async fn recovers(&self) {
+        self.neighbour.is_healthy().await;
+        self.bench.empty().await;
+    }
+
+    async fn measure(&self) -> (Latency, Latency) {
+        let (engine, command) = (self.bench.engine.clone(), self.command.clone());
+        let addr = self.neighbour.addr();
+        // On a thread of its own: what the test does meanwhile is not the neighbour's latency.
+        let measuring = move || on_own_runtime(measure(engine, command, addr));
+        tokio::task::spawn_blocking(measuring)
+            .await
+            .expect("the neighbours are well")
+    }
+}
+
+async fn measure(engine: Engine, command: Module, addr: SocketAddr) -> (Latency, Latency) {
+    let mut requests = Vec::with_capacity(REQUESTS);
+    for _ in 0..REQUESTS {
+        let begun = Instant::now();
+        assert_eq!(soon(get(addr, "/")).await.0, StatusCode::OK);
+        requests.push(begun.elapsed());
+    }
+    let mut commands = Vec::with_capacity(COMMANDS);
+    for _ in 0..COMMANDS {
+        let begun = Instant::now();
+        let container = start(&engine, &command, |_| {}).await;
+        assert_eq!(soon(container.wait()).await, Exit::Code(0));
+        commands.push(begun.elapsed());
+    }
+    (Latency::of(requests), Latency::of(commands))
+}
+
+fn on_own_runtime<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+/// Starts a loaded module, its output kept.
+pub(crate) async fn start(
+    engine: &Engine,
+    module: &Module,
+    change: impl FnOnce(&mut ContainerSpec),
+) -> Container {
+    let sink = Collected::new();
+    let mut spec = ContainerSpec::new("command", sink.clone(), sink);
+    change(&mut spec);
+    engine.start(module, spec).await.expect("it starts")
+}
+
+fn best(one: Latency, other: Latency) -> Latency {
+    if one.p99 <= other.p99 { one } else { other }
+}
+
+/// An attack that ends quickly, made again and again until it is told to stop: on a thread of its own with the lowest
+/// priority, as attackers come from elsewhere and their own work is not the attack.
+pub(crate) struct Repeated {
+    stop: Arc<AtomicBool>,
+    times: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+impl Repeated {
+    /// So many at once.
+    pub(crate) fn start<F>(at_once: usize, attack: impl Fn() -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()>,
+    {
+        let (stop, times) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let (stopped, count) = (stop.clone(), times.clone());
+        let thread = std::thread::spawn(move || {
+            // Refused only where it changes nothing.
+            let _lowest = rustix::process::setpriority_process(None, 19);
+            let one = || async {
+                while !stopped.load(Ordering::Relaxed) {
+                    attack().await;
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            on_own_runtime(futures::future::join_all((0..at_once).map(|_| one())));
+        });
+        Repeated {
+            stop,
+            times,
+            thread,
+        }
+    }
+
+    /// Fails the test if one of the attacks did not end as it should.
+    pub(crate) async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join());
+        let ended = soon(joined).await.expect("no panic in joining");
+        ended.expect("the attack ended as it should");
+        assert!(self.times.load(Ordering::Relaxed) > 0, "it attacked");
+    }
+}
