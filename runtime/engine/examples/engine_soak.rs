@@ -58,11 +58,16 @@ struct Held {
     disk: usize,
 }
 
+/// A module, its arguments, and how it ends.
+type Command = (Module, Vec<String>, fn(&Exit) -> bool);
+
+/// A figure out of a sample.
+type Figure = fn(&Held) -> usize;
+
 struct Guests {
     dir: tempfile::TempDir,
     engine: Engine,
-    /// Each with how it ends.
-    commands: Vec<(Module, Vec<String>, fn(&Exit) -> bool)>,
+    commands: Vec<Command>,
     handler: Module,
     sleeper: Module,
 }
@@ -109,9 +114,9 @@ async fn main() -> ExitCode {
 
 fn verdict(samples: &[Held]) -> ExitCode {
     // The highest of a fifth of the samples: a single one may catch a moment of work.
-    let highest = |samples: &[Held], of: fn(&Held) -> usize| samples.iter().map(of).max().unwrap();
+    let highest = |samples: &[Held], of: Figure| samples.iter().map(of).max().unwrap();
     let (middle, end) = (samples.len() * 2 / 5, samples.len() * 4 / 5);
-    let rows: [(&str, fn(&Held) -> usize); 4] = [
+    let rows: [(&str, Figure); 4] = [
         ("resident bytes", |held| held.resident),
         ("descriptors", |held| held.descriptors),
         ("mappings", |held| held.mappings),
@@ -147,7 +152,7 @@ impl Guests {
         let succeeds = |exit: &Exit| *exit == Exit::Code(0);
         let traps = |exit: &Exit| matches!(exit, Exit::Trap { .. });
         let is_out_of_memory = |exit: &Exit| *exit == Exit::OutOfMemory;
-        let commands: Vec<(Module, Vec<String>, fn(&Exit) -> bool)> = vec![
+        let commands: Vec<Command> = vec![
             (load("hello").await, words(&["hello"]), succeeds),
             (load("p2-command").await, words(&["p2"]), succeeds),
             (
