@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use base64::Engine as _;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, LogParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, DeleteParams, LogParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 
 use crate::support::{Cluster, Guest, PATIENCE, PodSpec, eventually, have, which};
@@ -143,5 +143,64 @@ async fn a_pod_by_kube_rs() {
         .await
         .expect("in time")
         .expect("watched");
+    cluster.stop();
+}
+
+#[tokio::test]
+async fn two_programs_apply_by_kube_rs() {
+    let cluster = Cluster::serve(&[]);
+    let api: Api<ConfigMap> = Api::default_namespaced(cluster.client().await);
+    let apply = |manager: &'static str, force: bool, data: serde_json::Value| {
+        let api = api.clone();
+        async move {
+            let mut params = PatchParams::apply(manager);
+            params.force = force;
+            let patch = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "c"}, "data": data});
+            api.patch("c", &params, &Patch::Apply(patch)).await
+        }
+    };
+    let data = |object: &ConfigMap| serde_json::to_value(&object.data).expect("JSON");
+    let owners = |object: &ConfigMap, field: &str| -> Vec<String> {
+        let managers = object.metadata.managed_fields.iter().flatten();
+        let field = format!("/f:data/f:{field}");
+        managers
+            .filter(|one| {
+                let fields = one.fields_v1.as_ref();
+                fields.is_some_and(|fields| fields.0.pointer(&field).is_some())
+            })
+            .filter_map(|one| one.manager.clone())
+            .collect()
+    };
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+
+    let made = apply("first", false, json(r#"{"a": "1", "b": "1"}"#)).await;
+    let made = made.expect("created");
+    assert_eq!(owners(&made, "a"), ["first"]);
+    let refused = apply("second", false, json(r#"{"a": "2", "c": "2"}"#)).await;
+    let Err(kube::Error::Api(status)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
+    assert_eq!(
+        status.message,
+        "Apply failed with 1 conflict: conflict with \"first\": .data.a"
+    );
+    let unchanged = api.get("c").await.expect("there");
+    assert_eq!(unchanged, made);
+
+    let forced = apply("second", true, json(r#"{"a": "2", "c": "2"}"#)).await;
+    let forced = forced.expect("applied");
+    assert_eq!(data(&forced), json(r#"{"a": "2", "b": "1", "c": "2"}"#));
+    assert_eq!(owners(&forced, "a"), ["second"]);
+    // What nobody applies any more goes; what the other one applies stays.
+    let less = apply("first", false, json(r#"{}"#)).await.expect("applied");
+    assert_eq!(data(&less), json(r#"{"a": "2", "c": "2"}"#));
+    // Two may say the same.
+    let same = apply("first", false, json(r#"{"a": "2"}"#)).await;
+    let same = same.expect("no conflict");
+    let mut both = owners(&same, "a");
+    both.sort();
+    assert_eq!(both, ["first", "second"]);
     cluster.stop();
 }

@@ -283,3 +283,61 @@ fn what_an_owner_leaves_behind() {
     }
     cluster.stop();
 }
+
+/// An owner that cannot be looked up keeps what it owns, and a kind that is misplaced is one.
+#[test]
+fn an_owner_in_no_namespace_is_not_taken_for_gone() {
+    let cluster = Cluster::serve(&[]);
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    kubectl.ok(&["create", "configmap", "owner"]);
+    let uid = kubectl.field("configmap/owner", ".metadata.uid");
+    let owned = |kind: &str, name: &str| {
+        let version = match kind {
+            "ClusterRole" => "rbac.authorization.k8s.io/v1",
+            _ => "v1",
+        };
+        kubectl.apply(&format!(
+            "apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n  ownerReferences:\n  - {{apiVersion: v1, \
+             kind: ConfigMap, name: owner, uid: {uid}}}\n"
+        ));
+    };
+    owned("ClusterRole", "kept");
+    let gone = |name: &str| {
+        eventually("the dependent is gone", || {
+            (!kubectl.run(&["get", "configmap", name]).success).then_some(())
+        });
+    };
+    owned("ConfigMap", "first");
+    kubectl.ok(&["delete", "configmap", "owner"]);
+    gone("first");
+    // Its owner is gone when it comes; whatever was due before has been looked at.
+    owned("ConfigMap", "second");
+    gone("second");
+    kubectl.ok(&["get", "clusterrole", "kept"]);
+    cluster.stop();
+}
+
+/// Who deletes a Job without saying how gets what older clients expect: its pods stay.
+#[test]
+fn a_job_deleted_without_a_policy_leaves_its_pods() {
+    let cluster = Cluster::serve(&["--scheduler=false"]);
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    kubectl.ok(&["create", "job", "work", "--image=none"]);
+    let uid = kubectl.field("job/work", ".metadata.uid");
+    kubectl.apply(&format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: child\n  ownerReferences:\n  - {{apiVersion: batch/v1, \
+         kind: Job, name: work, uid: {uid}}}\n"
+    ));
+    let path = "/apis/batch/v1/namespaces/default/jobs/work";
+    kubectl.ok(&["delete", "--raw", path]);
+    eventually("the Job is gone", || {
+        (!kubectl.run(&["get", "job", "work"]).success).then_some(())
+    });
+    let owners = kubectl.field("configmap/child", ".metadata.ownerReferences");
+    assert_eq!(owners, "");
+    cluster.stop();
+}

@@ -5,6 +5,8 @@ mod bad_guests;
 mod bad_requests;
 mod clients;
 mod crash;
+mod disk_full;
+mod history;
 mod images;
 mod kubectl_access;
 mod kubectl_changes;

@@ -125,6 +125,10 @@ impl Program {
         assert!(sent.success(), "kill -s {name} {id}");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end; returns how it ended and everything it printed.
     #[track_caller]
     pub(crate) fn finish(mut self) -> (ExitStatus, String) {
@@ -153,6 +157,13 @@ fn forward(from: impl std::io::Read, to: &std::sync::mpsc::Sender<String>) {
             return;
         }
     }
+}
+
+pub(crate) async fn client_of(kubeconfig: &Path) -> kube::Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    kube::Client::try_from(config.expect("a config")).expect("a client")
 }
 
 /// `sampan up` in a folder of its own.
@@ -229,10 +240,7 @@ impl Cluster {
 
     /// A kube-rs client, as any program would make it.
     pub(crate) async fn client(&self) -> kube::Client {
-        let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig");
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        kube::Client::try_from(config.expect("a config")).expect("a client")
+        client_of(&self.kubeconfig()).await
     }
 
     /// Another `sampan` command against this cluster.

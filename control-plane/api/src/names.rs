@@ -331,7 +331,7 @@ fn pattern(message: &str, pattern: &str, examples: &[&str]) -> String {
         .collect();
     format!(
         "{message} (e.g. {}regex used for validation is '{pattern}')",
-        examples.join("or ")
+        examples.join(" or ")
     )
 }
 
@@ -404,7 +404,7 @@ mod tests {
             vec![
                 "a valid label must be an empty string or consist of alphanumeric characters, \
                  '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
-                 'MyValue', or 'my_value', or '12345', regex used for validation is \
+                 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
                  '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
             ]
         );

@@ -5,7 +5,7 @@
 
 mod strategic;
 
-use json_patch::{PatchError as OperationError, PatchOperation};
+use json_patch::{AddOperation, PatchError as OperationError, PatchOperation};
 use serde_json::Value;
 
 use crate::status::Status;
@@ -71,9 +71,26 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
                 )));
             }
         }
+        let operation = lenient(operation, &patched);
         json_patch::patch_unsafe(&mut patched, &[operation]).map_err(PatchError::Operation)?;
     }
     Ok(patched)
+}
+
+/// Upstream's library sets a member that is to be replaced and is not there, and clients have come to rely on it.
+fn lenient(operation: PatchOperation, patched: &Value) -> PatchOperation {
+    let PatchOperation::Replace(replace) = operation else {
+        return operation;
+    };
+    let path = replace.path.as_str();
+    let parent = path
+        .rsplit_once('/')
+        .and_then(|(parent, _)| patched.pointer(parent));
+    if patched.pointer(path).is_none() && parent.is_some_and(Value::is_object) {
+        let (path, value) = (replace.path, replace.value);
+        return PatchOperation::Add(AddOperation { path, value });
+    }
+    PatchOperation::Replace(replace)
 }
 
 /// Merges a JSON merge patch: maps merge, null deletes, everything else replaces.
@@ -103,6 +120,10 @@ mod tests {
             json!({"a": {"b": 2}, "l": [1, 2]}),
         );
         check(
+            json!([{"op": "replace", "path": "/a/new", "value": 2}]),
+            json!({"a": {"b": 1, "new": 2}, "l": [1, 2]}),
+        );
+        check(
             json!([{"op": "add", "path": "/l/-", "value": 3}, {"op": "remove", "path": "/a"}]),
             json!({"l": [1, 2, 3]}),
         );
@@ -125,6 +146,11 @@ mod tests {
         check(json!([{"op": "test", "path": "/a", "value": 2}]), 422);
         check(json!([{"op": "remove", "path": "/nope"}]), 422);
         check(json!([{"op": "add", "path": "/x/y", "value": 1}]), 422);
+        check(json!([{"op": "replace", "path": "/x/y", "value": 1}]), 422);
+        check(
+            json!([{"op": "replace", "path": "/a/b/c", "value": 1}]),
+            422,
+        );
         let many = vec![json!({"op": "test", "path": "/a", "value": 1}); 10_001];
         check(Value::Array(many), 413);
         // Each step doubles the object; the limit ends it long before memory does.

@@ -230,6 +230,10 @@ impl Collector {
         let (resource, scope) = self
             .resources
             .get(&(api_version.to_string(), kind.to_string()))?;
+        // A namespaced owner of an object without a namespace cannot be looked up, so nothing is deleted for it.
+        if *scope == Scope::Namespaced && namespace.is_empty() {
+            return None;
+        }
         Some(match scope {
             Scope::Cluster => Api::all_with(self.client.clone(), resource),
             Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, resource),
@@ -242,7 +246,7 @@ impl Collector {
         namespace: &str,
     ) -> Result<Owner, kube::Error> {
         let Some(api) = self.api(&reference.api_version, &reference.kind, namespace) else {
-            // A kind nobody serves: whether the owner exists cannot be known, so nothing is deleted for it.
+            // Whether the owner exists cannot be known, so nothing is deleted for it.
             return Ok(Owner::Solid);
         };
         let Some(owner) = live(&api, &reference.name, &reference.uid).await? else {

@@ -147,7 +147,7 @@ async fn empty(
     }
     let path = DynamicObject::url_path(resource, Some(namespace));
     let delete = Request::new(path)
-        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .delete_collection(&DeleteParams::background(), &ListParams::default())
         .map_err(kube::Error::BuildRequest)?;
     // The answer lists every object that went: it is left unread, for it may be large.
     let answer = client.send(delete.map(Body::from)).await?;

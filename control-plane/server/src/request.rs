@@ -210,9 +210,10 @@ pub(crate) fn verb(method: &Method, target: &Target, query: &Query) -> &'static 
     };
     match *method {
         Method::GET | Method::HEAD if !target.subresource.is_empty() => "get",
-        Method::GET | Method::HEAD if target.watch_prefix || query.flag("watch") => "watch",
-        Method::GET | Method::HEAD if target.name.is_empty() => "list",
-        Method::GET | Method::HEAD => "get",
+        Method::GET | Method::HEAD if target.watch_prefix => "watch",
+        Method::GET | Method::HEAD if !target.name.is_empty() => "get",
+        Method::GET | Method::HEAD if query.flag("watch") => "watch",
+        Method::GET | Method::HEAD => "list",
         Method::POST => "create",
         Method::PUT => "update",
         Method::PATCH => "patch",

@@ -85,6 +85,10 @@ pub(crate) async fn admit_update(
     old: &Value,
 ) -> Result<()> {
     match resource.bucket {
+        "pods" if part.is_empty() => {
+            defaults::pod_tolerations(new);
+            Ok(())
+        }
         "pods" if part == "resize" => limit_ranges::admit(api, resource, new).await,
         "persistentvolumeclaims" if part.is_empty() => {
             classes::resize(api, resource, new, old).await?;
@@ -249,6 +253,11 @@ pub(crate) fn grace(resource: &Resource, value: &Value, asked: Option<i64>) -> O
 /// Whether deleting it takes more than removing it.
 pub(crate) fn holds_content(resource: &Resource, value: &Value) -> bool {
     resource.bucket == "namespaces" && !object::is_empty(value, "spec.finalizers")
+}
+
+/// Whether what it owns outlives it when a client does not say: older clients count on that for these two.
+pub(crate) fn orphans(resource: &Resource) -> bool {
+    matches!(resource.bucket, "jobs" | "replicationcontrollers")
 }
 
 /// What being marked for deletion changes beside the mark.

@@ -41,7 +41,9 @@ pub fn admission_pod(pod: &mut Value) {
     set_default(pod, "spec.preemptionPolicy", "PreemptLowerPriority");
 }
 
-fn tolerations(pod: &mut Value) {
+/// How long a pod stays where there is trouble, unless it says so itself. Runs after updates, too: a client that sends a
+/// pod without them takes none away.
+pub fn tolerations(pod: &mut Value) {
     let mut list = items(pod, "spec.tolerations").to_vec();
     for taint in NODE_TROUBLES {
         if !list.iter().any(|toleration| tolerates(toleration, taint)) {

@@ -6,12 +6,11 @@ mod daemon_set;
 mod generation;
 mod job;
 mod pod;
-
-use std::collections::{HashMap, HashSet};
+mod service;
 
 use serde_json::{Value, json};
 
-use crate::object::{self, get, is_empty, items, items_mut, remove, set, text};
+use crate::object::{self, get, items, items_mut, remove, set};
 use crate::resource::Resource;
 
 use super::definition;
@@ -95,7 +94,7 @@ pub fn prepare_update(resource: &Resource, new: &mut Value, old: &Value) {
     }
     match (resource.group, resource.kind) {
         ("", "Namespace") => carry(new, old, "spec.finalizers"),
-        ("", "Service") => carry_allocations(new, old),
+        ("", "Service") => service::update(new, old),
         ("", "PersistentVolumeClaim") => claim::sources(new, Some(old)),
         ("", "ServiceAccount") => secret_names(new),
         ("apps", "DaemonSet") => daemon_set::update(new, old),
@@ -193,35 +192,6 @@ fn carry(new: &mut Value, old: &Value, path: &str) {
         Some(value) => set(new, path, value.clone()),
         None => {
             remove(new, path);
-        }
-    }
-}
-
-/// A client that replaces a service need not know the addresses and ports it was given.
-fn carry_allocations(new: &mut Value, old: &Value) {
-    let kind = text(new, "spec.type").to_owned();
-    let has_address = |kind: &str| matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer");
-    let has_node_ports = |kind: &str| matches!(kind, "NodePort" | "LoadBalancer");
-    let old_kind = text(old, "spec.type");
-    if has_address(&kind) && has_address(old_kind) && is_empty(new, "spec.clusterIP") {
-        carry(new, old, "spec.clusterIP");
-        carry(new, old, "spec.clusterIPs");
-    }
-    if !(has_node_ports(&kind) && has_node_ports(old_kind)) {
-        return;
-    }
-    let given = |port: &Value| object::int(port, "nodePort").unwrap_or(0);
-    let identity = |port: &Value| {
-        let number = object::int(port, "port").unwrap_or(0);
-        (number, text(port, "protocol").to_owned())
-    };
-    let ports = items(old, "spec.ports").iter();
-    let before: HashMap<_, i64> = ports.map(|port| (identity(port), given(port))).collect();
-    let mut taken: HashSet<i64> = items(new, "spec.ports").iter().map(given).collect();
-    for port in items_mut(new, "spec.ports") {
-        let number = before.get(&identity(port)).copied().unwrap_or(0);
-        if given(port) == 0 && number != 0 && taken.insert(number) {
-            set(port, "nodePort", number);
         }
     }
 }

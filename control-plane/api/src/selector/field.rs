@@ -72,14 +72,16 @@ impl FieldSelector {
             if everywhere || resource.field_labels.contains(&field) {
                 continue;
             }
-            return Err(if resource.field_labels.is_empty() {
-                format!(
-                    "{field:?} is not a known field selector: only \"metadata.name\", \
+            return Err(
+                if resource.field_labels.is_empty() && !resource.is_custom() {
+                    format!(
+                        "{field:?} is not a known field selector: only \"metadata.name\", \
                      \"metadata.namespace\""
-                )
-            } else {
-                format!("field label not supported: {field}")
-            });
+                    )
+                } else {
+                    format!("field label not supported: {field}")
+                },
+            );
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ pub(super) fn config_map(value: &Value, out: &mut Vec<FieldError>) {
         size += decoded_length(bytes);
     }
     if size > MAX_DATA_BYTES {
-        out.push(FieldError::too_long("", MAX_DATA_BYTES));
+        out.push(FieldError::too_long("[]", MAX_DATA_BYTES));
     }
 }
 

@@ -11,8 +11,8 @@ use super::path::{Path, not_negative};
 pub(super) fn positive(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
     match get(value, field) {
         Some(Value::String(text)) if percent(text).is_none() => {
-            let why = "a valid percent string must be a numeric followed by an ending '%' (e.g. \
-                       '1%', or '93%', regex used for validation is '[0-9]+%')";
+            let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. \
+                       '1%',  or '93%', regex used for validation is '[0-9]+%')";
             out.push(FieldError::invalid(path.child(field), text.as_str(), why));
         }
         _ => not_negative(out, value, path, field),

@@ -157,21 +157,27 @@ pub(super) fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldErro
 
 fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let mut controller: Option<String> = None;
-    for (at, owner) in object::owner_references(value).iter().enumerate() {
-        let here = path.index(at);
-        for field in ["apiVersion", "kind", "name", "uid"] {
-            if text(owner, field).is_empty() {
-                out.push(FieldError::required(here.child(field), "must not be empty"));
+    // Upstream blames the list as a whole, without an index.
+    for owner in object::owner_references(value) {
+        let version = text(owner, "apiVersion");
+        let kind = text(owner, "kind");
+        if version.is_empty() || version.ends_with('/') || version.matches('/').count() > 1 {
+            let why = "version must not be empty";
+            out.push(FieldError::invalid(path.child("apiVersion"), version, why));
+        }
+        for (field, value) in [
+            ("kind", kind),
+            ("name", text(owner, "name")),
+            ("uid", text(owner, "uid")),
+        ] {
+            if value.is_empty() {
+                let why = "must not be empty";
+                out.push(FieldError::invalid(path.child(field), value, why));
             }
         }
-        let version = text(owner, "apiVersion");
-        if version.matches('/').count() > 1 || version.ends_with('/') {
-            let why = "must be <group>/<version> or <version>";
-            out.push(FieldError::invalid(here.child("apiVersion"), version, why));
-        }
-        if (version, text(owner, "kind")) == ("v1", "Event") {
+        if (version, kind) == ("v1", "Event") {
             let why = "/v1, Kind=Event is disallowed from being an owner";
-            out.push(FieldError::invalid(&here, owner.clone(), why));
+            out.push(FieldError::invalid(path, owner.clone(), why));
         }
         if !object::flag(owner, "controller") {
             continue;

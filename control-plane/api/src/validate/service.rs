@@ -46,6 +46,8 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     if !is_empty(spec, "loadBalancerSourceRanges") {
         source_ranges(spec, &path, kind, out);
     }
+    let preferences = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    optional_choice(out, spec, &path, "trafficDistribution", &preferences);
 }
 
 pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
@@ -207,7 +209,7 @@ fn external_name(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 fn source_ranges(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
-    let path = path.child("loadBalancerSourceRanges");
+    let path = path.child("LoadBalancerSourceRanges");
     if kind != "LoadBalancer" {
         let why = "may only be used when `type` is 'LoadBalancer'";
         out.push(FieldError::forbidden(&path, why));

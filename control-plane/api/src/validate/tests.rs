@@ -151,7 +151,7 @@ fn metadata_maps_and_lists() {
     );
     starts(
         json!({"metadata.ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p"}]}),
-        "metadata.ownerReferences[0].uid: Required value: must not be empty",
+        "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty",
     );
     check(
         core("ConfigMap"),

@@ -2,9 +2,12 @@
 
 use futures::future::BoxFuture;
 use http::Method;
+use http::header::ACCEPT;
+use sampan_api::resource::{Resource, resources};
 use sampan_api::status::Status;
 
 use crate::api::{Answer, Call};
+use crate::content::{refusal_format, wants_pretty};
 use crate::request::{ResourceTarget, Target};
 use crate::{
     components, discovery, kubelet, metrics, read, respond, reviews, strategy, tokens, watch, write,
@@ -19,7 +22,7 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
     };
     if !matches!(call.parts.method, Method::GET | Method::HEAD) {
         return match target {
-            Target::Unknown => Ok(respond::no_such_path()),
+            Target::Unknown => unknown(call.parts.uri.path()),
             _ => Err(Status::method_not_allowed()),
         };
     }
@@ -36,23 +39,55 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         Target::OpenApiV2 => discovery::openapi_v2(&call).await,
         Target::OpenIdConfiguration => Ok(tokens::configuration(&call)),
         Target::OpenIdKeys => Ok(tokens::key_set(&call)),
-        Target::Extra | Target::Unknown | Target::Stream(_) | Target::Resource(_) => {
-            Ok(respond::no_such_path())
-        }
+        Target::Unknown => unknown(call.parts.uri.path()),
+        Target::Extra | Target::Stream(_) | Target::Resource(_) => Ok(respond::no_such_path()),
     }
 }
 
-/// A version of a custom resource may be on its way out, which everybody who asks for it is told.
+/// What is missing below a built-in group is told by a Status, anything else in plain text.
+fn unknown(path: &str) -> Answer {
+    let mut segments = path.trim_matches('/').split('/');
+    let known = match (segments.next(), segments.next()) {
+        (Some("api"), Some(_)) => true,
+        (Some("apis"), Some(group)) => resources().iter().any(|row| row.group == group),
+        _ => false,
+    };
+    if known {
+        return Err(Status::path_not_found());
+    }
+    Ok(respond::no_such_path())
+}
+
+/// A resource or a version of it may be on its way out, which everybody who asks for it is told.
 async fn resource(call: Call, target: ResourceTarget) -> Answer {
     let custom = target.resource.custom();
     if target.resource.is_custom() && custom.is_none() {
         return Ok(respond::no_such_path());
     }
-    let mut response = served(call, target).await?;
-    if let Some(custom) = custom {
-        respond::warn(&mut response, custom.warning.as_slice());
-    }
+    let old = deprecation(target.resource).map(str::to_owned);
+    let warning = custom.map_or(old, |custom| custom.warning.clone());
+    let Some(warning) = warning else {
+        return served(call, target).await;
+    };
+    let headers = &call.parts.headers;
+    let (format, pretty) = (
+        refusal_format(headers.get(ACCEPT)),
+        wants_pretty(headers, call.parts.uri.query()),
+    );
+    let answer = served(call, target).await;
+    let mut response = answer.unwrap_or_else(|status| respond::failure(&status, format, pretty));
+    respond::warn(&mut response, &[warning]);
     Ok(response)
+}
+
+fn deprecation(resource: &Resource) -> Option<&'static str> {
+    match (resource.group, resource.kind) {
+        ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        ("", "Endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
+        _ => None,
+    }
 }
 
 async fn served(call: Call, target: ResourceTarget) -> Answer {

@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sampan_api::custom::{self, Custom};
 use sampan_api::resource::Resource;
-use sampan_api::status::Status;
+use sampan_api::status::{FieldError, Status};
 use sampan_api::{decode, object, protobuf};
 use serde_json::Value;
 
@@ -59,13 +59,52 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// Brings a value into the form of the expected kind: what a patch left behind.
+/// Brings a value into the form of the expected kind.
 pub(crate) fn conform(expected: Expected<'_>, value: Value) -> Result<decode::Decoded> {
-    let decoded = match definition(expected)? {
+    decoded(expected, value)?.map_err(|error| cannot_be_handled(expected, &error.message))
+}
+
+/// The same for what a patch left behind, under the rules of `?fieldValidation=`. What does not fit is the fault of the
+/// patch, and the refusal shows it.
+pub(crate) fn conform_patched(
+    call: &Call,
+    expected: Expected<'_>,
+    patched: Value,
+    patch: impl FnOnce() -> String,
+) -> Result<decode::Decoded> {
+    let wrong = match decoded(expected, patched)? {
+        Ok(mut decoded) => match strict(call, decoded.warnings) {
+            Ok(warnings) => {
+                decoded.warnings = warnings;
+                return Ok(decoded);
+            }
+            Err(why) => why,
+        },
+        Err(error) => error.message,
+    };
+    Err(misfit(patch(), wrong))
+}
+
+/// 422 about a patch, in upstream's form: it names no object.
+pub(crate) fn misfit(mut patch: String, why: impl Into<String>) -> Status {
+    /// Enough to see which patch it was.
+    const MAX_SHOWN: usize = 4096;
+    if patch.len() > MAX_SHOWN {
+        let end = (0..=MAX_SHOWN).rev().find(|at| patch.is_char_boundary(*at));
+        patch.truncate(end.unwrap_or(0));
+        patch.push_str("...");
+    }
+    Status::invalid_kind("", "", "", vec![FieldError::invalid("patch", patch, why)])
+}
+
+fn decoded(
+    expected: Expected<'_>,
+    value: Value,
+) -> Result<std::result::Result<decode::Decoded, decode::DecodeError>> {
+    Ok(match definition(expected)? {
         Some(custom) => custom::decode::value(value, custom.schema()),
         None => decode::value(value, expected.type_name),
-    };
-    decoded.map_err(|error| cannot_be_handled(expected, &error.message))
+    })
 }
 
 /// The definition of a custom resource; one that is gone since the request began is not found.
@@ -94,21 +133,17 @@ pub(crate) async fn read_object(call: &mut Call, expected: Expected<'_>) -> Resu
     let body = call.take_body();
     let bytes = read_body(body, call.api.limits.body_bytes).await?;
     let mut input = parse(&call.parts.headers, &bytes, expected)?;
-    input.warnings = field_validation(call, expected, input.warnings)?;
+    input.warnings =
+        strict(call, input.warnings).map_err(|why| cannot_be_handled(expected, &why))?;
     Ok(input)
 }
 
-/// Applies `?fieldValidation=` to what decoding found.
-pub(crate) fn field_validation(
-    call: &Call,
-    expected: Expected<'_>,
-    warnings: Vec<String>,
-) -> Result<Vec<String>> {
+/// Applies `?fieldValidation=` to what decoding found: what to warn of, or why to refuse.
+fn strict(call: &Call, warnings: Vec<String>) -> std::result::Result<Vec<String>, String> {
     match call.query.get("fieldValidation") {
         Some("Ignore") => Ok(Vec::new()),
         Some("Strict") if !warnings.is_empty() => {
-            let message = format!("strict decoding error: {}", warnings.join(", "));
-            Err(cannot_be_handled(expected, &message))
+            Err(format!("strict decoding error: {}", warnings.join(", ")))
         }
         _ => Ok(warnings),
     }

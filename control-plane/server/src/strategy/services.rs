@@ -65,7 +65,8 @@ pub(super) fn reserve<'a>(
     old: Option<&Value>,
 ) -> Result<Reservation<'a>> {
     let mut reservation = Reservation::of(pool);
-    let result = address(pool, &mut reservation, service, old)
+    let result = families(service)
+        .and_then(|()| address(pool, &mut reservation, service, old))
         .and_then(|()| node_ports(pool, &mut reservation, service, old));
     match result {
         Ok(()) => Ok(reservation),
@@ -74,6 +75,35 @@ pub(super) fn reserve<'a>(
             object::name(service),
             vec![*error],
         )),
+    }
+}
+
+/// Addresses are IPv4. Only a service without address and selector may speak of what others will give it.
+fn families(service: &Value) -> std::result::Result<(), Box<FieldError>> {
+    let text = |path: &str| object::text(service, path);
+    let bare = text("spec.clusterIP") == NONE && object::is_empty(service, "spec.selector");
+    if !has_cluster_ip(service) || bare {
+        return Ok(());
+    }
+    let policy = text("spec.ipFamilyPolicy");
+    if policy == "RequireDualStack" {
+        let why = "this cluster is not configured for dual-stack services";
+        return Err(Box::new(FieldError::invalid(
+            "spec.ipFamilyPolicy",
+            policy,
+            why,
+        )));
+    }
+    let families = object::items(service, "spec.ipFamilies");
+    match families.iter().position(|family| family == "IPv6") {
+        Some(at) => {
+            let (field, why) = (
+                format!("spec.ipFamilies[{at}]"),
+                "not configured on this cluster",
+            );
+            Err(Box::new(FieldError::invalid(field, "IPv6", why)))
+        }
+        None => Ok(()),
     }
 }
 

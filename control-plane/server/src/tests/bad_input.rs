@@ -153,7 +153,7 @@ async fn patches() {
         ("json-patch", r#"[{"op":"remove","path":"/nope"}]"#, 422),
         ("merge-patch", "[]", 400),
         ("merge-patch", "{", 400),
-        ("merge-patch", r#"{"spec":7}"#, 400),
+        ("merge-patch", r#"{"spec":7}"#, 422),
         ("merge-patch", r#"{"metadata":{"name":"other"}}"#, 400),
         ("merge-patch", r#"{"metadata":{"namespace":"other"}}"#, 400),
         ("merge-patch", r#"{"spec":{"nodeName":"x"}}"#, 422),

@@ -9,9 +9,7 @@ async fn paths_and_methods() {
     for path in [
         "/",
         "/nope",
-        "/api/v1/nope",
         "/apis/nope.example.com/v1/x",
-        "/api/v2",
         "/apis/nope.example.com",
         "/readyz/nope",
         "/v2/",
@@ -23,6 +21,17 @@ async fn paths_and_methods() {
             "{path}"
         );
         assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+    }
+    for path in [
+        "/api/v1/nope",
+        "/api/v1/namespaces/default/pods/p/nope",
+        "/apis/apps/v1/nope",
+    ] {
+        admin.get(path).await.refused(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        );
     }
     for (method, path) in [
         ("POST", "/api/v1/pods"),
@@ -254,4 +263,25 @@ async fn the_mounted_router_knows_the_user() {
             .as_u16(),
         403
     );
+}
+
+/// What is on its way out says so, in refusals, too.
+#[tokio::test]
+async fn deprecated_kinds_warn() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let warning =
+        r#"299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice""#;
+    for path in [
+        "/api/v1/endpoints",
+        "/api/v1/namespaces/default/endpoints/nope",
+    ] {
+        assert_eq!(admin.get(path).await.header("warning"), warning, "{path}");
+    }
+    let answer = admin.get("/api/v1/componentstatuses").await;
+    assert_eq!(
+        answer.header("warning"),
+        r#"299 - "v1 ComponentStatus is deprecated in v1.19+""#
+    );
+    assert_eq!(admin.get("/api/v1/services").await.header("warning"), "");
 }

@@ -126,7 +126,7 @@ async fn leases_are_created_by_update_and_need_a_version() {
     admin.put(path, &other).await.refused(
         422,
         "Invalid",
-        "Lease.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: \"\": must be specified for an update",
+        "leases.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update",
     );
     assert_eq!(admin.get(path).await.expect(200), created);
 }

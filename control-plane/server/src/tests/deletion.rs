@@ -174,3 +174,44 @@ async fn collections_go_by_selector() {
         "the server does not allow this method on the requested resource",
     );
 }
+
+/// What Jobs and ReplicationControllers own outlives them unless the client says otherwise, as older clients expect.
+#[tokio::test]
+async fn jobs_leave_their_pods_behind() {
+    const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let job = |name: &str| {
+        json!({"metadata": {"name": name}, "spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}})
+    };
+    for name in ["a", "b"] {
+        admin.create(JOBS, job(name)).await;
+    }
+    let answer = admin.delete(&format!("{JOBS}/a")).await;
+    assert!(
+        answer
+            .header("warning")
+            .contains("child pods are preserved by default when jobs are deleted")
+    );
+    let pending = answer.expect(200);
+    assert_eq!(pending["metadata"]["finalizers"], json!(["orphan"]));
+    let answer = admin
+        .delete(&format!("{JOBS}/b?propagationPolicy=Background"))
+        .await;
+    assert_eq!(answer.header("warning"), "");
+    assert_eq!(answer.expect(200)["status"], "Success");
+}
+
+/// A namespace is marked with a time and nothing else.
+#[tokio::test]
+async fn namespaces_have_no_grace_period() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin
+        .create("/api/v1/namespaces", json!({"metadata": {"name": "n"}}))
+        .await;
+    let marked = admin.delete("/api/v1/namespaces/n").await.expect(200);
+    assert!(marked["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(marked["metadata"].get("deletionGracePeriodSeconds"), None);
+}

@@ -55,11 +55,50 @@ async fn patches() {
     admin
         .merge(&path, json!({"metadata": {"uid": "other"}}))
         .await
-        .expect(409);
+        .refused(
+            422,
+            "Invalid",
+            "ConfigMap \"a\" is invalid: metadata.uid: Invalid value: \"other\": field is immutable",
+        );
     admin
         .merge(&path, json!({"kind": "Secret"}))
         .await
-        .expect(400);
+        .expect(422);
+    // What a patch makes of the object is the patch's fault: kubectl edit opens the editor again for 422 only.
+    let wrong = admin
+        .merge(&path, json!({"data": {"x": 2}}))
+        .await
+        .expect(422);
+    assert_eq!(
+        (&wrong["message"], &wrong["details"]["causes"][0]["field"]),
+        (
+            &json!(
+                " \"\" is invalid: patch: Invalid value: \"{\\\"data\\\":{\\\"x\\\":2}}\": json: cannot unmarshal number into Go struct field ConfigMap.data.x of type string"
+            ),
+            &json!("patch")
+        )
+    );
+    admin
+        .merge(&format!("{path}?fieldValidation=Strict"), json!({"dat": {"x": "2"}}))
+        .await
+        .refused(
+            422,
+            "Invalid",
+            " \"\" is invalid: patch: Invalid value: \"{\\\"dat\\\":{\\\"x\\\":\\\"2\\\"}}\": strict decoding error: unknown field \"dat\"",
+        );
+    // Long ones are shown by their beginning.
+    let long = json!({"data": {"x": ["é".repeat(10_000)]}});
+    let wrong = admin.merge(&path, long).await.expect(422);
+    assert!(
+        wrong["message"]
+            .as_str()
+            .is_some_and(|text| text.len() < 9_000)
+    );
+    // Version 0 is no version.
+    let anyhow = json!({"metadata": {"resourceVersion": "0"}, "data": {"x": "4"}});
+    admin.merge(&path, anyhow).await.expect(200);
+    let anyhow = json!({"metadata": {"name": "a", "resourceVersion": "0"}});
+    admin.put(&path, &anyhow).await.expect(200);
     admin
         .merge(&format!("{CONFIGMAPS}/zz"), json!({}))
         .await

@@ -34,6 +34,13 @@ async fn admission() {
     );
     assert_eq!(spec["preemptionPolicy"], "PreemptLowerPriority");
     assert_eq!(spec["tolerations"].as_array().map(Vec::len), Some(2));
+    // Who replaces the list without them takes none away.
+    let one = json!({"spec": {"tolerations": [{"key": "a", "operator": "Exists"}]}});
+    let changed = admin.merge(&format!("{PODS}/p"), one).await.expect(200);
+    assert_eq!(
+        changed["spec"]["tolerations"].as_array().map(Vec::len),
+        Some(3)
+    );
     assert_eq!(
         (
             &spec["restartPolicy"],

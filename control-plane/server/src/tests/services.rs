@@ -120,3 +120,63 @@ async fn addresses_are_known_after_a_restart() {
         .expect(200);
     assert_eq!(read, created);
 }
+
+#[tokio::test]
+async fn a_service_changes_its_type() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = format!("{SERVICES}/a");
+    let created = admin
+        .create(SERVICES, service("a", json!({"type": "NodePort"})))
+        .await;
+    let number = &created["spec"]["ports"][0]["nodePort"];
+    assert!(number.is_number());
+    // A patch speaks of the type alone; the port goes with it and is free again.
+    let inner = admin
+        .merge(&path, json!({"spec": {"type": "ClusterIP"}}))
+        .await
+        .expect(200);
+    assert_eq!(inner["spec"]["ports"][0].get("nodePort"), None);
+    assert_eq!(inner["spec"].get("externalTrafficPolicy"), None);
+    let other = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": number}]});
+    admin.create(SERVICES, service("b", other)).await;
+    let address = created["spec"]["clusterIP"].clone();
+    admin
+        .merge(&path, json!({"spec": {"clusterIP": "10.96.7.7"}}))
+        .await
+        .refused(
+            422,
+            "Invalid",
+            "Service \"a\" is invalid: spec.clusterIPs[0]: Invalid value: [\"10.96.7.7\"]: may not change once set",
+        );
+    assert_eq!(
+        admin.get(&path).await.expect(200)["spec"]["clusterIP"],
+        address
+    );
+}
+
+#[tokio::test]
+async fn what_a_service_cannot_have() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for (spec, why) in [
+        (
+            json!({"ipFamilyPolicy": "RequireDualStack"}),
+            "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services",
+        ),
+        (
+            json!({"ipFamilies": ["IPv6"]}),
+            "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster",
+        ),
+        (
+            json!({"trafficDistribution": "Far"}),
+            "spec.trafficDistribution: Unsupported value: \"Far\": supported values: \"PreferClose\", \"PreferSameZone\", \"PreferSameNode\"",
+        ),
+    ] {
+        admin.post(SERVICES, &service("a", spec)).await.refused(
+            422,
+            "Invalid",
+            &format!("Service \"a\" is invalid: {why}"),
+        );
+    }
+}

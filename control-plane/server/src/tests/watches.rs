@@ -89,15 +89,16 @@ async fn beginnings() {
         .await;
     assert_eq!(old_form.brief().await, brief("ADDED", "b", b));
     admin
-        .get(&format!(
-            "{CONFIGMAPS}/b?watch=1&fieldSelector=metadata.name%3Da"
-        ))
+        .get("/api/v1/watch/namespaces/default/configmaps/b?fieldSelector=metadata.name%3Da")
         .await
         .refused(
             400,
             "BadRequest",
             "fieldSelector metadata.name doesn't match requested name",
         );
+    // Without the prefix a name asks for the object, whatever the query says.
+    let object = admin.get(&format!("{CONFIGMAPS}/b?watch=1")).await;
+    assert_eq!(object.expect(200)["metadata"]["name"], "b");
     let mut everywhere = admin.watch("/api/v1/configmaps?watch=true").await;
     assert_eq!(everywhere.brief().await, brief("ADDED", "a", a));
 }

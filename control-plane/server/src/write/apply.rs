@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::commit::{Change, Outcome, apply_update, current_value};
 use super::create::new_object;
 use super::managers::{self, Managers};
-use super::meta::check_identity;
+use super::meta::{asked_version, check_identity};
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
@@ -48,7 +48,7 @@ pub(super) async fn apply(
         let old = current_value(row, &current)?;
         let shown = managers::shown(target, &old)?;
         let mut new = configured(call, target, Some(&shown), &config, options, &mut warnings)?;
-        let version = object::resource_version(&new);
+        let version = asked_version(&new);
         if !version.is_empty() && version != current.object.revision() {
             return Err(Status::conflict_modified(target.resource, &target.name));
         }

@@ -39,5 +39,6 @@ pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) ->
         .try_filter_map(|entry| async move { Ok(entry) })
         .try_collect()
         .await?;
-    respond::list(resource, &meta, deleted, &output).await
+    let answer = respond::list(resource, &meta, deleted, &output).await;
+    respond::warned(answer, &options.warnings(resource), &output)
 }

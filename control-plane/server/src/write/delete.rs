@@ -19,7 +19,7 @@ use super::create::unstored;
 use super::meta::{bump_generation, mark_deleted};
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Api, Call, Result};
-use crate::content::{Offer, delete_options, negotiate_for};
+use crate::content::{Offer, Output, delete_options, negotiate_for};
 use crate::object::{Obj, Stored, storage_row};
 use crate::read::{existing, find};
 use crate::request::ResourceTarget;
@@ -49,16 +49,22 @@ pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
     let current = existing(&call.api, &target).await?;
     let deleted = delete_one(&call.api, target.resource, current, &options).await?;
     let resource = target.resource;
-    let (object, gone) = match &deleted {
+    let warnings = options.warnings(resource);
+    let answer = deleted_answer(resource, &deleted, &output);
+    respond::warned(answer, &warnings, &output)
+}
+
+fn deleted_answer(resource: &'static Resource, deleted: &Deleted, output: &Output) -> Answer {
+    let (object, gone) = match deleted {
         Deleted::Gone(entry) => (&entry.object, true),
         Deleted::Pending(entry) => (&entry.object, false),
         Deleted::Dry(object, gone) => (&**object, *gone),
     };
     if gone && !resource.answers_deleted {
         let status = Status::deleted(resource, &object.name, &object.uid);
-        return respond::success(StatusCode::OK, &status, &output);
+        return respond::success(StatusCode::OK, &status, output);
     }
-    respond::object(StatusCode::OK, resource, object, &output)
+    respond::object(StatusCode::OK, resource, object, output)
 }
 
 /// Deletes one object, whoever else writes to it meanwhile.
@@ -126,7 +132,7 @@ fn plan(resource: &Resource, old: &Value, options: &DeleteOptions, now: Timestam
             Grace::Running => true,
         },
     };
-    let mut finalizers = finalizers(old, options.propagation);
+    let mut finalizers = finalizers(resource, old, options.propagation);
     let own = strategy::finalizer(resource, old).map(str::to_owned);
     finalizers.extend(own.filter(|own| !finalizers.contains(own)));
     let waits = !finalizers.is_empty() || strategy::holds_content(resource, old);
@@ -202,7 +208,7 @@ fn begin_grace(
 }
 
 /// The finalizers after the propagation policy had its say.
-fn finalizers(old: &Value, propagation: Option<Propagation>) -> Vec<String> {
+fn finalizers(resource: &Resource, old: &Value, propagation: Option<Propagation>) -> Vec<String> {
     let present: Vec<&str> = object::finalizers(old).collect();
     let wanted = match propagation {
         Some(Propagation::Background) => None,
@@ -210,6 +216,7 @@ fn finalizers(old: &Value, propagation: Option<Propagation>) -> Vec<String> {
         Some(Propagation::Orphan) => Some(ORPHAN),
         None if present.contains(&ORPHAN) => Some(ORPHAN),
         None if present.contains(&FOREGROUND) => Some(FOREGROUND),
+        None if strategy::orphans(resource) => Some(ORPHAN),
         None => None,
     };
     let others = present

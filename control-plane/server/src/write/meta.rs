@@ -93,7 +93,9 @@ pub(super) fn check_identity(value: &mut Value, namespace: &str, name: &str) -> 
     check_namespace(value, namespace)?;
     let said = object::name(value);
     if said.is_empty() {
-        return Err(Status::bad_request("name must be provided"));
+        return Err(Status::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )));
     }
     if said != name {
         return Err(Status::bad_request(format!(
@@ -101,6 +103,14 @@ pub(super) fn check_identity(value: &mut Value, namespace: &str, name: &str) -> 
         )));
     }
     Ok(())
+}
+
+/// The version a write is based on; none when the client leaves it out or says 0.
+pub(super) fn asked_version(value: &Value) -> &str {
+    match object::resource_version(value) {
+        "0" => "",
+        version => version,
+    }
 }
 
 /// The namespace of a body, when it names one, must be that of the path.
@@ -147,6 +157,10 @@ pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
 /// Marks an object as being deleted.
 pub(super) fn mark_deleted(value: &mut Value, resource: &Resource, at: Timestamp, grace: i64) {
     object::set(value, "metadata.deletionTimestamp", time::seconds(at));
+    // Upstream marks these two on paths of their own.
+    if matches!(resource.kind, "Namespace" | "CustomResourceDefinition") {
+        return;
+    }
     object::set(value, "metadata.deletionGracePeriodSeconds", grace);
     bump_generation(value, resource);
 }

@@ -54,12 +54,12 @@ impl WriteOptions {
             errors.push(FieldError::not_supported("dryRun", json!(dry), &["All"]));
         }
         if let Some(value) = query.get("fieldValidation")
-            && !matches!(value, "Ignore" | "Warn" | "Strict")
+            && !matches!(value, "" | "Ignore" | "Warn" | "Strict")
         {
             errors.push(FieldError::not_supported(
                 "fieldValidation",
                 value,
-                &["Ignore", "Strict", "Warn"],
+                &["", "Ignore", "Strict", "Warn"],
             ));
         }
         if !errors.is_empty() {

@@ -1,17 +1,19 @@
 //! PATCH: the change is applied to the newest version, again whenever somebody else was faster.
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use sampan_api::status::Status;
+use sampan_api::resource::Resource;
+use sampan_api::status::{FieldError, Status};
 use sampan_api::{object, patch as rules};
 use serde_json::Value;
 
 use super::apply::apply;
 use super::commit::{Change, Outcome, apply_update, current_value};
 use super::managers::Managers;
-use super::meta::check_identity;
+use super::meta::{asked_version, check_identity};
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
-use crate::content::{Offer, conform, field_validation, negotiate_for, read_body};
+use crate::content::{Offer, conform_patched, misfit, negotiate_for, read_body};
 use crate::part;
 use crate::read::existing;
 use crate::request::ResourceTarget;
@@ -46,7 +48,7 @@ impl PatchType {
 
 /// A patch, parsed as far as its type allows.
 enum Patch {
-    Json(bytes::Bytes),
+    Json(Bytes),
     Merge(Value),
     Strategic(Value),
 }
@@ -58,6 +60,14 @@ impl Patch {
             Patch::Merge(patch) => rules::merge_patch(original, patch),
             Patch::Strategic(patch) => rules::strategic(original, patch, type_name)?,
         })
+    }
+
+    /// For refusals.
+    fn text(&self) -> String {
+        match self {
+            Patch::Json(operations) => String::from_utf8_lossy(operations).into_owned(),
+            Patch::Merge(patch) | Patch::Strategic(patch) => patch.to_string(),
+        }
     }
 }
 
@@ -96,12 +106,13 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         let expected = part::spoken(&target);
         let shown = part::shown(&target, &old)?;
         let patched = patch.apply(&shown, expected.type_name)?;
-        let decoded = conform(expected, patched)?;
-        let warnings = field_validation(&call, expected, decoded.warnings)?;
+        check_kind(&patched, &shown).map_err(|why| misfit(patch.text(), why))?;
+        let decoded = conform_patched(&call, expected, patched, || patch.text())?;
+        let warnings = decoded.warnings;
         let mut new = decoded.value;
-        check_kind(&new, &shown)?;
+        check_uid(resource, &target.name, &new, &shown)?;
         check_identity(&mut new, &target.namespace, &target.name)?;
-        let version = object::resource_version(&new);
+        let version = asked_version(&new);
         if !version.is_empty() && version != current.object.revision() {
             return Err(Status::conflict_modified(resource, &target.name));
         }
@@ -126,14 +137,24 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
 }
 
 /// A patch may not turn an object into another kind.
-fn check_kind(new: &Value, old: &Value) -> Result<()> {
+fn check_kind(new: &Value, old: &Value) -> std::result::Result<(), String> {
     for field in ["apiVersion", "kind"] {
         let (new, old) = (object::text(new, field), object::text(old, field));
         if new != old {
-            return Err(Status::bad_request(format!(
+            return Err(format!(
                 "a patch may not change {field} from {old:?} to {new:?}"
-            )));
+            ));
         }
     }
     Ok(())
+}
+
+/// A uid in a patch is a change, where in an update it is a precondition.
+fn check_uid(resource: &Resource, name: &str, new: &Value, old: &Value) -> Result<()> {
+    let uid = object::uid(new);
+    if uid.is_empty() || uid == object::uid(old) {
+        return Ok(());
+    }
+    let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
+    Err(Status::invalid(resource, name, vec![error]))
 }

@@ -1,6 +1,5 @@
 //! PUT: an object replaces its current version.
 
-use sampan_api::object;
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
 use serde_json::Value;
@@ -8,7 +7,7 @@ use serde_json::Value;
 use super::commit::{Change, Outcome, apply_update, current_value};
 use super::create::new_object;
 use super::managers::Managers;
-use super::meta::check_identity;
+use super::meta::{asked_version, check_identity};
 use super::{MAX_ATTEMPTS, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
@@ -33,7 +32,7 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             if !resource.create_on_update || !target.subresource.is_empty() {
                 return Err(Status::not_found(resource, &target.name));
             }
-            if !object::resource_version(&value).is_empty() {
+            if !asked_version(&value).is_empty() {
                 return Err(Status::conflict_modified(resource, &target.name));
             }
             authorize_creation(&call.api, &call.user, &target).await?;
@@ -72,17 +71,17 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
 
 /// The version a client started from must be the current one. Without one, most kinds are overwritten.
 fn check_version(resource: &Resource, current: &Stored, value: &Value) -> Result<()> {
-    let wanted = object::resource_version(value);
+    let wanted = asked_version(value);
     if wanted.is_empty() {
         if resource.unconditional_update {
             return Ok(());
         }
-        let error = FieldError::invalid(
-            "metadata.resourceVersion",
-            "",
-            "must be specified for an update",
-        );
-        return Err(Status::invalid(resource, &current.object.name, vec![error]));
+        let why = "must be specified for an update";
+        let error = FieldError::invalid("metadata.resourceVersion", 0, why);
+        // Here upstream names the resource and not its kind.
+        let (group, plural) = (resource.group, resource.plural);
+        let name = &current.object.name;
+        return Err(Status::invalid_kind(group, plural, name, vec![error]));
     }
     if wanted == current.object.revision() {
         return Ok(());

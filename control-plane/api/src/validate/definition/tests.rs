@@ -69,8 +69,8 @@ fn names_and_groups() {
             r#"metadata.name: Invalid value: "other.a.io": must be spec.names.plural+"."+spec.group"#,
             r#"spec.group: Invalid value: "a": should be a domain with at least one dot"#,
             r#"spec.scope: Unsupported value: "World": supported values: "Cluster", "Namespaced""#,
-            r#"spec.names.kind: Invalid value: "Tab_": may have mixed case, but should otherwise match: a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"#,
-            r#"spec.names.listKind: Invalid value: "Tab_": may have mixed case, but should otherwise match: a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"#,
+            r#"spec.names.kind: Invalid value: "Tab_": may have mixed case, but should otherwise match: a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"#,
+            r#"spec.names.listKind: Invalid value: "Tab_": may have mixed case, but should otherwise match: a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"#,
             r#"spec.names.listKind: Invalid value: "Tab_": kind and listKind may not be the same"#,
         ],
     );
@@ -89,7 +89,7 @@ fn versions() {
         &value,
         &[
             "spec.versions[2].schema.openAPIV3Schema: Required value",
-            r#"spec.versions[2].name: Invalid value: "V3": a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"#,
+            r#"spec.versions[2].name: Invalid value: "V3": a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"#,
             r#"spec.versions[2].deprecationWarning: Invalid value: "x": can only be set for deprecated versions"#,
             "spec.versions[1].schema.openAPIV3Schema.properties[x].type: Required value: must not be empty for specified object fields",
             r#"spec.versions: Invalid value: ["v1","v1","V3"]: must contain unique version names"#,

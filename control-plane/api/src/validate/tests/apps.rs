@@ -53,7 +53,7 @@ fn deployments() {
         json!({"spec.strategy.rollingUpdate": {"maxSurge": "x", "maxUnavailable": "101%"}}),
         &[
             "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"x\": a valid percent string must \
-             be a numeric followed by an ending '%' (e.g. '1%', or '93%', regex used for validation \
+             be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation \
              is '[0-9]+%')",
             "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"101%\": must not be greater \
              than 100%",
@@ -151,7 +151,7 @@ fn stateful_sets() {
              updateStrategy 'RollingUpdate'",
             "spec.serviceName: Invalid value: \"A\": a lowercase RFC 1123 label must consist of \
              lower case alphanumeric characters or '-', and must start and end with an alphanumeric \
-             character (e.g. 'my-name', or '123-abc', regex used for validation is \
+             character (e.g. 'my-name',  or '123-abc', regex used for validation is \
              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
         ],
     );

@@ -139,11 +139,11 @@ fn slices() {
             "spec.devices[1]: Duplicate value: \"X\"",
             "spec.devices[0].name: Invalid value: \"X\": a lowercase RFC 1123 label must consist of \
              lower case alphanumeric characters or '-', and must start and end with an alphanumeric \
-             character (e.g. 'my-name', or '123-abc', regex used for validation is \
+             character (e.g. 'my-name',  or '123-abc', regex used for validation is \
              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
             "spec.devices[0].attributes: Invalid value: \"1a\": a valid C identifier must start with \
              alphabetic character or '_', followed by a string of alphanumeric characters or '_' \
-             (e.g. 'my_name', or 'MY_NAME', or 'MyName', regex used for validation is \
+             (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is \
              '[A-Za-z_][A-Za-z0-9_]*')",
             "spec.devices[0].attributes[1a]: Invalid value: \"\": exactly one value must be specified",
             "spec.devices[0].attributes[b].version: Invalid value: \"01.2.3\": must be a string \
@@ -153,7 +153,7 @@ fn slices() {
              be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec",
             "spec.devices[1].name: Invalid value: \"X\": a lowercase RFC 1123 label must consist of \
              lower case alphanumeric characters or '-', and must start and end with an alphanumeric \
-             character (e.g. 'my-name', or '123-abc', regex used for validation is \
+             character (e.g. 'my-name',  or '123-abc', regex used for validation is \
              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
         ],
     );

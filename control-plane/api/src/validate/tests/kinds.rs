@@ -15,13 +15,13 @@ fn config_maps() {
         json!({"data": {"a/b": ""}}),
         &[
             "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric \
-           characters, '-', '_' or '.' (e.g. 'key.name', or 'KEY_NAME', or 'key-name', regex used \
+           characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used \
            for validation is '[-._a-zA-Z0-9]+')",
         ],
     );
     check(
         json!({"data": {"a": "x".repeat(1024 * 1024 + 1)}}),
-        &[": Too long: may not be more than 1048576 bytes"],
+        &["[]: Too long: may not be more than 1048576 bytes"],
     );
     let locked = named(json!({"data": {"a": "b"}, "immutable": true}));
     check_update(

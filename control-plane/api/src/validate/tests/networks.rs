@@ -253,7 +253,7 @@ fn endpoints() {
             "subsets[0].ports[1].port: Invalid value: 0: must be between 1 and 65535, inclusive",
             "subsets[1].notReadyAddresses[0].hostname: Invalid value: \"A\": a lowercase RFC 1123 \
              label must consist of lower case alphanumeric characters or '-', and must start and end \
-             with an alphanumeric character (e.g. 'my-name', or '123-abc', regex used for validation \
+             with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation \
              is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
             "subsets[1].notReadyAddresses[0].ip: Invalid value: \"0.0.0.0\": may not be unspecified \
              (0.0.0.0)",

@@ -111,7 +111,7 @@ fn statuses() {
              integer",
             "status.conditions[0].Type: Invalid value: \"a b\": name part must consist of \
              alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
-             character (e.g. 'MyName', or 'my.name', or '123-abc', regex used for validation is \
+             character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
              '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
             "status.podIPs: Invalid value: [{\"ip\":\"1.2.3.4\"},{\"ip\":\"1.2.3.5\"}]: may specify \
              no more than one IP for each IP family",

@@ -46,7 +46,7 @@ async fn every_verb() {
     admin.put(&path, &unconditional).await.refused(
         422,
         "Invalid",
-        "Tab.a.io \"a\" is invalid: metadata.resourceVersion: Invalid value: ...",
+        "tabs.a.io \"a\" is invalid: metadata.resourceVersion: Invalid value: ...",
     );
     admin.delete(&path).await.expect(200);
     admin.create(TABS, tab("b", json!({}))).await;
@@ -114,9 +114,9 @@ async fn unknown_and_duplicate_fields_are_treated_as_asked() {
         .merge(&format!("{TABS}/a?fieldValidation=Strict"), patch)
         .await
         .refused(
-            400,
-            "BadRequest",
-            "Tab in version \"v1\" cannot be handled as a Tab: strict decoding error: unknown field \"spec.odd\"",
+            422,
+            "Invalid",
+            " \"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"odd\\\":1}}\": strict decoding error: unknown field \"spec.odd\"",
         );
 }
 

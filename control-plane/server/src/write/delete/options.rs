@@ -42,7 +42,7 @@ impl DeleteOptions {
             Some("Foreground") => Some(Propagation::Foreground),
             Some("Orphan") => Some(Propagation::Orphan),
             Some(other) => {
-                let supported = ["Foreground", "Background", "Orphan", ""];
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
                 return Err(invalid(FieldError::not_supported(
                     "propagationPolicy",
                     other,
@@ -53,9 +53,15 @@ impl DeleteOptions {
         let orphan = object::get(body, "orphanDependents")
             .and_then(Value::as_bool)
             .or_else(|| query.boolean("orphanDependents"));
-        if orphan.is_some() && propagation.is_some() {
+        if orphan.is_some()
+            && let Some(policy) = text("propagationPolicy", "propagationPolicy")
+        {
             let why = "orphanDependents and deletionPropagation cannot be both set";
-            return Err(invalid(FieldError::invalid("propagationPolicy", "", why)));
+            return Err(invalid(FieldError::invalid(
+                "propagationPolicy",
+                policy,
+                why,
+            )));
         }
         let legacy = orphan.map(|orphan| {
             if orphan {
@@ -92,6 +98,17 @@ impl DeleteOptions {
                 "preconditions.resourceVersion",
             ),
         })
+    }
+
+    /// What a client should know about what it did not say.
+    pub(crate) fn warnings(&self, resource: &Resource) -> Vec<String> {
+        const JOBS: &str = "child pods are preserved by default when jobs are deleted; set \
+            propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+        let jobs = (resource.group, resource.kind) == ("batch", "Job");
+        (jobs && self.propagation.is_none())
+            .then(|| JOBS.to_owned())
+            .into_iter()
+            .collect()
     }
 
     pub(super) fn check(&self, resource: &Resource, object: &Obj) -> Result<()> {
