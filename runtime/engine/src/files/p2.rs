@@ -7,7 +7,7 @@ mod account;
 mod stream;
 
 pub(crate) use account::Account;
-use account::Change;
+pub(super) use account::{Change, Refusal};
 
 use crate::state::ComponentState;
 use wasmtime::component::{HasData, Linker, Resource};

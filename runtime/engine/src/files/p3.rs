@@ -3,6 +3,9 @@
 //! The rules are those of p2 (see `p2`), and the account of open files is the same. Only functions that open or write
 //! are wrapped; each calls the original and corrects its answer.
 
+mod limited;
+
+use super::p2::Change;
 use crate::state::ComponentState;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Access, Accessor, FutureReader, Linker, Resource, StreamReader};
@@ -24,12 +27,15 @@ type Written = FutureReader<Result<(), ErrorCode>>;
 /// Replaces a function that writes by one that says `read-only` where the original says `not-permitted` because of
 /// a read-only mount. `$fd` are the parameters that name the descriptors concerned.
 macro_rules! read_only_is_said {
-    ($interface:ident, $name:literal, $function:ident, ($($param:ident: $type:ty),*), [$($fd:ident),+]) => {
+    ($interface:ident, $name:literal, $change:expr, $function:ident, ($($param:ident: $type:ty),*), [$($fd:ident),+]) => {
         $interface.func_wrap_concurrent(
             concat!("[method]descriptor.", $name),
             |accessor: &Accessor<ComponentState>, ($($param,)*): ($($type,)*)| {
                 Box::pin(async move {
                     let reps = [$($fd.rep()),+];
+                    if let Some(error) = limited::refused(accessor, $change, &reps).await {
+                        return Ok((Err(error),));
+                    }
                     let files = files(accessor);
                     let result = WasiFilesystem::$function(&files, $($param),*).await;
                     written(&files, &reps, result)
@@ -42,18 +48,20 @@ macro_rules! read_only_is_said {
 /// Puts the wrapped functions in front of the originals. The linker must allow shadowing.
 pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     let mut interface = linker.instance(INTERFACE)?;
-    read_only_is_said!(interface, "set-size", set_size, (fd: Fd, size: Filesize), [fd]);
+    read_only_is_said!(interface, "set-size", None, set_size, (fd: Fd, size: Filesize), [fd]);
     read_only_is_said!(
         interface,
         "set-times",
+        None,
         set_times,
         (fd: Fd, accessed: NewTimestamp, modified: NewTimestamp),
         [fd]
     );
-    read_only_is_said!(interface, "create-directory-at", create_directory_at, (fd: Fd, path: String), [fd]);
+    read_only_is_said!(interface, "create-directory-at", Some(Change::Makes), create_directory_at, (fd: Fd, path: String), [fd]);
     read_only_is_said!(
         interface,
         "set-times-at",
+        None,
         set_times_at,
         (fd: Fd, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp),
         [fd]
@@ -61,20 +69,22 @@ pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()>
     read_only_is_said!(
         interface,
         "link-at",
+        Some(Change::Moves),
         link_at,
         (fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String),
         [fd, new_fd]
     );
-    read_only_is_said!(interface, "remove-directory-at", remove_directory_at, (fd: Fd, path: String), [fd]);
+    read_only_is_said!(interface, "remove-directory-at", Some(Change::Removes), remove_directory_at, (fd: Fd, path: String), [fd]);
     read_only_is_said!(
         interface,
         "rename-at",
+        Some(Change::Moves),
         rename_at,
         (fd: Fd, old: String, new_fd: Fd, new: String),
         [fd, new_fd]
     );
-    read_only_is_said!(interface, "symlink-at", symlink_at, (fd: Fd, target: String, path: String), [fd]);
-    read_only_is_said!(interface, "unlink-file-at", unlink_file_at, (fd: Fd, path: String), [fd]);
+    read_only_is_said!(interface, "symlink-at", Some(Change::Makes), symlink_at, (fd: Fd, target: String, path: String), [fd]);
+    read_only_is_said!(interface, "unlink-file-at", Some(Change::Removes), unlink_file_at, (fd: Fd, path: String), [fd]);
     interface.func_wrap_concurrent("[method]descriptor.open-at", |accessor, params| {
         Box::pin(open_at(accessor, params))
     })?;
@@ -88,10 +98,11 @@ pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()>
             let (view, account) = store.data_mut().files();
             view.table.delete(fd)?;
             account.closed();
+            account.mark(rep, None);
             Ok(())
         },
     )?;
-    Ok(())
+    limited::guard(linker)
 }
 
 fn files(accessor: &Accessor<ComponentState>) -> Files {
@@ -111,7 +122,19 @@ async fn open_at(
     let writes = flags.contains(DescriptorFlags::WRITE)
         || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
     let files = files(accessor);
-    let opened = WasiFilesystem::open_at(&files, fd, path_flags, path, open_flags, flags).await;
+    let rules = limited::creation(accessor, rep, &path, open_flags).await;
+    let opened = WasiFilesystem::open_at(&files, fd, path_flags, path, rules.flags, flags).await;
+    let opened = match opened {
+        Ok(opened) if rules.must_be_new => {
+            accessor.with(|mut store| store.get().files().0.table.delete(opened))?;
+            return Ok((Err(ErrorCode::Exist),));
+        }
+        Err(error) => match (error.downcast()?, rules.missing) {
+            (ErrorCode::NoEntry, Some(missing)) => return Ok((Err(missing),)),
+            (error, _) => Err(error.into()),
+        },
+        opened => opened,
+    };
     if let Ok(opened) = &opened {
         accessor.with(|mut store| -> wasmtime::Result<()> {
             let (view, account) = store.get().files();
@@ -119,6 +142,7 @@ async fn open_at(
                 Descriptor::File(file) => account.opened(&file.file, slot),
                 Descriptor::Dir(dir) => account.opened(&dir.dir, slot),
             }
+            account.mark(opened.rep(), rules.mark);
             Ok(())
         })?;
     }
@@ -157,6 +181,10 @@ fn write_via_stream(
         Ok(data) => data,
         Err(refused) => return Ok((refused,)),
     };
+    let data = match limited::piped(&mut store, &fd, data, Some(offset))? {
+        Ok(data) => data,
+        Err(written) => return Ok((written,)),
+    };
     let files = Access::<_, WasiFilesystem>::new(store, ComponentState::filesystem);
     Ok((WasiFilesystem::write_via_stream(files, fd, data, offset)?,))
 }
@@ -168,6 +196,10 @@ fn append_via_stream(
     let data = match writable(&mut store, &fd, data)? {
         Ok(data) => data,
         Err(refused) => return Ok((refused,)),
+    };
+    let data = match limited::piped(&mut store, &fd, data, None)? {
+        Ok(data) => data,
+        Err(written) => return Ok((written,)),
     };
     let files = Access::<_, WasiFilesystem>::new(store, ComponentState::filesystem);
     Ok((WasiFilesystem::append_via_stream(files, fd, data)?,))

@@ -11,6 +11,10 @@ const EROFS: i32 = 69;
 /// `insufficient-space` of p2, as the guest reports it.
 const INSUFFICIENT_SPACE: i32 = 123;
 
+/// And of p3.
+const P3_INSUFFICIENT_SPACE: i32 = 122;
+const P3_READ_ONLY: i32 = 132;
+
 fn mount(host: &Path, guest: &str, read_only: bool) -> Mount {
     Mount {
         host: host.to_owned(),
@@ -90,6 +94,29 @@ async fn a_full_volume_of_a_component() {
         .await;
     assert_eq!(exit, Exit::Code(INSUFFICIENT_SPACE));
     assert_eq!(fs::metadata(dir.path().join("f")).unwrap().len(), 10 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_volume_of_a_p3_component() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    // Six words: it writes three bytes by a stream.
+    let args = ["w", "r", "i", "t", "e"];
+    for (room, code, length) in [(2, P3_INSUFFICIENT_SPACE, 0), (3, 0, 3)] {
+        fs::write(&file, "").unwrap();
+        let (exit, ..) = bench
+            .run_with("p3-files", &args, limited(dir.path(), room))
+            .await;
+        assert_eq!(exit, Exit::Code(code), "{room}");
+        assert_eq!(fs::metadata(&file).unwrap().len(), length, "{room}");
+    }
+    // Beside a file that is mounted alone no folder can be made.
+    let alone = |spec: &mut ContainerSpec| spec.mounts.push(mount(&file, "/dev/f", false));
+    let (exit, ..) = bench.run_with("p3-files", &["folder"], alone).await;
+    assert_eq!(exit, Exit::Code(P3_READ_ONLY));
+    let (exit, ..) = bench.run_with("p3-files", &args, alone).await;
+    assert_eq!(exit, Exit::Code(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,11 +11,18 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 /// Whether a function makes, moves or removes names.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::files) enum Change {
     Makes,
     Removes,
     /// A name goes from the first folder to the second.
     Moves,
+}
+
+/// Why names of a mount cannot be changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::files) enum Refusal {
+    ReadOnly,
+    CrossDevice,
 }
 
 /// The account of one instance's open files. A stream keeps its file open after the descriptor is dropped, so what
@@ -48,14 +55,14 @@ impl Account {
     }
 
     /// The guest has been told of its mounts, as these descriptors.
-    pub(super) fn told(&mut self, descriptors: impl Iterator<Item = u32>) {
+    pub(in crate::files) fn told(&mut self, descriptors: impl Iterator<Item = u32>) {
         let mounts = self.mounts.clone();
         for (descriptor, mark) in descriptors.zip(mounts.iter()) {
             self.mark(descriptor, Some(mark.clone()));
         }
     }
 
-    pub(super) fn mark(&mut self, descriptor: u32, mark: Option<Mark>) {
+    pub(in crate::files) fn mark(&mut self, descriptor: u32, mark: Option<Mark>) {
         // A number may have belonged to another descriptor before.
         self.marks.remove(&descriptor);
         if let Some(mark) = mark.filter(|mark| !mark.is_plain()) {
@@ -63,32 +70,42 @@ impl Account {
         }
     }
 
-    pub(super) fn marked(&self, descriptor: u32) -> Option<&Mark> {
+    pub(in crate::files) fn marked(&self, descriptor: u32) -> Option<&Mark> {
         self.marks.get(&descriptor)
     }
 
-    pub(super) fn quota(&self, descriptor: u32) -> Option<Arc<Quota>> {
+    pub(in crate::files) fn quota(&self, descriptor: u32) -> Option<Arc<Quota>> {
         self.marks.get(&descriptor)?.quota.clone()
     }
 
-    /// What the rules of the mounts say before names are changed.
-    pub(super) async fn allowed(&self, change: Change, descriptors: &[u32]) -> FsResult<()> {
+    /// What the rules of the mounts say before names are changed: the quota that a new name is taken from, or why not.
+    pub(in crate::files) fn ruling(
+        &self,
+        change: Change,
+        descriptors: &[u32],
+    ) -> Result<Option<Arc<Quota>>, Refusal> {
         if descriptors.iter().any(|fd| self.is_fixed(*fd)) {
-            return Err(ErrorCode::ReadOnly.into());
+            return Err(Refusal::ReadOnly);
         }
         let (Some(first), Some(last)) = (descriptors.first(), descriptors.last()) else {
-            return Ok(());
+            return Ok(None);
         };
         if change == Change::Moves && !self.is_same_filesystem(*first, *last) {
-            return Err(ErrorCode::CrossDevice.into());
+            return Err(Refusal::CrossDevice);
         }
-        if change == Change::Makes
-            && let Some(quota) = self.quota(*last)
-            && !quota.take_entry().await
-        {
-            return Err(ErrorCode::InsufficientSpace.into());
+        Ok(self.quota(*last).filter(|_| change == Change::Makes))
+    }
+
+    /// The same, asked to the end.
+    pub(super) async fn allowed(&self, change: Change, descriptors: &[u32]) -> FsResult<()> {
+        match self.ruling(change, descriptors) {
+            Err(Refusal::ReadOnly) => Err(ErrorCode::ReadOnly.into()),
+            Err(Refusal::CrossDevice) => Err(ErrorCode::CrossDevice.into()),
+            Ok(Some(quota)) if !quota.take_entry().await => {
+                Err(ErrorCode::InsufficientSpace.into())
+            }
+            Ok(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn is_fixed(&self, descriptor: u32) -> bool {
