@@ -3,11 +3,12 @@ cache=$1
 mkdir -p "$cache/bin"
 export PATH=$cache/bin:$PATH
 
-# A C compiler for SQLite and ring; Debian's registry is the foreign registry of the tests.
+# A C compiler for SQLite and ring; Debian's registry is the foreign registry of the tests, skopeo the foreign client.
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v curl >/dev/null || need+=(curl)
 command -v docker-registry >/dev/null || need+=(docker-registry)
+command -v skopeo >/dev/null || need+=(skopeo)
 if [ ${#need[@]} -gt 0 ]; then
     apt-get -qq update
     # Only the program is wanted: no service may start.
@@ -38,7 +39,10 @@ export KUBECTL=$cache/bin/kubectl-1.32
 "$KUBECTL" version --client
 
 # Upstream's own programs, and the Python client.
-tests/upstream/build.sh "$cache/upstream" kube-controller-manager kube-scheduler e2e.test ginkgo kubelet fakecri python
+tests/upstream/build.sh "$cache/upstream" kube-controller-manager kube-scheduler e2e.test ginkgo kubelet fakecri python oras oci-conformance
+for program in oras oci-conformance; do
+    ln -sf "$cache/upstream/bin/$program" "$cache/bin/$program"
+done
 
 # A Rust toolchain that builds for WASI: rustup's if it has the targets, else one made from Debian's packages.
 if [ -e "$(rustc --print target-libdir --target wasm32-wasip2)/libstd-"*.rlib ]; then

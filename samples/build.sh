@@ -3,7 +3,7 @@
 #   rustup target add wasm32-wasip1 wasm32-wasip2
 set -eu
 cd "$(dirname "$0")"
-cargo build --locked --release --target wasm32-wasip1 -p hello -p ticker
+cargo build --locked --release --target wasm32-wasip1 -p hello -p ticker -p wbox
 cargo build --locked --release --target wasm32-wasip2 -p http-hello -p tcp-echo
 built=${CARGO_TARGET_DIR:-target}
 put() {
@@ -12,5 +12,6 @@ put() {
 }
 put wasm32-wasip1/release/hello hello
 put wasm32-wasip1/release/ticker ticker
+put wasm32-wasip1/release/wbox wbox
 put wasm32-wasip2/release/http_hello http-hello
 put wasm32-wasip2/release/tcp-echo tcp-echo

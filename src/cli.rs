@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use sampan_controllers::Selection;
+use sampan_image::Mirror;
 
 /// A Kubernetes for WebAssembly in one binary.
 #[derive(Debug, Parser)]
@@ -29,7 +30,7 @@ pub(crate) enum Command {
     Push(PushArgs),
     /// Run one Wasm module as a pod: streams its output and returns its exit code.
     Run(RunArgs),
-    /// List the images in the cluster's own registry.
+    /// List the images in the cluster's own registry, or free what it no longer needs.
     Images(ImagesArgs),
     /// Save a cluster's state into one file, while it runs or when it is stopped.
     Backup(BackupArgs),
@@ -86,6 +87,16 @@ pub(crate) struct NodeArgs {
     /// Registry host (`HOST[:PORT]`) to talk to without TLS; loopback hosts always are. May be repeated.
     #[arg(long, value_name = "HOST")]
     pub(crate) insecure_registry: Vec<String>,
+    /// Copy of a registry to ask before it: `docker.io=https://mirror.example[/PATH]`. It is never shown the credentials
+    /// for the registry. May be repeated; the mirrors of a registry are asked in order.
+    #[arg(long, value_name = "HOST=URL", value_parser = parse_mirror)]
+    pub(crate) registry_mirror: Vec<(String, Mirror)>,
+    /// Part of the disk, in percent, at which images that no container uses begin to be removed; 100 never.
+    #[arg(long, value_name = "PERCENT", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) image_gc_high_threshold: u8,
+    /// Part of the disk, in percent, at which removing images ends.
+    #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u8).range(0..=99))]
+    pub(crate) image_gc_low_threshold: u8,
 }
 
 #[derive(Debug, Args)]
@@ -147,10 +158,22 @@ pub(crate) struct ConnectArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
-    /// The module: a core module (WASI p1) or a component.
+    /// The module: a core module (WASI p1) or a component. Or a folder, which becomes the image's root filesystem.
     pub(crate) module: PathBuf,
     /// Name in the registry, `NAME[:TAG]`.
     pub(crate) image: String,
+    /// Of a folder: the program to run, as a path in it, and its fixed arguments. May be repeated, a word each.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) entrypoint: Vec<String>,
+    /// Of a folder: what follows the entrypoint unless a pod sets `args`. May be repeated, a word each.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) cmd: Vec<String>,
+    /// Of a folder: environment variable of its programs. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Of a folder: where relative commands begin.
+    #[arg(long, value_name = "PATH", default_value = "")]
+    pub(crate) workdir: String,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
 }
@@ -180,11 +203,23 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImagesArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<ImagesAction>,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImagesAction {
+    /// Delete images that no tag leads to, and uploads that were never finished. Pods that name one by its digest lose it.
+    Prune {
+        /// Leave alone what was pushed less than this ago: `90s`, `15m`, `24h`, `7d`.
+        #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_age)]
+        older_than: u32,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +272,30 @@ fn parse_host_path(text: &str) -> Result<(PathBuf, bool), String> {
     }
 }
 
+fn parse_mirror(text: &str) -> Result<(String, Mirror), String> {
+    let (host, url) =
+        parse_label(text).map_err(|_| format!("{text:?} is not of the form HOST=URL"))?;
+    let mirror = url.parse::<Mirror>().map_err(|error| error.to_string())?;
+    Ok((host, mirror))
+}
+
+/// Seconds.
+fn parse_age(text: &str) -> Result<u32, String> {
+    let bad = || format!("{text:?} is not a duration such as 90s, 15m, 24h or 7d");
+    let (number, unit) = text
+        .split_at_checked(text.len().wrapping_sub(1))
+        .ok_or_else(bad)?;
+    let seconds: u32 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(bad()),
+    };
+    let number: u32 = number.parse().map_err(|_| bad())?;
+    number.checked_mul(seconds).ok_or_else(bad)
+}
+
 fn parse_resource(text: &str) -> Result<(String, u64), String> {
     let (name, count) = parse_label(text)?;
     if !name.contains('/') {
@@ -268,6 +327,16 @@ mod tests {
         assert!(parse_resource("example.com/gpu=two").is_err());
         assert_eq!(parse_label("a="), Ok(("a".into(), String::new())));
         assert!(parse_label("=a").is_err());
+        let (host, mirror) = parse_mirror("docker.io=http://127.0.0.1:5000/hub").expect("a mirror");
+        assert_eq!(
+            (host.as_str(), mirror.to_string().as_str()),
+            ("docker.io", "http://127.0.0.1:5000/hub")
+        );
+        assert_eq!((parse_age("90s"), parse_age("7d")), (Ok(90), Ok(604_800)));
+        for bad in ["", "s", "5", "1w", "-1s", "99999d"] {
+            assert!(parse_age(bad).is_err(), "{bad}");
+        }
+        assert!(parse_mirror("docker.io").is_err() && parse_mirror("docker.io=x").is_err());
     }
 
     #[test]

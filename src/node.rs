@@ -110,6 +110,9 @@ pub(crate) async fn start(
     client: kube::Client,
     config: NodeConfig,
 ) -> anyhow::Result<()> {
+    if config.args.image_gc_low_threshold >= config.args.image_gc_high_threshold {
+        bail!("--image-gc-low-threshold must be below --image-gc-high-threshold");
+    }
     create_private_dir(&config.dir)?;
     let network = Arc::new(claim_network(&config.dir)?);
     let mut engine = EngineConfig::new(config.dir.join("cache"));
@@ -119,6 +122,10 @@ pub(crate) async fn start(
     images.local = Some(config.registry.clone());
     images.file_roots = config.args.image_dir.clone();
     images.insecure_registries = config.args.insecure_registry.clone();
+    for (host, mirror) in &config.args.registry_mirror {
+        let mirrors = images.mirrors.entry(host.clone()).or_default();
+        mirrors.push(mirror.clone());
+    }
     let images = ImageStore::open(images).context("the image store")?;
     let pod_cidr = network.cidr().to_string();
     let shim = Arc::new(Shim::new(engine, images, network, ShimConfig::default()));
@@ -149,6 +156,8 @@ fn agent_config(config: &NodeConfig, pod_cidr: String) -> AgentConfig {
     );
     agent.node_ip = Some(config.ip);
     agent.pod_cidr = Some(pod_cidr);
+    agent.image_collection.high_percent = config.args.image_gc_high_threshold;
+    agent.image_collection.low_percent = config.args.image_gc_low_threshold;
     agent.labels = config.args.node_label.iter().cloned().collect();
     let resources = config.args.resource.iter();
     agent.extended_resources = resources

@@ -8,8 +8,10 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 
-/// The largest module that is pushed.
-const MAX_MODULE_BYTES: u64 = 512 * 1024 * 1024;
+/// The largest module or folder that is pushed.
+pub(crate) const MAX_MODULE_BYTES: u64 = 512 * 1024 * 1024;
+/// Names in one answer.
+const PAGE: usize = 500;
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -85,33 +87,26 @@ pub(crate) async fn push(
     image: &ImageName,
 ) -> anyhow::Result<String> {
     let artifact = sampan_image::wasm_artifact(module)?;
+    push_artifact(client, &artifact, module.to_vec(), image).await?;
+    Ok(artifact.manifest_digest)
+}
+
+/// Pushes config, layer and manifest of an image.
+pub(crate) async fn push_artifact(
+    client: &kube::Client,
+    artifact: &sampan_image::Artifact,
+    layer: Vec<u8>,
+    image: &ImageName,
+) -> anyhow::Result<()> {
     let repository = &image.repository;
-    push_blob(
-        client,
-        repository,
-        artifact.config_digest.as_str(),
-        artifact.config.to_vec(),
-    )
-    .await?;
-    push_blob(
-        client,
-        repository,
-        artifact.layer_digest.as_str(),
-        module.to_vec(),
-    )
-    .await?;
+    let config = artifact.config.to_vec();
+    push_blob(client, repository, &artifact.config_digest, config).await?;
+    push_blob(client, repository, &artifact.layer_digest, layer).await?;
     let uri = format!("/v2/{repository}/manifests/{}", image.tag);
-    let media_type = artifact.manifest_media_type;
-    let (status, _, body) = send(
-        client,
-        Method::PUT,
-        &uri,
-        Some(media_type),
-        artifact.manifest.to_vec(),
-    )
-    .await?;
-    expect(status, StatusCode::CREATED, &uri, &body)?;
-    Ok(artifact.manifest_digest.to_string())
+    let media_type = Some(artifact.manifest_media_type);
+    let manifest = artifact.manifest.to_vec();
+    let (status, _, body) = send(client, Method::PUT, &uri, media_type, manifest).await?;
+    expect(status, StatusCode::CREATED, &uri, &body)
 }
 
 async fn push_blob(
@@ -136,6 +131,22 @@ async fn push_blob(
     expect(status, StatusCode::CREATED, &uri, &body)
 }
 
+/// What a pruning took away.
+#[derive(Debug, serde::Serialize, Deserialize)]
+pub(crate) struct Pruned {
+    pub(crate) manifests: u64,
+    pub(crate) blobs: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Frees what no tag leads to and is older than so many seconds.
+pub(crate) async fn prune(client: &kube::Client, older_than: u32) -> anyhow::Result<Pruned> {
+    let uri = format!("/v2/_sampan/registry/prune?olderThan={older_than}");
+    let (status, _, body) = send(client, Method::POST, &uri, None, Vec::new()).await?;
+    expect(status, StatusCode::OK, &uri, &body)?;
+    serde_json::from_slice(&body).with_context(|| format!("{uri}: not the expected JSON"))
+}
+
 /// An image of the registry.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Listed {
@@ -154,15 +165,35 @@ pub(crate) async fn list(client: &kube::Client) -> anyhow::Result<Vec<Listed>> {
     struct Tags {
         tags: Option<Vec<String>>,
     }
-    let catalog: Catalog = get_json(client, "/v2/_catalog").await?;
+    let read = |page: Catalog| page.repositories;
+    let repositories = pages(client, "/v2/_catalog", read).await?;
     let mut images = Vec::new();
-    for repository in catalog.repositories {
-        let tags: Tags = get_json(client, &format!("/v2/{repository}/tags/list")).await?;
-        for tag in tags.tags.unwrap_or_default() {
+    for repository in repositories {
+        let uri = format!("/v2/{repository}/tags/list");
+        let read = |page: Tags| page.tags.unwrap_or_default();
+        for tag in pages(client, &uri, read).await? {
             images.push(describe(client, &repository, &tag).await?);
         }
     }
     Ok(images)
+}
+
+/// A list of names to its end. The registry gives so many at a time, in order.
+async fn pages<T: serde::de::DeserializeOwned>(
+    client: &kube::Client,
+    uri: &str,
+    read: impl Fn(T) -> Vec<String>,
+) -> anyhow::Result<Vec<String>> {
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let last = all.last().cloned().unwrap_or_default();
+        let page = read(get_json(client, &format!("{uri}?n={PAGE}&last={last}")).await?);
+        let done = page.len() < PAGE;
+        all.extend(page);
+        if done {
+            return Ok(all);
+        }
+    }
 }
 
 async fn describe(client: &kube::Client, repository: &str, tag: &str) -> anyhow::Result<Listed> {

@@ -21,14 +21,18 @@ impl RemoteRegistry {
         Self { client }
     }
 
-    async fn get(&self, uri: String) -> Result<http::Response<Body>, FetchError> {
-        let request = Request::get(&uri)
+    async fn get(&self, uri: String, start: u64) -> Result<http::Response<Body>, FetchError> {
+        let mut request = Request::get(&uri);
+        if start > 0 {
+            request = request.header(header::RANGE, format!("bytes={start}-"));
+        }
+        let request = request
             .body(Body::empty())
             .map_err(|error| FetchError::Invalid(format!("{uri}: {error}")))?;
         let response = self.client.send(request).await;
         let response = response.map_err(|error| FetchError::Unavailable(error.to_string()))?;
         match response.status() {
-            StatusCode::OK => Ok(response),
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             StatusCode::NOT_FOUND => Err(FetchError::NotFound(uri)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(FetchError::Unauthorized(uri)),
             status => Err(FetchError::Unavailable(format!("{uri}: {status}"))),
@@ -40,7 +44,7 @@ impl RemoteRegistry {
 impl Distribution for RemoteRegistry {
     async fn manifest(&self, name: &str, reference: &str) -> Result<Manifest, FetchError> {
         let response = self
-            .get(format!("/v2/{name}/manifests/{reference}"))
+            .get(format!("/v2/{name}/manifests/{reference}"), 0)
             .await?;
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let media_type = media_type
@@ -61,15 +65,22 @@ impl Distribution for RemoteRegistry {
         })
     }
 
-    async fn blob(&self, name: &str, digest: &Digest) -> Result<Blob, FetchError> {
-        let response = self.get(format!("/v2/{name}/blobs/{digest}")).await?;
+    async fn blob(&self, name: &str, digest: &Digest, start: u64) -> Result<Blob, FetchError> {
+        let uri = format!("/v2/{name}/blobs/{digest}");
+        let response = self.get(uri, start).await?;
+        // The registry is ours: what it begins in the middle, it begins where it was asked to.
+        let start = match response.status() {
+            StatusCode::PARTIAL_CONTENT => start,
+            _ => 0,
+        };
         let size = response.headers().get(header::CONTENT_LENGTH);
-        let size = size.and_then(|value| value.to_str().ok()?.parse().ok());
+        let size = size.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let frames =
             TryStreamExt::map_err(BodyStream::new(response.into_body()), std::io::Error::other);
         let chunks = frames.try_filter_map(async |frame| Ok(frame.into_data().ok()));
         Ok(Blob::Stream {
-            size,
+            start,
+            size: size.map(|size| start + size),
             stream: Box::pin(chunks),
         })
     }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_guests;
+mod bad_images;
 mod bad_requests;
 mod clients;
 mod crash;
@@ -17,6 +18,8 @@ mod kubectl_output;
 mod kubectl_pods;
 mod kubectl_sockets;
 mod node;
+mod registry_clients;
+mod root_filesystems;
 mod support;
 mod up;
 mod volumes;

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Builds upstream's own programs into CACHE/bin from the Go module proxy, each once, at low priority:
 #     build.sh CACHE PROGRAM...
-# Programs: e2e.test, ginkgo, fakecri, etcd, python (a virtual environment with the clients), and any command of k8s.io/kubernetes.
+# Programs: e2e.test, ginkgo, fakecri, etcd, python (a virtual environment with the clients), oras, oci-conformance (the judge of
+# registries), and any command of k8s.io/kubernetes.
 set -euo pipefail
 KUBERNETES=1.36.3 ETCD=v3.6.16 PYTHON=37.0.2 VALIDATE=1.37.0
+ORAS=v1.3.6 DISTRIBUTION=v0.0.0-20260831232431-97274622c111
 
 cache=$1 && shift
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,6 +38,10 @@ compile() {
 
 for program in "$@"; do
     version="Kubernetes $KUBERNETES, etcd $ETCD, Python clients $PYTHON and $VALIDATE"
+    case $program in
+    oras) version=$ORAS ;;
+    oci-conformance) version=$DISTRIBUTION ;;
+    esac
     out=$cache/bin/$program
     [ -e "$out" ] && [ "$(cat "$out.version" 2>/dev/null)" = "$version" ] && continue
     echo "building $program ($(date +%T))"
@@ -51,6 +57,12 @@ for program in "$@"; do
             "$cache/python/bin/pip" install -q "kubernetes==$PYTHON" "kubernetes-validate==$VALIDATE"
             printf '#!/bin/sh\nexec "%s" "$@"\n' "$cache/python/bin/python" >"$out"
             chmod +x "$out"
+            ;;
+        oras) GOBIN=$cache/bin nice -n 10 go install -trimpath -ldflags "-s -w" "oras.land/oras/cmd/oras@$ORAS" ;;
+        oci-conformance)
+            GOBIN=$cache/src/bin nice -n 10 go install -trimpath -ldflags "-s -w" \
+                "github.com/opencontainers/distribution-spec/conformance@$DISTRIBUTION"
+            mv "$cache/src/bin/conformance" "$out"
             ;;
         e2e.test) kubernetes && compile k8s.io/kubernetes/test/e2e test -c ;;
         ginkgo) kubernetes && compile github.com/onsi/ginkgo/v2/ginkgo build ;;

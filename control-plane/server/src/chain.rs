@@ -7,6 +7,7 @@
 mod dispatch;
 mod limits;
 mod receive;
+mod registry;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -107,7 +108,7 @@ async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
 
 async fn steps(
     api: Arc<Api>,
-    parts: http::request::Parts,
+    mut parts: http::request::Parts,
     body: Body,
     who: Who,
     labels: &mut Option<Labels>,
@@ -117,13 +118,22 @@ async fn steps(
         .ok_or_else(|| Status::bad_request("the query string cannot be decoded"))?;
     let verb = verb(&parts.method, &target, &query);
     *labels = Labels::of(verb, &target, &query, &parts);
+    if target == Target::Extra {
+        registry::password_is_token(&mut parts.headers);
+    }
     let user = match who {
-        Who::Peer(peer) => authenticate(&api, &peer, &parts.headers).await?,
+        Who::Peer(peer) => match authenticate(&api, &peer, &parts.headers).await {
+            Err(_) if target == Target::Extra => return Ok(registry::challenge()),
+            user => user?,
+        },
         Who::Known(user) => user,
     };
     let user = impersonate(&api, user, &parts.headers).await?;
     let long_running = is_long_running(verb, &target);
     if let Err(status) = authorize(&api, &user, verb, &parts, &query, &target).await {
+        if target == Target::Extra {
+            return Ok(registry::refuse(&status, &user));
+        }
         let format = refusal_format(parts.headers.get(ACCEPT));
         let pretty = wants_pretty(&parts.headers, parts.uri.query());
         return Ok(respond::unauthorized(&status, format, pretty));

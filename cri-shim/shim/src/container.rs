@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sampan_engine::{GuestFile, Module, Mount, VolumeLimit};
-use sampan_proto::v1;
+use sampan_proto::{CriError, v1};
 use tokio::sync::watch;
 
 use crate::id::Id;
@@ -26,8 +26,8 @@ pub(crate) struct Container {
     pub(crate) created_at: i64,
     pub(crate) log: Arc<ContainerLog>,
     resources: Mutex<v1::LinuxContainerResources>,
-    /// What it is started with; taken by the one start.
-    launch: Mutex<Option<Launch>>,
+    /// What it is started with, or why it cannot be; taken by the one start.
+    launch: Mutex<Option<Result<Launch, CriError>>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct NewContainer {
     pub(crate) image_id: String,
     pub(crate) image_name: String,
     pub(crate) log: Arc<ContainerLog>,
-    pub(crate) launch: Launch,
+    pub(crate) launch: Result<Launch, CriError>,
 }
 
 impl Container {
@@ -95,7 +95,7 @@ impl Container {
         Ok(())
     }
 
-    pub(crate) fn take_launch(&self) -> Option<Launch> {
+    pub(crate) fn take_launch(&self) -> Option<Result<Launch, CriError>> {
         self.launch.lock().take()
     }
 

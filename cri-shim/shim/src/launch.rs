@@ -1,7 +1,7 @@
 //! What a container's program is called with: argv and environment, from the request and the image
 //! by Kubernetes' rules. Pure.
 
-use sampan_image::{Content, Image, RunConfig};
+use sampan_image::{Content, Image, Program, RunConfig};
 use sampan_proto::v1;
 
 use crate::limits::MAX_ARGUMENT_BYTES;
@@ -41,6 +41,25 @@ pub(crate) fn argv(config: &v1::ContainerConfig, image: &Image) -> Vec<String> {
         return [&name[..], rest].concat();
     }
     [&entrypoint[..], rest].concat()
+}
+
+/// What the program is looked up by in a root filesystem: the container's own `PATH` and working folder.
+pub(crate) fn program(
+    arg0: Option<String>,
+    env: &[(String, String)],
+    config: &v1::ContainerConfig,
+    image: &RunConfig,
+) -> Program {
+    let path = env.iter().find(|(name, _)| name == "PATH");
+    let working_dir = match config.working_dir.as_str() {
+        "" => &image.working_dir,
+        asked => asked,
+    };
+    Program {
+        arg0,
+        path: path.map(|(_, value)| value.clone()),
+        working_dir: working_dir.to_owned(),
+    }
 }
 
 /// The image's last path component without tag and digest: `app` for `registry:5000/x/app:v1`.

@@ -13,7 +13,7 @@ use crate::config::AgentConfig;
 use crate::content::{NodeFacts, Objects, Services, Sources, VolumePolicy};
 use crate::cri::inventory;
 use crate::events::recorder;
-use crate::images::Puller;
+use crate::images::{Collector, Known, Puller};
 use crate::kubelet_api::{BindError, KubeletApi};
 use crate::limits::{CONCURRENT_REFRESHES, CONCURRENT_STARTS};
 use crate::logs::{FolderWatch, rotate_loop};
@@ -102,7 +102,7 @@ impl Agent {
         let shared = Arc::new(Shared {
             client: client.clone(),
             runtime: runtime.clone(),
-            puller: Puller::new(images, objects.clone()),
+            puller: Puller::new(images.clone(), objects.clone()),
             sources: Sources::new(objects.clone()),
             services: Services::default(),
             volumes,
@@ -119,6 +119,13 @@ impl Agent {
         let watch = FolderWatch::new()
             .inspect_err(|error| tracing::warn!(%error, "no file events on this system"))
             .ok();
+        let collector = Collector {
+            images,
+            runtime: runtime.clone(),
+            host: host.clone(),
+            policy: config.image_collection,
+            known: Known::default(),
+        };
         let (registered, on_registered) = tokio::sync::watch::channel(None);
         let node = NodeLoop {
             client: client.clone(),
@@ -143,6 +150,7 @@ impl Agent {
         loops.spawn(pods::run(shared.clone(), found, stop.clone()));
         loops.spawn(sender.run(stop.clone()));
         loops.spawn(rotate_loop(shared.clone(), stop.clone()));
+        loops.spawn(collector.run(stop.clone()));
         if let Some(watch) = &watch {
             loops.spawn(watch.clone().run(stop.clone()));
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Configuration of one node.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct AgentConfig {
     /// A folder on a file system in memory, for emptyDirs of medium Memory. Without it they lie on disk, and an event
     /// says so.
     pub memory_dir: Option<PathBuf>,
+    /// When images that no container uses are removed.
+    pub image_collection: ImageCollection,
 }
 
 /// A folder of this machine that pods may use.
@@ -42,6 +45,27 @@ pub struct HostFolder {
     pub path: PathBuf,
     /// Whether they may only read it.
     pub read_only: bool,
+}
+
+/// The kubelet's `imageGCHighThresholdPercent`, `imageGCLowThresholdPercent` and `imageMinimumGCAge`, with its defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageCollection {
+    /// At this part of the disk, in percent, removing begins; at 100 it never does.
+    pub high_percent: u8,
+    /// And at this one it ends.
+    pub low_percent: u8,
+    /// An image is left alone for so long after it was first seen.
+    pub min_age: Duration,
+}
+
+impl Default for ImageCollection {
+    fn default() -> ImageCollection {
+        ImageCollection {
+            high_percent: 85,
+            low_percent: 80,
+            min_age: Duration::from_secs(120),
+        }
+    }
 }
 
 /// The kubelet API's certificate, and whom it answers.
@@ -108,6 +132,7 @@ impl AgentConfig {
             labels: BTreeMap::new(),
             host_folders: Vec::new(),
             memory_dir: None,
+            image_collection: ImageCollection::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Makes sure a container's image is on the node: policy, credentials, pull.
 
+mod collect;
 mod credentials;
 mod reference;
 
@@ -15,6 +16,8 @@ use crate::content::Objects;
 use crate::events::{PodRecorder, Severity};
 use crate::limits::CONCURRENT_PULLS;
 use crate::plan::StartFailure;
+
+pub(crate) use collect::{Collector, Known};
 
 /// Looks images up and pulls them.
 pub(crate) struct Puller {

@@ -32,4 +32,4 @@ mod registry;
 mod worker;
 
 pub use agent::{Agent, AgentError};
-pub use config::{AgentConfig, HostFolder, ServingIdentity};
+pub use config::{AgentConfig, HostFolder, ImageCollection, ServingIdentity};

@@ -37,6 +37,8 @@ pub const MIN_GRACE_SECONDS: i64 = 1;
 /// Container starts (create, compile, start) under way at once. Image pulls have their own limit,
 /// so that a slow registry does not hold these up.
 pub const CONCURRENT_STARTS: usize = 64;
+/// How often the disk is looked at for images to remove.
+pub const IMAGE_COLLECTION_PERIOD: Duration = Duration::from_secs(300);
 /// Image pulls under way at once.
 pub const CONCURRENT_PULLS: usize = 8;
 /// How long a status that only says "being created" is held back: usually the container runs

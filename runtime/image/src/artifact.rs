@@ -8,7 +8,7 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::digest::Digest;
 use crate::image::is_wasm;
-use crate::manifest::{Descriptor, OCI_MANIFEST, WASM_CONFIG, WASM_LAYER};
+use crate::manifest::{Descriptor, GZIP_LAYER, OCI_MANIFEST, WASM_CONFIG, WASM_LAYER};
 
 /// Imports and exports listed in a config. More are left out: the list only informs.
 const NAMES_MAX: usize = 1000;
@@ -22,7 +22,7 @@ pub struct Artifact {
     pub config: Bytes,
     /// Its digest.
     pub config_digest: String,
-    /// The digest of the module, which is the only layer.
+    /// The digest of the only layer: the module, or the archive of a root filesystem.
     pub layer_digest: String,
     /// The manifest.
     pub manifest: Bytes,
@@ -91,21 +91,33 @@ pub fn wasm_artifact(module: &[u8]) -> Result<Artifact, ArtifactError> {
         layer_digests: vec![layer_digest.clone()],
         component,
     });
+    let layer = descriptor(WASM_LAYER, &layer_digest, module.len());
+    Ok(artifact(WASM_CONFIG, config, layer))
+}
+
+/// A container image of one compressed archive.
+pub(crate) fn container_artifact(config_type: &str, config: Bytes, archive: &[u8]) -> Artifact {
+    let layer = descriptor(GZIP_LAYER, &Digest::of(archive), archive.len());
+    artifact(config_type, config, layer)
+}
+
+fn artifact(config_type: &str, config: Bytes, layer: Descriptor) -> Artifact {
     let config_digest = Digest::of(&config);
+    let layer_digest = layer.digest.clone();
     let manifest = json(&ManifestFile {
         schema_version: 2,
         media_type: OCI_MANIFEST,
-        config: descriptor(WASM_CONFIG, &config_digest, config.len()),
-        layers: vec![descriptor(WASM_LAYER, &layer_digest, module.len())],
+        config: descriptor(config_type, &config_digest, config.len()),
+        layers: vec![layer],
     });
-    Ok(Artifact {
+    Artifact {
         manifest_digest: digest_of(&manifest),
         config,
         config_digest: config_digest.into(),
         layer_digest: layer_digest.into(),
         manifest,
         manifest_media_type: OCI_MANIFEST,
-    })
+    }
 }
 
 fn descriptor(media_type: &str, digest: &Digest, size: usize) -> Descriptor {

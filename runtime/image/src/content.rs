@@ -4,24 +4,24 @@
 //! a partial or unverified file, whatever moment the process or the machine dies at. Leftovers in
 //! `ingest/` are dropped when the folder is opened. Who may delete a blob is not decided here.
 
+mod arrival;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::StreamExt;
-use tokio::io::AsyncWriteExt;
-
 use crate::digest::{Digest, Hasher};
-use crate::distribution::BlobStream;
 use crate::error::{FetchError, ImageError};
+
+pub(crate) use arrival::Parts;
 
 /// Copies and hashes move this much at a time.
 const CHUNK: usize = 256 << 10;
 
 /// What a blob must turn out to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
@@ -118,40 +118,6 @@ impl ContentDir {
         Temp {
             path: self.ingest.join(number.to_string()),
         }
-    }
-
-    /// Writes a stream down, stopping as soon as it is longer than announced.
-    pub(crate) async fn write_stream(
-        &self,
-        expected: &Expected,
-        mut stream: BlobStream,
-    ) -> Result<(), FetchError> {
-        let temp = self.temp();
-        let mut file = tokio::fs::File::create_new(temp.path())
-            .await
-            .map_err(|error| FetchError::storage("create blob", &error))?;
-        let mut hasher = Hasher::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| {
-                FetchError::Unavailable(format!("blob {} broke off: {error}", expected.digest))
-            })?;
-            hasher.update(&chunk);
-            if hasher.bytes() > expected.size {
-                return Err(expected.wrong_size("more", hasher.bytes()));
-            }
-            let written = file.write_all(&chunk).await;
-            written.map_err(|error| FetchError::storage("write blob", &error))?;
-        }
-        let flushed = file.flush().await;
-        flushed.map_err(|error| FetchError::storage("write blob", &error))?;
-        expected.check(hasher)?;
-        let file = file.into_std().await;
-        let (here, digest) = (self.clone(), expected.digest.clone());
-        blocking(move || {
-            let published = file.sync_all().and_then(|()| here.publish(&temp, &digest));
-            published.map_err(|error| FetchError::storage("store blob", &error))
-        })
-        .await
     }
 
     /// Takes over a file of this machine: by a hard link where the disk allows it and `share` says the

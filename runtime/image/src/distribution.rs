@@ -17,8 +17,8 @@ use crate::error::FetchError;
 pub trait Distribution: Send + Sync + 'static {
     /// The manifest or index called `reference` (a tag or a digest) in repository `name`.
     async fn manifest(&self, name: &str, reference: &str) -> Result<Manifest, FetchError>;
-    /// A blob of repository `name`.
-    async fn blob(&self, name: &str, digest: &Digest) -> Result<Blob, FetchError>;
+    /// A blob of repository `name`, from byte `start` on. A place that cannot begin in the middle gives the whole.
+    async fn blob(&self, name: &str, digest: &Digest, start: u64) -> Result<Blob, FetchError>;
 }
 
 /// A manifest or index, byte for byte.
@@ -44,7 +44,9 @@ pub enum Blob {
     },
     /// Bytes.
     Stream {
-        /// The announced length.
+        /// Where the stream begins: 0, or where it was asked to.
+        start: u64,
+        /// The announced length of the whole blob.
         size: Option<u64>,
         /// The chunks.
         stream: BlobStream,

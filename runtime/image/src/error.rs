@@ -17,6 +17,14 @@ pub enum FetchError {
     /// The place could not be reached or is not well; trying later may help.
     #[error("registry unavailable: {0}")]
     Unavailable(String),
+    /// The place is not well and says when to come back.
+    #[error("registry unavailable: {reason}")]
+    Busy {
+        /// What it said.
+        reason: String,
+        /// How long it wants to be left alone.
+        wait: std::time::Duration,
+    },
     /// What came is not what was promised, or nothing we can run.
     #[error("invalid image: {0}")]
     Invalid(String),
@@ -50,7 +58,7 @@ impl FetchError {
                 image,
                 reason: self,
             },
-            FetchError::Unavailable(_) => PullError::Unavailable {
+            FetchError::Unavailable(_) | FetchError::Busy { .. } => PullError::Unavailable {
                 image,
                 reason: self,
             },

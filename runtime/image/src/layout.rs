@@ -152,7 +152,7 @@ impl Distribution for Layout {
         blocking(move || here.manifest_now(&reference)).await
     }
 
-    async fn blob(&self, _name: &str, digest: &Digest) -> Result<Blob, FetchError> {
+    async fn blob(&self, _name: &str, digest: &Digest, _start: u64) -> Result<Blob, FetchError> {
         let (here, digest) = (self.clone(), digest.clone());
         let file = blocking(move || {
             let failed = |error: io::Error| FetchError::NotFound(format!("blob {digest}: {error}"));
@@ -164,6 +164,7 @@ impl Distribution for Layout {
         // Not handed out as a shareable file: a layout is the user's and may be written in place.
         let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK).boxed();
         Ok(Blob::Stream {
+            start: 0,
             size: Some(size),
             stream,
         })

@@ -25,8 +25,18 @@ pub struct Limits {
     pub downloads: usize,
     /// Attempts at one request, the first included, when the registry cannot be reached.
     pub attempts: u32,
-    /// The wait before the second attempt; it doubles.
+    /// The wait before the second attempt; it doubles. A registry that says how long to wait is obeyed instead.
     pub backoff: Duration,
+    /// A longer wait than this is left to whoever asked for the image.
+    pub longest_wait: Duration,
+    /// All network work for one image. What came of large layers is kept for the next pull.
+    pub pull_time: Duration,
+    /// An answer that is held in memory must be here within this time, and of a layer at least `slow_bytes`.
+    pub slow_window: Duration,
+    /// See `slow_window`.
+    pub slow_bytes: u64,
+    /// All that is kept of layers that broke off.
+    pub partial_bytes: u64,
 }
 
 impl Default for Limits {
@@ -42,6 +52,11 @@ impl Default for Limits {
             downloads: 32,
             attempts: 3,
             backoff: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(30),
+            pull_time: Duration::from_secs(3600),
+            slow_window: Duration::from_secs(60),
+            slow_bytes: 256 << 10,
+            partial_bytes: 1 << 30,
         }
     }
 }
@@ -52,6 +67,8 @@ pub(crate) const RATIO_FLOOR: u64 = 16 << 20;
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence in the middle of an answer.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// An attempt that brings at least this much of a layer is not counted as failed.
+pub(crate) const PROGRESS_BYTES: u64 = 1 << 20;
 /// A token or an error text from a registry or its authorization server.
 pub(crate) const SMALL_BODY_BYTES: u64 = 256 << 10;
 /// Downloads at one time for one image.

@@ -5,6 +5,7 @@
 
 mod kind;
 mod platform;
+mod referrer;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::limits::{INDEX_ENTRIES, Limits};
 
 pub(crate) use kind::{Compression, Kind, kind};
 pub(crate) use platform::choose;
+pub(crate) use referrer::Referrer;
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -26,6 +28,7 @@ pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manif
 pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub(crate) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub(crate) const WASM_LAYER: &str = "application/wasm";
+pub(crate) const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// Everything that may stand behind a tag, in the order we like to get it.
 pub(crate) const MANIFEST_TYPES: [&str; 4] =

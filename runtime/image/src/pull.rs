@@ -4,7 +4,9 @@
 //! once, however many pulls want it at the same time, and every byte is checked against its digest here,
 //! whatever the place it came from has checked already.
 
+mod blob;
 mod fetch;
+mod retry;
 mod source;
 
 use std::sync::Arc;
@@ -53,7 +55,15 @@ pub(crate) async fn pull(
         reason,
     })?;
     let done = match reference {
-        Reference::Name(name) => pull_name(store, &name, auth.as_ref()).await,
+        Reference::Name(name) => {
+            let most = store.limits.pull_time;
+            let pulled = tokio::time::timeout(most, pull_name(store, &name, auth.as_ref())).await;
+            pulled.unwrap_or_else(|_| {
+                Err(FetchError::Unavailable(format!(
+                    "the pull took longer than {most:?}; what came is kept for the next one"
+                )))
+            })
+        }
         Reference::File(ref path) => pull_file(store, path, reference.to_string()).await,
         Reference::Layout {
             ref path,
@@ -87,14 +97,21 @@ async fn pull_name(
     }
     let mut failures: Vec<(String, FetchError)> = Vec::new();
     for source in source::sources(store, name, auth) {
-        match resolve(store, &source, name.target()).await {
+        let failed = match resolve(store, &source, name.target()).await {
             Ok(resolved) => {
                 let names = source.names(&resolved.top);
-                return obtain(store, source, resolved, names).await;
+                match obtain(store, source.clone(), resolved, names).await {
+                    // A mirror may have a name and not its layers, or wrong ones.
+                    Err(error) if source.is_mirror() => error,
+                    done => return done.map_err(|error| source::explain(failures, error)),
+                }
             }
-            Err(error) if source.may_be_elsewhere(&error) => failures.push((source.label, error)),
-            Err(error) => return Err(source::explain(failures, error)),
+            Err(error) => error,
+        };
+        if !source.may_be_elsewhere(&failed) {
+            return Err(source::explain(failures, failed));
         }
+        failures.push((source.label, failed));
     }
     let last = failures.pop().map(|(_, error)| error);
     let last = last.unwrap_or_else(|| FetchError::NotFound("no registry to ask".into()));

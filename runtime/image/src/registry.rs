@@ -7,7 +7,9 @@
 mod answer;
 mod blobs;
 mod index;
+mod lists;
 mod manifests;
+mod prune;
 mod query;
 mod route;
 mod routes;
@@ -27,6 +29,7 @@ use crate::limits::Limits;
 use crate::reference::check_repository;
 
 use index::Index;
+pub use prune::Pruned;
 use uploads::Uploads;
 
 /// Why the registry cannot be opened.
@@ -67,9 +70,8 @@ impl Registry {
             move |source| ImageError::Io { path, step, source }
         };
         let index = Index::load(&root, &content).map_err(failed("read repositories"))?;
-        let used = index.used();
         for digest in content.list().map_err(failed("list blobs"))? {
-            if !used.contains(&digest) {
+            if !index.is_used(&digest) {
                 content
                     .remove(&digest)
                     .map_err(failed("drop unused blobs"))?;
@@ -113,7 +115,7 @@ impl Distribution for Registry {
         })
     }
 
-    async fn blob(&self, name: &str, digest: &Digest) -> Result<Blob, FetchError> {
+    async fn blob(&self, name: &str, digest: &Digest, _start: u64) -> Result<Blob, FetchError> {
         if !self.index.read().has_blob(name, digest) {
             return Err(FetchError::NotFound(format!(
                 "{name}@{digest}: blob unknown"

@@ -7,15 +7,18 @@
 mod auth;
 mod challenge;
 mod client;
+mod mirror;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use http::StatusCode;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
 use reqwest::Response;
 use tokio::sync::Mutex;
 
@@ -24,6 +27,8 @@ use crate::distribution::{Auth, Blob, Distribution, Manifest};
 use crate::error::FetchError;
 use crate::limits::Limits;
 use crate::manifest::MANIFEST_TYPES;
+
+pub use mirror::{Mirror, MirrorError};
 
 use auth::Session;
 use client::{Clients, causes, error_text, read_bounded, unreachable};
@@ -35,7 +40,7 @@ const DOCKER_IO: (&str, &str) = ("docker.io", "registry-1.docker.io");
 #[derive(Clone)]
 pub(crate) struct Remotes {
     insecure: Arc<[String]>,
-    mirrors: Arc<BTreeMap<String, Vec<String>>>,
+    mirrors: Arc<BTreeMap<String, Vec<Mirror>>>,
     clients: Arc<Clients>,
     limits: Limits,
 }
@@ -43,7 +48,7 @@ pub(crate) struct Remotes {
 impl Remotes {
     pub(crate) fn new(
         insecure: Vec<String>,
-        mirrors: BTreeMap<String, Vec<String>>,
+        mirrors: BTreeMap<String, Vec<Mirror>>,
         extra_ca_pem: Option<Vec<u8>>,
         limits: Limits,
     ) -> Remotes {
@@ -74,9 +79,9 @@ impl Remotes {
     }
 
     /// Mirrors of `domain`. The credentials are for the registry, so mirrors never see them.
-    pub(crate) fn mirrors(&self, domain: &str) -> impl Iterator<Item = Remote> {
-        let bases = self.mirrors.get(domain).into_iter().flatten();
-        bases.map(|base| self.remote(base.trim_end_matches('/').to_owned(), None))
+    pub(crate) fn mirrors(&self, domain: &str) -> impl Iterator<Item = (&Mirror, Remote)> {
+        let mirrors = self.mirrors.get(domain).into_iter().flatten();
+        mirrors.map(|mirror| (mirror, self.remote(mirror.base().to_owned(), None)))
     }
 
     fn remote(&self, base: String, auth: Option<Auth>) -> Remote {
@@ -124,12 +129,15 @@ impl Remote {
         &self,
         repository: &str,
         path: &str,
-        accept: &str,
+        headers: &[(HeaderName, String)],
     ) -> Result<Response, FetchError> {
         let url = format!("{}/v2/{repository}/{path}", self.base);
         let client = self.clients.for_url(&url)?;
         let send = |header: Option<String>| {
-            let mut request = client.get(&url).header(ACCEPT, accept);
+            let mut request = client.get(&url);
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
             if let Some(header) = header {
                 request = request.header(http::header::AUTHORIZATION, header);
             }
@@ -159,23 +167,25 @@ impl Remote {
         if status.is_success() {
             return Ok(response);
         }
+        let wait = retry_after(response.headers());
         let text = format!("{}: {}", self.base, error_text(status, response).await);
+        let unavailable = |reason| match wait {
+            Some(wait) => FetchError::Busy { reason, wait },
+            None => FetchError::Unavailable(reason),
+        };
         Err(match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FetchError::Unauthorized(text),
             StatusCode::NOT_FOUND => FetchError::NotFound(text),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                FetchError::Unavailable(text)
-            }
-            status if status.is_server_error() => FetchError::Unavailable(text),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => unavailable(text),
+            status if status.is_server_error() => unavailable(text),
             _ => FetchError::Invalid(text),
         })
     }
 }
 
-#[async_trait]
-impl Distribution for Remote {
-    async fn manifest(&self, name: &str, reference: &str) -> Result<Manifest, FetchError> {
-        let accept = MANIFEST_TYPES.join(", ");
+impl Remote {
+    async fn manifest_now(&self, name: &str, reference: &str) -> Result<Manifest, FetchError> {
+        let accept = [(ACCEPT, MANIFEST_TYPES.join(", "))];
         let response = self
             .get(name, &format!("manifests/{reference}"), &accept)
             .await?;
@@ -199,15 +209,85 @@ impl Distribution for Remote {
         }
     }
 
-    async fn blob(&self, name: &str, digest: &Digest) -> Result<Blob, FetchError> {
-        let response = self.get(name, &format!("blobs/{digest}"), "*/*").await?;
-        let size = response.content_length();
+    /// Asks for a blob from `start` on. None when the registry does not have as much.
+    async fn blob_from(
+        &self,
+        name: &str,
+        digest: &Digest,
+        start: u64,
+    ) -> Result<Option<Response>, FetchError> {
+        let mut headers = vec![(ACCEPT, "*/*".to_owned())];
+        if start > 0 {
+            headers.push((RANGE, format!("bytes={start}-")));
+        }
+        let path = format!("blobs/{digest}");
+        match self.get(name, &path, &headers).await {
+            Err(FetchError::Invalid(_)) if start > 0 => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// What is held in memory, and whatever logging in takes, must be here in time.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        let most = self.limits.slow_window;
+        let done = tokio::time::timeout(most, work).await;
+        done.unwrap_or_else(|_| {
+            let base = &self.base;
+            Err(FetchError::Unavailable(format!(
+                "{base}: no whole answer within {most:?}"
+            )))
+        })
+    }
+}
+
+#[async_trait]
+impl Distribution for Remote {
+    async fn manifest(&self, name: &str, reference: &str) -> Result<Manifest, FetchError> {
+        self.in_time(self.manifest_now(name, reference)).await
+    }
+
+    async fn blob(&self, name: &str, digest: &Digest, start: u64) -> Result<Blob, FetchError> {
+        let answer = self.in_time(self.blob_from(name, digest, start)).await?;
+        let response = match answer {
+            Some(response) => response,
+            // It may not know ranges, or have another idea of the blob: from the first byte, then.
+            None => {
+                let whole = self.in_time(self.blob_from(name, digest, 0)).await?;
+                whole.ok_or_else(|| FetchError::invalid(format!("{}: no answer", self.base)))?
+            }
+        };
+        let partial = response.status() == StatusCode::PARTIAL_CONTENT;
+        let begins = if partial { first_byte(&response)? } else { 0 };
+        let size = response.content_length().map(|length| begins + length);
         let stream = response
             .bytes_stream()
             .map(|chunk| chunk.map_err(|error| std::io::Error::other(causes(&error))));
         Ok(Blob::Stream {
+            start: begins,
             size,
             stream: stream.boxed(),
         })
     }
+}
+
+/// Where an answer of 206 begins: `Content-Range: bytes 5-9/10`.
+fn first_byte(response: &Response) -> Result<u64, FetchError> {
+    let text = response.headers().get(CONTENT_RANGE);
+    let first = text
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.strip_prefix("bytes "))
+        .and_then(|range| range.split('-').next()?.trim().parse::<u64>().ok());
+    first.ok_or_else(|| FetchError::invalid("part of a blob without a usable Content-Range"))
+}
+
+/// How long the registry wants to be left alone. A date instead of seconds is not read: clocks differ.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds
+        .parse::<u32>()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds.into()))
 }

@@ -22,6 +22,7 @@ use crate::limits::{Limits, RATIO_FLOOR};
 use crate::manifest::Compression;
 
 pub use tree::resolve_in_rootfs;
+pub(crate) use tree::{Found, look_up};
 
 /// A downloaded layer.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::content::Parts;
 use crate::digest::Digest;
 use crate::distribution::{Auth, Distribution};
 use crate::error::{ImageError, PullError};
@@ -17,7 +18,7 @@ use crate::limits::Limits;
 use crate::pull::{self, Downloads};
 use crate::records::{Item, Stored};
 use crate::reference::Reference;
-use crate::remote::Remotes;
+use crate::remote::{Mirror, Remotes};
 
 /// Shortest part of an id that stands for it.
 const ID_PREFIX_MIN: usize = 7;
@@ -33,9 +34,9 @@ pub struct ImageConfig {
     pub file_roots: Vec<PathBuf>,
     /// `host` or `host:port` of registries spoken to in plain HTTP. Loopback hosts always are.
     pub insecure_registries: Vec<String>,
-    /// Registry host to mirrors (`http://host:port` or `https://host`), asked in order before the
-    /// registry itself, without credentials. The image keeps the name it was asked for by.
-    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Registry host to mirrors, asked in order before the registry itself, without credentials. The image keeps the
+    /// name it was asked for by.
+    pub mirrors: BTreeMap<String, Vec<Mirror>>,
     /// Certificates trusted for registries besides the system's: PEM, any number in one text.
     pub extra_ca_pem: Option<Vec<u8>>,
     /// Limits of one image.
@@ -73,6 +74,8 @@ pub struct ImageStore {
     pub(crate) file_roots: FileRoots,
     pub(crate) remotes: Remotes,
     pub(crate) limits: Limits,
+    /// Layers that broke off.
+    pub(crate) parts: Parts,
     /// Permits for downloads in the whole store.
     pub(crate) permits: Semaphore,
     /// Content on its way, by source and digest, so that pulls of the same content share it.
@@ -90,8 +93,10 @@ impl ImageStore {
             config.extra_ca_pem,
             config.limits.clone(),
         );
+        let parts = Parts::new(inventory.content().clone(), config.limits.partial_bytes);
         Ok(Arc::new(ImageStore {
             inventory,
+            parts,
             local: config.local,
             file_roots,
             remotes,

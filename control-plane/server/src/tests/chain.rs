@@ -254,15 +254,11 @@ async fn the_mounted_router_knows_the_user() {
         &cluster.admin().get("/v2/").await.bytes[..],
         b"kubernetes-admin"
     );
-    assert_eq!(
-        cluster
-            .client(UserInfo::anonymous())
-            .get("/v2/")
-            .await
-            .status
-            .as_u16(),
-        403
-    );
+    let asked = cluster.client(UserInfo::anonymous()).get("/v2/").await;
+    assert_eq!(asked.status.as_u16(), 401);
+    assert_eq!(asked.header("www-authenticate"), "Basic realm=\"sampan\"");
+    let body: serde_json::Value = serde_json::from_slice(&asked.bytes).expect("JSON");
+    assert_eq!(body["errors"][0]["code"], "UNAUTHORIZED");
 }
 
 /// What is on its way out says so, in refusals, too.

@@ -1,12 +1,13 @@
 //! Creating and showing containers. Everything that can be wrong with a container is found here,
-//! before it is started: its image, its module, its mounts.
+//! before it is started: its image, its module, its mounts. That its program is missing is told by the start, as
+//! container runtimes do it: the pod's author sees a container that ended, with the reason.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use sampan_engine::{GuestFile, ModuleSource, VolumeLimit};
-use sampan_image::{Content, Image};
+use sampan_image::{Content, Image, ModuleFile, Program};
 use sampan_proto::{Code, CriError, v1};
 
 use super::sandboxes::{check_maps, check_name};
@@ -23,7 +24,8 @@ use crate::{etc, filter, launch, mounts, ports};
 
 /// What is read from disk to create a container.
 struct Prepared {
-    source: ModuleSource,
+    /// Or why the image holds no such program.
+    source: Result<ModuleSource, CriError>,
     mounts: Vec<sampan_engine::Mount>,
     files: Vec<GuestFile>,
     volume_limits: Vec<VolumeLimit>,
@@ -79,28 +81,30 @@ impl Shim {
         };
         let is_module = matches!(image.content, Content::Module { .. });
         let workload = workload(&annotations, args.first().map(String::as_str), is_module)?;
-        let program = workload.program.clone();
+        let program = launch::program(workload.program.clone(), &env, &config, &image.config);
         let prepared = self
             .prepare(image.clone(), program, &config, place.config)
             .await?;
-        let load = self
-            .loading
-            .begin(place.sandbox.clone(), prepared.source.digest.clone());
-        let module = self
-            .engine
-            .load(&prepared.source)
-            .await
-            .map_err(|error| from_load(&error))?;
-        drop(load);
-        module
-            .check(&workload.entry)
-            .map_err(|error| from_load(&error))?;
+        let module = match prepared.source {
+            Ok(source) => {
+                let load = self
+                    .loading
+                    .begin(place.sandbox.clone(), source.digest.clone());
+                let loaded = self.engine.load(&source).await;
+                drop(load);
+                let module = loaded.map_err(|error| from_load(&error))?;
+                let checked = module.check(&workload.entry);
+                checked.map_err(|error| from_load(&error))?;
+                Ok(module)
+            }
+            Err(missing) => Err(missing),
+        };
         let container = Arc::new(Container::new(NewContainer {
             sandbox: place.sandbox,
             image_id: image.id.clone(),
             image_name: image_name(&config, &image),
             log: Arc::new(ContainerLog::new(place.log_path, self.config.log_rate)),
-            launch: Launch {
+            launch: module.map(|module| Launch {
                 module,
                 workload,
                 args,
@@ -109,7 +113,7 @@ impl Shim {
                 files: prepared.files,
                 volume_limits: prepared.volume_limits,
                 ports,
-            },
+            }),
             config,
         }));
         self.pods.add_container(container.clone())?;
@@ -120,7 +124,7 @@ impl Shim {
     async fn prepare(
         &self,
         image: Arc<Image>,
-        arg0: Option<String>,
+        program: Program,
         config: &v1::ContainerConfig,
         sandbox: v1::PodSandboxConfig,
     ) -> Result<Prepared, CriError> {
@@ -128,15 +132,13 @@ impl Shim {
         let volume_limits = mounts::limits(&config.annotations)?;
         let images = self.images.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let module = image
-                .module(arg0.as_deref())
-                .map_err(|error| from_module(&error))?;
+            let source = match image.find(&program) {
+                Ok(ModuleFile { digest, path }) => Ok(ModuleSource { digest, path }),
+                Err(error) if error.is_missing() => Err(from_module(&error)),
+                Err(error) => return Err(from_module(&error)),
+            };
             let mut mounts = mounts::check(&mounts, links, &|name| images.get(name))?;
             add_root(&image, &mut mounts)?;
-            let source = ModuleSource {
-                digest: module.digest,
-                path: module.path,
-            };
             Ok(Prepared {
                 source,
                 files: etc::files(&sandbox, &mounts),

@@ -26,6 +26,10 @@ impl Shim {
         let launch = container
             .take_launch()
             .expect("only the one step out of Created takes it");
+        let launch = match launch {
+            Ok(launch) => launch,
+            Err(error) => return Err(self.never_started(&container, error)),
+        };
         let (module, mut spec) = self.spec(&container, launch, network);
         spec.network = peers::network(&self.network, network, hostname);
         let (tell, told) = oneshot::channel();
@@ -38,6 +42,21 @@ impl Shim {
         self.tasks.spawn(life.run(module, spec, tell));
         told.await
             .map_err(|_| CriError::new(Code::Unavailable, "the runtime is shutting down"))?
+    }
+
+    /// Ends a container whose program is not in its image, as container runtimes do: it ended, and was never started.
+    fn never_started(&self, container: &Arc<Container>, error: CriError) -> CriError {
+        // Its log is there to be read, and empty. Why it failed matters more than a disk that is full too.
+        let _unheard = container.log.open();
+        container.log.finish();
+        let message = error.message.clone();
+        let failed = self.pods.step(
+            container,
+            ContainerEventType::ContainerStoppedEvent,
+            |phase| phase.fail(now_nanos(), message),
+        );
+        debug_assert!(failed.is_ok(), "it was taken to Starting just now");
+        error
     }
 
     fn spec(

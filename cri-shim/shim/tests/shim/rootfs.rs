@@ -110,18 +110,63 @@ async fn the_module_is_found_by_the_entrypoint_or_the_command() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_no_module_is_refused() {
+async fn a_command_that_names_no_program_ends_when_it_is_started() {
     let node = Node::new();
     let image = image(&node).await;
-    let sandbox = node.sandbox("pod").await;
-    for command in ["/etc/motd", "absent", "/usr/bin/../../etc/passwd"] {
+    for (pod, command, why) in [
+        ("text", "/etc/motd", "exec format error"),
+        ("absent", "absent", "executable file not found in $PATH"),
+        (
+            "outside",
+            "/usr/bin/../../etc/passwd",
+            "no such file or directory",
+        ),
+        ("folder", "/usr/bin", "is a directory"),
+    ] {
+        let sandbox = node.sandbox(pod).await;
         let config = v1::ContainerConfig {
             command: vec![command.into()],
             ..container("app", &image)
         };
-        let error = node.create(&sandbox, config).await.expect_err(command);
+        let id = node.create(&sandbox, config).await.expect("created");
+        let error = node.start(&id).await.expect_err(command);
         assert_eq!(error.code, Code::InvalidArgument, "{error}");
-        assert!(error.message.contains(command), "{error}");
+        assert!(error.message.contains(why), "{error}");
+        let status = node.status(&id).await.expect("a status");
+        assert_eq!(status.state(), v1::ContainerState::ContainerExited);
+        assert_eq!(
+            (status.exit_code, status.reason.as_str()),
+            (128, "StartError")
+        );
+        assert!(status.message.contains(command), "{}", status.message);
+    }
+}
+
+#[tokio::test]
+async fn relative_commands_begin_in_the_working_folder_and_names_in_path() {
+    let node = Node::new();
+    let image = image(&node).await;
+    let path = |value: &str| v1::KeyValue {
+        key: "PATH".into(),
+        value: value.into(),
+    };
+    for (name, command, working_dir, envs) in [
+        ("relative", "./tool", "/usr/bin", vec![]),
+        ("below", "bin/tool", "/usr", vec![]),
+        ("path", "tool", "", vec![path("/sbin:/usr/bin")]),
+        ("here", "tool", "/usr/bin", vec![path("/nowhere")]),
+    ] {
+        let config = v1::ContainerConfig {
+            command: vec![command.into()],
+            working_dir: working_dir.into(),
+            envs,
+            ..container(name, &image)
+        };
+        let (_, log) = node.finish(config).await;
+        assert!(
+            log.contains(&format!("stdout F {command}\0")),
+            "{name}: {log:?}"
+        );
     }
 }
 

@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use super::*;
+use crate::distribution::BlobStream;
+use crate::limits::Limits;
 
 fn open() -> (tempfile::TempDir, ContentDir) {
     let dir = tempfile::tempdir().unwrap();
@@ -25,6 +29,17 @@ fn expect(text: &str) -> Expected {
     }
 }
 
+/// Receives a blob in one attempt.
+async fn write_stream(
+    content: &ContentDir,
+    want: &Expected,
+    stream: BlobStream,
+) -> Result<(), FetchError> {
+    let mut arrival = Parts::new(content.clone(), 1 << 20).begin(want);
+    arrival.receive(0, stream, &Limits::default()).await?;
+    arrival.finish().await
+}
+
 /// Nothing is left half done.
 fn ingest_is_empty(dir: &Path) -> bool {
     fs::read_dir(dir.join("ingest")).unwrap().next().is_none()
@@ -34,8 +49,7 @@ fn ingest_is_empty(dir: &Path) -> bool {
 async fn a_blob_appears_whole_or_not_at_all() {
     let (dir, content) = open();
     let want = expect("hello world");
-    content
-        .write_stream(&want, chunks(&["hello ", "world"]))
+    write_stream(&content, &want, chunks(&["hello ", "world"]))
         .await
         .unwrap();
     assert_eq!(
@@ -49,21 +63,14 @@ async fn a_blob_appears_whole_or_not_at_all() {
         digest: Digest::of(b"other"),
         size: 11,
     };
-    let lies = content
-        .write_stream(&other, chunks(&["hello ", "world"]))
-        .await;
+    let lies = write_stream(&content, &other, chunks(&["hello ", "world"])).await;
     assert!(lies.unwrap_err().to_string().contains("digest mismatch"));
-    let short = content
-        .write_stream(&expect("hello world!"), chunks(&["hello"]))
-        .await;
+    let short = write_stream(&content, &expect("hello world!"), chunks(&["hello"])).await;
     assert!(short.unwrap_err().to_string().contains("fewer bytes"));
-    let long = content
-        .write_stream(&expect("hell"), chunks(&["hello"]))
-        .await;
+    let long = write_stream(&content, &expect("hell"), chunks(&["hello"])).await;
     assert!(long.unwrap_err().to_string().contains("more bytes"));
     let broken = stream::iter([Err(io::Error::other("reset"))]).boxed();
-    let broken = content
-        .write_stream(&expect("x"), broken)
+    let broken = write_stream(&content, &expect("x"), broken)
         .await
         .unwrap_err();
     assert!(matches!(broken, FetchError::Unavailable(_)), "{broken}");
@@ -83,7 +90,7 @@ async fn an_endless_stream_is_cut_off() {
         digest: Digest::of(b""),
         size: 10_000,
     };
-    assert!(content.write_stream(&want, endless).await.is_err());
+    assert!(write_stream(&content, &want, endless).await.is_err());
     assert!(ingest_is_empty(dir.path()));
 }
 
@@ -93,7 +100,7 @@ async fn a_dropped_download_leaves_nothing() {
     let want = expect("never");
     {
         let stuck = chunks(&["ne"]).chain(stream::pending()).boxed();
-        let mut download = Box::pin(content.write_stream(&want, stuck));
+        let mut download = Box::pin(write_stream(&content, &want, stuck));
         let waited = std::time::Duration::from_millis(20);
         assert!(tokio::time::timeout(waited, &mut download).await.is_err());
     }
@@ -125,4 +132,104 @@ fn leftovers_of_a_killed_process_are_dropped() {
     let again = ContentDir::open(dir.path()).unwrap();
     assert!(ingest_is_empty(dir.path()));
     assert_eq!(again.list().unwrap(), vec![Digest::of(b"kept")]);
+}
+
+/// A blob large enough to be kept in part.
+fn large() -> (Bytes, Expected) {
+    let bytes = Bytes::from(vec![7; 1 << 20]);
+    let expected = Expected {
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+    };
+    (bytes, expected)
+}
+
+/// `bytes`, and then the source breaks off.
+fn cut(bytes: Bytes) -> BlobStream {
+    let broken = io::Error::other("reset");
+    stream::iter([Ok(bytes), Err(broken)]).boxed()
+}
+
+#[tokio::test]
+async fn a_blob_that_broke_off_goes_on_where_it_stopped() {
+    let (dir, content) = open();
+    let parts = Parts::new(content.clone(), 2 << 20);
+    let limits = Limits::default();
+    let (bytes, want) = large();
+    let half = bytes.len() / 2;
+    let mut arrival = parts.begin(&want);
+    let failed = arrival.receive(0, cut(bytes.slice(..half)), &limits).await;
+    assert!(matches!(failed, Err(FetchError::Unavailable(_))));
+    // Another pull, later.
+    drop(arrival);
+    let mut arrival = parts.begin(&want);
+    assert_eq!(arrival.bytes(), half as u64);
+    let rest = stream::iter([Ok(bytes.slice(half..))]).boxed();
+    assert!(arrival.receive(7, chunks(&[]), &limits).await.is_err());
+    arrival.receive(half as u64, rest, &limits).await.unwrap();
+    arrival.finish().await.unwrap();
+    assert_eq!(fs::read(content.path(&want.digest)).unwrap(), bytes);
+    drop(arrival);
+    assert!(ingest_is_empty(dir.path()));
+    assert_eq!(parts.begin(&want).bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_wrong_part_is_known_as_one_of_several() {
+    let (dir, content) = open();
+    let parts = Parts::new(content.clone(), 2 << 20);
+    let limits = Limits::default();
+    let (bytes, want) = large();
+    let half = bytes.len() / 2;
+    let mut arrival = parts.begin(&want);
+    let wrong = Bytes::from(vec![8; half]);
+    let failed = arrival.receive(0, cut(wrong), &limits).await;
+    assert!(failed.is_err() && !arrival.is_pieced());
+    let rest = stream::iter([Ok(bytes.slice(half..))]).boxed();
+    arrival.receive(half as u64, rest, &limits).await.unwrap();
+    assert!(arrival.is_pieced());
+    let mismatch = arrival.finish().await.unwrap_err();
+    assert!(mismatch.to_string().contains("digest mismatch"));
+    assert_eq!(arrival.bytes(), 0);
+    let all = stream::iter([Ok(bytes.clone())]).boxed();
+    arrival.receive(0, all, &limits).await.unwrap();
+    arrival.finish().await.unwrap();
+    drop(arrival);
+    assert!(ingest_is_empty(dir.path()));
+}
+
+#[tokio::test]
+async fn parts_are_bounded() {
+    let (dir, content) = open();
+    let parts = Parts::new(content.clone(), 1 << 20);
+    for n in 0..5 {
+        let bytes = Bytes::from(vec![n; 400 << 10]);
+        let want = Expected {
+            digest: Digest::of(&[n]),
+            size: 1 << 20,
+        };
+        let mut arrival = parts.begin(&want);
+        let failed = arrival.receive(0, cut(bytes), &Limits::default()).await;
+        assert!(failed.is_err());
+    }
+    assert_eq!(fs::read_dir(dir.path().join("ingest")).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn a_source_that_drips_is_given_up() {
+    let (dir, content) = open();
+    let limits = Limits {
+        slow_window: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let drips = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Some((Ok(Bytes::from_static(b"x")), ()))
+    });
+    let (_, want) = large();
+    let mut arrival = Parts::new(content, 1 << 20).begin(&want);
+    let failed = arrival.receive(0, drips.boxed(), &limits).await;
+    assert!(failed.unwrap_err().to_string().contains("slower than"));
+    drop(arrival);
+    assert!(ingest_is_empty(dir.path()));
 }

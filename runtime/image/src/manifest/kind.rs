@@ -2,7 +2,7 @@
 
 use crate::error::FetchError;
 use crate::manifest::{
-    DOCKER_CONFIG, Descriptor, ImageManifest, OCI_CONFIG, WASM_CONFIG, WASM_LAYER,
+    DOCKER_CONFIG, Descriptor, GZIP_LAYER, ImageManifest, OCI_CONFIG, WASM_CONFIG, WASM_LAYER,
 };
 
 /// Layers that are a module by themselves: the CNCF artifact's, runwasi's, and wasm-to-oci's.
@@ -87,8 +87,7 @@ fn compression(layer: &Descriptor) -> Result<Compression, FetchError> {
     match layer.media_type.as_str() {
         "application/vnd.oci.image.layer.v1.tar"
         | "application/vnd.docker.image.rootfs.diff.tar" => Ok(Compression::None),
-        "application/vnd.oci.image.layer.v1.tar+gzip"
-        | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Ok(Compression::Gzip),
+        GZIP_LAYER | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Ok(Compression::Gzip),
         "application/vnd.oci.image.layer.v1.tar+zstd" => Ok(Compression::Zstd),
         other => Err(FetchError::invalid(format!(
             "unsupported layer media type {other:?}"

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::content::{Expected, Temp, blocking};
+use crate::content::{Temp, blocking};
 use crate::digest::Digest;
-use crate::distribution::Blob;
 use crate::error::FetchError;
 use crate::file::starts_as_wasm;
 use crate::inventory::Pin;
 use crate::limits::IMAGE_DOWNLOADS;
 use crate::manifest::{Compression, ConfigFile, Descriptor, Kind, kind};
 use crate::pull::Resolved;
-use crate::pull::source::{Source, retry};
+use crate::pull::blob::fetch_blob;
+use crate::pull::source::Source;
 use crate::records::{Record, Stored};
 use crate::rootfs::{Layer, Unpacked, unpack};
 use crate::store::ImageStore;
@@ -88,65 +88,6 @@ async fn store_manifest(store: &ImageStore, resolved: &Resolved) -> Result<Pin, 
     written
         .map(|_| pin)
         .map_err(|error| FetchError::storage("store manifest", &error))
-}
-
-/// Fetches a blob unless it is here, and pins it.
-async fn fetch_blob(
-    store: &ImageStore,
-    source: &Source,
-    wanted: &Descriptor,
-) -> Result<Pin, FetchError> {
-    let expected = Expected {
-        digest: wanted.digest.clone(),
-        size: wanted.size,
-    };
-    let content = store.inventory.content();
-    let pin = store.inventory.pin(&expected.digest);
-    match content.size(&expected.digest) {
-        Some(size) if size == expected.size => return Ok(pin),
-        Some(size) => {
-            let Expected {
-                digest,
-                size: announced,
-            } = expected;
-            return Err(FetchError::Invalid(format!(
-                "blob {digest} has {size} bytes, the manifest says {announced}"
-            )));
-        }
-        None => {}
-    }
-    // The semaphore is never closed, so there is always a permit in the end.
-    let _permit = if source.is_remote() {
-        store.permits.acquire().await.ok()
-    } else {
-        None
-    };
-    let fetch = || async {
-        match source
-            .place
-            .blob(&source.repository, &expected.digest)
-            .await?
-        {
-            Blob::File { path } => {
-                let (content, expected) = (content.clone(), expected.clone());
-                blocking(move || content.adopt(&path, &expected, true)).await
-            }
-            Blob::Stream {
-                size: Some(size), ..
-            } if size != expected.size => {
-                let Expected {
-                    digest,
-                    size: announced,
-                } = &expected;
-                Err(FetchError::Invalid(format!(
-                    "blob {digest} comes with {size} bytes, the manifest says {announced}"
-                )))
-            }
-            Blob::Stream { stream, .. } => content.write_stream(&expected, stream).await,
-        }
-    };
-    retry(&store.limits, fetch).await?;
-    Ok(pin)
 }
 
 async fn check_module(store: &ImageStore, digest: &Digest) -> Result<(), FetchError> {

@@ -1,7 +1,6 @@
 //! Where a name may be found, in the order of asking.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use crate::digest::Digest;
@@ -9,6 +8,7 @@ use crate::distribution::{Auth, Distribution, Manifest};
 use crate::error::FetchError;
 use crate::layout::Layout;
 use crate::limits::Limits;
+use crate::pull::retry::retry;
 use crate::reference::OciName;
 use crate::store::ImageStore;
 
@@ -71,6 +71,11 @@ impl Source {
         }
     }
 
+    /// Whether the next place should be asked after its content failed to come.
+    pub(crate) fn is_mirror(&self) -> bool {
+        self.role == Role::Mirror
+    }
+
     /// Whether the next place should be asked after this failure.
     pub(crate) fn may_be_elsewhere(&self, error: &FetchError) -> bool {
         match self.role {
@@ -87,7 +92,11 @@ impl Source {
         reference: &str,
     ) -> Result<Manifest, FetchError> {
         let ask = || self.place.manifest(&self.repository, reference);
-        let mut found = retry(limits, ask).await?;
+        // A mirror that is down costs one attempt: there is another place to ask.
+        let mut found = match self.role {
+            Role::Mirror => ask().await?,
+            Role::Origin | Role::Own => retry(limits, ask).await?,
+        };
         if found.bytes.len() as u64 > limits.manifest_bytes {
             let (size, most) = (found.bytes.len(), limits.manifest_bytes);
             return Err(FetchError::TooLarge(format!(
@@ -119,16 +128,17 @@ pub(crate) fn sources(store: &ImageStore, name: &OciName, auth: Option<&Auth>) -
     }
     let full = name.in_default_registry();
     let domain = full.domain.clone().unwrap_or_default();
-    let mirrors = store
-        .remotes
-        .mirrors(&domain)
-        .map(|place| (Role::Mirror, place));
-    let origin = (Role::Origin, store.remotes.origin(&domain, auth));
-    for (role, remote) in mirrors.chain([origin]) {
+    let mirrors = store.remotes.mirrors(&domain);
+    let mirrors = mirrors.map(|(mirror, place)| {
+        let repository = mirror.repository(&full.path);
+        (Role::Mirror, place, repository)
+    });
+    let origin = store.remotes.origin(&domain, auth);
+    for (role, remote, repository) in mirrors.chain([(Role::Origin, origin, full.path.clone())]) {
         sources.push(Source {
-            label: format!("{}/{}", remote.base(), full.path),
+            label: format!("{}/{repository}", remote.base()),
             place: Arc::new(remote),
-            repository: full.path.clone(),
+            repository,
             name: Some(full.clone()),
             role,
         });
@@ -161,27 +171,9 @@ pub(crate) fn explain(failures: Vec<(String, FetchError)>, last: FetchError) -> 
     match last {
         FetchError::NotFound(text) => FetchError::NotFound(joined(text)),
         FetchError::Unauthorized(text) => FetchError::Unauthorized(joined(text)),
-        FetchError::Unavailable(text) => FetchError::Unavailable(joined(text)),
+        FetchError::Unavailable(text) | FetchError::Busy { reason: text, .. } => {
+            FetchError::Unavailable(joined(text))
+        }
         other => other,
     }
-}
-
-/// Asks again while the place is unavailable, with growing waits.
-pub(crate) async fn retry<T, F, Fut>(limits: &Limits, mut ask: F) -> Result<T, FetchError>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, FetchError>>,
-{
-    let mut wait = limits.backoff;
-    for _ in 1..limits.attempts {
-        match ask().await {
-            Err(FetchError::Unavailable(reason)) => {
-                tracing::debug!(reason, ?wait, "registry unavailable, trying again");
-                tokio::time::sleep(wait).await;
-                wait *= 2;
-            }
-            done => return done,
-        }
-    }
-    ask().await
 }

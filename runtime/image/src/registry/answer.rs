@@ -33,6 +33,13 @@ pub(crate) enum Failure {
     TooLarge(String),
     #[error("{0}")]
     TooMany(&'static str),
+    #[error("{0}")]
+    SizeInvalid(String),
+    #[error("manifests of the repository need this blob: delete them first")]
+    BlobNeeded,
+    /// The manifest is of a type the client does not take.
+    #[error("the manifest is of type {0}, which the Accept header does not name")]
+    NotAccepted(String),
     #[error("the operation is not supported")]
     Unsupported,
     #[error("no such path")]
@@ -67,6 +74,9 @@ impl Failure {
             Failure::NameInvalid(_) => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
             Failure::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
             Failure::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+            Failure::SizeInvalid(_) => (StatusCode::BAD_REQUEST, "SIZE_INVALID"),
+            Failure::BlobNeeded => (StatusCode::METHOD_NOT_ALLOWED, "DENIED"),
+            Failure::NotAccepted(_) => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             Failure::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Failure::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Failure::NoSuchPath => (StatusCode::NOT_FOUND, "UNSUPPORTED"),

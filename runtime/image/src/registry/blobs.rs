@@ -12,6 +12,7 @@ use crate::content::{Temp, blocking};
 use crate::digest::Digest;
 use crate::registry::Registry;
 use crate::registry::answer::Failure;
+use crate::registry::prune::Pruned;
 
 /// Blobs are sent in pieces of this size.
 const CHUNK: usize = 128 << 10;
@@ -29,10 +30,60 @@ impl Registry {
             // A deletion elsewhere either comes before, or sees the blob as used.
             let _writer = here.writer.lock();
             here.content.publish(&file, &digest)?;
-            here.index.write().add_fresh(&name, &digest);
-            Ok(())
+            here.remember(&name, &digest)
         });
         stored.await.map_err(Failure::io("store blob"))
+    }
+
+    /// Gives a repository a blob of another one, or says that it has it; false when neither has it.
+    pub(crate) async fn blob_mount(
+        self: &Arc<Self>,
+        name: &str,
+        digest: &Digest,
+        from: &str,
+    ) -> Result<bool, Failure> {
+        let here = self.clone();
+        let (name, digest, from) = (name.to_owned(), digest.clone(), from.to_owned());
+        let mounted = blocking(move || {
+            // A deletion comes before, and then the blob is unknown, or sees it as used.
+            let _writer = here.writer.lock();
+            let known = {
+                let index = here.index.read();
+                index.has_blob(&name, &digest) || index.has_blob(&from, &digest)
+            };
+            if known {
+                here.remember(&name, &digest)?;
+            }
+            Ok(known)
+        });
+        mounted.await.map_err(Failure::io("mount blob"))
+    }
+
+    /// Blocks; the caller holds the writer lock.
+    fn remember(&self, name: &str, digest: &Digest) -> std::io::Result<()> {
+        let freed = self.index.write().add_fresh(name, digest);
+        self.delete_blobs(&freed, &mut Pruned::default())
+    }
+
+    /// Deletes an upload that no manifest of the repository names. What one does name goes with its manifest: the
+    /// registry keeps every manifest complete.
+    pub(crate) async fn blob_delete(
+        self: &Arc<Self>,
+        name: String,
+        digest: Digest,
+    ) -> Result<(), Failure> {
+        let here = self.clone();
+        blocking(move || {
+            let _writer = here.writer.lock();
+            if here.index.read().names_blob(&name, &digest) {
+                return Err(Failure::BlobNeeded);
+            }
+            let freed = here.index.write().remove_fresh(&name, &digest);
+            let freed = freed.ok_or(Failure::BlobUnknown)?;
+            let deleted = here.delete_blobs(&freed, &mut Pruned::default());
+            deleted.map_err(Failure::io("delete blob"))
+        })
+        .await
     }
 
     /// The answer to GET (`send`) or HEAD.

@@ -1,21 +1,22 @@
 //! What the registry's repositories hold: kept in memory, read back from disk at the start.
 //!
-//! On disk a repository is a folder with a small file per manifest (its media type) and per tag (a digest).
-//! Which blobs a repository has follows from its manifests; uploads that no manifest names yet are only
-//! remembered here, so a restart forgets them and clients upload again.
+//! Which blobs a repository has follows from its manifests. An upload that no manifest names yet is fresh: it is
+//! remembered here for a while, so a restart forgets it and clients upload again. Every blob's uses are counted, so
+//! that what a change frees is known at once; whoever makes the change deletes what it gives back.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fs;
-use std::io;
+mod fresh;
+mod load;
+mod prune;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use crate::content::ContentDir;
 use crate::digest::Digest;
 use crate::manifest::Document;
-use crate::reference::{check_repository, is_tag};
 
-/// Uploads that wait for their manifest. Beyond this the oldest is forgotten.
-const FRESH_MAX: usize = 10_000;
+use fresh::Fresh;
+
 /// Manifests in the whole registry: each takes a little memory.
 pub(crate) const MANIFESTS_MAX: usize = 100_000;
 
@@ -23,21 +24,32 @@ pub(crate) const MANIFESTS_MAX: usize = 100_000;
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     repositories: BTreeMap<String, Repository>,
-    fresh: VecDeque<(String, Digest)>,
+    fresh: Fresh,
+    /// How many manifests and fresh uploads need each blob. A manifest needs itself.
+    uses: HashMap<Digest, u32>,
+    manifests: usize,
 }
 
 #[derive(Debug, Default)]
 struct Repository {
     manifests: HashMap<Digest, Held>,
     tags: BTreeMap<String, Digest>,
+    /// How many of its manifests name each blob.
+    blobs: HashMap<Digest, u32>,
+    /// Manifests by the one they are about.
+    referrers: HashMap<Digest, BTreeSet<Digest>>,
 }
 
 /// A manifest of a repository.
-#[derive(Debug)]
-struct Held {
-    media_type: String,
-    /// Blobs of this registry it needs; manifests in the case of an index.
-    blobs: Vec<Digest>,
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) media_type: String,
+    /// Blobs of this registry it needs, each once; manifests in the case of an index.
+    pub(crate) blobs: Vec<Digest>,
+    /// The manifest it is about.
+    pub(crate) subject: Option<Digest>,
+    pub(crate) artifact_type: String,
+    pub(crate) stored: SystemTime,
 }
 
 /// A manifest that was looked up.
@@ -45,74 +57,13 @@ struct Held {
 pub(crate) struct Found {
     pub(crate) digest: Digest,
     pub(crate) media_type: String,
+    pub(crate) artifact_type: String,
 }
 
+/// Blobs that nothing needs any more.
+pub(crate) type Freed = Vec<Digest>;
+
 impl Index {
-    /// Reads the repositories. What cannot be understood is skipped with a warning: the rest still serves.
-    pub(crate) fn load(root: &Path, content: &ContentDir) -> io::Result<Index> {
-        let mut index = Index::default();
-        let top = repositories_dir(root);
-        fs::create_dir_all(&top)?;
-        let mut folders = vec![top.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder)? {
-                let entry = entry?;
-                if !entry.file_name().to_string_lossy().starts_with('_')
-                    && entry.file_type()?.is_dir()
-                {
-                    folders.push(entry.path());
-                }
-            }
-            let name = folder
-                .strip_prefix(&top)
-                .ok()
-                .and_then(Path::to_str)
-                .unwrap_or_default();
-            if check_repository(name).is_ok() {
-                index.load_repository(&folder, name, content)?;
-            }
-        }
-        Ok(index)
-    }
-
-    fn load_repository(
-        &mut self,
-        folder: &Path,
-        name: &str,
-        content: &ContentDir,
-    ) -> io::Result<()> {
-        for (file, media_type) in small_files(&folder.join("_manifests"))? {
-            let held = Digest::from_hex(&file).ok().and_then(|digest| {
-                let bytes = fs::read(content.path(&digest)).ok()?;
-                let document = Document::parse(&bytes, &media_type).ok()?;
-                Some((digest, needed(&document)))
-            });
-            match held {
-                Some((digest, blobs)) => self.insert(name, digest, media_type, blobs, None),
-                None => tracing::warn!(
-                    repository = name,
-                    manifest = file,
-                    "skipping a damaged manifest"
-                ),
-            }
-        }
-        for (tag, text) in small_files(&folder.join("_tags"))? {
-            let digest = text.parse::<Digest>().ok();
-            let held = digest.filter(|digest| self.find(name, digest.as_str()).is_some());
-            match (held, self.repositories.get_mut(name)) {
-                (Some(digest), Some(repository)) if is_tag(&tag) => {
-                    repository.tags.insert(tag, digest);
-                }
-                _ => tracing::warn!(
-                    repository = name,
-                    tag,
-                    "skipping a tag without its manifest"
-                ),
-            }
-        }
-        Ok(())
-    }
-
     /// The manifest called `reference`, a tag or digest.
     pub(crate) fn find(&self, name: &str, reference: &str) -> Option<Found> {
         let repository = self.repositories.get(name)?;
@@ -120,54 +71,75 @@ impl Index {
             Ok(digest) => digest,
             Err(_) => repository.tags.get(reference)?.clone(),
         };
-        let media_type = repository.manifests.get(&digest)?.media_type.clone();
-        Some(Found { digest, media_type })
+        let held = repository.manifests.get(&digest)?;
+        Some(found(&digest, held))
     }
 
     /// Whether a repository has this blob. Knowing another repository's digest is not enough.
     pub(crate) fn has_blob(&self, name: &str, digest: &Digest) -> bool {
-        let named = |repository: &Repository| {
-            repository
-                .manifests
-                .values()
-                .any(|held| held.blobs.contains(digest))
-        };
-        self.repositories.get(name).is_some_and(named)
-            || self
-                .fresh
-                .iter()
-                .any(|(fresh, blob)| fresh == name && blob == digest)
+        self.names_blob(name, digest) || self.fresh.has(name, digest)
+    }
+
+    /// Whether a manifest of the repository names this blob.
+    pub(crate) fn names_blob(&self, name: &str, digest: &Digest) -> bool {
+        let repository = self.repositories.get(name);
+        repository.is_some_and(|repository| repository.blobs.contains_key(digest))
     }
 
     pub(crate) fn has_repository(&self, name: &str) -> bool {
         self.repositories.contains_key(name)
     }
 
-    /// Remembers an upload until a manifest names it.
-    pub(crate) fn add_fresh(&mut self, name: &str, digest: &Digest) {
-        self.fresh.push_back((name.to_owned(), digest.clone()));
-        if self.fresh.len() > FRESH_MAX {
-            self.fresh.pop_front();
+    /// Remembers an upload until a manifest names it. When there are too many the oldest is forgotten.
+    pub(crate) fn add_fresh(&mut self, name: &str, digest: &Digest) -> Freed {
+        if self.fresh.add(name, digest) {
+            self.take(digest);
         }
+        let forgotten = self.fresh.overflow();
+        self.drop_all(forgotten)
     }
 
-    pub(crate) fn insert(
-        &mut self,
-        name: &str,
-        digest: Digest,
-        media_type: String,
-        blobs: Vec<Digest>,
-        tag: Option<&str>,
-    ) {
-        self.fresh
-            .retain(|(fresh, blob)| fresh != name || !blobs.contains(blob));
+    /// Forgets an upload; none when there is no such.
+    pub(crate) fn remove_fresh(&mut self, name: &str, digest: &Digest) -> Option<Freed> {
+        let known = self.fresh.remove(name, digest);
+        known.then(|| self.drop_all(vec![digest.clone()]))
+    }
+
+    /// Forgets uploads that have waited for their manifest longer than `age`.
+    pub(crate) fn expire_fresh(&mut self, age: Duration) -> Freed {
+        let forgotten = self.fresh.expire(age);
+        self.drop_all(forgotten)
+    }
+
+    /// Adds a manifest, or gives a known one a tag.
+    pub(crate) fn insert(&mut self, name: &str, digest: Digest, held: Held, tag: Option<&str>) {
         let repository = self.repositories.entry(name.to_owned()).or_default();
         if let Some(tag) = tag {
             repository.tags.insert(tag.to_owned(), digest.clone());
         }
-        repository
-            .manifests
-            .insert(digest, Held { media_type, blobs });
+        if let Some(known) = repository.manifests.get_mut(&digest) {
+            // The same bytes, so the same needs. Being pushed again makes it young again.
+            known.media_type = held.media_type;
+            known.stored = held.stored;
+            return;
+        }
+        for blob in &held.blobs {
+            *repository.blobs.entry(blob.clone()).or_default() += 1;
+        }
+        if let Some(subject) = &held.subject {
+            let referrers = repository.referrers.entry(subject.clone()).or_default();
+            referrers.insert(digest.clone());
+        }
+        repository.manifests.insert(digest.clone(), held.clone());
+        self.manifests += 1;
+        self.take(&digest);
+        for blob in &held.blobs {
+            self.take(blob);
+            if self.fresh.remove(name, blob) {
+                let freed = self.drop_all(vec![blob.clone()]);
+                debug_assert!(freed.is_empty(), "the manifest needs it now");
+            }
+        }
     }
 
     pub(crate) fn remove_tag(&mut self, name: &str, tag: &str) {
@@ -176,22 +148,33 @@ impl Index {
         }
     }
 
-    /// Forgets a manifest; gives what it needed and itself.
-    pub(crate) fn remove(&mut self, name: &str, digest: &Digest) -> Vec<Digest> {
+    /// Forgets a manifest and its tags.
+    pub(crate) fn remove(&mut self, name: &str, digest: &Digest) -> Freed {
         let Some(repository) = self.repositories.get_mut(name) else {
             return Vec::new();
         };
+        let Some(held) = repository.manifests.remove(digest) else {
+            return Vec::new();
+        };
         repository.tags.retain(|_, tagged| tagged != digest);
-        let mut freed = repository
-            .manifests
-            .remove(digest)
-            .map(|held| held.blobs)
-            .unwrap_or_default();
-        freed.push(digest.clone());
+        for blob in &held.blobs {
+            decrement(&mut repository.blobs, blob);
+        }
+        if let Some(subject) = &held.subject
+            && let Some(referrers) = repository.referrers.get_mut(subject)
+        {
+            referrers.remove(digest);
+            if referrers.is_empty() {
+                repository.referrers.remove(subject);
+            }
+        }
         if repository.manifests.is_empty() {
             self.repositories.remove(name);
         }
-        freed
+        self.manifests -= 1;
+        let mut dropped = held.blobs;
+        dropped.push(digest.clone());
+        self.drop_all(dropped)
     }
 
     /// The tags of a manifest.
@@ -227,37 +210,80 @@ impl Index {
             .collect()
     }
 
-    pub(crate) fn manifests(&self) -> usize {
-        self.repositories
-            .values()
-            .map(|repository| repository.manifests.len())
-            .sum()
+    /// The manifests about `subject` behind `last`, in the order of their digests; of one artifact type if one is
+    /// asked for.
+    pub(crate) fn referrers(
+        &self,
+        name: &str,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        last: Option<&Digest>,
+    ) -> Vec<Found> {
+        let Some(repository) = self.repositories.get(name) else {
+            return Vec::new();
+        };
+        let digests = repository.referrers.get(subject).into_iter().flatten();
+        digests
+            .filter(|digest| last.is_none_or(|last| *digest > last))
+            .filter_map(|digest| Some(found(digest, repository.manifests.get(digest)?)))
+            .filter(|found| artifact_type.is_none_or(|wanted| wanted == found.artifact_type))
+            .collect()
     }
 
-    /// Every blob that must stay: manifests, what they need, and fresh uploads.
-    pub(crate) fn used(&self) -> HashSet<Digest> {
-        let held = self
-            .repositories
-            .values()
-            .flat_map(|repository| &repository.manifests);
-        let held = held.flat_map(|(digest, held)| held.blobs.iter().chain([digest]));
-        held.chain(self.fresh.iter().map(|(_, digest)| digest))
-            .cloned()
-            .collect()
+    pub(crate) fn manifests(&self) -> usize {
+        self.manifests
+    }
+
+    /// Whether anything needs this blob.
+    pub(crate) fn is_used(&self, digest: &Digest) -> bool {
+        self.uses.contains_key(digest)
+    }
+
+    fn take(&mut self, digest: &Digest) {
+        *self.uses.entry(digest.clone()).or_default() += 1;
+    }
+
+    /// Counts one use less for each; gives those that had no other.
+    fn drop_all(&mut self, digests: Vec<Digest>) -> Freed {
+        let uses = &mut self.uses;
+        let last = |digest: &Digest| decrement(uses, digest);
+        digests.into_iter().filter(last).collect()
     }
 }
 
-/// What a manifest needs in its repository. Layers with addresses of their own live elsewhere.
+fn found(digest: &Digest, held: &Held) -> Found {
+    Found {
+        digest: digest.clone(),
+        media_type: held.media_type.clone(),
+        artifact_type: held.artifact_type.clone(),
+    }
+}
+
+/// Counts one less; true when that was the last.
+fn decrement(counts: &mut HashMap<Digest, u32>, digest: &Digest) -> bool {
+    let Some(count) = counts.get_mut(digest) else {
+        return false;
+    };
+    *count -= 1;
+    let last = *count == 0;
+    if last {
+        counts.remove(digest);
+    }
+    last
+}
+
+/// What a manifest needs in its repository, each once. Layers with addresses of their own live elsewhere.
 pub(crate) fn needed(document: &Document) -> Vec<Digest> {
-    match document {
+    let all: BTreeSet<&Digest> = match document {
         Document::Image(manifest) => {
             let here = manifest.layers.iter().filter(|layer| layer.urls.is_none());
             here.chain([&manifest.config])
-                .map(|needed| needed.digest.clone())
+                .map(|needed| &needed.digest)
                 .collect()
         }
-        Document::Index(entries) => entries.iter().map(|entry| entry.digest.clone()).collect(),
-    }
+        Document::Index(entries) => entries.iter().map(|entry| &entry.digest).collect(),
+    };
+    all.into_iter().cloned().collect()
 }
 
 pub(crate) fn repositories_dir(root: &Path) -> PathBuf {
@@ -275,17 +301,5 @@ pub(crate) fn tag_path(root: &Path, name: &str, tag: &str) -> PathBuf {
     repositories_dir(root).join(name).join("_tags").join(tag)
 }
 
-/// The files of a folder with their text; a folder that is not there has none.
-fn small_files(folder: &Path) -> io::Result<Vec<(String, String)>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let text = fs::read_to_string(entry.path()).unwrap_or_default();
-        files.push((entry.file_name().to_string_lossy().into_owned(), text));
-    }
-    Ok(files)
-}
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,10 @@ pub(crate) enum Route {
     Uploads { name: String },
     /// `/v2/NAME/blobs/uploads/ID`
     Upload { name: String, id: String },
+    /// `/v2/NAME/referrers/DIGEST`
+    Referrers { name: String, digest: Digest },
+    /// `/v2/_sampan/registry/prune`, an extension as the specification shapes them
+    Prune,
 }
 
 impl Route {
@@ -34,6 +38,7 @@ impl Route {
         match path.as_str() {
             "" => return Ok(Route::Base),
             "_catalog" => return Ok(Route::Catalog),
+            "_sampan/registry/prune" => return Ok(Route::Prune),
             _ => {}
         }
         if let Some(name) = path.strip_suffix("/tags/list") {
@@ -55,9 +60,15 @@ impl Route {
             });
         }
         if let Some(name) = rest.strip_suffix("/blobs") {
-            let digest = last.parse::<Digest>();
-            let digest = digest.map_err(|error| Failure::DigestInvalid(error.to_string()))?;
+            let digest = parse_digest(last)?;
             return Ok(Route::Blob {
+                name: repository(name)?,
+                digest,
+            });
+        }
+        if let Some(name) = rest.strip_suffix("/referrers") {
+            let digest = parse_digest(last)?;
+            return Ok(Route::Referrers {
                 name: repository(name)?,
                 digest,
             });
@@ -78,10 +89,14 @@ fn repository(name: &str) -> Result<String, Failure> {
     Ok(name.to_owned())
 }
 
+fn parse_digest(text: &str) -> Result<Digest, Failure> {
+    let digest = text.parse::<Digest>();
+    digest.map_err(|error| Failure::DigestInvalid(error.to_string()))
+}
+
 fn target(text: &str) -> Result<String, Failure> {
     if text.contains(':') {
-        let digest = text.parse::<Digest>();
-        digest.map_err(|error| Failure::DigestInvalid(error.to_string()))?;
+        parse_digest(text)?;
     } else if !is_tag(text) {
         return Err(Failure::ManifestInvalid(
             "a tag has at most 128 letters, digits, and the signs _ . -".into(),
@@ -129,6 +144,12 @@ mod tests {
             id: "7".into(),
         };
         assert_eq!(parse("a/blobs/b/blobs/uploads/7"), Some(upload));
+        let about = Route::Referrers {
+            name: name(),
+            digest: digest.clone(),
+        };
+        assert_eq!(parse(&format!("a/blobs/b/referrers/{digest}")), Some(about));
+        assert_eq!(parse("_sampan/registry/prune"), Some(Route::Prune));
         for bad in [
             "a",
             "a/b",
@@ -142,6 +163,7 @@ mod tests {
             "a/manifests/sha256:1",
             "a/blobs/sha512:1",
             "a/blobs/x",
+            "a/referrers/v1",
             "_catalog/tags/list",
         ] {
             assert_eq!(parse(bad), None, "{bad}");

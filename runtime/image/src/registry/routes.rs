@@ -1,25 +1,27 @@
 //! The HTTP side of the registry: one function per verb and path of the distribution specification.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::json;
 
 use crate::digest::Digest;
 use crate::registry::Registry;
 use crate::registry::answer::{Failure, received};
-use crate::registry::query::{Query, content_start};
+use crate::registry::prune::FRESH_AGE;
+use crate::registry::query::{ChunkRange, Query};
 use crate::registry::route::Route;
 
 /// Where the specification puts the protocol.
-const PREFIX: &str = "/v2";
+pub(crate) const PREFIX: &str = "/v2";
 
-type Answer = Result<Response, Failure>;
+pub(crate) type Answer = Result<Response, Failure>;
 
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
@@ -37,11 +39,16 @@ async fn dispatch(State(registry): State<Arc<Registry>>, request: Request) -> Re
     let answer = async {
         match (parts.method, route?) {
             (Method::GET | Method::HEAD, Route::Base) => Ok(base()),
-            (Method::GET, Route::Catalog) => Ok(registry.catalog(&query)),
-            (Method::GET, Route::Tags { name }) => registry.tags(&name, &query),
+            (Method::GET | Method::HEAD, Route::Catalog) => Ok(registry.catalog(&query)),
+            (Method::GET | Method::HEAD, Route::Tags { name }) => registry.tags(&name, &query),
+            (Method::GET | Method::HEAD, Route::Referrers { name, digest }) => {
+                registry.referrers(&name, &digest, &query).await
+            }
+            (Method::POST, Route::Prune) => registry.prune_answer(&query).await,
             (method @ (Method::GET | Method::HEAD), Route::Manifest { name, reference }) => {
+                let send = method == Method::GET;
                 registry
-                    .manifest_get(&name, &reference, method == Method::GET)
+                    .manifest_answer(&name, &reference, &parts.headers, send)
                     .await
             }
             (Method::PUT, Route::Manifest { name, reference }) => {
@@ -58,22 +65,26 @@ async fn dispatch(State(registry): State<Arc<Registry>>, request: Request) -> Re
                     .blob_answer(&name, &digest, &parts.headers, method == Method::GET)
                     .await
             }
+            (Method::DELETE, Route::Blob { name, digest }) => {
+                registry.blob_delete(name, digest).await?;
+                Ok(StatusCode::ACCEPTED.into_response())
+            }
             (Method::POST, Route::Uploads { name }) => {
                 registry.upload_begin(&name, &query, body).await
             }
             (Method::GET, Route::Upload { name, id }) => registry.upload_state(&name, &id).await,
             (Method::PATCH, Route::Upload { name, id }) => {
-                let start = content_start(&parts.headers)?;
+                let range = ChunkRange::of(&parts.headers)?;
                 let offset = registry
                     .uploads
-                    .append(&name, &id, start, body, &location(&name, &id))
+                    .append(&name, &id, range, body, &location(&name, &id))
                     .await?;
                 Ok(upload_answer(StatusCode::ACCEPTED, &name, &id, offset))
             }
             (Method::PUT, Route::Upload { name, id }) => {
-                let start = content_start(&parts.headers)?;
+                let range = ChunkRange::of(&parts.headers)?;
                 registry
-                    .upload_finish(&name, &id, start, &query, body)
+                    .upload_finish(&name, &id, range, &query, body)
                     .await
             }
             (Method::DELETE, Route::Upload { name, id }) => {
@@ -95,95 +106,11 @@ fn base() -> Response {
 }
 
 impl Registry {
-    fn catalog(&self, query: &Query) -> Response {
-        let count = query.count();
-        let names = self
-            .index
-            .read()
-            .names(query.get("last").unwrap_or_default(), count);
-        page(
-            &format!("{PREFIX}/_catalog"),
-            &names,
-            count,
-            &json!({"repositories": names}),
-        )
-    }
-
-    fn tags(&self, name: &str, query: &Query) -> Answer {
-        let count = query.count();
-        let last = query.get("last").unwrap_or_default();
-        let tags = self
-            .index
-            .read()
-            .tags(name, last, count)
-            .ok_or(Failure::NameUnknown)?;
-        let body = json!({"name": name, "tags": tags});
-        Ok(page(
-            &format!("{PREFIX}/{name}/tags/list"),
-            &tags,
-            count,
-            &body,
-        ))
-    }
-
-    async fn manifest_get(&self, name: &str, reference: &str, send: bool) -> Answer {
-        let found = self.index.read().find(name, reference);
-        let unknown = || {
-            let known = self.index.read().has_repository(name);
-            if known {
-                Failure::ManifestUnknown
-            } else {
-                Failure::NameUnknown
-            }
-        };
-        let found = found.ok_or_else(unknown)?;
-        let bytes = tokio::fs::read(self.content.path(&found.digest)).await;
-        let bytes = bytes.map_err(Failure::io("read manifest"))?;
-        let headers = [
-            (header::CONTENT_TYPE.as_str(), found.media_type),
-            (header::CONTENT_LENGTH.as_str(), bytes.len().to_string()),
-            ("docker-content-digest", found.digest.to_string()),
-        ];
-        let body = if send {
-            Body::from(bytes)
-        } else {
-            Body::empty()
-        };
-        Ok((headers, body).into_response())
-    }
-
-    async fn manifest_upload(
-        self: &Arc<Self>,
-        name: String,
-        reference: String,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Answer {
-        let most = self.limits.manifest_bytes;
-        let media_type = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let media_type = media_type.unwrap_or_default().to_owned();
-        let bytes = axum::body::to_bytes(body, usize::try_from(most).unwrap_or(usize::MAX)).await;
-        let bytes =
-            bytes.map_err(|_| Failure::TooLarge(format!("a manifest may have {most} bytes")))?;
-        let digest = self
-            .manifest_put(name.clone(), reference, media_type, bytes)
-            .await?;
-        Ok(created(
-            &format!("{PREFIX}/{name}/manifests/{digest}"),
-            &digest,
-        ))
-    }
-
     /// POST: an upload in one piece, a blob mounted from another repository, or the start of an upload.
     async fn upload_begin(self: &Arc<Self>, name: &str, query: &Query, body: Body) -> Answer {
         if let Some(digest) = query.digest("mount")? {
             let from = query.get("from").unwrap_or_default();
-            // One lock for both: a deletion sees the blob as used or makes it unknown before.
-            let mut index = self.index.write();
-            if index.has_blob(name, &digest) || index.has_blob(from, &digest) {
-                index.add_fresh(name, &digest);
+            if self.blob_mount(name, &digest, from).await? {
                 return Ok(blob_created(name, &digest));
             }
         }
@@ -197,6 +124,24 @@ impl Registry {
         Ok(upload_answer(StatusCode::ACCEPTED, name, &id, 0))
     }
 
+    /// `olderThan=SECONDS`: what is younger stays.
+    async fn prune_answer(self: &Arc<Self>, query: &Query) -> Answer {
+        let age = match query.get("olderThan") {
+            None => FRESH_AGE,
+            Some(text) => match text.parse::<u32>() {
+                Ok(seconds) => Duration::from_secs(seconds.into()),
+                Err(_) => {
+                    return Err(Failure::SizeInvalid(
+                        "olderThan must be whole seconds".into(),
+                    ));
+                }
+            },
+        };
+        let pruned = self.prune(age).await.map_err(Failure::io("prune"))?;
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        Ok((json, json!(pruned).to_string()).into_response())
+    }
+
     async fn upload_state(&self, name: &str, id: &str) -> Answer {
         let offset = self.uploads.offset(name, id).await?;
         Ok(upload_answer(StatusCode::NO_CONTENT, name, id, offset))
@@ -207,7 +152,7 @@ impl Registry {
         self: &Arc<Self>,
         name: &str,
         id: &str,
-        start: Option<u64>,
+        range: Option<ChunkRange>,
         query: &Query,
         body: Body,
     ) -> Answer {
@@ -215,7 +160,7 @@ impl Registry {
         let digest =
             digest.ok_or_else(|| Failure::DigestInvalid("the digest is missing".into()))?;
         self.uploads
-            .append(name, id, start, body, &location(name, id))
+            .append(name, id, range, body, &location(name, id))
             .await?;
         let file = self.uploads.finish(name, id, &digest).await?;
         self.blob_put(name.to_owned(), digest.clone(), file).await?;
@@ -240,23 +185,10 @@ fn blob_created(name: &str, digest: &Digest) -> Response {
     created(&format!("{PREFIX}/{name}/blobs/{digest}"), digest)
 }
 
-fn created(location: &str, digest: &Digest) -> Response {
+pub(crate) fn created(location: &str, digest: &Digest) -> Response {
     let headers = [
         (header::LOCATION.as_str(), location),
         ("docker-content-digest", digest.as_str()),
     ];
     (StatusCode::CREATED, headers).into_response()
-}
-
-/// A list, with a link to what follows when the page is full.
-fn page(path: &str, listed: &[String], count: usize, body: &serde_json::Value) -> Response {
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    let mut response = (json, body.to_string()).into_response();
-    if let Some(last) = listed.last().filter(|_| listed.len() == count) {
-        let link = format!("<{path}?n={count}&last={last}>; rel=\"next\"");
-        if let Ok(link) = header::HeaderValue::from_str(&link) {
-            response.headers_mut().insert(header::LINK, link);
-        }
-    }
-    response
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::content::{ContentDir, Temp};
 use crate::digest::{Digest, Hasher};
 use crate::registry::answer::Failure;
+use crate::registry::query::ChunkRange;
 
 /// Uploads at one time.
 const UPLOADS_MAX: usize = 256;
@@ -111,12 +112,12 @@ impl Uploads {
         Ok(upload.hasher.bytes())
     }
 
-    /// Adds bytes at the end; gives the new length. `start` is where the client thinks the end is.
+    /// Adds bytes at the end; gives the new length. `range` is where the client thinks they belong.
     pub(crate) async fn append(
         &self,
         repository: &str,
         id: &str,
-        start: Option<u64>,
+        range: Option<ChunkRange>,
         body: Body,
         location: &str,
     ) -> Result<u64, Failure> {
@@ -129,9 +130,20 @@ impl Uploads {
             ));
         }
         let offset = upload.hasher.bytes();
-        if start.is_some_and(|start| start != offset) {
-            let location = location.to_owned();
-            return Err(Failure::OutOfOrder { location, offset });
+        if let Some(range) = range {
+            if range.first != offset {
+                let location = location.to_owned();
+                return Err(Failure::OutOfOrder { location, offset });
+            }
+            if body
+                .size_hint()
+                .exact()
+                .is_some_and(|length| !range.fits(length))
+            {
+                return Err(Failure::SizeInvalid(
+                    "the chunk is not as long as its Content-Range says".into(),
+                ));
+            }
         }
         let added = upload.write(body, self.most_bytes).await;
         // A client that went away may go on where it stopped; a disk that failed will not get better.
@@ -179,11 +191,16 @@ impl Uploads {
 
 impl Upload {
     async fn write(&mut self, body: Body, most: u64) -> Result<(), Failure> {
+        let too_large = || Failure::TooLarge(format!("a blob may have {most} bytes"));
+        // An announced length that is too large is refused before it is sent.
+        if self.hasher.bytes().saturating_add(body.size_hint().lower()) > most {
+            return Err(too_large());
+        }
         let mut stream = body.into_data_stream();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| Failure::UploadInvalid(error.to_string()))?;
             if self.hasher.bytes() + chunk.len() as u64 > most {
-                return Err(Failure::TooLarge(format!("a blob may have {most} bytes")));
+                return Err(too_large());
             }
             self.torn = true;
             self.file

@@ -12,10 +12,28 @@ const COMPONENTS_MAX: usize = 1024;
 /// The regular file that `path` names inside the root filesystem at `root`. Links and `..` never lead
 /// outside: `/` is `root`. None when there is no such file.
 pub fn resolve_in_rootfs(root: &Path, path: &str) -> Option<PathBuf> {
+    match look_up(root, path) {
+        Some(Found::File(file)) => Some(file),
+        _ => None,
+    }
+}
+
+/// What a path names.
+pub(crate) enum Found {
+    /// A regular file, its path with all links resolved.
+    File(PathBuf),
+    Folder,
+}
+
+/// What `path` names inside the root filesystem at `root`; nothing when it is no file and no folder.
+pub(crate) fn look_up(root: &Path, path: &str) -> Option<Found> {
     let found = resolve(root, Path::new(path), LastLink::Follow).ok()?;
-    fs::symlink_metadata(&found)
-        .is_ok_and(|found| found.is_file())
-        .then_some(found)
+    let about = fs::symlink_metadata(&found).ok()?;
+    match about.file_type() {
+        kind if kind.is_file() => Some(Found::File(found)),
+        kind if kind.is_dir() => Some(Found::Folder),
+        _ => None,
+    }
 }
 
 /// What to do when the last component is a symbolic link.

@@ -108,7 +108,7 @@ impl Distribution for Shelf {
         })
     }
 
-    async fn blob(&self, _name: &str, digest: &Digest) -> Result<Blob, FetchError> {
+    async fn blob(&self, _name: &str, digest: &Digest, _start: u64) -> Result<Blob, FetchError> {
         let found = self.blobs.get(digest).cloned();
         let mut head = found.ok_or_else(|| FetchError::NotFound("blob unknown".into()))?;
         self.served.fetch_add(1, Ordering::SeqCst);
@@ -117,6 +117,7 @@ impl Distribution for Shelf {
         }
         let tail = head.split_off(head.len() / 2);
         Ok(Blob::Stream {
+            start: 0,
             size: None,
             stream: futures::stream::iter([Ok(head), Ok(tail)]).boxed(),
         })

@@ -255,3 +255,36 @@ async fn documents_that_are_no_images_are_refused() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn devices_and_pipes_are_not_made() {
+    let tar = Tar::new()
+        .raw(tar::EntryType::Char, "dev/null", "", b"")
+        .raw(tar::EntryType::Block, "dev/sda", "", b"")
+        .raw(tar::EntryType::Fifo, "run/pipe", "", b"")
+        .file("app", b"x");
+    let (_dir, store) = limited(archive(tar), Limits::default());
+    let image = store.pull("app:v1", None).await.unwrap();
+    let sampan_image::Content::Rootfs { dir: root } = &image.content else {
+        panic!()
+    };
+    assert_eq!(tree(root), ["app"]);
+    let mode = std::fs::metadata(root.join("app")).unwrap().permissions();
+    let bits = std::os::unix::fs::PermissionsExt::mode(&mode) & 0o6000;
+    assert_eq!(bits, 0, "nobody becomes somebody else by running it");
+}
+
+#[tokio::test]
+async fn manifests_and_indexes_of_thousands_are_refused() {
+    let mut shelf = Shelf::default();
+    let config = shelf.blob(OCI_CONFIG, "{}");
+    let layer = shelf.blob(GZIP_LAYER, gzip(&Tar::new().file("a", b"a").bytes()));
+    shelf.image("v1", config, &vec![layer; 10_000]);
+    check(shelf, Limits::default(), "TooLarge", "10000 layers").await;
+
+    let mut shelf = Shelf::default();
+    let entry = json!({"mediaType": OCI_MANIFEST, "digest": Digest::of(b"x"), "size": 1});
+    let body = json!({"schemaVersion": 2, "manifests": vec![entry; 5000]});
+    shelf.manifest("v1", OCI_INDEX, &body);
+    check(shelf, Limits::default(), "TooLarge", "5000 entries").await;
+}

@@ -6,13 +6,18 @@ mod client;
 mod fixtures;
 
 mod bombs;
+mod conformance;
 mod files;
+mod folders;
 mod foreign;
 mod hostile;
 mod layouts;
 mod login;
 mod protocol;
+mod prune;
 mod pulls;
+mod referrers;
 mod registry;
 mod restart;
+mod robust;
 mod secure;

@@ -32,6 +32,8 @@ async fn uploads_come_in_chunks_and_in_order() {
     let early = patch("9-10", "xx").await.unwrap();
     assert_eq!(early.headers()["range"], "0-4");
     assert_eq!(failure(early).await, refused(416, "BLOB_UPLOAD_INVALID"));
+    let wrong = patch("5-9", "too long").await.unwrap();
+    assert_eq!(failure(wrong).await, refused(400, "SIZE_INVALID"));
     patch("5-9", " worl").await.unwrap();
     let state = http().get(&url).send().await.unwrap();
     assert_eq!(
@@ -177,13 +179,14 @@ async fn what_is_not_there_gets_oci_errors() {
         (
             "DELETE",
             "/v2/app/manifests/v1",
-            refused(404, "MANIFEST_UNKNOWN"),
+            refused(404, "NAME_UNKNOWN"),
         ),
         (
             "DELETE",
             &format!("/v2/app/blobs/{digest}"),
-            refused(405, "UNSUPPORTED"),
+            refused(404, "BLOB_UNKNOWN"),
         ),
+        ("POST", "/v2/app/tags/list", refused(405, "UNSUPPORTED")),
         (
             "PATCH",
             "/v2/app/blobs/uploads/none",
@@ -257,6 +260,9 @@ async fn lists_come_in_pages() {
     assert_eq!(get(next).await.0["repositories"], json!(["c"]));
     let (tags, _) = get("/v2/b/tags/list".into()).await;
     assert_eq!(tags, json!({"name": "b", "tags": ["latest", "v1", "v2"]}));
+    assert_eq!(get("/v2/_catalog?n=3".into()).await.1, None, "no more");
+    let (none, link) = get("/v2/b/tags/list?n=0".into()).await;
+    assert_eq!((none["tags"].clone(), link), (json!([]), None));
     let base = http().get(format!("{base}/v2/")).send().await.unwrap();
     assert_eq!(
         base.headers()["docker-distribution-api-version"],
@@ -294,4 +300,28 @@ async fn deleting_frees_what_nothing_else_needs() {
     );
     delete(format!("copy/manifests/{one}")).await.unwrap();
     assert_eq!(tree(dir.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_manifest_is_sent_to_those_who_take_its_type() {
+    let (_dir, _registry, server, base) = start().await;
+    push(&server, "app", "v1", &module("typed")).await;
+    for (accept, status) in [
+        (OCI_MANIFEST, 200),
+        ("*/*", 200),
+        (
+            "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json;q=0.5",
+            200,
+        ),
+        (OCI_INDEX, 404),
+    ] {
+        let url = format!("{base}/v2/app/manifests/v1");
+        let answer = http()
+            .get(url)
+            .header("accept", accept)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{accept}");
+    }
 }

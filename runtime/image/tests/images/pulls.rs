@@ -187,8 +187,8 @@ async fn a_mirror_keeps_the_name_and_comes_before_the_registry() {
     crate::client::push(&server, "library/app", "v1", &module("mirrored")).await;
     let dir = tempfile::tempdir().unwrap();
     let mut config = impatient(dir.path());
-    let gone = "http://127.0.0.1:1".to_owned();
-    let mirrors = vec![gone, format!("http://{}", server.address)];
+    let gone = "http://127.0.0.1:1".parse().unwrap();
+    let mirrors = vec![gone, format!("http://{}", server.address).parse().unwrap()];
     config.mirrors.insert("docker.io".into(), mirrors);
     let store = ImageStore::open(config).unwrap();
     let image = store.pull("app:v1", None).await.unwrap();

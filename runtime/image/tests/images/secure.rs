@@ -75,7 +75,7 @@ async fn pull(base: &str, authority: Option<&str>) -> Result<Arc<Image>, PullErr
     // it is a port where nobody listens.
     config
         .mirrors
-        .insert("127.0.0.1:1".into(), vec![base.to_owned()]);
+        .insert("127.0.0.1:1".into(), vec![base.parse().unwrap()]);
     config.extra_ca_pem = authority.map(|pem| pem.as_bytes().to_vec());
     let store = ImageStore::open(config).unwrap();
     store.pull("127.0.0.1:1/library/app:v1", None).await
