@@ -17,6 +17,7 @@ mod kubectl_objects;
 mod kubectl_output;
 mod kubectl_pods;
 mod kubectl_sockets;
+mod languages;
 mod node;
 mod registry_clients;
 mod root_filesystems;

@@ -67,8 +67,9 @@ fn one_module_is_many_programs() {
         return;
     };
     // name, command, args, working folder, exit code, output
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str, i32, &'a str);
     let motd = "one\ntwo words\n";
-    let cases: [(&str, &[&str], &[&str], &str, i32, &str); 11] = [
+    let cases: [Case; 11] = [
         ("default", &[], &[], "", 0, "by default\n"),
         ("args", &[], &["seq", "3"], "", 0, "1\n2\n3\n"),
         ("path", &["cat"], &["/etc/motd"], "", 0, motd),
