@@ -20,7 +20,7 @@ const NICE: i32 = 19;
 const MIB: u64 = 1 << 20;
 
 /// What a compilation takes, roughly and rather too much: for the compiler itself, for each byte of the file, and for
-/// each byte of its functions. Measured with `engine_bench` on modules of 1 to 20 MB.
+/// each byte of its functions. `compile_bench` measures it.
 const BASE: u64 = 16 * MIB;
 const PER_BYTE: u64 = 2;
 const PER_CODE_BYTE: u64 = 12;

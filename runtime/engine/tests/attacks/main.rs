@@ -1,6 +1,8 @@
 //! Guests and clients that attack, each beside a healthy neighbour whose latency is measured before and during:
 //! `cargo test -p sampan-engine --test attacks -- --nocapture` prints the figures.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod connections;
 mod guests;
 mod modules;

@@ -148,10 +148,11 @@ async fn a_compilation_that_takes_long() {
     let loading = village.under("compiling 6 MB", async |bench: &Bench| {
         let engine = bench.engine.clone();
         let loading = tokio::spawn(async move { engine.load(&source).await });
-        crate::support::until(|| bench.engine.compiling(&digest).is_some()).await;
-        loading
+        let progress = || bench.engine.compiling(&digest);
+        crate::support::until(|| progress().is_some()).await;
+        (loading, progress())
     });
-    let loading = loading.await;
+    let (loading, _progress) = loading.await;
     let module = tokio::time::timeout(std::time::Duration::from_secs(300), loading);
     module
         .await
