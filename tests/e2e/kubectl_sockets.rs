@@ -142,3 +142,33 @@ fn a_pod_on_the_hosts_network_has_the_hosts_sockets() {
     );
     cluster.stop();
 }
+
+#[test]
+fn names_are_the_pods_own_its_aliases_and_localhost() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    let probe = repository().join("runtime/engine/tests/guests/socket-probe.wasm");
+    cluster.push_file(&probe, "probe");
+    let names = ["lookup named", "lookup db.example", "lookup localhost"];
+    let pod = PodSpec::new("named", "probe")
+        .with(
+            "/spec/hostAliases",
+            json!([{"ip": "10.1.2.3", "hostnames": ["db", "db.example"]}]),
+        )
+        .container("args", json!(names));
+    kubectl.apply(&pod.to_string());
+    kubectl.ok(&[
+        "wait",
+        "--for=jsonpath={.status.phase}=Succeeded",
+        "pod/named",
+        "--timeout=60s",
+    ]);
+    let ip = kubectl.field("pod/named", ".status.podIP");
+    assert_eq!(
+        kubectl.ok(&["logs", "named"]),
+        format!("named is {ip}\ndb.example is 10.1.2.3\nlocalhost is 127.0.0.1\n")
+    );
+    cluster.stop();
+}

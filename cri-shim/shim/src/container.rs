@@ -9,6 +9,7 @@ use sampan_engine::{GuestFile, Module, Mount, VolumeLimit};
 use sampan_proto::{CriError, v1};
 use tokio::sync::watch;
 
+use crate::hosts::Hosts;
 use crate::id::Id;
 use crate::log::ContainerLog;
 use crate::phase::{Phase, Refused};
@@ -39,6 +40,7 @@ pub(crate) struct Launch {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) files: Vec<GuestFile>,
+    pub(crate) hosts: Hosts,
     pub(crate) volume_limits: Vec<VolumeLimit>,
     pub(crate) ports: Vec<u16>,
 }

@@ -13,6 +13,7 @@ mod error;
 mod etc;
 mod events;
 mod filter;
+mod hosts;
 mod id;
 mod image_service;
 mod launch;

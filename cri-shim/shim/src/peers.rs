@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sampan_engine::{Directory, Network, PodNetwork, Protocol, Route};
 
+use crate::hosts::Hosts;
 use crate::sandbox;
 
 /// The view of one pod.
@@ -13,6 +14,7 @@ struct Peers {
     network: Arc<sampan_net::PodNetwork>,
     hostname: String,
     address: Ipv4Addr,
+    hosts: Hosts,
 }
 
 /// The engine's network for the containers of a sandbox.
@@ -20,6 +22,7 @@ pub(crate) fn network(
     pods: &Arc<sampan_net::PodNetwork>,
     network: sandbox::Network,
     hostname: String,
+    hosts: Hosts,
 ) -> Network {
     match network {
         sandbox::Network::Pod(address) => {
@@ -28,6 +31,7 @@ pub(crate) fn network(
                 network: pods.clone(),
                 hostname,
                 address,
+                hosts,
             }));
             Network::Pod(pod)
         }
@@ -39,8 +43,10 @@ pub(crate) fn network(
 
 impl Directory for Peers {
     fn lookup(&self, name: &str) -> Option<Vec<IpAddr>> {
-        name.eq_ignore_ascii_case(&self.hostname)
-            .then(|| vec![self.address.into()])
+        if name.eq_ignore_ascii_case(&self.hostname) {
+            return Some(vec![self.address.into()]);
+        }
+        Some(self.hosts.addresses(name)).filter(|addresses| !addresses.is_empty())
     }
 
     /// An address of the block that no pod has leads nowhere: on a loopback address, services of the host that are
@@ -74,7 +80,12 @@ mod tests {
             pods.allocate().expect("free"),
             pods.allocate().expect("free"),
         );
-        let network = network(&pods, sandbox::Network::Pod(address), "web-0".to_string());
+        let network = network(
+            &pods,
+            sandbox::Network::Pod(address),
+            "web-0".to_string(),
+            Hosts::default(),
+        );
         let Network::Pod(pod) = network else {
             panic!("a pod has a network")
         };

@@ -13,6 +13,7 @@ use sampan_proto::{Code, CriError, v1};
 use super::sandboxes::{check_maps, check_name};
 use crate::container::{Container, Launch, NewContainer};
 use crate::error::{from_load, from_module, unknown_container, unknown_image};
+use crate::hosts::Hosts;
 use crate::id::Id;
 use crate::log::ContainerLog;
 use crate::mounts::Links;
@@ -29,6 +30,7 @@ struct Prepared {
     mounts: Vec<sampan_engine::Mount>,
     files: Vec<GuestFile>,
     volume_limits: Vec<VolumeLimit>,
+    hosts: Hosts,
 }
 
 /// What a container takes from its sandbox.
@@ -112,6 +114,7 @@ impl Shim {
                 mounts: prepared.mounts,
                 files: prepared.files,
                 volume_limits: prepared.volume_limits,
+                hosts: prepared.hosts,
                 ports,
             }),
             config,
@@ -142,6 +145,7 @@ impl Shim {
             Ok(Prepared {
                 source,
                 files: etc::files(&sandbox, &mounts),
+                hosts: Hosts::of(&mounts),
                 mounts,
                 volume_limits,
             })

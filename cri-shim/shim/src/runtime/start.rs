@@ -30,8 +30,7 @@ impl Shim {
             Ok(launch) => launch,
             Err(error) => return Err(self.never_started(&container, error)),
         };
-        let (module, mut spec) = self.spec(&container, launch, network);
-        spec.network = peers::network(&self.network, network, hostname);
+        let (module, spec) = self.spec(&container, launch, network, hostname);
         let (tell, told) = oneshot::channel();
         // A task of its own, so that a caller who gives up does not leave a container half started.
         let life = Life {
@@ -64,6 +63,7 @@ impl Shim {
         container: &Container,
         launch: Launch,
         network: Network,
+        hostname: String,
     ) -> (Module, ContainerSpec) {
         let Launch {
             module,
@@ -72,6 +72,7 @@ impl Shim {
             env,
             mounts,
             files,
+            hosts,
             volume_limits,
             ports,
         } = launch;
@@ -98,6 +99,7 @@ impl Shim {
         spec.http.reuse = workload.reuse;
         spec.entry = workload.entry;
         spec.listen = listen(network, &ports);
+        spec.network = peers::network(&self.network, network, hostname, hosts);
         (module, spec)
     }
 }

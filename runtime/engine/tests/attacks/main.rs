@@ -6,6 +6,7 @@
 mod connections;
 mod guests;
 mod modules;
+mod sockets;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "shared with the engine's other tests")]
 mod support;
