@@ -228,8 +228,9 @@ impl Worker {
         }
     }
 
-    /// Returns when nobody waits for anything this instance still does, or when its time is over.
-    async fn useless(&self) {
+    /// Returns when nobody waits for anything this instance still does, or when its time is over. Whether it is the
+    /// time.
+    async fn useless(&self) -> bool {
         loop {
             let deadline = {
                 let state = self.state.lock();
@@ -237,7 +238,7 @@ impl Worker {
                 let waited_for = state.flights.iter().filter(left);
                 match waited_for.map(|flight| flight.end_by).min() {
                     Some(deadline) => deadline,
-                    None if !state.flights.is_empty() => return,
+                    None if !state.flights.is_empty() => return false,
                     // It works on after its last response.
                     None => state.end_by.unwrap_or_else(Instant::now),
                 }
@@ -245,7 +246,7 @@ impl Worker {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = sleep_until(deadline) => if self.expire(deadline) {
-                    return;
+                    return true;
                 },
             }
         }
@@ -287,9 +288,12 @@ async fn run(
     let result = tokio::select! {
         biased;
         () = handler.killed() => return worker.fail(StatusCode::SERVICE_UNAVAILABLE),
-        () = worker.useless() => {
+        too_late = worker.useless() => {
             worker.fail(StatusCode::GATEWAY_TIMEOUT);
-            return handler.log("an instance was ended: the time of its requests was over").await;
+            if too_late {
+                handler.log("an instance was ended: the time of its requests was over").await;
+            }
+            return;
         }
         result = work => result,
     };

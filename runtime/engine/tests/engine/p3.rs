@@ -3,7 +3,7 @@
 use crate::support::{Bench, Blocked, Running, get, listen_locally, raw, soon, until};
 use bytes::Bytes;
 use http::StatusCode;
-use sampan_engine::{ContainerSpec, Exit, Mount, Workload};
+use sampan_engine::{ContainerSpec, Exit, Mount, VolumeLimit, Workload};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::time::Duration;
 /// Numbers of `wasi:filesystem` error codes of 0.3, as the guest reports them.
 const QUOTA: Exit = Exit::Code(105);
 const READ_ONLY: Exit = Exit::Code(132);
+const INSUFFICIENT_SPACE: Exit = Exit::Code(122);
 
 /// So many arguments, the guest's name included.
 fn arguments(count: usize) -> Vec<&'static str> {
@@ -81,18 +82,59 @@ async fn a_flood_is_as_fast_as_its_sink() {
     assert!(flooding.container.stats().memory_bytes <= 256 << 10);
 }
 
-async fn with_files(bench: &Bench, dir: &Path, count: usize, read_only: bool) -> Exit {
+async fn with_mount(
+    bench: &Bench,
+    (host, guest): (&Path, &str),
+    count: usize,
+    change: impl FnOnce(&mut ContainerSpec),
+) -> Exit {
     let mount = Mount {
-        host: dir.to_owned(),
-        guest: "/data".to_owned(),
-        read_only,
+        host: host.to_owned(),
+        guest: guest.to_owned(),
+        read_only: false,
     };
     let mounted = |spec: &mut ContainerSpec| {
         spec.mounts = vec![mount];
         spec.max_open_files = 50;
+        change(spec);
     };
     let (exit, ..) = bench.run_with("p3-files", &arguments(count), mounted).await;
     exit
+}
+
+async fn with_files(bench: &Bench, dir: &Path, count: usize, read_only: bool) -> Exit {
+    let change = |spec: &mut ContainerSpec| spec.mounts[0].read_only = read_only;
+    with_mount(bench, (dir, "/data"), count, change).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_holds_what_it_may() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    fs::write(&file, "").unwrap();
+    let limit = VolumeLimit {
+        path: dir.path().to_owned(),
+        bytes: 100 << 10,
+    };
+    let limited = |spec: &mut ContainerSpec| spec.volume_limits = vec![limit];
+    let exit = with_mount(&bench, (dir.path(), "/data"), 7, limited).await;
+    assert_eq!(exit, INSUFFICIENT_SPACE);
+    let length = fs::metadata(&file).unwrap().len();
+    assert!(length > 0 && length <= 100 << 10, "{length}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_mounted_file_nothing_is_made() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    fs::write(&file, "").unwrap();
+    let exit = with_mount(&bench, (&file, "/data/f"), 2, |_| {}).await;
+    assert_eq!(exit, READ_ONLY);
+    let exit = with_mount(&bench, (&file, "/data/f"), 6, |_| {}).await;
+    assert_eq!(exit, Exit::Code(0));
+    assert_eq!(fs::read(&file).unwrap(), b"abc");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 ;; A WASI p3 command on the file "f" of its first mount. By the number of its arguments:
 ;; 1 opens it for writing, 2 creates a folder "g", 3 opens it for reading until that fails and keeps it open,
-;; 4 opens it for reading and writes to it by a stream, 5 opens and closes it a hundred times, 6 writes three bytes.
+;; 4 opens it for reading and writes to it by a stream, 5 opens and closes it a hundred times, 6 writes three bytes,
+;; 7 writes until that fails.
 ;; Exits with 100 + n for the error code of number n, or 0.
 (component $files
   (import "wasi:cli/environment@0.3.0" (instance $environment
@@ -100,21 +101,30 @@
       (call $open-at (local.get $mount) (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 0)
         (local.get $flags) (i32.const 64))
       (call $check (i32.const 64)))
-    (func $finish (param $end i32) (param $code i32)
-      (if (i32.ne (local.get $code) (i32.const -1)) (then (return)))
+    (func $finish (param $end i32) (param $code i32) (result i32)
+      (if (i32.ne (local.get $code) (i32.const -1)) (then (return (local.get $code))))
       (call $join (local.get $end) (global.get $set))
       (drop (call $set-wait (global.get $set) (i32.const 16)))
-      (call $join (local.get $end) (i32.const 0)))
-    (func $write (param $file i32)
+      (call $join (local.get $end) (i32.const 0))
+      (i32.load (i32.const 20)))
+    ;; Writes three bytes, or with $fill as much as is taken: until the reader of the stream is gone.
+    (func $write (param $file i32) (param $fill i32)
       (local $pair i64) (local $stream i32) (local $future i32)
       (global.set $set (call $set-new))
       (local.set $pair (call $stream-new))
       (local.set $stream (i32.wrap_i64 (i64.shr_u (local.get $pair) (i64.const 32))))
       (local.set $future (call $write-via-stream (local.get $file) (i32.wrap_i64 (local.get $pair)) (i64.const 0)))
-      (call $finish (local.get $stream)
-        (call $stream-write (local.get $stream) (i32.const 130) (i32.const 3)))
+      (if (local.get $fill)
+        (then
+          (loop $more
+            (br_if $more (i32.ne (i32.const 1) (i32.and (i32.const 15)
+              (call $finish (local.get $stream)
+                (call $stream-write (local.get $stream) (i32.const 0) (i32.const 50000))))))))
+        (else
+          (drop (call $finish (local.get $stream)
+            (call $stream-write (local.get $stream) (i32.const 130) (i32.const 3))))))
       (call $stream-drop (local.get $stream))
-      (call $finish (local.get $future) (call $future-read (local.get $future) (i32.const 96)))
+      (drop (call $finish (local.get $future) (call $future-read (local.get $future) (i32.const 96))))
       (call $check (i32.const 96)))
     (func (export "run") (result i32)
       (local $mount i32) (local $count i32) (local $left i32)
@@ -132,16 +142,16 @@
           (br $more))))
       (if (i32.eq (local.get $count) (i32.const 4)) (then
         (call $open (local.get $mount) (i32.const 1))
-        (call $write (i32.load (i32.const 68)))))
+        (call $write (i32.load (i32.const 68)) (i32.const 0))))
       (if (i32.eq (local.get $count) (i32.const 5)) (then
         (local.set $left (i32.const 100))
         (loop $more
           (call $open (local.get $mount) (i32.const 1))
           (call $drop-descriptor (i32.load (i32.const 68)))
           (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))
-      (if (i32.eq (local.get $count) (i32.const 6)) (then
+      (if (i32.ge_u (local.get $count) (i32.const 6)) (then
         (call $open (local.get $mount) (i32.const 2))
-        (call $write (i32.load (i32.const 68)))))
+        (call $write (i32.load (i32.const 68)) (i32.eq (local.get $count) (i32.const 7)))))
       (i32.const 0)))
   (core instance $main (instantiate $main
     (with "libc" (instance $libc))
