@@ -128,7 +128,11 @@ pub(crate) async fn start(
     }
     let images = ImageStore::open(images).context("the image store")?;
     let pod_cidr = network.cidr().to_string();
-    let shim = Arc::new(Shim::new(engine, images, network, ShimConfig::default()));
+    let shim = ShimConfig {
+        keyvalue_file: Some(config.dir.join("keyvalue.db")),
+        ..ShimConfig::default()
+    };
+    let shim = Arc::new(Shim::new(engine, images, network, shim));
 
     let agent = Agent::new(
         client,

@@ -1,5 +1,7 @@
 //! What the composition root decides for the shim.
 
+use std::path::PathBuf;
+
 use sampan_engine::HttpLimits;
 
 /// Settings of a [`Shim`](crate::Shim).
@@ -14,6 +16,8 @@ pub struct ShimConfig {
     pub max_sockets: u32,
     /// Limits of each HTTP container.
     pub http: HttpLimits,
+    /// The file of the buckets of `wasi:keyvalue`; its folder must exist. None offers no buckets.
+    pub keyvalue_file: Option<PathBuf>,
 }
 
 /// A token bucket, in bytes of output.
@@ -31,6 +35,7 @@ impl Default for ShimConfig {
             max_open_files: 1024,
             max_sockets: 1024,
             http: HttpLimits::default(),
+            keyvalue_file: None,
         }
     }
 }

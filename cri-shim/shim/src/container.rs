@@ -5,10 +5,11 @@ mod view;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sampan_engine::{GuestFile, Module, Mount, VolumeLimit};
-use sampan_proto::{CriError, v1};
+use sampan_engine::{GuestFile, HostInterfaces, Module, Mount, VolumeLimit};
+use sampan_proto::{CONFIG_MAPS, CriError, v1};
 use tokio::sync::watch;
 
+use crate::capabilities;
 use crate::hosts::Hosts;
 use crate::id::Id;
 use crate::log::ContainerLog;
@@ -19,12 +20,14 @@ use crate::workload::Workload;
 pub(crate) struct Container {
     pub(crate) id: Id,
     pub(crate) sandbox: Id,
-    /// As requested, but without arguments and environment, which are in `launch`, and resources, which change.
+    /// As requested, but without arguments, environment and settings, which are in `launch`, and resources, which change.
     pub(crate) config: v1::ContainerConfig,
     pub(crate) image_id: String,
     /// The name people know the image by.
     pub(crate) image_name: String,
     pub(crate) created_at: i64,
+    /// What its module can reach: names separated by commas. None without a module.
+    pub(crate) capabilities: Option<String>,
     pub(crate) log: Arc<ContainerLog>,
     resources: Mutex<v1::LinuxContainerResources>,
     /// What it is started with, or why it cannot be; taken by the one start.
@@ -43,6 +46,7 @@ pub(crate) struct Launch {
     pub(crate) hosts: Hosts,
     pub(crate) volume_limits: Vec<VolumeLimit>,
     pub(crate) ports: Vec<u16>,
+    pub(crate) host: HostInterfaces,
 }
 
 /// What a container is made of.
@@ -61,6 +65,7 @@ impl Container {
         config.envs = Vec::new();
         config.command = Vec::new();
         config.args = Vec::new();
+        config.annotations.remove(CONFIG_MAPS);
         let linux = config.linux.as_mut();
         let resources = linux.and_then(|linux| linux.resources.take());
         Container {
@@ -70,6 +75,11 @@ impl Container {
             image_id: new.image_id,
             image_name: new.image_name,
             created_at: crate::time::now_nanos(),
+            capabilities: new
+                .launch
+                .as_ref()
+                .ok()
+                .map(|launch| capabilities::names(&launch.module)),
             log: new.log,
             resources: Mutex::new(resources.unwrap_or_default()),
             launch: Mutex::new(Some(new.launch)),

@@ -6,6 +6,8 @@ use sampan_engine::{LoadError, StartError};
 use sampan_image::{ModuleError, PullError};
 use sampan_proto::{Code, CriError, PullReason};
 
+use crate::capabilities::CapabilityError;
+use crate::host::GrantError;
 use crate::launch::LaunchError;
 use crate::mounts::MountError;
 use crate::phase::Refused;
@@ -63,6 +65,7 @@ pub(crate) fn from_start(error: &StartError) -> CriError {
         StartError::Listen { .. } | StartError::NoAddress => Code::FailedPrecondition,
         StartError::Mount { .. } | StartError::Entry(_) => Code::InvalidArgument,
         StartError::TooManyInstances { .. } => Code::ResourceExhausted,
+        StartError::NotGiven { .. } => Code::PermissionDenied,
         StartError::ShuttingDown => Code::Unavailable,
     };
     CriError::new(code, chain(error))
@@ -102,6 +105,18 @@ impl From<MountError> for CriError {
             _ => Code::InvalidArgument,
         };
         CriError::new(code, chain(&error))
+    }
+}
+
+impl From<CapabilityError> for CriError {
+    fn from(error: CapabilityError) -> CriError {
+        CriError::new(Code::PermissionDenied, chain(&error))
+    }
+}
+
+impl From<GrantError> for CriError {
+    fn from(error: GrantError) -> CriError {
+        CriError::invalid_argument(chain(&error))
     }
 }
 

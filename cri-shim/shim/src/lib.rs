@@ -7,12 +7,14 @@
 //! Not here: the unix socket, streaming (exec, attach, port-forward), restarts and back-off (the
 //! agent's), anything of Kubernetes beyond the conventions CRI itself carries.
 
+mod capabilities;
 mod config;
 mod container;
 mod error;
 mod etc;
 mod events;
 mod filter;
+mod host;
 mod hosts;
 mod id;
 mod image_service;

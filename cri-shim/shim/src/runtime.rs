@@ -119,10 +119,13 @@ impl RuntimeService for Shim {
         &self,
         request: v1::ContainerStatusRequest,
     ) -> Result<v1::ContainerStatusResponse, CriError> {
-        let status = self.known(&request.container_id)?.status();
+        let container = self.known(&request.container_id)?;
         Ok(v1::ContainerStatusResponse {
-            status: Some(status),
-            ..Default::default()
+            status: Some(container.status()),
+            info: match request.verbose {
+                true => container.info(),
+                false => Default::default(),
+            },
         })
     }
 

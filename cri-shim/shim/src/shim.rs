@@ -10,6 +10,7 @@ use sampan_net::PodNetwork;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ShimConfig;
+use crate::host::Buckets;
 use crate::limits::KILL_WAIT;
 use crate::loading::Loading;
 use crate::pods::Pods;
@@ -22,6 +23,7 @@ pub struct Shim {
     pub(crate) engine: Engine,
     pub(crate) images: Arc<ImageStore>,
     pub(crate) network: Arc<PodNetwork>,
+    pub(crate) buckets: Buckets,
     pub(crate) config: ShimConfig,
     pub(crate) pods: Arc<Pods>,
     pub(crate) loading: Loading,
@@ -42,6 +44,7 @@ impl Shim {
             engine,
             images,
             network,
+            buckets: Buckets::new(config.keyvalue_file.clone()),
             config,
             pods: Arc::default(),
             loading: Loading::default(),

@@ -8,10 +8,12 @@ mod expand;
 mod fields;
 mod hosts;
 mod mounts;
+mod namespace;
 mod objects;
 mod place;
 mod select;
 mod services;
+mod settings;
 mod sources;
 mod volumes;
 
@@ -23,6 +25,7 @@ pub(crate) use mounts::{Limit, Mounts, Source, mounts};
 pub(crate) use objects::{ObjectKind, Objects};
 pub(crate) use place::{VolumePolicy, is_here, local_folder, memory_dir, wants_memory};
 pub(crate) use services::Services;
+pub(crate) use settings::host_annotations;
 pub(crate) use sources::{Sources, Subscription};
 pub(crate) use volumes::{
     Means, Refreshed, Tokens, VolumeError, place_of, prepare, refresh, shows_metadata, sources,

@@ -9,7 +9,7 @@ pub(crate) use config::{
     ContainerParts, container_config, container_log_path, hostname, log_directory, sandbox_config,
 };
 pub(crate) use found::{Inventory, inventory, sandbox_ips};
-pub(crate) use observe::{Observed, observe};
+pub(crate) use observe::{Observed, observe, observe_verbose};
 pub(crate) use resources::{resize_request, wanted_limits};
 
 /// Labels and annotations kubelets put on sandboxes and containers. Runtimes, crictl and log

@@ -31,8 +31,15 @@ pub const PULL_ERROR_SHOWN: Duration = Duration::from_secs(2);
 /// First and longest pause while a ConfigMap, Secret or other prerequisite is missing: short,
 /// because people create them moments later.
 pub const CONFIG_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// The grace period of a pod that does not say.
+pub const DEFAULT_GRACE_SECONDS: i64 = 30;
 /// The shortest time a container gets between SIGTERM and kill, in seconds.
 pub const MIN_GRACE_SECONDS: i64 = 1;
+
+/// The least a container gets between SIGTERM and kill, whatever a hook before it took (kubelet's minimum).
+pub const MIN_STOP_SECONDS: i64 = 2;
+/// The longest an HTTP hook waits for its answer. Upstream has no such bound; a start would hang for ever.
+pub const HOOK_HTTP_MAX: Duration = Duration::from_secs(300);
 
 /// Container starts (create, compile, start) under way at once. Image pulls have their own limit,
 /// so that a slow registry does not hold these up.
@@ -83,6 +90,8 @@ pub const API_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Bytes of one rendered ConfigMap or Secret volume: the API's own limit of one object.
 pub const VOLUME_BYTES_MAX: usize = 3 << 20;
+/// Bytes of the ConfigMaps that settings of one container come from.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
 /// Bytes of all environment values of one container.
 pub const ENV_BYTES_MAX: usize = 4 << 20;
 /// The oldest a ServiceAccount token in a volume gets, however long it is good for (kubelet's bound).

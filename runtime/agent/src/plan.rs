@@ -4,9 +4,10 @@
 //! No IO, no clock of its own, no async. The worker calls [`plan`] after every change, runs the
 //! actions that are not under way yet, and folds their outcomes into [`PodState`].
 //!
-//! It does not probe, run hooks, or evict.
+//! What probes found is part of the state; asking, running hooks and eviction are not here.
 
 mod backoff;
+mod capabilities;
 mod conditions;
 mod outcome;
 mod patch;
@@ -25,12 +26,15 @@ mod transition;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 
+use crate::probe::Kind;
 pub(crate) use backoff::{Backoff, after};
+pub(crate) use capabilities::{CAPABILITIES, capabilities, known_capabilities};
 pub(crate) use outcome::{Outcome, StartFailure};
 pub(crate) use patch::{is_only_creating, status_patch};
 pub(crate) use seed::{Found, seed};
+pub(crate) use start::restarts;
 pub(crate) use state::{PodState, Sandbox};
-pub(crate) use track::{Exit, Instance, Kill, Limits, Run};
+pub(crate) use track::{Exit, Instance, Kill, Limits, Run, Track};
 pub(crate) use transition::{Note, field_path, notes};
 
 /// What the world wants of the pod.
@@ -106,6 +110,8 @@ pub(crate) enum Action {
         id: String,
         grace: i64,
         replace: bool,
+        /// The probe it failed.
+        failed: Option<Kind>,
     },
     /// Gives a running container other limits.
     Resize {

@@ -4,8 +4,10 @@
 //! plan named comes. Everything it decides is decided by [`crate::plan`].
 
 mod compiling;
+mod hooks;
 mod inbox;
 mod message;
+mod probing;
 mod report;
 mod resize;
 mod sandbox;
@@ -33,10 +35,12 @@ use crate::content::{
 use crate::events::{PodRecorder, Recorder};
 use crate::images::Puller;
 use crate::plan::{
-    Action, Found, Input, Instance, Intent, Kill, Outcome, PodState, Run, Sandbox, after, notes,
-    plan, seed,
+    Action, Found, Input, Instance, Intent, Kill, Outcome, PodState, Run, Sandbox, after,
+    all_containers, notes, plan, seed,
 };
+use crate::probe::{Answer, Due};
 use crate::registry::Registry;
+use hooks::Hooks;
 pub(crate) use inbox::{Inbox, News};
 use report::{Report, Written};
 use volumes::Volumes;
@@ -68,6 +72,8 @@ enum Done {
     Sandbox(Box<Outcome>, Tokens),
     /// The volumes were looked at again.
     Refreshed(Option<Refreshed>),
+    /// A probe has its answer.
+    Probed(Due, Answer),
     Written(Written),
     /// The object is deleted, or was gone already.
     Deleted,
@@ -99,13 +105,17 @@ struct Worker {
     unknown: BTreeSet<String>,
     deleting: bool,
     ended: bool,
+    /// When to plan again though nothing happened.
+    wake_at: Option<Timestamp>,
+    /// Something happened that may change the plan.
+    changed: bool,
 }
 
 /// Runs one pod until nothing of it is left here. The inbox must hold the pod.
 pub(crate) async fn run(shared: Arc<Shared>, pod: Arc<Pod>, found: Found, inbox: Arc<Inbox>) {
     let mut worker = Worker::new(shared, pod, found, inbox.clone());
     while !worker.ended {
-        let wake_at = worker.step();
+        let wake_at = worker.advance();
         let timer = async {
             match wake_at {
                 Some(at) => tokio::time::sleep(until(at)).await,
@@ -145,6 +155,8 @@ impl Worker {
             unknown: BTreeSet::new(),
             deleting: false,
             ended: false,
+            wake_at: None,
+            changed: true,
         };
         if matches!(worker.state.sandbox, Sandbox::Ready { .. }) {
             // What changed while no agent was here is not known: everything is looked at.
@@ -157,6 +169,17 @@ impl Worker {
     fn open_volumes(&mut self) -> Arc<crate::content::Subscription> {
         self.volumes
             .open(&self.shared, &self.uid, &self.pod, &self.inbox)
+    }
+
+    /// Does what is to be done now. Returns when to look again at the latest.
+    fn advance(&mut self) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        // An answer that changes nothing is what probes mostly get: it costs no plan.
+        if std::mem::take(&mut self.changed) || self.wake_at.is_some_and(|at| at <= now) {
+            self.wake_at = self.step();
+        }
+        let probe_at = self.probe(now);
+        [self.wake_at, probe_at].into_iter().flatten().min()
     }
 
     /// Plans and starts what is to be done. Returns when to plan again at the latest.
@@ -222,8 +245,11 @@ impl Worker {
                 id,
                 grace,
                 replace,
+                failed,
             } => {
-                let why = if replace {
+                let why = if let Some(kind) = failed {
+                    self.failed_text(&container, kind)
+                } else if replace {
                     format!("Container {container} definition changed, will be restarted")
                 } else {
                     format!("Stopping container {container}")
@@ -232,13 +258,18 @@ impl Worker {
                 self.recorder
                     .container(&container, severity, "Killing", &why);
                 let seconds = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+                let mut begun = false;
                 if let Some(instance) = self.instance(&container, &id) {
-                    instance.kill = Some(Kill {
+                    let kill = Kill {
                         deadline: after(now, seconds),
                         replace,
-                    });
+                    };
+                    begun = instance.kill.replace(kill).is_some();
                 }
-                self.work.push(self.stop_container(container, id, grace));
+                // A stop that only became more urgent has had its hook.
+                let hooks = (!begun).then(|| self.hooks(&container)).flatten();
+                self.work
+                    .push(self.stop_container(container, id, grace, hooks));
             }
             Action::RemoveSandbox { id } => {
                 self.state.sandbox = Sandbox::Removing {
@@ -265,9 +296,25 @@ impl Worker {
         track.instance.as_mut().filter(|instance| instance.id == id)
     }
 
+    fn hooks(&self, container: &str) -> Option<Hooks> {
+        let (container, _) = all_containers(&self.pod).find(|(c, _)| c.name == container)?;
+        container.lifecycle.as_ref()?;
+        Some(Hooks {
+            container: Arc::new(container.clone()),
+            ip: self.state.ips.first().cloned().unwrap_or_default(),
+            recorder: self.recorder.clone(),
+        })
+    }
+
     fn fold(&mut self, done: Done) {
         let now = Timestamp::now();
+        if let Done::Probed(due, answer) = done {
+            self.probed(&due, &answer, now);
+            return;
+        }
+        self.changed = true;
         match done {
+            Done::Probed(..) => {}
             Done::Outcomes(outcomes) => {
                 for outcome in outcomes {
                     self.apply(outcome, now);
@@ -311,6 +358,7 @@ impl Worker {
     }
 
     fn hear(&mut self, news: News) {
+        self.changed = true;
         if let Some(pod) = news.pod {
             self.report.heard(&pod);
             self.recorder = self.shared.recorder.of(pod.clone());

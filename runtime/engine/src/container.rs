@@ -2,7 +2,7 @@
 
 use crate::limits::Meter;
 use crate::signals::Signals;
-use crate::{CpuLimits, Exit};
+use crate::{Capability, CpuLimits, Exit};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -40,6 +40,14 @@ pub enum StartError {
     TooManyInstances {
         /// The limit.
         limit: u32,
+    },
+    /// The module imports an interface the specification does not have.
+    #[error("the module imports {import}, and the container does not have {capability}")]
+    NotGiven {
+        /// The import.
+        import: String,
+        /// What it needs.
+        capability: Capability,
     },
     /// The engine is being shut down.
     #[error("the engine is shutting down")]

@@ -185,6 +185,7 @@ impl Engine {
         spec: ContainerSpec,
     ) -> Result<Container, StartError> {
         let inner = &self.inner;
+        check_given(module, &spec)?;
         // A command is one instance for as long as it lives; a handler takes instances as requests come.
         let permit = match module.check(&spec.entry)? {
             Workload::Command | Workload::Function => Some(inner.reserve()?),
@@ -302,6 +303,19 @@ impl Inner {
             .place()
             .ok_or(StartError::TooManyInstances { limit })
     }
+}
+
+/// Finds an import that the specification has nothing for before anything runs.
+fn check_given(module: &Module, spec: &ContainerSpec) -> Result<(), StartError> {
+    let mut missing = module.capabilities().iter();
+    let Some(&capability) = missing.find(|capability| !spec.host.give(**capability)) else {
+        return Ok(());
+    };
+    let import = module.import_behind(capability).unwrap_or_default();
+    Err(StartError::NotGiven {
+        import: import.to_owned(),
+        capability,
+    })
 }
 
 async fn holding<T>(permit: OwnedSemaphorePermit, run: impl Future<Output = T>) -> T {

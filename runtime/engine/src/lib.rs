@@ -7,6 +7,7 @@
 //! The crate knows no Kubernetes type and no CRI. See README.md for the security model and the decisions.
 
 mod backend;
+mod capability;
 mod command;
 mod config;
 mod container;
@@ -14,6 +15,7 @@ mod cpu;
 mod engine;
 mod exit;
 mod files;
+mod host;
 mod http;
 mod limits;
 mod module;
@@ -25,11 +27,14 @@ mod sockets;
 mod spec;
 mod state;
 
+pub use capability::Capability;
 pub use config::EngineConfig;
 pub use container::{Container, StartError, Stats};
 pub use cpu::{CpuLimits, CpuQuota};
 pub use engine::{Engine, EngineError, EngineStats};
 pub use exit::Exit;
+pub use host::keyvalue::{KeyPage, KeyValueBucket, KeyValueError, KeyValuePair, KeyValueStore};
+pub use host::{HostInterfaces, Settings};
 pub use module::{Compiling, Entry, LoadError, Module, ModuleSource, Workload};
 pub use network::{Directory, Network, PodNetwork, Protocol, Route};
 pub use output::OutputSink;

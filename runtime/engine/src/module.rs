@@ -17,6 +17,7 @@ pub(crate) use loader::Loader;
 pub(crate) use prepared::{CommandPre, Prepared};
 
 use crate::backend::{Backend, Backends};
+use crate::capability::{Capability, capabilities};
 use cache::Artifact;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -169,6 +170,19 @@ impl Module {
         &self.loaded.artifact.meta.imports
     }
 
+    /// What the module can reach outside itself, in the order of [`Capability`].
+    pub fn capabilities(&self) -> &[Capability] {
+        &self.loaded.capabilities
+    }
+
+    /// The first import that gives a capability; none for what the module does not have or only exports tell.
+    pub fn import_behind(&self, capability: Capability) -> Option<&str> {
+        let mut imports = self.imports().iter();
+        imports
+            .find(|import| Capability::of_import(import) == Some(capability))
+            .map(String::as_str)
+    }
+
     /// The digest it was loaded by.
     pub fn digest(&self) -> &str {
         &self.loaded.digest
@@ -192,6 +206,7 @@ impl std::fmt::Debug for Module {
 pub(crate) struct Loaded {
     digest: String,
     artifact: Artifact,
+    capabilities: Vec<Capability>,
     /// `None` if the module is too big for the pool's slots.
     pooled: Option<Prepared>,
     on_demand: OnceLock<Prepared>,
@@ -207,6 +222,10 @@ impl Loaded {
         };
         let loaded = Loaded {
             digest,
+            capabilities: capabilities(
+                &artifact.meta.imports,
+                artifact.meta.entries.http.is_some(),
+            ),
             artifact,
             pooled,
             on_demand: OnceLock::new(),

@@ -42,6 +42,13 @@ impl Output {
         }
     }
 
+    /// Writes a piece and waits until the sink has taken it.
+    pub(crate) async fn put(&self, data: Bytes) {
+        self.drained().await;
+        self.begin(data);
+        self.drained().await;
+    }
+
     /// Waits until the sink has taken everything written so far.
     pub(crate) async fn drained(&self) {
         poll_fn(|cx| self.poll_drained(cx)).await;

@@ -1,6 +1,6 @@
 //! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
 
-use crate::{CpuLimits, Entry, Network, OutputSink};
+use crate::{CpuLimits, Entry, HostInterfaces, Network, OutputSink};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct ContainerSpec {
     pub max_sockets: u32,
     /// Limits of HTTP, incoming and outgoing.
     pub http: HttpLimits,
+    /// Interfaces beyond WASI proper: none unless given.
+    pub host: HostInterfaces,
 }
 
 impl ContainerSpec {
@@ -77,6 +79,7 @@ impl ContainerSpec {
             network: Network::None,
             max_sockets: DEFAULT_MAX_SOCKETS,
             http: HttpLimits::default(),
+            host: HostInterfaces::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a store holds for its guest: WASI contexts, open files, limits. Made from a [`Template`], once per instance.
 
 use crate::files::{self, FileBudget, Preopens};
+use crate::host::HostState;
 use crate::http::outgoing::Outgoing;
 use crate::limits::{GuestLimits, Meter};
 use crate::output::Output;
@@ -41,6 +42,7 @@ pub(crate) struct ComponentState {
     files: files::p2::Account,
     sockets: sockets::Account,
     pub(crate) signals: Signals,
+    host: HostState,
     limits: GuestLimits,
 }
 
@@ -68,6 +70,12 @@ impl ComponentState {
             },
             &mut self.sockets,
         )
+    }
+}
+
+impl ComponentState {
+    pub(crate) fn host(&mut self) -> (&HostState, &mut ResourceTable) {
+        (&self.host, &mut self.table)
     }
 }
 
@@ -167,6 +175,7 @@ impl Template {
                 .with_marks(self.preopens.marks()),
             sockets: sockets::Account::new(self.sockets.clone()),
             signals: self.signals.clone(),
+            host: HostState::new(&self.spec.host, &streams.stderr),
             limits: self.limits(),
         };
         let mut store = Store::new(engine, state);

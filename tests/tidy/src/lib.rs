@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// What each crate may use of ours, as README.md draws it. The root package and the benches may use everything.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("sampan-api", &[]),
     ("sampan-store", &[]),
     ("sampan-backup", &["sampan-store"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("sampan-engine", &[]),
     ("sampan-image", &[]),
     ("sampan-net", &[]),
+    ("sampan-keyvalue", &[]),
     (
         "sampan-agent",
         &["sampan-api", "sampan-proto", "sampan-net"],
@@ -30,18 +31,20 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "sampan-engine",
             "sampan-image",
             "sampan-net",
+            "sampan-keyvalue",
         ],
     ),
 ];
 
 /// Crates that speak of Kubernetes, and those of ours that must not pull them in, at any depth.
 const KUBERNETES: [&str; 3] = ["kube", "kube-core", "k8s-openapi"];
-const KUBERNETES_FREE: [&str; 7] = [
+const KUBERNETES_FREE: [&str; 8] = [
     "sampan-store",
     "sampan-backup",
     "sampan-engine",
     "sampan-image",
     "sampan-net",
+    "sampan-keyvalue",
     "sampan-proto",
     "sampan-shim",
 ];

@@ -5,12 +5,13 @@ use serde_json::Value;
 
 /// Without a word about it, a pod has this long to stop.
 const DEFAULT_GRACE: i64 = 30;
-/// Fields of a container that are kept and have no effect yet.
-const UNUSED: [&str; 4] = [
+/// Where a container may want a command run in it, which no agent of ours can do yet.
+const HANDLERS: [&str; 5] = [
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
-    "lifecycle",
+    "lifecycle.postStart",
+    "lifecycle.preStop",
 ];
 
 /// What the pod asks for that no agent of ours does: better said than silently left out.
@@ -19,13 +20,12 @@ pub(super) fn warnings(pod: &Value) -> Vec<String> {
     for list in ["containers", "initContainers"] {
         let containers = object::items(pod, &format!("spec.{list}"));
         for (index, container) in containers.iter().enumerate() {
-            for field in UNUSED
-                .iter()
-                .filter(|field| container.get(**field).is_some())
-            {
-                warnings.push(format!(
-                    "spec.{list}[{index}].{field}: not supported yet, it has no effect"
-                ));
+            for handler in HANDLERS {
+                if object::get(container, &format!("{handler}.exec")).is_some() {
+                    warnings.push(format!(
+                        "spec.{list}[{index}].{handler}.exec: not supported yet, it never succeeds"
+                    ));
+                }
             }
         }
     }
@@ -61,11 +61,13 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_told() {
         let pod = json!({"spec": {
-            "containers": [{"name": "a"}, {"name": "b", "readinessProbe": {}}],
+            "containers": [{"name": "a", "livenessProbe": {"httpGet": {"port": 80}}},
+                {"name": "b", "readinessProbe": {"exec": {}}, "lifecycle": {"preStop": {"exec": {}}}}],
             "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}],
         }});
         let expected = [
-            "spec.containers[1].readinessProbe: not supported yet, it has no effect",
+            "spec.containers[1].readinessProbe.exec: not supported yet, it never succeeds",
+            "spec.containers[1].lifecycle.preStop.exec: not supported yet, it never succeeds",
             "spec.volumes[0].emptyDir.sizeLimit: not supported yet, it has no effect",
         ];
         assert_eq!(warnings(&pod), expected);

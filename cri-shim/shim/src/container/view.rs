@@ -1,6 +1,8 @@
 //! A container as the messages of the contract show it.
 
-use sampan_proto::v1;
+use std::collections::BTreeMap;
+
+use sampan_proto::{CAPABILITIES_INFO, v1};
 
 use super::Container;
 use crate::phase::{Ended, Phase, Running};
@@ -74,6 +76,13 @@ impl Container {
                 ..status
             },
         }
+    }
+
+    /// What a verbose status tells beyond the contract.
+    pub(crate) fn info(&self) -> BTreeMap<String, String> {
+        let names = self.capabilities.clone();
+        let info = names.map(|names| (CAPABILITIES_INFO.to_string(), names));
+        info.into_iter().collect()
     }
 
     pub(crate) fn stats(&self, mountpoint: &str) -> v1::ContainerStats {

@@ -11,8 +11,10 @@ use sampan_image::{Content, Image, ModuleFile, Program};
 use sampan_proto::{Code, CriError, v1};
 
 use super::sandboxes::{check_maps, check_name};
+use crate::capabilities::Forbidden;
 use crate::container::{Container, Launch, NewContainer};
 use crate::error::{from_load, from_module, unknown_container, unknown_image};
+use crate::host::Grants;
 use crate::hosts::Hosts;
 use crate::id::Id;
 use crate::log::ContainerLog;
@@ -40,16 +42,21 @@ struct Place {
     log_path: Option<PathBuf>,
     /// The pod's.
     annotations: BTreeMap<String, String>,
+    forbidden: Forbidden,
+    grants: Grants,
 }
 
 impl Place {
-    fn of(sandbox: &Sandbox, log_path: &str) -> Place {
-        Place {
+    fn of(sandbox: &Sandbox, config: &v1::ContainerConfig) -> Result<Place, CriError> {
+        let name = config.metadata.as_ref().map(|m| m.name.as_str());
+        Ok(Place {
             sandbox: sandbox.id.clone(),
             config: sandbox.config.clone(),
-            log_path: sandbox.log_path(log_path),
+            log_path: sandbox.log_path(&config.log_path),
             annotations: sandbox.config.annotations.clone(),
-        }
+            forbidden: Forbidden::of(&sandbox.config.annotations)?,
+            grants: Grants::of(sandbox, &config.annotations, name.unwrap_or_default())?,
+        })
     }
 }
 
@@ -64,7 +71,7 @@ impl Shim {
         check_config(&config)?;
         let metadata = config.metadata.clone().unwrap_or_default();
         let place = self.pods.sandbox(&request.pod_sandbox_id, |sandbox| {
-            check_room(sandbox, &metadata).map(|()| Place::of(sandbox, &config.log_path))
+            check_room(sandbox, &metadata).and_then(|()| Place::of(sandbox, &config))
         })??;
         let asked = config
             .image
@@ -97,7 +104,13 @@ impl Shim {
                 let module = loaded.map_err(|error| from_load(&error))?;
                 let checked = module.check(&workload.entry);
                 checked.map_err(|error| from_load(&error))?;
-                Ok(module)
+                place.forbidden.check(&module)?;
+                place.grants.check(&module)?;
+                let host = place
+                    .grants
+                    .interfaces(&module, &env, &config.annotations, &self.buckets)
+                    .await?;
+                Ok((module, host))
             }
             Err(missing) => Err(missing),
         };
@@ -106,7 +119,7 @@ impl Shim {
             image_id: image.id.clone(),
             image_name: image_name(&config, &image),
             log: Arc::new(ContainerLog::new(place.log_path, self.config.log_rate)),
-            launch: module.map(|module| Launch {
+            launch: module.map(|(module, host)| Launch {
                 module,
                 workload,
                 args,
@@ -116,6 +129,7 @@ impl Shim {
                 volume_limits: prepared.volume_limits,
                 hosts: prepared.hosts,
                 ports,
+                host,
             }),
             config,
         }));

@@ -75,6 +75,7 @@ impl Shim {
             hosts,
             volume_limits,
             ports,
+            host,
         } = launch;
         let stderr = if container.config.tty {
             Stream::Stdout
@@ -93,6 +94,7 @@ impl Shim {
         spec.memory_limit = resources::memory_limit(&resources);
         spec.cpu = resources::cpu(&resources);
         spec.open_stdin = container.config.stdin;
+        spec.host = host;
         spec.max_open_files = self.config.max_open_files;
         spec.max_sockets = self.config.max_sockets;
         spec.http = self.config.http.clone();

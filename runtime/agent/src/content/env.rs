@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
+use sampan_proto::WASI_CONFIG;
 
 use super::objects::{Content, ObjectError, ObjectKind, Objects};
 use super::{NodeFacts, expand, fields};
-use crate::limits::ENV_BYTES_MAX;
+use crate::limits::{CONFIG_BYTES_MAX, ENV_BYTES_MAX};
 
 /// The environment and what is to be told about it.
 #[derive(Debug, Default)]
@@ -36,6 +37,10 @@ pub(crate) enum EnvError {
     Source(String),
     #[error("the environment is larger than {ENV_BYTES_MAX} bytes")]
     TooLarge,
+    #[error(
+        "the ConfigMaps of the annotation {WASI_CONFIG} hold more than {CONFIG_BYTES_MAX} bytes"
+    )]
+    ConfigTooLarge,
     #[error(transparent)]
     Object(#[from] ObjectError),
 }

@@ -89,6 +89,16 @@ pub(crate) struct ObjectError {
     reason: String,
 }
 
+impl ObjectError {
+    pub(super) fn new(kind: &'static str, name: &str, error: &kube::Error) -> ObjectError {
+        ObjectError {
+            kind,
+            name: name.to_owned(),
+            reason: crate::agent::api_message(error),
+        }
+    }
+}
+
 impl Objects {
     pub(crate) fn new(client: kube::Client) -> Objects {
         Objects { client }
@@ -118,11 +128,7 @@ impl Objects {
         };
         found
             .map(|known| known.unwrap_or(absent))
-            .map_err(|error| ObjectError {
-                kind: kind.word(),
-                name: name.to_owned(),
-                reason: crate::agent::api_message(&error),
-            })
+            .map_err(|error| ObjectError::new(kind.word(), name, &error))
     }
 
     /// The object's content now; none when there is no such object.

@@ -122,6 +122,8 @@ pub(crate) struct ContainerParts {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) mounts: Mounts,
+    /// Beside the ones every container has.
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// One container of a pod.
@@ -153,7 +155,11 @@ pub(crate) fn container_config(
                 value: value.into_bytes(),
             })
             .collect(),
-        annotations: annotations(pod, container, parts.attempt, &parts.mounts),
+        annotations: {
+            let mut all = annotations(pod, container, parts.attempt, &parts.mounts);
+            all.extend(parts.annotations);
+            all
+        },
         mounts: parts.mounts.mounts,
         labels,
         log_path: container_log_path(&container.name, parts.attempt),
@@ -255,6 +261,7 @@ mod tests {
             args: vec!["a".into()],
             env: vec![("K".into(), "V".into())],
             mounts: Mounts::default(),
+            annotations: [("more".to_owned(), "m".to_owned())].into(),
         };
         let config = container_config(&pod, container, parts);
         assert_eq!(config.log_path, "c/3.log");
@@ -267,6 +274,7 @@ mod tests {
             r#"[{"containerPort":80}]"#
         );
         assert_eq!(config.annotations[names::POD_GRACE], "5");
+        assert_eq!(config.annotations["more"], "m");
         assert_eq!(config.image.unwrap().user_specified_image, "app:v1");
         let sandbox = sandbox_config(&pod, Path::new("/logs"), 1, v1::DnsConfig::default());
         assert_eq!(sandbox.log_directory, "/logs/n_p_u");

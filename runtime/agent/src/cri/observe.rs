@@ -1,7 +1,7 @@
 //! What a container's status in the runtime means here.
 
 use jiff::Timestamp;
-use sampan_proto::v1;
+use sampan_proto::{CAPABILITIES_INFO, v1};
 
 use super::names;
 use super::resources::limits_of;
@@ -21,6 +21,7 @@ pub(crate) struct Observed {
     hash: String,
     image: String,
     image_id: String,
+    capabilities: Option<String>,
 }
 
 impl Observed {
@@ -33,11 +34,21 @@ impl Observed {
             hash: self.hash,
             image: self.image,
             image_id: self.image_id,
+            capabilities: self.capabilities,
             sandbox,
             kill: None,
             limits: self.limits,
             resizing: false,
         })
+    }
+}
+
+/// Reads the answer to a verbose request for a container's status.
+pub(crate) fn observe_verbose(response: &v1::ContainerStatusResponse) -> Observed {
+    let status = response.status.clone().unwrap_or_default();
+    Observed {
+        capabilities: response.info.get(CAPABILITIES_INFO).cloned(),
+        ..observe(&status)
     }
 }
 
@@ -87,6 +98,7 @@ pub(crate) fn observe(status: &v1::ContainerStatus) -> Observed {
             .find(|id| !id.is_empty())
             .cloned()
             .unwrap_or_default(),
+        capabilities: None,
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn resize(input: &Input<'_>, actions: &mut Vec<Action>) {
                 id,
                 grace: grace(input),
                 replace: true,
+                failed: None,
             },
             false => Action::Resize {
                 container: container_name,

@@ -84,6 +84,7 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
         state.ended = Some(Box::new(status));
     }
+    state.probes.sync(pod, &state.containers);
     state.initialized = super::start::init_done(pod, &state);
     state
 }
@@ -118,6 +119,7 @@ fn from_report(reported: &ContainerStatus, now: Timestamp) -> Track {
             hash: String::new(),
             image: reported.image.clone(),
             image_id: reported.image_id.clone(),
+            capabilities: None,
             sandbox: 0,
             run: Run::Exited(exit),
             kill: None,

@@ -9,6 +9,7 @@ use super::{
     Action, Input, Wake, all_containers, container_hash, init_containers, is_sidecar,
     main_containers,
 };
+use crate::limits::DEFAULT_GRACE_SECONDS;
 
 /// Adds the actions that bring the pod further. At most one start is under way at a time.
 pub(super) fn start(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wake) {
@@ -20,6 +21,7 @@ pub(super) fn start(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wak
         },
         Sandbox::Ready { .. } => {
             replace_changed(input, actions);
+            end_failed(input, actions);
             resize::resize(input, actions);
             if input.state.starting.is_none()
                 && let Some((container, attempt)) = next(input, wake)
@@ -38,7 +40,7 @@ pub(super) fn init_done(pod: &Pod, state: &PodState) -> bool {
             return false;
         };
         if is_sidecar(container) {
-            track.running().is_some()
+            track.running().is_some() && state.probes.started(&container.name)
         } else {
             track.completed_in(sandbox)
         }
@@ -122,9 +124,45 @@ fn replace_changed(input: &Input<'_>, actions: &mut Vec<Action>) {
                     .and_then(|s| s.termination_grace_period_seconds)
                     .unwrap_or(30),
                 replace: true,
+                failed: None,
             });
         }
     }
+}
+
+/// Ends the instances that failed a probe; what becomes of them is their restart policy's.
+fn end_failed(input: &Input<'_>, actions: &mut Vec<Action>) {
+    for (container, _) in all_containers(input.pod) {
+        let state = input.state;
+        let Some(failed) = state.probes.failed(&container.name) else {
+            continue;
+        };
+        let track = state.containers.get(&container.name);
+        let Some(instance) = track.and_then(Track::running) else {
+            continue;
+        };
+        if instance.kill.is_some() {
+            continue;
+        }
+        let own = failed
+            .of(container)
+            .and_then(|probe| probe.termination_grace_period_seconds)
+            .filter(|grace| *grace > 0);
+        let spec = input.pod.spec.as_ref();
+        let of_pod = spec.and_then(|spec| spec.termination_grace_period_seconds);
+        actions.push(Action::Kill {
+            container: container.name.clone(),
+            id: instance.id.clone(),
+            grace: own.or(of_pod).unwrap_or(DEFAULT_GRACE_SECONDS),
+            replace: false,
+            failed: Some(failed),
+        });
+    }
+}
+
+/// Whether a container that fails is started again.
+pub(crate) fn restarts(pod: &Pod, container: &Container) -> bool {
+    restart_policy(pod, container) != "Never"
 }
 
 fn next(input: &Input<'_>, wake: &mut Wake) -> Option<(String, u32)> {
@@ -135,6 +173,10 @@ fn next(input: &Input<'_>, wake: &mut Wake) -> Option<(String, u32)> {
         let track = state.containers.get(&container.name).unwrap_or(&none);
         if is_sidecar(container) {
             if track.running().is_some() {
+                // The ones after it wait until it has started up.
+                if !state.initialized && !state.probes.started(&container.name) {
+                    return None;
+                }
                 continue;
             }
             if let Some(start) = ready(input, container, track, wake) {

@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::outcome::{Outcome, StartFailure};
 use super::track::{Exit, Failure, Instance, Run, Track};
 use crate::limits::{BACKOFF, CONFIG_RETRY};
+use crate::probe::Probes;
 
 /// Everything [`super::plan`] decides by, besides the pod itself.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,8 @@ pub(crate) struct PodState {
     pub(crate) initialized: bool,
     /// Containers were lost with the process and the pod must not start again.
     pub(crate) lost: bool,
+    /// What the probes of running containers have found.
+    pub(crate) probes: Probes,
 }
 
 /// The pod's sandbox, as far as this worker knows.
@@ -140,6 +143,7 @@ impl PodState {
                 }
             }
         }
+        self.probes.sync(pod, &self.containers);
         self.initialized = self.initialized || super::start::init_done(pod, self);
     }
 

@@ -79,6 +79,7 @@ fn container_status(
     let track = input.state.containers.get(&container.name).unwrap_or(&none);
     let instance = track.instance.as_ref();
     let running = track.running().is_some();
+    let started = running && input.state.probes.started(&container.name);
     let (state, last_state) = states(input, container, track, init, over, wake);
     let (resources, allocated_resources) = resources(input, container, instance);
     ContainerStatus {
@@ -99,9 +100,9 @@ fn container_status(
         ready: if init && !is_sidecar(container) {
             track.exit().is_some_and(|exit| exit.code == 0)
         } else {
-            running && !over
+            running && !over && input.state.probes.ready(&container.name)
         },
-        started: Some(running),
+        started: Some(started),
         state: Some(state),
         last_state,
         ..ContainerStatus::default()

@@ -100,5 +100,6 @@ fn push_kill(
         id: instance.id.clone(),
         grace,
         replace: false,
+        failed: None,
     });
 }

@@ -1,6 +1,8 @@
 //! Tables over the pure core: a pod, the outcomes so far, and what the plan then is.
 
+mod capabilities;
 mod life;
+mod probes;
 mod resize;
 mod restart;
 mod start_up;
@@ -115,6 +117,7 @@ impl World {
             hash: container_hash(container),
             image: container.image.clone().unwrap_or_default(),
             image_id: "sha256:1".into(),
+            capabilities: None,
             sandbox: self.state.sandbox.attempt(),
             run: Run::Running {
                 started_at: self.now,

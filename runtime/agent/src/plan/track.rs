@@ -32,6 +32,8 @@ pub(crate) struct Instance {
     pub(crate) hash: String,
     pub(crate) image: String,
     pub(crate) image_id: String,
+    /// What its module can reach, as the runtime names it; none when it did not tell.
+    pub(crate) capabilities: Option<String>,
     /// Attempt number of the sandbox it lives in.
     pub(crate) sandbox: u32,
     pub(crate) run: Run,

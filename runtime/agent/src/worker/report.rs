@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::{Done, Worker};
 use crate::limits::{API_RETRY, STATUS_DEFER};
-use crate::plan::{Backoff, after, is_only_creating, status_patch};
+use crate::plan::{
+    Backoff, CAPABILITIES, after, capabilities, is_only_creating, known_capabilities, status_patch,
+};
 use crate::registry::{ContainerView, PodView};
 
 /// How long one write may take before it counts as failed.
@@ -21,6 +23,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) enum Written {
     Accepted {
         status: Box<PodStatus>,
+        capabilities: String,
         version: u64,
     },
     /// There is no such pod any more.
@@ -31,6 +34,8 @@ pub(super) enum Written {
 /// What the API server knows, and the write under way.
 pub(super) struct Report {
     known: PodStatus,
+    /// The annotation that tells what the containers can reach.
+    capabilities: String,
     /// resourceVersion `known` belongs to; zero when it cannot be told.
     version: u64,
     writing: bool,
@@ -43,6 +48,7 @@ impl Report {
     pub(super) fn new(pod: &Pod) -> Report {
         Report {
             known: pod.status.clone().unwrap_or_default(),
+            capabilities: known_capabilities(pod).to_owned(),
             version: version(pod),
             writing: false,
             settled: false,
@@ -64,6 +70,7 @@ impl Report {
     pub(super) fn heard(&mut self, pod: &Pod) {
         if !self.writing && version(pod) >= self.version {
             self.known = pod.status.clone().unwrap_or_default();
+            self.capabilities = known_capabilities(pod).to_owned();
             self.version = version(pod);
         }
     }
@@ -72,8 +79,13 @@ impl Report {
     pub(super) fn written(&mut self, written: Written, newest: &Pod, now: Timestamp) -> bool {
         self.writing = false;
         match written {
-            Written::Accepted { status, version } => {
+            Written::Accepted {
+                status,
+                capabilities,
+                version,
+            } => {
                 self.known = *status;
+                self.capabilities = capabilities;
                 self.version = version;
                 self.retry.reset();
                 self.heard(newest);
@@ -90,16 +102,23 @@ impl Report {
     }
 
     /// The patch to send now, or when to look again.
-    fn next(&mut self, status: &PodStatus, now: Timestamp) -> Next {
+    fn next(&mut self, status: &PodStatus, capabilities: &str, now: Timestamp) -> Next {
         if self.writing {
             self.settled = false;
             return Next::Nothing;
         }
-        let Some(patch) = status_patch(&self.known, status) else {
+        let mut patch = json!({});
+        if let Some(status) = status_patch(&self.known, status) {
+            patch["status"] = status;
+        }
+        if capabilities != self.capabilities {
+            patch["metadata"] = json!({ "annotations": { CAPABILITIES: capabilities } });
+        }
+        if patch == json!({}) {
             self.settled = true;
             self.deferred_since = None;
             return Next::Nothing;
-        };
+        }
         self.settled = false;
         if let Some(until) = self.retry.until().filter(|until| *until > now) {
             return Next::At(until);
@@ -152,21 +171,23 @@ impl Worker {
 
     /// Starts writing the status if it changed. Returns when to look again.
     pub(super) fn write_status(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let patch = match self.report.next(&self.status, now) {
+        let capabilities = capabilities(&self.pod, &self.state, &self.report.capabilities);
+        let mut patch = match self.report.next(&self.status, &capabilities, now) {
             Next::Nothing => return None,
             Next::At(at) => return Some(at),
             Next::Send(patch) => patch,
         };
         let (pods, name) = self.api();
         // The uid is a precondition: a new pod of this name must not get the old one's status.
-        let body = json!({ "metadata": { "uid": self.uid }, "status": patch });
+        patch["metadata"]["uid"] = json!(self.uid);
         self.work.push(Box::pin(async move {
             let params = PatchParams::default();
-            let body = Patch::Strategic(body);
+            let body = Patch::Strategic(patch);
             let call = pods.patch_status(&name, &params, &body);
             Done::Written(match tokio::time::timeout(WRITE_TIMEOUT, call).await {
                 Ok(Ok(pod)) => Written::Accepted {
                     version: version(&pod),
+                    capabilities: known_capabilities(&pod).to_owned(),
                     status: Box::new(pod.status.unwrap_or_default()),
                 },
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => Written::NoPod,

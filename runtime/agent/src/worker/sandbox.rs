@@ -126,13 +126,18 @@ async fn create(
             return None;
         }
     };
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = match shared.objects.namespace(namespace).await {
+        Ok(namespace) => namespace,
+        Err(error) => {
+            failed(&crate::agent::with_causes(&error));
+            return None;
+        }
+    };
+    let mut config = cri::sandbox_config(pod, &shared.log_dir, attempt, content::dns(pod).await);
+    config.annotations.extend(namespace.annotations());
     let request = v1::RunPodSandboxRequest {
-        config: Some(cri::sandbox_config(
-            pod,
-            &shared.log_dir,
-            attempt,
-            content::dns(pod).await,
-        )),
+        config: Some(config),
         runtime_handler: handler,
     };
     let run = tokio::time::timeout(RUN_TIMEOUT, shared.runtime.run_pod_sandbox(request)).await;

@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use sampan_proto::v1;
+use sampan_proto::{Code, CriError, v1};
 use tokio_util::sync::CancellationToken;
 
+use super::hooks::Hooks;
 use super::message::{finished, message_path};
+use super::stop::stop;
 use super::{Done, Shared, Worker};
 use crate::agent::with_causes;
 use crate::content::{self, Environment, Mounts, expand};
-use crate::cri::{self, ContainerParts, observe};
+use crate::cri::{self, ContainerParts, observe_verbose};
 use crate::events::{PodRecorder, Severity, cut};
 use crate::images::Wanted;
-use crate::limits::STATUS_MESSAGE_MAX;
-use crate::plan::{Instance, Outcome, Sandbox, StartFailure, all_containers, container_hash};
+use crate::limits::{DEFAULT_GRACE_SECONDS, STATUS_MESSAGE_MAX};
+use crate::plan::{Instance, Outcome, Run, Sandbox, StartFailure, all_containers, container_hash};
 
 /// All that one start needs, taken from the worker at its beginning.
 pub(super) struct Start {
@@ -34,6 +36,7 @@ pub(super) struct Start {
     /// The instance before the last: its log has served its time.
     outdated: Option<(String, u32)>,
     pub(super) recorder: PodRecorder,
+    hooks: Option<Hooks>,
     cancel: CancellationToken,
 }
 
@@ -66,6 +69,7 @@ impl Worker {
             pod_dir: self.pod_dir(),
             outdated: outdated.zip(attempt.checked_sub(2)),
             recorder: self.recorder.clone(),
+            hooks: self.hooks(name),
             cancel: self.cancel.clone(),
         };
         Some(Box::pin(async move {
@@ -103,7 +107,7 @@ impl Start {
         let mut parts = self.parts(image_id).await?;
         // Never closed; without a permit the start just goes on.
         let shared = self.shared.clone();
-        let _permit = shared.starts.acquire().await;
+        let permit = shared.starts.acquire().await;
         if self.cancel.is_cancelled() {
             return Err(StartFailure {
                 cancelled: true,
@@ -127,22 +131,53 @@ impl Start {
             .container(&name, Severity::Normal, "Started", "Container started");
         match status {
             Ok(status) => {
-                let observed = finished(observe(&status), &self.container).await;
-                observed.instance(self.sandbox_attempt).ok_or_else(|| {
+                let observed = finished(observe_verbose(&status), &self.container).await;
+                let instance = observed.instance(self.sandbox_attempt).ok_or_else(|| {
                     failure("RunContainerError", "the runtime says it was not started")
-                })
+                })?;
+                // Others may start while a hook takes its time.
+                drop(permit);
+                Ok(self.after_start(instance).await)
             }
             Err(error) => Err(failure("RunContainerError", &error.message)),
         }
     }
 
-    async fn status(&self, id: &str) -> Result<v1::ContainerStatus, sampan_proto::CriError> {
+    /// Runs the hook that belongs to the start. The container counts as started when it is done, and is stopped if
+    /// it failed.
+    async fn after_start(&self, instance: Instance) -> Instance {
+        let Some(hooks) = &self.hooks else {
+            return instance;
+        };
+        let fine = tokio::select! {
+            fine = hooks.post_start() => fine,
+            // The pod is to stop: the container is stopped with it.
+            () = self.cancel.cancelled() => true,
+        };
+        if fine {
+            return instance;
+        }
+        let reason = "FailedPostStartHook";
+        let name = &self.container.name;
+        self.recorder
+            .container(name, Severity::Normal, "Killing", reason);
+        let spec = self.pod.spec.as_ref();
+        let grace = spec.and_then(|spec| spec.termination_grace_period_seconds);
+        let container = Some(&self.container);
+        let grace = grace.unwrap_or(DEFAULT_GRACE_SECONDS);
+        let exit = stop(&self.shared, &instance.id, grace, Some(hooks), container).await;
+        Instance {
+            run: Run::Exited(exit),
+            ..instance
+        }
+    }
+
+    async fn status(&self, id: &str) -> Result<v1::ContainerStatusResponse, CriError> {
         let request = v1::ContainerStatusRequest {
             container_id: id.to_owned(),
-            verbose: false,
+            verbose: true,
         };
-        let response = self.shared.runtime.container_status(request).await?;
-        Ok(response.status.unwrap_or_default())
+        self.shared.runtime.container_status(request).await
     }
 
     /// Environment and arguments; what is wrong with them is the user's configuration.
@@ -182,6 +217,11 @@ impl Start {
                 .map(|text| expand(text, &values))
                 .collect()
         };
+        let annotations = content::host_annotations(pod, container, &self.shared.objects).await;
+        let annotations = annotations.map_err(|error| StartFailure {
+            quick_retry: error.is_quick(),
+            ..self.bad_config(&with_causes(&error))
+        })?;
         let (command, args) = (all(&container.command), all(&container.args));
         Ok(ContainerParts {
             attempt: self.attempt,
@@ -190,6 +230,7 @@ impl Start {
             args,
             env: variables,
             mounts: Mounts::default(),
+            annotations,
         })
     }
 
@@ -211,7 +252,12 @@ impl Start {
                 let name = &self.container.name;
                 self.recorder
                     .container(name, Severity::Warning, "Failed", &message);
-                Err(failure("CreateContainerError", &error.message))
+                let reason = match error.code {
+                    // The pod asks for what it was not given, or may not have.
+                    Code::PermissionDenied => "CreateContainerConfigError",
+                    _ => "CreateContainerError",
+                };
+                Err(failure(reason, &error.message))
             }
         }
     }
@@ -222,14 +268,14 @@ impl Start {
         &self,
         id: &str,
         message: &str,
-        status: Result<v1::ContainerStatus, sampan_proto::CriError>,
+        status: Result<v1::ContainerStatusResponse, CriError>,
     ) -> Result<Instance, StartFailure> {
         let event = format!("Error: {message}");
         self.recorder
             .container(&self.container.name, Severity::Warning, "Failed", &event);
-        if let Ok(status) = status
-            && status.state() == v1::ContainerState::ContainerExited
-            && let Some(instance) = observe(&status).instance(self.sandbox_attempt)
+        if let Ok(response) = status
+            && let Some(instance) = observe_verbose(&response).instance(self.sandbox_attempt)
+            && matches!(instance.run, Run::Exited(_))
         {
             return Ok(instance);
         }

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
 use sampan_proto::{CriError, v1};
 
+use super::hooks::Hooks;
 use super::message::finished;
 use super::{Done, Shared, Worker};
 use crate::cri::observe;
+use crate::limits::MIN_STOP_SECONDS;
 use crate::plan::{Backoff, Exit, Outcome, Run, all_containers};
 
 /// What the runtime gets beyond the grace period before the call counts as failed (kubelet's).
@@ -23,42 +25,17 @@ impl Worker {
         container: String,
         id: String,
         grace: i64,
+        hooks: Option<Hooks>,
     ) -> BoxFuture<'static, Done> {
         let shared = self.shared.clone();
         let spec = self.container(&container);
         Box::pin(async move {
-            let mut retry = Backoff::default();
-            let limit = Duration::from_secs(u64::try_from(grace).unwrap_or(0)) + STOP_SLACK;
-            loop {
-                let request = v1::StopContainerRequest {
-                    container_id: id.clone(),
-                    timeout: grace,
-                };
-                let call = tokio::time::timeout(limit, shared.runtime.stop_container(request));
-                let problem = match call.await {
-                    Ok(Ok(_)) => None,
-                    Ok(Err(error)) if error.is_not_found() => None,
-                    Ok(Err(error)) => Some(error.message),
-                    Err(_) => Some("the runtime did not answer in time".to_owned()),
-                };
-                if problem.is_none()
-                    && let Some(exit) = exit_of(&shared, &id, spec.as_ref()).await
-                {
-                    return Done::outcome(Outcome::Exited {
-                        container,
-                        id,
-                        exit,
-                    });
-                }
-                let reason = problem.unwrap_or_else(|| "it still runs".to_owned());
-                tracing::warn!(
-                    container = id,
-                    reason,
-                    "container not stopped; trying again"
-                );
-                retry.fail(Timestamp::now(), STOP_RETRY);
-                tokio::time::sleep(retry.delay()).await;
-            }
+            let exit = stop(&shared, &id, grace, hooks.as_ref(), spec.as_ref()).await;
+            Done::outcome(Outcome::Exited {
+                container,
+                id,
+                exit,
+            })
         })
     }
 
@@ -93,6 +70,49 @@ impl Worker {
             .map(|(c, _)| c)
             .find(|c| c.name == name)
             .cloned()
+    }
+}
+
+/// Runs the hook, stops the container, and tells how it ended. What the hook took is taken from the grace period.
+pub(super) async fn stop(
+    shared: &Shared,
+    id: &str,
+    grace: i64,
+    hooks: Option<&Hooks>,
+    spec: Option<&Container>,
+) -> Exit {
+    let left = match hooks {
+        Some(hooks) => hooks.pre_stop(grace).await,
+        None => grace,
+    };
+    let timeout = left.max(MIN_STOP_SECONDS);
+    let limit = Duration::from_secs(timeout.unsigned_abs()) + STOP_SLACK;
+    let mut retry = Backoff::default();
+    loop {
+        let request = v1::StopContainerRequest {
+            container_id: id.to_owned(),
+            timeout,
+        };
+        let call = tokio::time::timeout(limit, shared.runtime.stop_container(request));
+        let problem = match call.await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) if error.is_not_found() => None,
+            Ok(Err(error)) => Some(error.message),
+            Err(_) => Some("the runtime did not answer in time".to_owned()),
+        };
+        if problem.is_none()
+            && let Some(exit) = exit_of(shared, id, spec).await
+        {
+            return exit;
+        }
+        let reason = problem.unwrap_or_else(|| "it still runs".to_owned());
+        tracing::warn!(
+            container = id,
+            reason,
+            "container not stopped; trying again"
+        );
+        retry.fail(Timestamp::now(), STOP_RETRY);
+        tokio::time::sleep(retry.delay()).await;
     }
 }
 

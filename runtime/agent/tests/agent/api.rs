@@ -322,9 +322,15 @@ fn patch(api: &FakeApi, key: Key, target: &Target, kind: &str, body: &Bytes) -> 
         sampan_api::patch::merge_patch(&object, &patch)
     };
     if target.sub.as_deref() == Some("status") {
-        let status = next["status"].take();
+        let (status, annotations) = (
+            next["status"].take(),
+            next["metadata"]["annotations"].take(),
+        );
         next = object.clone();
         next["status"] = status;
+        if !annotations.is_null() {
+            next["metadata"]["annotations"] = annotations;
+        }
     }
     if next == object {
         return axum::Json(object).into_response();

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod api;
+mod capabilities;
 mod cluster;
+mod hooks;
 mod kubelet;
 mod node;
 mod places;
 mod pods;
+mod probes;
 mod runtime;
 mod trouble;
 mod volumes;

@@ -77,6 +77,14 @@ impl FakeRuntime {
             .clone()
     }
 
+    /// The annotations of the sandbox of a pod of this name.
+    pub(crate) fn sandbox_annotations(&self, pod: &str) -> BTreeMap<String, String> {
+        let data = self.data.lock();
+        let mut configs = data.sandboxes.values();
+        let config = configs.find(|config| config.metadata.as_ref().unwrap().name == pod);
+        config.unwrap().annotations.clone()
+    }
+
     /// Ends a running container of this name, as if by itself.
     pub(crate) fn finish(&self, name: &str, code: i32) {
         let id = {
@@ -224,6 +232,9 @@ impl RuntimeService for FakeRuntime {
     }
     async fn create_container(&self, r: CreateContainerRequest) -> Answer<CreateContainerResponse> {
         let config = r.config.unwrap();
+        if config.args.first().is_some_and(|arg| arg == "forbidden") {
+            return Err(CriError::new(Code::PermissionDenied, "not allowed"));
+        }
         if config.args.first().is_some_and(|arg| arg == "uncreatable") {
             return Err(CriError::new(
                 Code::InvalidArgument,
@@ -314,9 +325,10 @@ impl RuntimeService for FakeRuntime {
         let data = self.data.lock();
         let found = data.containers.get(&r.container_id);
         let (_, _, status) = found.ok_or_else(|| CriError::not_found("no such container"))?;
+        let told = ("capabilities".to_owned(), "environment,stdio".to_owned());
         Ok(ContainerStatusResponse {
             status: Some(status.clone()),
-            ..Default::default()
+            info: r.verbose.then_some(told).into_iter().collect(),
         })
     }
     async fn reopen_container_log(

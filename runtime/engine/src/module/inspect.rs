@@ -4,6 +4,7 @@
 
 use super::entry::{Entries, Wasi};
 use super::p3;
+use crate::host::INTERFACES;
 use crate::{LoadError, signals};
 use std::collections::HashSet;
 use wasmparser::{
@@ -287,7 +288,8 @@ fn offered_function(import: &str) -> bool {
 fn offered_interface(import: &str) -> bool {
     let p2 = import.split_once("@0.2.");
     let p3 = import.split_once("@0.3.");
-    p2.is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
+    INTERFACES.contains(&import)
+        || p2.is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
         || p3.is_some_and(|(base, _)| p3::INTERFACES.contains(&base))
         || signals::offers_interface(import)
 }

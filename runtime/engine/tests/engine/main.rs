@@ -8,6 +8,7 @@ mod ending;
 mod files;
 mod files_p2;
 mod functions;
+mod host;
 mod http;
 mod http_limits;
 mod memory;

@@ -1,0 +1,80 @@
+;; A WASI p2 command that logs its second argument in the context of its first, at every level.
+(component $logger
+  (import "wasi:io/error@0.2.3" (instance $io-error (export "error" (type (sub resource)))))
+  (alias export $io-error "error" (type $io-failure))
+  (import "wasi:io/streams@0.2.3" (instance $streams
+    (alias outer $logger $io-failure (type $outer-error))
+    (export "error" (type $error (eq $outer-error)))
+    (export "output-stream" (type $output (sub resource)))
+    (type $failure (variant (case "last-operation-failed" (own $error)) (case "closed")))
+    (export "stream-error" (type $stream-error (eq $failure)))
+    (export "[method]output-stream.blocking-write-and-flush"
+      (func (param "self" (borrow $output)) (param "contents" (list u8)) (result (result (error $stream-error)))))))
+  (alias export $streams "output-stream" (type $output-stream))
+  (import "wasi:cli/stdout@0.2.3" (instance $stdout
+    (alias outer $logger $output-stream (type $outer-output))
+    (export "output-stream" (type $output (eq $outer-output)))
+    (export "get-stdout" (func (result (own $output))))))
+  (import "wasi:cli/environment@0.2.3" (instance $environment
+    (export "get-arguments" (func (result (list string))))))
+  (import "wasi:logging/logging@0.1.0-draft" (instance $logging
+    (type $levels (enum "trace" "debug" "info" "warn" "error" "critical"))
+    (export "level" (type $level (eq $levels)))
+    (export "log" (func (param "level" $level) (param "context" string) (param "message" string)))))
+
+  (core module $libc
+    (memory (export "memory") 2)
+    (global $free (mut i32) (i32.const 4096))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+      (global.set $free (i32.add (local.get $at) (local.get 3)))
+      (local.get $at)))
+  (core instance $libc (instantiate $libc))
+  (alias core export $libc "memory" (core memory $memory))
+  (alias core export $libc "realloc" (core func $realloc))
+
+  (core func $get-stdout (canon lower (func $stdout "get-stdout")))
+  (core func $write (canon lower
+    (func $streams "[method]output-stream.blocking-write-and-flush") (memory $memory)))
+  (core func $get-arguments (canon lower
+    (func $environment "get-arguments") (memory $memory) (realloc $realloc) string-encoding=utf8))
+  (core func $log (canon lower (func $logging "log") (memory $memory) string-encoding=utf8))
+
+  (core module $main
+    (import "libc" "memory" (memory 2))
+    (import "host" "get-stdout" (func $get-stdout (result i32)))
+    (import "host" "write" (func $write (param i32 i32 i32 i32)))
+    (import "host" "get-arguments" (func $get-arguments (param i32)))
+    (import "host" "log" (func $log (param i32 i32 i32 i32 i32)))
+    (global $out (mut i32) (i32.const 0))
+    ;; The list of arguments is at 0; where an argument is and how long it is:
+    (func $ptr (param $n i32) (result i32)
+      (i32.load (i32.add (i32.load (i32.const 0)) (i32.mul (local.get $n) (i32.const 8)))))
+    (func $len (param $n i32) (result i32)
+      (i32.load offset=4 (i32.add (i32.load (i32.const 0)) (i32.mul (local.get $n) (i32.const 8)))))
+    (func $say (param $at i32) (param $length i32)
+      (call $write (global.get $out) (local.get $at) (local.get $length) (i32.const 512)))
+    (func $begin
+      (global.set $out (call $get-stdout))
+      (call $get-arguments (i32.const 0)))
+    (func (export "run") (result i32)
+      (local $level i32)
+      (call $begin)
+      (loop $next
+        (call $log (local.get $level) (call $ptr (i32.const 1)) (call $len (i32.const 1))
+          (call $ptr (i32.const 2)) (call $len (i32.const 2)))
+        (local.set $level (i32.add (local.get $level) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $level) (i32.const 6))))
+      (i32.const 0)))
+  (core instance $main (instantiate $main
+    (with "libc" (instance $libc))
+    (with "host" (instance
+      (export "get-stdout" (func $get-stdout))
+      (export "write" (func $write))
+      (export "get-arguments" (func $get-arguments))
+      (export "log" (func $log))))))
+
+  (func $run (result (result)) (canon lift (core func $main "run")))
+  (instance $api (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.3" (instance $api)))

@@ -1,0 +1,115 @@
+//! The file as a whole: opened once, buckets opened from it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::bucket::Bucket;
+use crate::error::{KeyValueError, OpenError};
+use crate::limits::Limits;
+use crate::schema;
+use crate::writer::{Answer, Command, Work, Writer};
+
+/// Connections that read at once.
+const READERS: u32 = 4;
+
+/// Writes waiting to be taken up; more callers wait.
+const QUEUE: usize = 1_024;
+
+/// Characters of a bucket's name.
+const MAX_NAME: usize = 63;
+
+/// Where the file is, and what may go into it.
+#[derive(Clone, Debug)]
+pub struct KeyValueConfig {
+    /// The file; its folder must exist.
+    pub path: PathBuf,
+    pub limits: Limits,
+}
+
+impl KeyValueConfig {
+    /// With the default limits.
+    pub fn new(path: impl Into<PathBuf>) -> KeyValueConfig {
+        KeyValueConfig {
+            path: path.into(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// One bucket among all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BucketName {
+    pub namespace: String,
+    /// Tells namespaces of one name apart that came one after the other; empty where nobody knows.
+    pub namespace_uid: String,
+    pub name: String,
+}
+
+/// An open file. Clones share it; the last one closes it.
+#[derive(Clone)]
+pub struct KeyValue {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) limits: Limits,
+    pub(crate) readers: SqlitePool,
+    commands: mpsc::Sender<Command>,
+}
+
+impl KeyValue {
+    /// Opens the file, or makes it. Its writer is a task of the runtime this is called on; it ends with the last
+    /// handle.
+    pub async fn open(config: KeyValueConfig) -> Result<KeyValue, OpenError> {
+        let KeyValueConfig { path, limits } = config;
+        let (connection, version) = schema::open(&path, limits.file_bytes).await?;
+        // Without lifetimes: they would be looked at from time to time.
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(schema::options(&path).read_only(true));
+        let (commands, receiver) = mpsc::channel(QUEUE);
+        let writer = Writer::new(connection, version, limits.clone(), receiver);
+        tokio::spawn(writer.run());
+        Ok(KeyValue {
+            inner: Arc::new(Inner {
+                limits,
+                readers,
+                commands,
+            }),
+        })
+    }
+
+    /// Opens a bucket, or makes it.
+    pub async fn bucket(&self, name: &BucketName) -> Result<Bucket, KeyValueError> {
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let length = name.name.len();
+        if length == 0 || length > MAX_NAME || !name.name.bytes().all(valid) {
+            return Err(KeyValueError::BucketName);
+        }
+        match self.inner.write(Work::Open(name.clone())).await? {
+            Answer::Opened(place) => Ok(Bucket::new(self.inner.clone(), place)),
+            _ => Err(KeyValueError::Closed),
+        }
+    }
+}
+
+impl std::fmt::Debug for KeyValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyValue").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Hands a write to the writer; returns when it is on the disk.
+    pub(crate) async fn write(&self, work: Work) -> Result<Answer, KeyValueError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command { work, reply }).await;
+        sent.map_err(|_| KeyValueError::Closed)?;
+        answer.await.map_err(|_| KeyValueError::Closed)?
+    }
+}
