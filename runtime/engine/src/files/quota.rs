@@ -255,41 +255,41 @@ mod tests {
 
     #[test]
     fn usage_counts_what_is_below_and_follows_no_link() {
-        let temp = tempfile::tempdir().unwrap();
-        let root = temp.path().canonicalize().unwrap();
-        fs::create_dir_all(root.join("v/a/b")).unwrap();
-        fs::write(root.join("outside"), vec![0; 1000]).unwrap();
-        fs::write(root.join("v/a/b/x"), vec![0; 10]).unwrap();
-        fs::write(root.join("v/y"), vec![0; 5]).unwrap();
-        std::os::unix::fs::symlink("../outside", root.join("v/link")).unwrap();
-        std::os::unix::fs::symlink("..", root.join("v/up")).unwrap();
-        let found = usage(&root.join("v")).unwrap();
+        let temp = tempfile::tempdir().expect("the folder is there");
+        let root = temp.path().canonicalize().expect("the folder is there");
+        fs::create_dir_all(root.join("v/a/b")).expect("the folder is there");
+        fs::write(root.join("outside"), vec![0; 1000]).expect("the folder is there");
+        fs::write(root.join("v/a/b/x"), vec![0; 10]).expect("the folder is there");
+        fs::write(root.join("v/y"), vec![0; 5]).expect("the folder is there");
+        std::os::unix::fs::symlink("../outside", root.join("v/link")).expect("the folder is there");
+        std::os::unix::fs::symlink("..", root.join("v/up")).expect("the folder is there");
+        let found = usage(&root.join("v")).expect("the folder is there");
         let (bytes, entries) = (15, 6);
         assert_eq!(found, Usage { bytes, entries });
-        let file = usage(&root.join("outside")).unwrap();
+        let file = usage(&root.join("outside")).expect("the folder is there");
         assert_eq!((file.bytes, file.entries), (1000, 0));
         assert!(usage(&root.join("none")).is_err());
         let deep = vec!["d"; MAX_DEPTH + 2].join("/");
-        fs::create_dir_all(root.join("v").join(deep)).unwrap();
+        fs::create_dir_all(root.join("v").join(deep)).expect("the folder is there");
         assert!(usage(&root.join("v")).is_err());
     }
 
     #[tokio::test]
     async fn what_is_left_is_handed_out_once() {
-        let temp = tempfile::tempdir().unwrap();
-        let root = temp.path().canonicalize().unwrap();
+        let temp = tempfile::tempdir().expect("the folder is there");
+        let root = temp.path().canonicalize().expect("the folder is there");
         let quotas = Quotas::default();
         let quota = quotas.of(&root, 100);
         assert!(Arc::ptr_eq(&quota, &quotas.of(&root, 100)));
         let taken = quota.take(60).await.expect("there is room");
         assert!(quota.take(60).await.is_none(), "a write under way counts");
-        fs::write(root.join("f"), vec![0; 60]).unwrap();
+        fs::write(root.join("f"), vec![0; 60]).expect("the folder is there");
         drop(taken);
         assert!(quota.take(60).await.is_none());
         assert_eq!(quota.take_some(60).await, 40);
         assert_eq!(quota.take_now(1), 0);
         quota.give_back(40);
-        fs::write(root.join("f"), "").unwrap();
+        fs::write(root.join("f"), "").expect("the folder is there");
         assert!(quota.take(90).await.is_some(), "what was removed is found");
         quota.forget();
         assert!(quota.take(90).await.is_some(), "nothing was written");
