@@ -1,5 +1,6 @@
 //! `sampan server`: the control plane without a node.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::cli::ServerArgs;
@@ -12,15 +13,17 @@ pub(crate) async fn run(args: ServerArgs) -> anyhow::Result<ExitCode> {
     let shutdown = signals::shutdown_token()?;
     let data = DataDir::open(args.serve.data_dir.clone(), DATA_DIR_NAME)?;
     let mut cluster = Cluster::start(data, &args.serve, &args.node_name, &args.loops).await?;
-    println!("The API listens on https://{}", cluster.addr());
-    println!(
-        "Administrators use  {}",
-        cluster.data().admin_kubeconfig().display()
-    );
-    println!(
-        "Nodes join with     sampan agent --kubeconfig {}",
+    let told = writeln!(
+        std::io::stdout(),
+        "The API listens on https://{}\nAdministrators use  {}\nNodes join with     sampan agent --kubeconfig {}",
+        cluster.addr(),
+        cluster.data().admin_kubeconfig().display(),
         cluster.agent_kubeconfig().display()
     );
+    if let Err(error) = told {
+        // Whoever started it may listen no more; that is no reason to end.
+        tracing::debug!(%error, "cannot say where the API listens");
+    }
     let result = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         error = cluster.failure() => Err(error),
