@@ -9,6 +9,7 @@ use sampan_proto::{
     CONFIG_MAPS, CriError, NAMESPACE_UID, WASI_CONFIG, WASI_KEYVALUE, WASI_LOGGING,
 };
 
+use crate::annotations::Annotations;
 use crate::capabilities::CapabilityError;
 use crate::sandbox::Sandbox;
 pub(crate) use buckets::Buckets;
@@ -43,23 +44,6 @@ pub(crate) struct Grants {
     keyvalue: Option<BTreeMap<String, String>>,
     logging: bool,
     owner: Owner,
-}
-
-/// The annotations that speak about one container.
-struct Annotations<'a> {
-    pod: &'a BTreeMap<String, String>,
-    container: &'a BTreeMap<String, String>,
-    name: &'a str,
-}
-
-impl Annotations<'_> {
-    /// The container's own word before the pod's; the newer one, which came with the container,
-    /// before the one that came with the sandbox.
-    fn get(&self, annotation: &str) -> Option<&str> {
-        let own = format!("{annotation}.{}", self.name);
-        let find = |key: &str| self.container.get(key).or_else(|| self.pod.get(key));
-        find(&own).or_else(|| find(annotation)).map(String::as_str)
-    }
 }
 
 impl Grants {

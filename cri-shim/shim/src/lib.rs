@@ -7,6 +7,7 @@
 //! Not here: the unix socket, streaming (exec, attach, port-forward), restarts and back-off (the
 //! agent's), anything of Kubernetes beyond the conventions CRI itself carries.
 
+mod annotations;
 mod capabilities;
 mod config;
 mod container;

@@ -4,10 +4,11 @@
 //! An annotation of the pod is for all its containers; with a container's name behind it, as in
 //! `sampan.dev/workload.web`, it is for that one alone. What says nothing is run as its exports say.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sampan_engine::{Entry, Reuse};
+
+use crate::annotations::Annotations;
 
 /// `command`, `http` or `function`.
 pub(crate) const WORKLOAD: &str = "sampan.dev/workload";
@@ -60,22 +61,6 @@ pub(crate) struct Workload {
     /// What the image looks its module up by: the first argument, without a function's name.
     pub(crate) program: Option<String>,
     pub(crate) reuse: Option<Reuse>,
-}
-
-/// Where annotations are looked for.
-pub(crate) struct Annotations<'a> {
-    pub(crate) pod: &'a BTreeMap<String, String>,
-    pub(crate) container: &'a BTreeMap<String, String>,
-    /// The container's name.
-    pub(crate) name: &'a str,
-}
-
-impl Annotations<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        let own = || self.pod.get(&format!("{key}.{}", self.name));
-        let value = self.container.get(key).or_else(own).or(self.pod.get(key));
-        value.map(String::as_str)
-    }
 }
 
 /// Reads what a container is run as. `is_module` tells an image of one module from one with a root filesystem, whose
@@ -170,6 +155,7 @@ fn time(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let pairs = pairs.iter();

@@ -11,6 +11,7 @@ use sampan_image::{Content, Image, ModuleFile, Program};
 use sampan_proto::{Code, CriError, v1};
 
 use super::sandboxes::{check_maps, check_name};
+use crate::annotations::Annotations;
 use crate::capabilities::Forbidden;
 use crate::container::{Container, Launch, NewContainer};
 use crate::error::{from_load, from_module, unknown_container, unknown_image};
@@ -22,7 +23,7 @@ use crate::mounts::Links;
 use crate::pods::check_room;
 use crate::sandbox::Sandbox;
 use crate::shim::Shim;
-use crate::workload::{Annotations, workload};
+use crate::workload::workload;
 use crate::{etc, filter, launch, mounts, ports};
 
 /// What is read from disk to create a container.
