@@ -44,6 +44,29 @@ impl Account {
     pub(super) fn reach(&self) -> &Reach {
         &self.shared.reach
     }
+
+    /// Where a bind leads, for a socket of this family.
+    pub(super) fn bind_address(
+        &self,
+        family: Family,
+        asked: SocketAddr,
+    ) -> Result<SocketAddr, Unbindable> {
+        if Family::of(asked.ip()) != family {
+            return Err(Unbindable::Family);
+        }
+        let local = self.reach().local(asked.ip());
+        let local = local.ok_or(Unbindable::Address)?;
+        Ok(SocketAddr::new(local, asked.port()))
+    }
+}
+
+/// Why a socket cannot be bound to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unbindable {
+    /// The address is of the other family.
+    Family,
+    /// The address is not the guest's.
+    Address,
 }
 
 /// How far a socket is in its life, as far as it matters here.

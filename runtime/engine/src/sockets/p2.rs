@@ -4,10 +4,9 @@ mod lookup;
 mod tcp;
 mod udp;
 
-use super::account::{Family, Options, Socket, Step, is_remote};
+use super::account::{Family, Options, Socket, Step, Unbindable, is_remote};
 use super::{Account, Reach, Unreachable};
 use crate::state::ComponentState;
-use std::net::SocketAddr;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxView;
 use wasmtime_wasi::p2::bindings::sockets::network::{
@@ -72,16 +71,6 @@ impl View<'_> {
         self.wasi.table.delete(network)?;
         Ok(())
     }
-
-    /// Where a bind leads, for a socket of this family.
-    fn bind_address(&self, family: Family, asked: SocketAddr) -> SocketResult<SocketAddr> {
-        if Family::of(asked.ip()) != family {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let local = self.account.reach().local(asked.ip());
-        let local = local.ok_or(ErrorCode::AddressNotBindable)?;
-        Ok(SocketAddr::new(local, asked.port()))
-    }
 }
 
 impl network::Host for View<'_> {
@@ -100,6 +89,15 @@ impl network::Host for View<'_> {
 impl network::HostNetwork for View<'_> {
     fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
         network::HostNetwork::drop(&mut self.wasi, network)
+    }
+}
+
+impl From<Unbindable> for SocketError {
+    fn from(why: Unbindable) -> Self {
+        match why {
+            Unbindable::Family => ErrorCode::InvalidArgument.into(),
+            Unbindable::Address => ErrorCode::AddressNotBindable.into(),
+        }
     }
 }
 

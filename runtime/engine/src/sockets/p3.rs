@@ -8,11 +8,10 @@ mod listen;
 mod tcp;
 mod udp;
 
-use super::account::{Family, Socket, is_remote};
+use super::account::{Family, Socket, Unbindable, is_remote};
 use super::lookup::{LookupError, resolve};
 use super::{Account, Hold, Reach, Unreachable};
 use crate::state::ComponentState;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime_wasi::WasiCtxView;
@@ -74,16 +73,6 @@ impl View<'_> {
         let full = || ErrorCode::Other(Some("new-socket-limit".to_owned()));
         Ok(self.account.reserve().ok_or_else(full)?)
     }
-
-    /// Where a bind leads, for a socket of this family.
-    fn bind_address(&self, family: Family, asked: SocketAddr) -> SocketResult<SocketAddr> {
-        if Family::of(asked.ip()) != family {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let local = self.account.reach().local(asked.ip());
-        let local = local.ok_or(ErrorCode::AddressNotBindable)?;
-        Ok(SocketAddr::new(local, asked.port()))
-    }
 }
 
 fn no_such() -> SocketError {
@@ -118,6 +107,15 @@ fn answer<T>(result: SocketResult<T>) -> Answer<T> {
     match result {
         Ok(value) => Ok((Ok(value),)),
         Err(error) => Ok((Err(error.downcast()?),)),
+    }
+}
+
+impl From<Unbindable> for SocketError {
+    fn from(why: Unbindable) -> Self {
+        match why {
+            Unbindable::Family => ErrorCode::InvalidArgument.into(),
+            Unbindable::Address => ErrorCode::AddressNotBindable.into(),
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::{
     ErrorCode, Family, IpAddressFamily, IpSocketAddress, Network, Options, Resource, Socket,
-    SocketAddr, SocketResult, Step, View, again, is_remote,
+    SocketResult, Step, View, again, is_remote,
 };
 use crate::network::Protocol;
 use crate::sockets::account::{Listener, MAX_BACKLOG, MAX_BUFFER};
 use futures::FutureExt;
+use std::net::SocketAddr;
 use wasmtime_wasi::p2::bindings::sockets::tcp::{
     self, Duration, HostTcpSocket, ShutdownType, TcpSocket,
 };
@@ -147,7 +148,7 @@ impl HostTcpSocket for View<'_> {
         let known = self.socket(this.rep())?;
         let (family, host_family, step) = (known.family, known.host_family, known.step);
         let asked = SocketAddr::from(local_address);
-        let local = self.bind_address(family, asked)?;
+        let local = self.account.bind_address(family, asked)?;
         if step == Step::New && host_family != Family::of(local.ip()) {
             self.replace(&this, Family::of(local.ip()))?;
         }

@@ -7,11 +7,12 @@
 
 use super::{
     ErrorCode, Family, IpAddressFamily, IpSocketAddress, Network, Options, Resource, Socket,
-    SocketAddr, SocketResult, Step, View, again, is_remote,
+    SocketResult, Step, View, again, is_remote,
 };
 use crate::network::Protocol;
 use crate::sockets::account::{MAX_BUFFER, is_mapped};
 use futures::FutureExt;
+use std::net::SocketAddr;
 use wasmtime_wasi::p2::bindings::sockets::udp::{
     self, HostIncomingDatagramStream, HostOutgoingDatagramStream, HostUdpSocket, IncomingDatagram,
     IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream,
@@ -165,7 +166,7 @@ impl HostUdpSocket for View<'_> {
         let known = self.socket(this.rep())?;
         let (family, host_family, step) = (known.family, known.host_family, known.step);
         let asked = SocketAddr::from(local_address);
-        let local = self.bind_address(family, asked)?;
+        let local = self.account.bind_address(family, asked)?;
         if step == Step::New && host_family != Family::of(local.ip()) {
             let fresh = self.host_udp(Family::of(local.ip())).await?;
             *self.wasi.table.get_mut(&this)? = self.wasi.table.delete(fresh)?;

@@ -143,7 +143,7 @@ impl View<'_> {
     async fn bind_udp(&mut self, this: &This, asked: SocketAddr) -> SocketResult<()> {
         let known = self.socket(this.rep())?;
         let (family, host_family, step) = (known.family, known.host_family, known.step);
-        let local = self.bind_address(family, asked)?;
+        let local = self.account.bind_address(family, asked)?;
         let is_hosts = self.account.reach().is_hosts();
         if step == Step::New && host_family != Family::of(local.ip()) && !is_hosts {
             self.replace_udp(this, Family::of(local.ip())).await?;

@@ -1,0 +1,26 @@
+;; Asks every clock and the generator of random bytes of WASI p1. Exits with 0, or with the number of what is wrong:
+;; 1 a clock without resolution, 2 the wall clock is before 2020, 3 the monotonic clock goes back, 4 it does not yield,
+;; 5 no random bytes, 6 the same bytes twice.
+(module
+  (import "wasi_snapshot_preview1" "clock_res_get" (func $clock_res_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sched_yield" (func $sched_yield (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (func $wrong (param $is i32) (param $number i32)
+    (if (local.get $is) (then (call $proc_exit (local.get $number)))))
+  (func (export "_start")
+    (call $wrong (call $clock_res_get (i32.const 0) (i32.const 0)) (i32.const 1))
+    (call $wrong (i64.eqz (i64.load (i32.const 0))) (i32.const 1))
+    (call $wrong (call $clock_res_get (i32.const 1) (i32.const 0)) (i32.const 1))
+    (call $wrong (i64.eqz (i64.load (i32.const 0))) (i32.const 1))
+    (call $wrong (call $clock_time_get (i32.const 0) (i64.const 1) (i32.const 0)) (i32.const 2))
+    (call $wrong (i64.lt_u (i64.load (i32.const 0)) (i64.const 1577836800000000000)) (i32.const 2))
+    (call $wrong (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 0)) (i32.const 3))
+    (call $wrong (call $sched_yield) (i32.const 4))
+    (call $wrong (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 8)) (i32.const 3))
+    (call $wrong (i64.lt_u (i64.load (i32.const 8)) (i64.load (i32.const 0))) (i32.const 3))
+    (call $wrong (call $random_get (i32.const 16) (i32.const 8)) (i32.const 5))
+    (call $wrong (call $random_get (i32.const 24) (i32.const 8)) (i32.const 5))
+    (call $wrong (i64.eq (i64.load (i32.const 16)) (i64.load (i32.const 24))) (i32.const 6))))
