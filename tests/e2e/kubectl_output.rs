@@ -56,6 +56,11 @@ fn explain_knows_every_field_of_every_kind() {
             field.contains("FIELD: maxSurge <IntOrString>") && field.contains("percentage"),
             "{field}"
         );
+        let policy = kubectl.ok(&["explain", "pod.spec.restartPolicy"]);
+        assert!(
+            policy.contains("ENUM:") && policy.contains("OnFailure"),
+            "{policy}"
+        );
         let older = [
             "explain",
             "cronjob.spec.jobTemplate",

@@ -48,13 +48,16 @@ pub(crate) fn schemas(types: &[Type]) -> Result<Vec<u8>> {
     Ok(out.body)
 }
 
-/// The description of each type and then of its fields, in the order of the registry.
+/// The description of each type and then of its fields, in the order of the registry. After a field's stands how many
+/// values are listed for it, and they.
 pub(crate) fn descriptions(types: &[Type]) -> Vec<u8> {
     let mut writer = Writer::default();
     for ty in types {
         writer.text(&ty.description);
         for field in &ty.fields {
             writer.text(&field.description);
+            writer.number(field.values.len());
+            field.values.iter().for_each(|value| writer.text(value));
         }
     }
     writer.body

@@ -2,10 +2,11 @@
 //!
 //! Shapes, descriptions and required fields come from k8s-openapi, which knows them as JSON
 //! Schemas. Protobuf tags and merge markers come from the `.proto` text that k8s-rs-pb ships and
-//! that is read but never compiled. What neither knows stands in `overlay.txt`. Out come two
+//! that is read but never compiled. What neither knows stands in `overlay.txt` and `enums.txt`. Out come two
 //! compressed blobs that the library includes: the registry, and its descriptions.
 
 mod blob;
+mod enums;
 mod locate;
 mod merge;
 mod names;
@@ -40,7 +41,8 @@ fn generate() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let messages = proto::read(&locate::proto_root(&out)?)?;
     let overlay = overlay::parse(include_str!("overlay.txt"))?;
-    let types = merge::merge(shapes::definitions(), &messages, &overlay)?;
+    let mut types = merge::merge(shapes::definitions(), &messages, &overlay)?;
+    enums::parse(include_str!("enums.txt"))?.note(&mut types)?;
     write(&out.join("schemas.zst"), &blob::schemas(&types)?)?;
     write(&out.join("descriptions.zst"), &blob::descriptions(&types))
 }

@@ -19,6 +19,8 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) shape: Shape,
+    /// The values it may have, if they are listed: its own, or those of its items.
+    pub(crate) values: Vec<String>,
     pub(crate) required: bool,
     pub(crate) list_type: Option<String>,
     pub(crate) map_keys: Vec<String>,

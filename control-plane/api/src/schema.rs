@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-pub(crate) use describe::Descriptions;
+pub(crate) use describe::{Description, Descriptions, TypeDescriptions};
 pub(crate) use index::Index;
 
 /// Index of a type in its [`Schemas`].

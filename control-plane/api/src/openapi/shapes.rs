@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{Field, ListType, MapType, Schemas, Shape, Type};
+use crate::schema::{Description, Field, ListType, MapType, Schemas, Shape, Type};
 
 pub(super) const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
@@ -17,17 +17,25 @@ pub(super) fn patch() -> String {
 }
 
 /// The schema of a field.
-pub(super) fn property(schemas: &Schemas, ty: &Type, field: &Field, description: &str) -> Value {
+pub(super) fn property(
+    schemas: &Schemas,
+    ty: &Type,
+    field: &Field,
+    described: &Description<'_>,
+) -> Value {
     /// Types that describe schemas, where a free value is any JSON and not just an object.
     const SCHEMATIC: &str = "io.k8s.apiextensions-apiserver.";
     let mut schema = Map::new();
-    describe(&mut schema, Some(description));
+    describe(&mut schema, Some(described.text));
     let free = if ty.name.starts_with(SCHEMATIC) {
         Map::new()
     } else {
         typed("object")
     };
     schema.extend(shape(schemas, &field.shape, &free));
+    if !described.values.is_empty() {
+        enumerate(&mut schema, &described.values);
+    }
     if let Some(default) = &field.default {
         schema.insert("default".to_owned(), (**default).clone());
     }
@@ -69,6 +77,16 @@ pub(super) fn property(schemas: &Schemas, ty: &Type, field: &Field, description:
         extension("patch-strategy", strategy.into());
     }
     schema.into()
+}
+
+/// Lists the values a string may have, where it stands: itself, or as the item of a list or map.
+fn enumerate(schema: &mut Map<String, Value>, values: &[&str]) {
+    for inner in ["items", "additionalProperties"] {
+        if let Some(Value::Object(inner)) = schema.get_mut(inner) {
+            return enumerate(inner, values);
+        }
+    }
+    schema.insert("enum".to_owned(), values.into());
 }
 
 /// Beside a bare $ref nothing else counts, hence the list of one.

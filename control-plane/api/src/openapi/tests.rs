@@ -219,6 +219,25 @@ fn schemas_carry_the_merge_facts() {
 }
 
 #[test]
+fn the_values_of_a_field_are_listed() {
+    let document = load("api/v1");
+    let field = |ty: &str, name: &str| {
+        let name = format!("/components/schemas/io.k8s.api.core.v1.{ty}/properties/{name}");
+        document.pointer(&name).cloned().unwrap_or_default()
+    };
+    let policies = json!(["Always", "Never", "OnFailure"]);
+    assert_eq!(field("PodSpec", "restartPolicy/enum"), policies);
+    let types = field("HostPathVolumeSource", "type/enum");
+    assert_eq!(types[0], "", "no check is a value too");
+    let modes = field("PersistentVolumeSpec", "accessModes");
+    assert_eq!(modes["items"]["enum"][0], "ReadOnlyMany");
+    let statuses = field("PersistentVolumeClaimStatus", "allocatedResourceStatuses");
+    let statuses = &statuses["additionalProperties"]["enum"];
+    assert_eq!(statuses[0], "ControllerResizeInProgress");
+    assert_eq!(field("PodSpec", "nodeName/enum"), Value::Null);
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     for GroupVersion { path, .. } in built_in() {
         let document = load(path);

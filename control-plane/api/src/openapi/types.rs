@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use super::Described;
 use super::own::{self, TypeMeta};
 use super::shapes::{META, describe, property, scalars};
-use crate::schema::{Descriptions, Gvk, MapType, Schemas, Shape, Type, TypeId, schemas};
+use crate::schema::{
+    Descriptions, Gvk, MapType, Schemas, Shape, Type, TypeDescriptions, TypeId, schemas,
+};
 
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
@@ -27,7 +29,7 @@ pub(super) fn of<'d>(
         };
         (
             ty.name.to_string(),
-            object(schemas, ty, descriptions.of(id), &kinds),
+            object(schemas, ty, &descriptions.of(schemas, id), &kinds),
         )
     });
     described.chain(own(rows, descriptions)).chain(scalars())
@@ -57,9 +59,10 @@ fn type_meta(descriptions: &Descriptions) -> TypeMeta {
     let field = |kind: &str, name: &str| {
         let id = schemas.by_gvk("", "v1", kind)?;
         let at = schemas.get(id).position(name)?;
-        descriptions.of(id).nth(at + 1)
+        let described = descriptions.of(schemas, id);
+        Some(described.fields[at].text.to_owned())
     };
-    let text = |kind: &str, name: &str| field(kind, name).unwrap_or_default().to_owned();
+    let text = |kind: &str, name: &str| field(kind, name).unwrap_or_default();
     let string = |name| json!({ "description": text("ConfigMap", name), "type": "string" });
     TypeMeta {
         api_version: string("apiVersion"),
@@ -136,18 +139,12 @@ fn target(shape: &Shape) -> Option<TypeId> {
     }
 }
 
-fn object<'d>(
-    schemas: &Schemas,
-    ty: &Type,
-    mut descriptions: impl Iterator<Item = &'d str>,
-    kinds: &[Gvk],
-) -> Value {
+fn object(schemas: &Schemas, ty: &Type, described: &TypeDescriptions<'_>, kinds: &[Gvk]) -> Value {
     let mut schema = Map::new();
-    describe(&mut schema, descriptions.next());
+    describe(&mut schema, Some(described.text));
     schema.insert("type".to_owned(), "object".into());
     let mut properties = Map::new();
-    // A description for each field follows that of the type.
-    for (field, description) in ty.fields().iter().zip(descriptions) {
+    for (field, description) in ty.fields().iter().zip(&described.fields) {
         let property = property(schemas, ty, field, description);
         properties.insert(field.name.to_string(), property);
     }

@@ -22,7 +22,7 @@ pub(super) fn schemas() -> Schemas {
         .expect("the build script wrote the blob in this format")
 }
 
-/// The texts of the descriptions blob, in order: each type, followed by its fields.
+/// The descriptions blob: each type, followed by its fields.
 pub(super) fn descriptions() -> Vec<u8> {
     inflate(DESCRIPTIONS).expect("the build script wrote the blob")
 }
@@ -49,7 +49,8 @@ fn map_type(atomic: bool) -> MapType {
     }
 }
 
-fn number(rest: &mut &[u8]) -> Option<usize> {
+/// Cuts one number off the front.
+pub(super) fn number(rest: &mut &[u8]) -> Option<usize> {
     let mut number = 0_usize;
     for shift in (0..usize::BITS).step_by(7) {
         let (byte, tail) = rest.split_first()?;

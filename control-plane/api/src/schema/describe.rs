@@ -6,51 +6,60 @@ use super::{Schemas, TypeId, blob};
 
 /// All descriptions, inflated for as long as this value lives.
 pub(crate) struct Descriptions {
-    text: Vec<u8>,
-    /// Where the texts of a type start, by type.
+    bytes: Vec<u8>,
+    /// Where the descriptions of a type start, by type.
     starts: Vec<usize>,
 }
 
-/// The texts of one type, in order.
+/// What is said about one type.
 pub(crate) struct TypeDescriptions<'a> {
-    rest: &'a [u8],
+    /// About the type itself.
+    pub(crate) text: &'a str,
+    /// About its fields, as the type orders them.
+    pub(crate) fields: Vec<Description<'a>>,
+}
+
+/// What is said about one field.
+pub(crate) struct Description<'a> {
+    pub(crate) text: &'a str,
+    /// The values it may have, if they are listed; those of its items, if it has items.
+    pub(crate) values: Vec<&'a str>,
 }
 
 impl Descriptions {
-    /// Inflates the texts that belong to the built-in registry.
+    /// Inflates what belongs to the built-in registry.
     pub(crate) fn load(schemas: &Schemas) -> Self {
-        let text = blob::descriptions();
-        let mut rest = text.as_slice();
+        let bytes = blob::descriptions();
+        let mut rest = bytes.as_slice();
         let mut starts = Vec::with_capacity(schemas.types.len());
         for ty in &schemas.types {
-            starts.push(text.len() - rest.len());
-            // One text for the type, then one for each field.
-            for _ in 0..=ty.fields.len() {
-                blob::text(&mut rest).expect("the build script wrote a text for every field");
-            }
+            starts.push(bytes.len() - rest.len());
+            of_type(&mut rest, ty.fields.len());
         }
-        Self { text, starts }
+        Self { bytes, starts }
     }
 
-    /// The description of the type first, then those of its fields as the type orders them.
-    pub(crate) fn of(&self, id: TypeId) -> TypeDescriptions<'_> {
+    pub(crate) fn of(&self, schemas: &Schemas, id: TypeId) -> TypeDescriptions<'_> {
         let at = usize::from(id.0);
-        let end = self.starts.get(at + 1).copied().unwrap_or(self.text.len());
-        let range: Range<usize> = self.starts[at]..end;
-        TypeDescriptions {
-            rest: &self.text[range],
-        }
+        let end = self.starts.get(at + 1).copied();
+        let range: Range<usize> = self.starts[at]..end.unwrap_or(self.bytes.len());
+        of_type(&mut &self.bytes[range], schemas.get(id).fields.len())
     }
 }
 
-impl<'a> Iterator for TypeDescriptions<'a> {
-    type Item = &'a str;
+fn of_type<'a>(rest: &mut &'a [u8], fields: usize) -> TypeDescriptions<'a> {
+    let read = |rest: &mut &'a [u8]| {
+        let text = blob::text(rest)?;
+        let fields = (0..fields).map(|_| field(rest)).collect::<Option<_>>()?;
+        Some(TypeDescriptions { text, fields })
+    };
+    read(rest).expect("the build script described every field")
+}
 
-    fn next(&mut self) -> Option<&'a str> {
-        if self.rest.is_empty() {
-            None
-        } else {
-            blob::text(&mut self.rest)
-        }
-    }
+fn field<'a>(rest: &mut &'a [u8]) -> Option<Description<'a>> {
+    let text = blob::text(rest)?;
+    let values = (0..blob::number(rest)?)
+        .map(|_| blob::text(rest))
+        .collect::<Option<_>>()?;
+    Some(Description { text, values })
 }
