@@ -173,6 +173,14 @@ async fn bodies() {
             "",
         ),
         (
+            "far too much",
+            JSON,
+            vec![b' '; 20 * 1024 * 1024],
+            413,
+            "RequestEntityTooLarge",
+            "",
+        ),
+        (
             "deep nesting",
             JSON,
             [b"[".repeat(100_000), b"]".repeat(100_000)].concat(),

@@ -24,11 +24,12 @@ pub(super) fn apply(service: &mut Value) {
     default_text(service, "spec.type", "ClusterIP");
     each(service, "spec.ports", port);
     let kind = text(service, "spec.type").to_owned();
-    let external = matches!(kind.as_str(), "NodePort" | "LoadBalancer");
-    if external {
+    let on_nodes = matches!(kind.as_str(), "NodePort" | "LoadBalancer");
+    let has_address = on_nodes || kind == "ClusterIP";
+    if on_nodes || has_address && !is_empty(service, "spec.externalIPs") {
         default_text(service, "spec.externalTrafficPolicy", "Cluster");
     }
-    if external || kind == "ClusterIP" {
+    if has_address {
         set_default(service, "spec.internalTrafficPolicy", "Cluster");
     }
     if kind == "LoadBalancer" {

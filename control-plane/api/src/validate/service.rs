@@ -8,12 +8,13 @@ use crate::names;
 use crate::object::{get, int, is_empty, items, text};
 use crate::status::FieldError;
 
-use super::address::{cidr, ip};
+use super::address::{cidr, endpoint, ip};
 use super::path::{
     Path, in_range, invalid, labels, optional_choice, optional_text, port, required_choice,
 };
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+const POLICIES: [&str; 2] = ["Cluster", "Local"];
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 /// Longest stickiness: a day.
 const MAX_AFFINITY_SECONDS: i64 = 86_400;
@@ -30,19 +31,8 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     if kind == "ExternalName" {
         external_name(spec, &path, out);
     }
-    let policies = ["Cluster", "Local"];
-    optional_choice(out, spec, &path, "internalTrafficPolicy", &policies);
-    optional_choice(out, spec, &path, "externalTrafficPolicy", &policies);
-    let external = matches!(kind, "NodePort" | "LoadBalancer");
-    if !is_empty(spec, "externalTrafficPolicy") && !external {
-        let why = "may only be set for externally-accessible services";
-        let at = path.child("externalTrafficPolicy");
-        out.push(FieldError::invalid(
-            at,
-            text(spec, "externalTrafficPolicy"),
-            why,
-        ));
-    }
+    optional_choice(out, spec, &path, "internalTrafficPolicy", &POLICIES);
+    external_traffic(spec, &path, kind, out);
     if !is_empty(spec, "loadBalancerSourceRanges") {
         source_ranges(spec, &path, kind, out);
     }
@@ -61,6 +51,12 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
         let why = "may not change once set";
         out.push(FieldError::invalid("spec.clusterIPs[0]", all, why));
     }
+    let port = |value: &Value| int(value, "spec.healthCheckNodePort").unwrap_or(0);
+    let checked = |value: &Value| get(value, "spec").is_some_and(checks_health);
+    if checked(new) && checked(old) && port(new) != port(old) {
+        let why = "field is immutable";
+        out.push(FieldError::forbidden("spec.healthCheckNodePort", why));
+    }
     create(new, out);
 }
 
@@ -78,6 +74,35 @@ pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
             "hostname",
             names::dns1123_subdomain,
         );
+    }
+}
+
+/// Whether load balancers ask each node if it has a pod of the service.
+fn checks_health(spec: &Value) -> bool {
+    text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
+}
+
+fn external_traffic(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+    optional_choice(out, spec, path, "externalTrafficPolicy", &POLICIES);
+    let external = matches!(kind, "NodePort" | "LoadBalancer")
+        || kind == "ClusterIP" && !is_empty(spec, "externalIPs");
+    if !is_empty(spec, "externalTrafficPolicy") && !external {
+        let why = "may only be set for externally-accessible services";
+        let at = path.child("externalTrafficPolicy");
+        let policy = text(spec, "externalTrafficPolicy");
+        out.push(FieldError::invalid(at, policy, why));
+    }
+    let (at, number) = (
+        path.child("healthCheckNodePort"),
+        int(spec, "healthCheckNodePort"),
+    );
+    match number.unwrap_or(0) {
+        0 => {}
+        number if checks_health(spec) => invalid(out, &at, number, names::port_number(number)),
+        number => {
+            let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+            out.push(FieldError::invalid(at, number, why));
+        }
     }
 }
 
@@ -179,12 +204,11 @@ fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
     }
     for (at, address) in items(spec, "externalIPs").iter().enumerate() {
         let address = address.as_str().unwrap_or("");
-        invalid(
-            out,
-            &path.child("externalIPs").index(at),
-            address,
-            ip(address),
-        );
+        let here = path.child("externalIPs").index(at);
+        match ip(address) {
+            wrong if wrong.is_empty() => endpoint(address, &here, out),
+            wrong => invalid(out, &here, address, wrong),
+        }
     }
     let policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
     optional_choice(out, spec, path, "ipFamilyPolicy", &policies);

@@ -11,7 +11,7 @@ use crate::api::Result;
 
 /// So much of a body that is too large is read all the same and thrown away: a client that still writes when the
 /// connection closes sees a broken pipe instead of the answer.
-const THROWN_AWAY: u64 = 1024 * 1024;
+const THROWN_AWAY: u64 = 64 * 1024 * 1024;
 
 /// The whole body. How long that may take is the request's timeout.
 pub(super) async fn receive(

@@ -30,6 +30,12 @@ fn has_node_ports(service: &Value) -> bool {
     matches!(kind(service), "NodePort" | "LoadBalancer") && allocates
 }
 
+/// Whether load balancers ask each node if it has a pod of the service.
+fn checks_health(service: &Value) -> bool {
+    kind(service) == "LoadBalancer"
+        && object::text(service, "spec.externalTrafficPolicy") == "Local"
+}
+
 /// Brings the two spellings of the address in line.
 pub(super) fn complete(service: &mut Value) {
     if !has_cluster_ip(service) {
@@ -160,55 +166,69 @@ fn node_ports(
     old: Option<&Value>,
 ) -> std::result::Result<(), Box<FieldError>> {
     let wanted = has_node_ports(service);
+    let checked = checks_health(service);
     let held = old.map(ports_of).unwrap_or_default();
-    for (index, port) in object::items_mut(service, "spec.ports")
-        .iter_mut()
-        .enumerate()
-    {
-        let asked = object::int(port, "nodePort").unwrap_or(0);
-        if !wanted {
-            if asked != 0 && old.is_some() {
-                // The type changed: the port goes with it.
-                object::remove(port, "nodePort");
-            }
-            continue;
+    let ports = object::items_mut(service, "spec.ports").iter_mut();
+    for (index, port) in ports.enumerate() {
+        if wanted {
+            let field = format!("spec.ports[{index}].nodePort");
+            node_port(pool, reservation, port, "nodePort", &field, &held)?;
+        } else if old.is_some() {
+            // The type changed: the port goes with it.
+            object::remove(port, "nodePort");
         }
-        let field = format!("spec.ports[{index}].nodePort");
-        if asked == 0 {
-            let chosen = pool
-                .any_port()
-                .map_err(|_| Box::new(FieldError::invalid(&field, 0, "range is full")))?;
-            reservation.ports.push(chosen);
-            object::set(port, "nodePort", chosen);
-            continue;
-        }
-        let refuse = |why: String| Box::new(FieldError::invalid(&field, asked, why));
-        let range = || {
-            format!(
-                "provided port is not in the valid range. The range of valid ports is {}",
-                pool.port_range()
-            )
-        };
-        let number = u16::try_from(asked).map_err(|_| refuse(range()))?;
-        // One number may serve two protocols of the same service.
-        if held.contains(&number) || reservation.ports.contains(&number) {
-            continue;
-        }
-        pool.claim_port(number).map_err(|refusal| match refusal {
-            Refusal::OutOfRange => refuse(range()),
-            Refusal::Taken | Refusal::Exhausted => {
-                refuse("provided port is already allocated".into())
-            }
-        })?;
-        reservation.ports.push(number);
+    }
+    if checked {
+        let field = "spec.healthCheckNodePort";
+        node_port(pool, reservation, service, field, field, &held)?;
     }
     Ok(())
 }
 
+/// The port asked for at `path`, or any. `field` is what the client calls it.
+fn node_port(
+    pool: &Addresses,
+    reservation: &mut Reservation<'_>,
+    value: &mut Value,
+    path: &str,
+    field: &str,
+    held: &[u16],
+) -> std::result::Result<(), Box<FieldError>> {
+    let asked = object::int(value, path).unwrap_or(0);
+    let refuse = |why: String| Box::new(FieldError::invalid(field, asked, why));
+    if asked == 0 {
+        let chosen = pool.any_port();
+        let chosen = chosen.map_err(|_| refuse("range is full".to_owned()))?;
+        reservation.ports.push(chosen);
+        object::set(value, path, chosen);
+        return Ok(());
+    }
+    let range = || {
+        format!(
+            "provided port is not in the valid range. The range of valid ports is {}",
+            pool.port_range()
+        )
+    };
+    let number = u16::try_from(asked).map_err(|_| refuse(range()))?;
+    // One number may serve two protocols of the same service.
+    if held.contains(&number) || reservation.ports.contains(&number) {
+        return Ok(());
+    }
+    pool.claim_port(number).map_err(|refusal| match refusal {
+        Refusal::OutOfRange => refuse(range()),
+        Refusal::Taken | Refusal::Exhausted => refuse("provided port is already allocated".into()),
+    })?;
+    reservation.ports.push(number);
+    Ok(())
+}
+
+/// Every port of the nodes that the service holds.
 fn ports_of(service: &Value) -> Vec<u16> {
-    object::items(service, "spec.ports")
-        .iter()
-        .filter_map(|port| object::int(port, "nodePort"))
+    let ports = object::items(service, "spec.ports").iter();
+    ports
+        .map(|port| object::int(port, "nodePort"))
+        .chain([object::int(service, "spec.healthCheckNodePort")])
+        .flatten()
         .filter_map(|port| u16::try_from(port).ok().filter(|port| *port != 0))
         .collect()
 }

@@ -100,6 +100,42 @@ async fn node_ports() {
 }
 
 #[tokio::test]
+async fn a_port_for_health_checks() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
+    let created = admin.create(SERVICES, service("a", local.clone())).await;
+    let port = created["spec"]["healthCheckNodePort"].as_i64();
+    let port = port.expect("a port");
+    assert!((30000..=32767).contains(&port));
+    // Nobody else gets it, and it stays.
+    let ports = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]});
+    let taken = admin.post(SERVICES, &service("b", ports.clone())).await;
+    taken.expect(422);
+    let path = format!("{SERVICES}/a");
+    let kept = admin.put(&path, &service("a", local.clone())).await;
+    assert_eq!(kept.expect(200)["spec"]["healthCheckNodePort"], port);
+    let other = json!({"spec": {"healthCheckNodePort": 30001}});
+    admin.merge(&path, other).await.refused(
+        422,
+        "Invalid",
+        "Service \"a\" is invalid: spec.healthCheckNodePort: Forbidden: field is immutable",
+    );
+    // With its reason it goes, and is free again.
+    let cluster_wide = json!({"spec": {"externalTrafficPolicy": "Cluster"}});
+    let without = admin.merge(&path, cluster_wide).await.expect(200);
+    assert_eq!(without["spec"].get("healthCheckNodePort"), None);
+    admin.create(SERVICES, service("b", ports)).await;
+    let mut asked = local;
+    asked["healthCheckNodePort"] = port.into();
+    admin.post(SERVICES, &service("c", asked)).await.refused(
+        422,
+        "Invalid",
+        &format!("Service \"c\" is invalid: spec.healthCheckNodePort: Invalid value: {port}: provided port is already allocated"),
+    );
+}
+
+#[tokio::test]
 async fn addresses_are_known_after_a_restart() {
     let cluster = Cluster::start().await;
     let created = cluster
@@ -160,6 +196,14 @@ async fn what_a_service_cannot_have() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();
     for (spec, why) in [
+        (
+            json!({"healthCheckNodePort": 30001}),
+            "spec.healthCheckNodePort: Invalid value: 30001: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        ),
+        (
+            json!({"externalIPs": ["127.0.0.1"]}),
+            "spec.externalIPs[0]: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)",
+        ),
         (
             json!({"ipFamilyPolicy": "RequireDualStack"}),
             "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services",
