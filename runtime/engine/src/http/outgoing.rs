@@ -222,9 +222,10 @@ async fn secure(stream: TcpStream, target: &Target) -> Result<Box<dyn Stream>, E
     Ok(Box::new(stream))
 }
 
+/// The path and query alone. An empty path is sent as `/`: hyper would send nothing in its place.
 fn origin_form(uri: &Uri) -> Uri {
-    let path = uri.path_and_query().cloned();
-    path.map_or_else(Uri::default, Uri::from)
+    let path = uri.path_and_query().filter(|path| path.as_str() != "/");
+    path.cloned().map_or_else(Uri::default, Uri::from)
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -51,16 +51,37 @@ impl Turns {
     }
 }
 
+/// What a guest asks for.
+enum Question {
+    Address(IpAddr),
+    Name(String),
+}
+
+impl Question {
+    fn of(text: &str) -> Result<Self, LookupError> {
+        if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            return Ok(Question::Address(ip));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(valid) {
+            return Err(LookupError::Invalid);
+        }
+        Ok(Question::Name(name))
+    }
+}
+
+/// Whether this could be a name or is an address, told at once.
+pub(crate) fn check(name: &str) -> Result<(), LookupError> {
+    Question::of(name).map(|_question| ())
+}
+
 /// The addresses of a name or of a written address, at least one.
 pub(crate) async fn resolve(reach: &Reach, name: &str) -> Result<Vec<IpAddr>, LookupError> {
-    if let Ok(ip) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(vec![ip]);
-    }
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(valid) {
-        return Err(LookupError::Invalid);
-    }
+    let name = match Question::of(name)? {
+        Question::Address(ip) => return Ok(vec![ip]),
+        Question::Name(name) => name,
+    };
     if !reach.is_hosts() {
         if name == "localhost" || name.ends_with(".localhost") {
             return Ok(vec![Ipv4Addr::LOCALHOST.into()]);

@@ -11,6 +11,7 @@ mod functions;
 mod host;
 mod http;
 mod http_limits;
+mod interfaces;
 mod memory;
 mod outgoing;
 mod output;

@@ -1,6 +1,6 @@
 //! `wasi:sockets/ip-name-lookup`, in the place of wasmtime-wasi's: its answers cannot be made by others.
 
-use crate::sockets::lookup::{LookupError, resolve};
+use crate::sockets::lookup::{LookupError, check, resolve};
 use crate::state::ComponentState;
 use async_trait::async_trait;
 use std::net::IpAddr;
@@ -95,10 +95,11 @@ fn ask(
     if !shared.allowed {
         return Ok(Err(ErrorCode::PermanentResolverFailure));
     }
-    let mut lookup = Lookup::Asked(spawn(async move { resolve(&shared.reach, &name).await }));
-    if let Poll::Ready(Err(error)) = lookup.poll(&mut Context::from_waker(Waker::noop())) {
-        return Ok(Err((*error).into()));
+    // What is no name is said here; all else when the answer is asked for.
+    if let Err(error) = check(&name) {
+        return Ok(Err(error.into()));
     }
+    let lookup = Lookup::Asked(spawn(async move { resolve(&shared.reach, &name).await }));
     Ok(Ok(wasi.table.push(lookup)?))
 }
 

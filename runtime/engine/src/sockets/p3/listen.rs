@@ -1,7 +1,7 @@
 //! The stream of a listener's connections, through a gate: strangers to localhost and connections beyond the limit are
 //! closed before the guest knows of them.
 
-use super::{again, view};
+use super::{Lease, again, view};
 use crate::sockets::account::{Listener, Socket};
 use crate::state::ComponentState;
 use futures::channel::mpsc;
@@ -22,16 +22,25 @@ pub(super) fn gated(
     mut store: StoreContextMut<'_, ComponentState>,
     connections: Connections,
     listener: Listener,
+    lease: Lease,
 ) -> wasmtime::Result<Connections> {
     let (pass, passed) = mpsc::channel(0);
-    connections.pipe(&mut store, Gate { listener, pass })?;
+    let gate = Gate {
+        listener,
+        pass,
+        _lease: lease,
+    };
+    connections.pipe(&mut store, gate)?;
     let behind = Behind { passed, next: None };
     StreamReader::new(&mut store, behind)
 }
 
+/// Where the guest closed its end the gate goes with the next connection, and the host's socket with it: nobody wakes it
+/// before. So it keeps the place of the listening socket in the budget.
 struct Gate {
     listener: Listener,
     pass: mpsc::Sender<Resource<TcpSocket>>,
+    _lease: Lease,
 }
 
 impl Gate {
@@ -67,15 +76,20 @@ impl StreamConsumer<ComponentState> for Gate {
         mut source: Source<'_, Self::Item>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        match self.pass.poll_ready_unpin(cx) {
-            Poll::Ready(Ok(())) => {}
-            // The guest closed its end.
-            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+        let wanted = match self.pass.poll_ready_unpin(cx) {
+            Poll::Ready(result) => result.is_ok(),
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => return Poll::Pending,
-        }
+        };
         let mut socket = None;
         source.read(&mut store, &mut socket)?;
+        if !wanted {
+            // The guest closed its end.
+            if let Some(socket) = socket {
+                view(store.data_mut()).wasi.table.delete(socket)?;
+            }
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
         if let Some(socket) = socket
             && self.admits(store.data_mut(), &socket)?
             && self.pass.start_send_unpin(socket).is_err()

@@ -240,7 +240,8 @@ fn listen(mut store: Store<'_>, (this,): (This,)) -> Answer<StreamReader<This>> 
             if let Some(known) = view(store.data_mut()).account.open.get_mut(&this.rep()) {
                 known.step = Step::Listening;
             }
-            Ok((Ok(listen::gated(store, connections, listener)?),))
+            let lease = view(store.data_mut()).lease(&this)?;
+            Ok((Ok(listen::gated(store, connections, listener, lease)?),))
         }
         Err(error) => answer(Err(error)),
     }

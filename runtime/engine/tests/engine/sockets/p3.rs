@@ -124,6 +124,17 @@ async fn streams_count_for_as_long_as_they_live() {
     .await;
 }
 
+/// The host's socket of a listener that was closed goes with the next connection only, so it counts until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_listeners_count_until_they_are_gone() {
+    let steps = ["tcp-relisten 0.0.0.0:0"];
+    let said = net(28)
+        .said_with(3, &steps, |spec| spec.max_sockets = 5)
+        .await;
+    assert!(said.starts_with("5 listeners, then "), "{said}");
+    assert!(said.contains("new-socket-limit"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn datagrams_stay_in_pods_or_leave_the_host() {
     let net = net(24);

@@ -23,6 +23,7 @@ impl wasip3::exports::cli::run::Guest for Probe {
                 ["tcp-call", addr, text] => tcp_call(None, parse(addr), text).await,
                 ["tcp-from", bind, addr, text] => tcp_call(Some(parse(bind)), parse(addr), text).await,
                 ["tcp-bind", addr] => tcp_listen(parse(addr)).map(|_| ()),
+                ["tcp-relisten", addr] => tcp_relisten(parse(addr)),
                 ["tcp-streams", addr] => tcp_streams(parse(addr)).await,
                 ["udp-serve", addr] => udp_serve(parse(addr)).await,
                 ["udp-call", bind, addr, text] => udp_call(Some(parse(bind)), parse(addr), text, false).await,
@@ -93,6 +94,22 @@ async fn tcp_call(from: Option<SocketAddr>, addr: SocketAddr, text: &str) -> Res
     drop(data);
     received.await?;
     println!("answer {}", String::from_utf8_lossy(&answer));
+    Ok(())
+}
+
+/// Listens and closes again and again, until it cannot.
+fn tcp_relisten(addr: SocketAddr) -> Result<(), ErrorCode> {
+    for count in 0..1_000 {
+        let result = TcpSocket::create(family(addr)).and_then(|socket| {
+            socket.bind(wasi(addr))?;
+            socket.listen().map(|_connections| ())
+        });
+        if let Err(code) = result {
+            println!("{count} listeners, then {code:?}");
+            return Ok(());
+        }
+    }
+    println!("1000 listeners");
     Ok(())
 }
 
