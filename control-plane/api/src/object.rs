@@ -6,6 +6,20 @@
 
 use serde_json::{Map, Value};
 
+/// How deep a stored object may nest: what bodies may, and the managers' fields that describe it; but less than readers
+/// of JSON bear.
+pub const MAX_NESTING: usize = 120;
+
+/// Whether objects and lists nest deeper than so many levels.
+pub fn nests_deeper(value: &Value, levels: usize) -> bool {
+    let inside = |item: &Value| nests_deeper(item, levels - 1);
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(inside),
+        Value::Object(fields) => levels == 0 || fields.values().any(inside),
+        _ => false,
+    }
+}
+
 /// The value at `path`, unless it is absent or null.
 pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let mut current = value;

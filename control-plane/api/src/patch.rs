@@ -18,6 +18,9 @@ pub const MAX_JSON_PATCH_OPERATIONS: usize = 10_000;
 /// of them could double the object until memory ends.
 pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
+/// How many items of lists all its operations together may push along: some tenths of a second's work.
+const MAX_MOVED_ITEMS: usize = 10_000_000;
+
 /// Why a patch gives no object.
 #[derive(Debug, thiserror::Error)]
 pub enum PatchError {
@@ -59,7 +62,7 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
         )));
     }
     let mut patched = original.clone();
-    let mut copied = 0;
+    let (mut copied, mut moved) = (0, 0);
     for operation in operations.0 {
         if let PatchOperation::Copy(copy) = &operation {
             copied += patched
@@ -71,10 +74,36 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
                 )));
             }
         }
+        moved += moved_items(&operation, &patched);
+        if moved > MAX_MOVED_ITEMS {
+            return Err(PatchError::TooLarge(format!(
+                "the operations of a JSON patch may move {MAX_MOVED_ITEMS} items of lists"
+            )));
+        }
         let operation = lenient(operation, &patched);
         json_patch::patch_unsafe(&mut patched, &[operation]).map_err(PatchError::Operation)?;
     }
     Ok(patched)
+}
+
+/// How many items of lists an operation pushes along or pulls up.
+fn moved_items(operation: &PatchOperation, patched: &Value) -> usize {
+    let behind = |path: &str| {
+        let (list, at) = path.rsplit_once('/')?;
+        let length = patched.pointer(list)?.as_array()?.len();
+        // `-` is behind the last.
+        Some(at.parse().map_or(0, |at: usize| length.saturating_sub(at)))
+    };
+    let behind = |path: &str| behind(path).unwrap_or(0);
+    match operation {
+        PatchOperation::Add(add) => behind(add.path.as_str()),
+        PatchOperation::Remove(remove) => behind(remove.path.as_str()),
+        PatchOperation::Copy(copy) => behind(copy.path.as_str()),
+        PatchOperation::Move(from_to) => {
+            behind(from_to.from.as_str()) + behind(from_to.path.as_str())
+        }
+        PatchOperation::Replace(_) | PatchOperation::Test(_) => 0,
+    }
 }
 
 /// Upstream's library sets a member that is to be replaced and is not there, and clients have come to rely on it.
@@ -132,6 +161,22 @@ mod tests {
                 {"op": "copy", "from": "/c", "path": "/d"}]),
             json!({"a": {}, "l": [1, 2], "c": 1, "d": 1}),
         );
+    }
+
+    #[test]
+    fn a_patch_that_moves_too_much() {
+        let original = json!({"l": vec![0; 200_000]});
+        let operation = r#"{"op": "add", "path": "/l/0", "value": 0}"#;
+        let many = format!("[{}]", vec![operation; 100].join(","));
+        let refused = json_patch(&original, many.as_bytes());
+        assert!(
+            matches!(refused, Err(PatchError::TooLarge(_))),
+            "{refused:?}"
+        );
+        let few = format!("[{}]", [operation; 10].join(","));
+        assert!(json_patch(&original, few.as_bytes()).is_ok());
+        let at_the_end = many.replace("/l/0", "/l/-");
+        assert!(json_patch(&original, at_the_end.as_bytes()).is_ok());
     }
 
     #[test]

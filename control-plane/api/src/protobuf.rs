@@ -18,6 +18,7 @@ mod wire;
 use serde_json::{Map, Value};
 
 use crate::decode::{self, DecodeError, MAX_DEPTH};
+use crate::object;
 use crate::schema::{Field, Schemas, Shape, Type, TypeId, schemas};
 
 pub use encode::{EncodeError, message, message_in};
@@ -41,7 +42,16 @@ pub fn decode(bytes: &[u8]) -> Result<(TypeMeta, Value), DecodeError> {
     }
     fields.insert("kind".to_owned(), meta.kind.clone().into());
     Decoder { schemas: schemas() }.message(id, raw, &mut fields, 0)?;
-    Ok((meta, Value::Object(decode::type_first(fields))))
+    let value = Value::Object(decode::type_first(fields));
+    // Raw JSON nests in levels of its own.
+    if object::nests_deeper(&value, MAX_DEPTH) {
+        return Err(too_deep());
+    }
+    Ok((meta, value))
+}
+
+fn too_deep() -> DecodeError {
+    DecodeError::new("protobuf: exceeded the maximum nesting depth")
 }
 
 /// Encodes JSON of the named kind, in its envelope. `None` when no such kind is registered.
@@ -92,9 +102,7 @@ impl Decoder {
         depth: usize,
     ) -> Result<(), DecodeError> {
         if depth > MAX_DEPTH {
-            return Err(DecodeError::new(
-                "protobuf: exceeded the maximum nesting depth",
-            ));
+            return Err(too_deep());
         }
         let mut reader = Reader::new(bytes);
         while let Some((tag, wire)) = reader.field()? {

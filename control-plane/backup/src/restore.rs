@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -30,7 +30,12 @@ pub async fn restore(
     data_dir: &Path,
 ) -> Result<Restored, RestoreError> {
     refuse_occupied(data_dir)?;
-    let folder = parent(data_dir);
+    // A file system of its own cannot be replaced as a whole: it is filled instead.
+    let mounted = is_mount_point(data_dir).map_err(failed("reading", data_dir))?;
+    let folder = match mounted {
+        true => data_dir,
+        false => parent(data_dir),
+    };
     fs::create_dir_all(folder).map_err(failed("creating", folder))?;
     let work =
         work_folder(folder, ".sampan-restore-").map_err(failed("creating a folder in", folder))?;
@@ -57,6 +62,10 @@ pub async fn restore(
     let revision = manifest.restored_revision(Timestamp::now());
     Snapshot::advance(&database, revision).await?;
     sync_file_system(work.path()).map_err(failed("syncing", work.path()))?;
+    if mounted {
+        fill(work.path(), data_dir, &layout.database)?;
+        return Ok(Restored { manifest, revision });
+    }
     // Replaces an empty folder, and nothing else.
     fs::rename(work.path(), data_dir).map_err(|error| match error.kind() {
         io::ErrorKind::DirectoryNotEmpty => RestoreError::Occupied {
@@ -70,9 +79,39 @@ pub async fn restore(
     Ok(Restored { manifest, revision })
 }
 
+fn is_mount_point(path: &Path) -> io::Result<bool> {
+    let device = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.dev())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let own = device(path)?;
+    Ok(own.is_some() && own != device(&path.join(".."))?)
+}
+
+/// Moves everything into the folder. The database comes last: a folder that has it has the rest.
+fn fill(work: &Path, data_dir: &Path, database: &Path) -> Result<(), RestoreError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(work).map_err(failed("reading", work))? {
+        names.push(entry.map_err(failed("reading", work))?.file_name());
+    }
+    names.sort_by_key(|name| database.starts_with(name));
+    for name in names {
+        let target = data_dir.join(&name);
+        fs::rename(work.join(&name), &target).map_err(failed("naming", &target))?;
+        sync_folder(data_dir).map_err(failed("syncing", data_dir))?;
+    }
+    Ok(())
+}
+
 fn refuse_occupied(data_dir: &Path) -> Result<(), RestoreError> {
+    // mke2fs makes it on every new file system.
+    let counts = |entry: &io::Result<fs::DirEntry>| match entry {
+        Ok(entry) => entry.file_name() != "lost+found",
+        Err(_) => true,
+    };
     let first = match fs::read_dir(data_dir) {
-        Ok(mut entries) => entries.next(),
+        Ok(mut entries) => entries.find(counts),
         Err(error) => Some(Err(error)),
     };
     let occupied = match first {

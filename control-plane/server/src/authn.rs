@@ -35,8 +35,12 @@ pub(crate) async fn authenticate(
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Arc<UserInfo>> {
-    if let Peer::User(user) = peer {
-        return Ok(user.clone());
+    if let Peer::User(user, until) = peer {
+        if jiff::Timestamp::now().as_second() <= *until {
+            return Ok(user.clone());
+        }
+        tracing::debug!(user = user.name, "the client certificate is over");
+        return Err(Status::unauthorized());
     }
     if let Some(token) = bearer(headers) {
         return holder(api, token).await;

@@ -116,7 +116,11 @@ pub(crate) async fn authorize(
         let status = Status::forbidden_path(&user.name, verb, path);
         return Err(with_reason(status, &decision.reason));
     };
-    let selected = selected_name(target, query);
+    // Of what is written, a selector tells nothing.
+    let selected = match verb {
+        "list" | "watch" => selected_name(target, query),
+        _ => None,
+    };
     let name = selected.as_deref().unwrap_or(&target.name);
     authorize_target(api, user, verb, target, name).await
 }

@@ -32,13 +32,22 @@ pub(crate) struct Facts {
 
 /// Brings memory in line with the store, and the store in line with what must be there.
 pub(crate) async fn run(api: &Api) -> Result<()> {
-    strategy::restore(
+    let services = all(api, "", "services", "").await?;
+    let addresses = strategy::sweep(
         api,
-        &all(api, "", "services", "").await?,
-        &all(api, "networking.k8s.io", "ipaddresses", "").await?,
+        &services,
+        all(api, "networking.k8s.io", "ipaddresses", "").await?,
     );
+    strategy::restore(api, &services, &addresses.await?);
     for kept in kept::objects(api)? {
-        kept.ensure(api).await?;
+        // What is in its way, a quota for instance, is for people to clear, and for that they need the server. It is
+        // tried again and again.
+        if let Err(error) = kept.ensure(api).await {
+            tracing::warn!(
+                error = error.message,
+                "an object of the system could not be brought back"
+            );
+        }
     }
     // Together: they share a few commits.
     let objects = policy::objects()

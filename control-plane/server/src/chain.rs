@@ -8,6 +8,7 @@ mod dispatch;
 mod limits;
 mod receive;
 mod registry;
+mod to_its_end;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -34,6 +35,7 @@ use crate::request::{Query, Target, verb};
 use crate::respond;
 use crate::tls::Peer;
 use crate::user::UserInfo;
+use to_its_end::ToItsEnd;
 
 impl Api {
     /// Answers a request that came over a connection.
@@ -151,12 +153,22 @@ async fn steps(
         // Waiting for a slow client takes no place from others: the body is here before the request counts.
         let mut share = shared.in_flight.body(&shared.limits);
         let body = match &target {
-            Target::Resource(_) => receive::receive(body, &shared.limits, &mut share).await?,
+            Target::Resource(_) => {
+                receive::receive(body, &parts.headers, &shared.limits, &mut share).await?
+            }
             _ => body,
         };
-        let _slot = shared.in_flight.enter(verb, &shared.limits)?;
-        let call = Call::new(api, query, verb, user, parts, body);
-        dispatch::dispatch(call, target).await
+        let reads = matches!(verb, "get" | "list" | "head");
+        let handled = async move {
+            let _share = share;
+            let _slot = shared.in_flight.enter(verb, &shared.limits)?;
+            let call = Call::new(api, query, verb, user, parts, body);
+            dispatch::dispatch(call, target).await
+        };
+        match reads {
+            true => handled.await,
+            false => ToItsEnd::new(handled).await,
+        }
     };
     match tokio::time::timeout(timeout, answer).await {
         Ok(answer) => answer,

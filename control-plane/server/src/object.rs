@@ -118,12 +118,17 @@ impl Obj {
     /// This version in the API version of `resource`.
     pub(crate) fn raw_as(&self, resource: &Resource) -> Bytes {
         if let Some(custom) = resource.custom() {
-            return self.forms.views.custom(&self.raw, &custom);
+            return self.raw_by(&custom);
         }
         if self.rests_as(resource) {
             return self.raw.clone();
         }
         self.forms.views.builtin(&self.raw, resource)
+    }
+
+    /// This version as a definition shows it.
+    pub(crate) fn raw_by(&self, custom: &Custom) -> Bytes {
+        self.forms.views.custom(&self.raw, custom)
     }
 
     /// Remembers that the object was written by the schema its definition has now, so that nobody needs to look again.

@@ -188,6 +188,35 @@ async fn one(
     ))
 }
 
+/// How long objects may be looked through before others get their turn.
+pub(crate) struct Turn {
+    effort: usize,
+    spent: usize,
+}
+
+impl Turn {
+    /// Conditions: a millisecond's work.
+    const LENGTH: usize = 10_000;
+
+    pub(crate) fn new(selection: &Selection) -> Turn {
+        let effort = match selection.is_everything() {
+            true => 0,
+            false => selection.effort(),
+        };
+        Turn { effort, spent: 0 }
+    }
+
+    /// Counts one more object.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.spent += self.effort;
+        let over = self.spent > Self::LENGTH;
+        if over {
+            self.spent = 0;
+        }
+        over
+    }
+}
+
 struct Scan<'a> {
     request: RangeRequest,
     limit: Option<usize>,
@@ -198,6 +227,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     async fn run(&mut self, api: &Api) -> std::result::Result<(ListMeta, Items), RangeError> {
         let everything = self.selection.is_everything();
+        let mut turn = Turn::new(self.selection);
         loop {
             self.request.limit = match self.limit {
                 Some(limit) if everything => Some(limit),
@@ -216,6 +246,9 @@ impl Scan<'_> {
                     .limit
                     .is_some_and(|limit| self.items.len() + 1 >= limit);
                 let key = entry.key.clone();
+                if turn.is_over() {
+                    tokio::task::yield_now().await;
+                }
                 if self.selection.matches(&entry.object) {
                     self.items.push(entry);
                     if full && (page.more || at + 1 < count) {

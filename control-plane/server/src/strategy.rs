@@ -13,6 +13,7 @@ mod flow_schemas;
 mod ip_addresses;
 mod limit_ranges;
 mod namespaces;
+mod node_restriction;
 mod pods;
 mod priority;
 mod quotas;
@@ -31,11 +32,12 @@ pub(crate) use addresses::{Addresses, Reservation};
 pub(crate) use binding::bind;
 pub(crate) use disruption::{Guard, disrupt, still_processed};
 pub(crate) use namespaces::accepts as namespace_accepts;
+pub(crate) use node_restriction::may_create as agent_may_create;
 pub(crate) use quotas::Charges;
 
 use crate::api::{Api, Result};
 use crate::object::{Obj, Stored};
-use crate::user::{NODE_PREFIX, NODES, UserInfo};
+use crate::user::UserInfo;
 
 /// Admission of a new object beyond what its own fields say. May look at other objects.
 pub(crate) async fn admit_new(
@@ -126,25 +128,6 @@ pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
         _ if resource.is_custom() => custom::finalizer_warnings(value),
         _ => Vec::new(),
     }
-}
-
-/// An agent may create the Node and the Lease of its own name only: what upstream's NodeRestriction sees to.
-pub(crate) fn node_may_create(user: &UserInfo, resource: &Resource, name: &str) -> Result<()> {
-    let Some(node) = user
-        .name
-        .strip_prefix(NODE_PREFIX)
-        .filter(|_| user.in_group(NODES))
-    else {
-        return Ok(());
-    };
-    if !matches!(resource.bucket, "nodes" | "leases") || name == node {
-        return Ok(());
-    }
-    let why = format!(
-        "node {node:?} is not allowed to modify {} {name:?}",
-        resource.singular
-    );
-    Err(Status::forbidden(resource, name, &why))
 }
 
 /// Fills in what follows from other fields, in new and updated objects.
@@ -286,6 +269,15 @@ pub(crate) fn removed_by_update(resource: &Resource, new: &Value, old: &Value) -
         && !holds_content(resource, new)
 }
 
+/// Removes what an interrupted write left behind, before addresses count as taken.
+pub(crate) async fn sweep(
+    api: &Api,
+    services: &[Stored],
+    addresses: Vec<Stored>,
+) -> Result<Vec<Stored>> {
+    ip_addresses::sweep(api, services, addresses).await
+}
+
 /// Objects already there when the server starts: their addresses are taken.
 pub(crate) fn restore(api: &Api, services: &[Stored], addresses: &[Stored]) {
     for entry in services {
@@ -300,28 +292,4 @@ pub(crate) fn restore(api: &Api, services: &[Stored], addresses: &[Stored]) {
 /// Makes what is missing beside objects there are.
 pub(crate) async fn repair(api: &Api) -> Result<()> {
     ip_addresses::repair(api).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sampan_api::resource::find;
-
-    #[test]
-    fn a_node_creates_what_bears_its_name() {
-        let check = |user: UserInfo, group: &str, plural: &str, name: &str, allowed: bool| {
-            let resource = find(group, "v1", plural).expect(plural);
-            assert_eq!(
-                node_may_create(&user, resource, name).is_ok(),
-                allowed,
-                "{plural} {name}"
-            );
-        };
-        let leases = "coordination.k8s.io";
-        check(UserInfo::node("n1"), "", "nodes", "n1", true);
-        check(UserInfo::node("n1"), "", "nodes", "n2", false);
-        check(UserInfo::node("n1"), leases, "leases", "n2", false);
-        check(UserInfo::node("n1"), "", "events", "anything", true);
-        check(UserInfo::admin(), "", "nodes", "n2", true);
-    }
 }

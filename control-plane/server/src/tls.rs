@@ -67,8 +67,8 @@ fn certified(issued: &Issued) -> Result<Arc<CertifiedKey>, TlsError> {
 pub(crate) enum Peer {
     /// None was shown.
     Nobody,
-    /// A valid one.
-    User(Arc<UserInfo>),
+    /// A valid one, and the time (seconds since 1970) at which it ends: a connection may last longer.
+    User(Arc<UserInfo>, i64),
     /// One that does not count, and why.
     Refused(Arc<str>),
 }
@@ -110,7 +110,9 @@ impl Trust {
         let groups = subject
             .iter_organization()
             .filter_map(|group| group.as_str().ok());
-        Peer::User(Arc::new(UserInfo::new(name, groups.map(str::to_owned))))
+        let until = certificate.validity().not_after.timestamp();
+        let user = UserInfo::new(name, groups.map(str::to_owned));
+        Peer::User(Arc::new(user), until)
     }
 }
 

@@ -15,7 +15,7 @@ mod patch;
 mod update;
 
 pub(crate) use collection::delete_collection;
-pub(crate) use commit::{put as replace, remove};
+pub(crate) use commit::{put as replace, remove, txn_failed};
 pub(crate) use create::{create, store_new, store_own};
 pub(crate) use delete::{DeleteOptions, delete, delete_one, evict};
 pub(crate) use managers::{Managers, settle_answer};

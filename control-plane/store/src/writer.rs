@@ -192,6 +192,7 @@ impl<C: Codec> Writer<C> {
             || staged.revision > self.meta.ceiling
             || self.meta.clean
             || self.health.read().is_some()
+            || self.damage.get().is_some()
             || self.lazy.bytes() + staged.bytes() > self.config.lazy_bytes;
         if must_write {
             let rows = staged.rows(&self.lazy);

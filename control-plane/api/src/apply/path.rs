@@ -122,13 +122,24 @@ fn rank(value: &Value) -> u8 {
 }
 
 fn numbers(a: &Number, b: &Number) -> Ordering {
-    match (a.as_i64(), b.as_i64()) {
+    let whole = |number: &Number| number.as_i128();
+    let float = |number: &Number| number.as_f64().unwrap_or_default();
+    match (whole(a), whole(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
-        _ => {
-            let float = |number: &Number| number.as_f64().unwrap_or_default();
-            float(a).total_cmp(&float(b))
-        }
+        (Some(a), None) => beside(a, float(b)),
+        (None, Some(b)) => beside(b, float(a)).reverse(),
+        // JSON has no number that is none.
+        (None, None) => float(a).partial_cmp(&float(b)).unwrap_or(Ordering::Equal),
     }
+}
+
+/// An integer beside a float, exactly: rounded, neighbours would be equal to one float and not to each other.
+fn beside(whole: i128, float: f64) -> Ordering {
+    // Where a float is beyond what fits, the conversion stops at the end of the range.
+    let fraction = 0.0_f64.partial_cmp(&float.fract());
+    whole
+        .cmp(&(float.trunc() as i128))
+        .then(fraction.unwrap_or(Ordering::Equal))
 }
 
 fn maps(a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {

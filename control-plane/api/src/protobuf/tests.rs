@@ -331,6 +331,14 @@ fn malformed_bodies_are_refused() {
         &[bytes(2, version)],
     );
     refuse(&crd, "nesting depth");
+    // Whose fields hold JSON that is deep on its own.
+    let deep = format!(
+        "{}{}",
+        r#"{"f:a":"#.repeat(98),
+        "{}".to_owned() + &"}".repeat(98)
+    );
+    let managed = bytes(17, [bytes(1, "m"), bytes(7, bytes(1, deep))].concat());
+    refuse(&body("v1", "Secret", &[bytes(1, managed)]), "nesting depth");
 }
 
 proptest! {

@@ -154,7 +154,10 @@ impl LabelSelector {
 
 impl Requirement {
     fn matches(&self, value: Option<&str>) -> bool {
-        let listed = |value: &str| self.values.iter().any(|one| one == value);
+        let listed = |value: &str| {
+            let order = |one: &String| one.as_str().cmp(value);
+            self.values.binary_search_by(order).is_ok()
+        };
         let number = |text: &str| text.parse::<i64>().ok();
         let limit = || self.values.first().and_then(|text| number(text));
         match (self.operator, value) {

@@ -36,7 +36,7 @@ pub(super) async fn decide(api: &Api, node: &str, asked: &Attributes<'_>) -> Res
         ("", "pods", "") if verb == "create" => true,
         ("", "pods", "") if verb == "delete" => bound_to(api, node, object).await?,
         ("", "pods", "status") => reads || changes && bound_to(api, node, object).await?,
-        ("", "pods", "eviction") => verb == "create",
+        ("", "pods", "eviction") => verb == "create" && bound_to(api, node, object).await?,
         ("", "serviceaccounts", "token") => {
             if verb != "create" || !runs(api, node, object).await? {
                 let why = format!("no relationship found between node '{node}' and this object");
@@ -51,7 +51,12 @@ pub(super) async fn decide(api: &Api, node: &str, asked: &Attributes<'_>) -> Res
         ("storage.k8s.io", "volumeattachments", "") => verb == "get",
         ("storage.k8s.io", "csidrivers", "") | ("node.k8s.io", "runtimeclasses", "") => reads,
         ("resource.k8s.io", "resourceclaims", "") => verb == "get",
-        ("resource.k8s.io", "resourceslices", "") => true,
+        // Admission sees to it that a new one names its node.
+        ("resource.k8s.io", "resourceslices", "") => match verb {
+            "list" | "watch" | "create" => true,
+            "get" | "update" | "patch" | "delete" => published_by(api, node, object).await?,
+            _ => false,
+        },
         ("", "persistentvolumeclaims", "") => verb == "get",
         // A node keeps the folders of its volumes until they are deleted, and says then that they are gone.
         ("", "persistentvolumes", "") => reads || changes && lies_on(api, node, object).await?,
@@ -80,6 +85,17 @@ fn pods() -> Result<&'static Resource> {
 async fn bound_to(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
     let pod = find(api, pods()?, object.namespace, object.name).await?;
     Ok(pod.is_none_or(|pod| pod.object.field("spec.nodeName") == Some(node)))
+}
+
+/// Whether the slice of devices is the node's own. One that is not there may be asked for.
+async fn published_by(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
+    let row = find_resource("resource.k8s.io", "v1", "resourceslices");
+    let row = row.ok_or_else(Status::path_not_found)?;
+    let Some(slice) = find(api, row, object.namespace, object.name).await? else {
+        return Ok(true);
+    };
+    let value: serde_json::Value = serde_json::from_slice(&slice.object.raw).unwrap_or_default();
+    Ok(value["spec"]["nodeName"] == node)
 }
 
 /// Whether the volume can be used on this node only.

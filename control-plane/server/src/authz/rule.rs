@@ -1,5 +1,7 @@
 //! Policy rules: what they allow, and whether some cover others.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use sampan_api::object;
@@ -174,6 +176,8 @@ fn url_covers(rule: &str, path: &str) -> bool {
 /// What of `wanted` nothing in `held` allows, verbs of the same thing together.
 pub(crate) fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
     let mut missing: Vec<Rule> = Vec::new();
+    // Where in `missing` stands what a verb is missing for.
+    let mut places: HashMap<Rule, usize> = HashMap::new();
     let mut looked_at = 0usize;
     for rule in wanted {
         if held.iter().any(|mine| mine.covers(rule)) {
@@ -188,20 +192,18 @@ pub(crate) fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
             if held.iter().any(|mine| mine.covers(&single)) {
                 continue;
             }
-            let verb = single.verbs.clone();
-            let same = missing.iter_mut().find(|known| {
-                (&known.groups, &known.resources, &known.names, &known.urls)
-                    == (
-                        &single.groups,
-                        &single.resources,
-                        &single.names,
-                        &single.urls,
-                    )
-            });
-            match same {
-                Some(known) if !known.verbs.contains(&verb[0]) => known.verbs.extend(verb),
-                Some(_) => {}
-                None => missing.push(single),
+            let mut what = single.clone();
+            let verbs = std::mem::take(&mut what.verbs);
+            match places.entry(what) {
+                Entry::Occupied(place) => {
+                    let known: &mut Rule = &mut missing[*place.get()];
+                    let new = verbs.into_iter().filter(|verb| !known.verbs.contains(verb));
+                    known.verbs.extend(new.collect::<Vec<_>>());
+                }
+                Entry::Vacant(place) => {
+                    place.insert(missing.len());
+                    missing.push(single);
+                }
             }
         }
     }

@@ -45,7 +45,7 @@ pub(crate) struct InFlight {
     writes: AtomicUsize,
     watches: Arc<AtomicUsize>,
     /// Bytes of request bodies.
-    bodies: AtomicUsize,
+    bodies: Arc<AtomicUsize>,
 }
 
 /// A place among the requests being answered.
@@ -55,8 +55,8 @@ pub(crate) struct Slot<'a>(&'a AtomicUsize);
 pub(crate) struct WatchSlot(Arc<AtomicUsize>);
 
 /// The bytes of a request body, as long as they are held.
-pub(crate) struct BodyShare<'a> {
-    held: &'a AtomicUsize,
+pub(crate) struct BodyShare {
+    held: Arc<AtomicUsize>,
     bytes: usize,
     limit: usize,
 }
@@ -87,16 +87,16 @@ impl InFlight {
     }
 
     /// Room for a request body that is about to be read.
-    pub(crate) fn body(&self, limits: &Limits) -> BodyShare<'_> {
+    pub(crate) fn body(&self, limits: &Limits) -> BodyShare {
         BodyShare {
-            held: &self.bodies,
+            held: Arc::clone(&self.bodies),
             bytes: 0,
             limit: limits.bodies_bytes,
         }
     }
 }
 
-impl BodyShare<'_> {
+impl BodyShare {
     /// Room for more bytes, or 429.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<()> {
         self.bytes += bytes;
@@ -133,7 +133,7 @@ impl Drop for WatchSlot {
     }
 }
 
-impl Drop for BodyShare<'_> {
+impl Drop for BodyShare {
     fn drop(&mut self) {
         self.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use bytes::{BufMut, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use sampan_api::status::Status;
@@ -13,11 +15,15 @@ use crate::api::Result;
 /// connection closes sees a broken pipe instead of the answer.
 const THROWN_AWAY: u64 = 64 * 1024 * 1024;
 
+/// Bytes of a value in memory, with its name's place in a map.
+const VALUE: usize = 72;
+
 /// The whole body. How long that may take is the request's timeout.
 pub(super) async fn receive(
     mut body: Body,
+    headers: &HeaderMap,
     limits: &Limits,
-    share: &mut BodyShare<'_>,
+    share: &mut BodyShare,
 ) -> Result<Body> {
     if body.is_end_stream() {
         return Ok(body);
@@ -25,6 +31,10 @@ pub(super) async fn receive(
     if body.size_hint().lower() > limits.body_bytes as u64 {
         return Err(too_large(body, limits).await);
     }
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let binary = kind.ends_with(b"protobuf");
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -36,10 +46,23 @@ pub(super) async fn receive(
         if whole.len() + data.len() > limits.body_bytes {
             return Err(too_large(body, limits).await);
         }
-        share.grow(data.len())?;
+        share.grow(data.len() + weight(&data, binary))?;
         whole.put_slice(&data);
     }
     Ok(Body::from(whole.freeze()))
+}
+
+/// What the values in a piece of a body take beside its bytes, once it is decoded: a short text may hold many.
+fn weight(data: &[u8], binary: bool) -> usize {
+    let values = match binary {
+        // Two bytes make a field.
+        true => data.len() / 2,
+        false => data
+            .iter()
+            .filter(|byte| matches!(byte, b',' | b'[' | b'{' | b'\n'))
+            .count(),
+    };
+    values * VALUE
 }
 
 async fn too_large(mut body: Body, limits: &Limits) -> Status {

@@ -1,5 +1,6 @@
 //! Which values of an object its field labels stand for.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -166,20 +167,37 @@ impl FieldsOf {
         })
     }
 
+    /// The fields of one object.
+    pub(crate) fn of<'a>(&'a self, object: &'a Obj) -> FieldsIn<'a> {
+        FieldsIn {
+            kind: &self.0,
+            object,
+            found: OnceCell::new(),
+        }
+    }
+}
+
+/// The selectable fields of one object. Its bytes are read once, when they are asked for first.
+pub(crate) struct FieldsIn<'a> {
+    kind: &'a Kind,
+    object: &'a Obj,
+    found: OnceCell<Vec<(u8, Box<str>)>>,
+}
+
+impl FieldsIn<'_> {
     /// The value of a field label; what is not set reads as the empty string.
-    pub(crate) fn read(&self, object: &Obj, label: &str) -> Option<String> {
+    pub(crate) fn read(&self, label: &str) -> Option<String> {
         match label {
-            "metadata.name" => return Some(object.name.to_string()),
-            "metadata.namespace" => return Some(object.namespace.to_string()),
+            "metadata.name" => return Some(self.object.name.to_string()),
+            "metadata.namespace" => return Some(self.object.namespace.to_string()),
             _ => {}
         }
-        let at = index(self.0.resource, label)?;
-        let raw = object.raw_as(self.0.resource);
-        let light = light::parse(&raw, &self.0).ok()?;
-        let found = light
-            .fields
-            .into_iter()
-            .find(|(index, _)| usize::from(*index) == at);
-        Some(found.map_or_else(String::new, |(_, value)| value.into()))
+        let at = index(self.kind.resource, label)?;
+        let found = self.found.get_or_init(|| {
+            let raw = self.object.raw_as(self.kind.resource);
+            light::parse(&raw, self.kind).map_or_else(|_| Vec::new(), |light| light.fields)
+        });
+        let value = found.iter().find(|(index, _)| usize::from(*index) == at);
+        Some(value.map_or_else(String::new, |(_, value)| value.to_string()))
     }
 }

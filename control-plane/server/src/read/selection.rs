@@ -56,11 +56,25 @@ impl Selection {
             .filter(|name| reachable && !name.is_empty())
     }
 
-    fn field(&self, object: &Obj, field: &str) -> Option<String> {
-        match &self.custom {
-            Some(custom) => custom.read(object, field),
-            None => object.field(field).map(str::to_owned),
-        }
+    fn fields_match(&self, fields: &FieldSelector, object: &Obj) -> bool {
+        let Some(custom) = &self.custom else {
+            return fields.matches(|field| object.field(field).map(str::to_owned));
+        };
+        let found = custom.of(object);
+        fields.matches(|field| found.read(field))
+    }
+
+    /// How much there is to look at in each object.
+    pub(crate) fn effort(&self) -> usize {
+        let labels = self
+            .labels
+            .as_ref()
+            .map(|labels| labels.requirements().len());
+        let fields = self
+            .fields
+            .as_ref()
+            .map(|fields| fields.requirements().len());
+        1 + labels.unwrap_or(0) + fields.unwrap_or(0)
     }
 
     pub(crate) fn matches(&self, object: &Obj) -> bool {
@@ -74,6 +88,6 @@ impl Selection {
             && self
                 .fields
                 .as_ref()
-                .is_none_or(|fields| fields.matches(|field| self.field(object, field)))
+                .is_none_or(|fields| self.fields_match(fields, object))
     }
 }

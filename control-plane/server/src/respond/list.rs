@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use sampan_api::resource::Resource;
+use sampan_api::status::Status;
 use serde_json::json;
 
 use super::{Items, JSON, PROTOBUF, SMALL, Table, mark_compressed, raw, unwritable};
@@ -19,6 +20,11 @@ use crate::content::{Form, Format, Include, Output};
 use crate::object::Obj;
 use body::body;
 use items::{Pieces, Writer};
+
+/// Bytes of a list that is read again to be written with line breaks or as YAML, which takes ten times as much memory.
+const MAX_RENDERED: usize = 8 * 1024 * 1024;
+/// Objects looked at before others get their turn.
+const TURN: usize = 256;
 
 /// The metadata of a list.
 #[derive(Debug, Default)]
@@ -57,31 +63,51 @@ pub(crate) async fn list(
     output: &Output,
 ) -> Answer {
     let partial = match output.form {
-        Form::Table(include) => return table(resource, meta, &items, include, output),
+        Form::Table(include) => return table(resource, meta, &items, include, output).await,
         Form::Partial => true,
         Form::Whole => false,
     };
     let writer = match output.format {
         Format::Protobuf => Writer::protobuf(resource, partial)?,
-        Format::Json | Format::Yaml => Writer::Json { resource, partial },
+        Format::Json | Format::Yaml => Writer::json(resource, partial),
     };
     let pieces = Pieces::new(writer, meta, items).await.map_err(unwritable)?;
     let content_type = match output.format {
         Format::Protobuf => PROTOBUF,
         Format::Json | Format::Yaml => JSON,
     };
-    let rendered_again = output.format == Format::Yaml || output.pretty && content_type == JSON;
-    if pieces.size() > SMALL && !rendered_again {
+    let size = pieces.size();
+    let rendered_again = match output.format {
+        Format::Yaml if size > MAX_RENDERED => return Err(too_large_for_yaml(size)),
+        Format::Yaml => true,
+        // Beyond that nobody reads it line by line.
+        Format::Json => output.pretty && size <= MAX_RENDERED,
+        Format::Protobuf => false,
+    };
+    if size > SMALL && !rendered_again {
         return Ok(stream(pieces, content_type, output.gzip));
     }
     let whole = join(pieces).map_err(unwritable)?;
     match output.format {
         Format::Protobuf => Ok(super::bytes(StatusCode::OK, content_type, whole)),
-        Format::Json | Format::Yaml => raw(StatusCode::OK, whole, output),
+        Format::Json | Format::Yaml if size <= SMALL => raw(StatusCode::OK, whole, output),
+        Format::Json | Format::Yaml => {
+            let output = *output;
+            let rendered = tokio::task::spawn_blocking(move || raw(StatusCode::OK, whole, &output));
+            rendered
+                .await
+                .map_err(|error| Status::internal(error.to_string()))?
+        }
     }
 }
 
-fn table(
+fn too_large_for_yaml(size: usize) -> Status {
+    Status::too_large(&format!(
+        "as YAML a list may have {MAX_RENDERED} bytes and not {size}: ask for parts of it with limit and continue, or for JSON"
+    ))
+}
+
+async fn table(
     resource: &'static Resource,
     meta: &ListMeta,
     items: &Items,
@@ -89,8 +115,11 @@ fn table(
     output: &Output,
 ) -> Answer {
     let mut table = Table::of(resource);
-    for item in items {
+    for (at, item) in items.iter().enumerate() {
         table.push(resource, &item.object, include)?;
+        if at % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
     }
     raw(StatusCode::OK, table.finish(meta), output)
 }

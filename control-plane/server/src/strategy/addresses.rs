@@ -58,11 +58,21 @@ impl Addresses {
         format!("{}-{}", self.ports.start(), self.ports.end())
     }
 
-    /// A particular address. Network and broadcast address belong to nobody.
-    pub(super) fn claim_address(&self, address: Ipv4Addr) -> Result<(), Refusal> {
+    /// The server's own address: the first.
+    fn is_own(&self, address: Ipv4Addr) -> bool {
+        u32::from(address) == self.network + 1
+    }
+
+    /// A particular address. Network and broadcast address belong to nobody; the first is only for the server's own
+    /// Service, who gets it whatever else the books say.
+    pub(super) fn claim_address(&self, address: Ipv4Addr, own: bool) -> Result<(), Refusal> {
         let offset = u32::from(address).wrapping_sub(self.network);
         if offset == 0 || offset >= self.size - 1 {
             return Err(Refusal::OutOfRange);
+        }
+        if self.is_own(address) {
+            self.held.lock().addresses.insert(u32::from(address));
+            return if own { Ok(()) } else { Err(Refusal::Taken) };
         }
         if self.held.lock().addresses.insert(u32::from(address)) {
             Ok(())
@@ -77,7 +87,6 @@ impl Addresses {
         let mut held = self.held.lock();
         let start = rand::random_range(reserved..self.size - 1);
         let upper = (start..self.size - 1).chain(reserved..start);
-        // The first address is the server's own.
         for offset in upper.chain(2..reserved) {
             if held.addresses.insert(self.network + offset) {
                 return Ok(Ipv4Addr::from(self.network + offset));
@@ -186,19 +195,13 @@ mod tests {
         // .0 and .7 are nobody's and .1 is the server's.
         assert_eq!(taken.len(), 5);
         assert_eq!(pool.any_address(), Err(Refusal::Exhausted));
-        assert_eq!(pool.claim_address(Ipv4Addr::new(10, 0, 0, 1)), Ok(()));
-        assert_eq!(
-            pool.claim_address(Ipv4Addr::new(10, 0, 0, 1)),
-            Err(Refusal::Taken)
-        );
-        assert_eq!(
-            pool.claim_address(Ipv4Addr::new(10, 0, 0, 7)),
-            Err(Refusal::OutOfRange)
-        );
-        assert_eq!(
-            pool.claim_address(Ipv4Addr::new(10, 0, 1, 1)),
-            Err(Refusal::OutOfRange)
-        );
+        let claim =
+            |last: [u8; 2], own| pool.claim_address(Ipv4Addr::new(10, 0, last[0], last[1]), own);
+        assert_eq!(claim([0, 1], false), Err(Refusal::Taken));
+        assert_eq!(claim([0, 1], true), Ok(()));
+        assert_eq!(claim([0, 1], true), Ok(()), "whatever the books say");
+        assert_eq!(claim([0, 7], false), Err(Refusal::OutOfRange));
+        assert_eq!(claim([1, 1], false), Err(Refusal::OutOfRange));
         let port = pool.any_port().expect("free");
         let mut reservation = Reservation::of(&pool);
         reservation.ports.push(port);

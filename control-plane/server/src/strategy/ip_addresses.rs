@@ -1,20 +1,21 @@
 //! IPAddress objects: who holds which Service address, for everybody to see. They follow the Services.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use futures::future::try_join_all;
 use sampan_api::object;
 use sampan_api::resource::{Resource, find as find_resource};
 use sampan_api::status::Status;
-use sampan_store::{Expect, Op, RangeRequest};
+use sampan_store::{Expect, Op, RangeRequest, TxnError};
 use serde_json::{Value, json};
 
 use super::services::cluster_ip;
 use crate::api::{Api, Result};
-use crate::object::Obj;
+use crate::object::{Obj, Stored};
 use crate::read::{find, key, prefix, range_failed_now};
 use crate::respond::parse;
-use crate::write::store_own;
+use crate::write::{store_own, txn_failed};
 
 const MANAGED_BY: &str = "ipallocator.k8s.io";
 
@@ -109,6 +110,42 @@ async fn holder(api: &Api, object: Option<&Obj>, address: Ipv4Addr) -> Result<bo
     }
     create(api, address, &service.object).await?;
     Ok(true)
+}
+
+/// Removes the objects of ours whose Service does not have the address: the process ended between the Service's commit
+/// and theirs. Returns the others.
+pub(super) async fn sweep(
+    api: &Api,
+    services: &[Stored],
+    addresses: Vec<Stored>,
+) -> Result<Vec<Stored>> {
+    let held: HashSet<(&str, &str, Ipv4Addr)> = services
+        .iter()
+        .filter_map(|service| {
+            let object = &service.object;
+            Some((&*object.namespace, &*object.name, cluster_ip(object)?))
+        })
+        .collect();
+    let mut rest = Vec::with_capacity(addresses.len());
+    for entry in addresses {
+        let value = parse(&entry.object.raw)?;
+        let parent = |field: &str| object::text(&value, &format!("spec.parentRef.{field}"));
+        let ours = object::label(&value, "ipaddress.kubernetes.io/managed-by") == Some(MANAGED_BY);
+        let address = entry.object.name.parse::<Ipv4Addr>();
+        let is_held = address
+            .is_ok_and(|address| held.contains(&(parent("namespace"), parent("name"), address)));
+        if !ours || is_held {
+            rest.push(entry);
+            continue;
+        }
+        tracing::info!(address = %entry.object.name, "an IPAddress without its Service is removed");
+        let (key, expect) = (entry.key.clone(), Expect::Revision(entry.revision));
+        match api.store.txn(key, expect, Op::Delete).await {
+            Ok(_) | Err(TxnError::Conflict { .. }) => {}
+            Err(error) => return Err(txn_failed(error)),
+        }
+    }
+    Ok(rest)
 }
 
 /// Makes the objects that are missing for Services there are.

@@ -30,6 +30,11 @@ fn has_node_ports(service: &Value) -> bool {
     matches!(kind(service), "NodePort" | "LoadBalancer") && allocates
 }
 
+/// The Service by which pods find this server.
+fn is_own(service: &Value) -> bool {
+    (object::namespace(service), object::name(service)) == ("default", "kubernetes")
+}
+
 /// Whether load balancers ask each node if it has a pod of the service.
 fn checks_health(service: &Value) -> bool {
     kind(service) == "LoadBalancer"
@@ -144,7 +149,7 @@ fn address(
         let address: Ipv4Addr = asked
             .parse()
             .map_err(|_| refused("only IPv4 addresses are served"))?;
-        pool.claim_address(address).map_err(|refusal| match refusal {
+        pool.claim_address(address, is_own(service)).map_err(|refusal| match refusal {
             Refusal::OutOfRange => refused(&format!(
                 "the provided IP ({asked}) is not in the valid range. The range of valid IPs is {}",
                 pool.network()

@@ -393,3 +393,100 @@ async fn components() {
         .await
         .expect(405);
 }
+
+/// A role that names its objects lets nobody create others, whatever selector comes along.
+#[tokio::test]
+async fn a_selector_names_nothing_that_is_written() {
+    let cluster = Cluster::start().await;
+    let (admin, alice) = (cluster.admin(), cluster.client(alice()));
+    let mut mine = role("r", &["configmaps"], &["*"]);
+    mine["rules"][0]["resourceNames"] = json!(["mine"]);
+    admin.create(ROLES, mine).await;
+    admin
+        .create(BINDINGS, binding("b", "Role", "r", "alice"))
+        .await;
+    let selected = format!("{CONFIGMAPS}?fieldSelector=metadata.name%3Dmine");
+    alice.get(&selected).await.expect(200);
+    alice.post(&selected, &configmap("other")).await.expect(403);
+    alice.delete(&selected).await.expect(403);
+}
+
+#[tokio::test]
+async fn an_agent_creates_what_is_its_own() {
+    let cluster = Cluster::with_account().await;
+    let (admin, agent) = (cluster.admin(), cluster.client(UserInfo::node("n1")));
+    const NODES: &str = "/api/v1/nodes";
+    let node = |name: &str| json!({"metadata": {"name": name}});
+    let created = agent.create(NODES, node("n1")).await;
+    agent.post(NODES, &node("n2")).await.refused(
+        403,
+        "Forbidden",
+        "nodes \"n2\" is forbidden: node \"n1\" is not allowed to modify node \"n2\"",
+    );
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    agent.post(leases, &node("n2")).await.expect(403);
+    agent.create(leases, node("n1")).await;
+
+    let mirror = json!({
+        "metadata": {
+            "name": "static-n1", "annotations": {"kubernetes.io/config.mirror": "x"},
+            "ownerReferences": [{
+                "apiVersion": "v1", "kind": "Node", "name": "n1", "controller": true,
+                "uid": created["metadata"]["uid"],
+            }],
+        },
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]},
+    });
+    let changed = |path: &str, value: Value| {
+        let mut pod = mirror.clone();
+        sampan_api::object::set(&mut pod, path, value);
+        pod
+    };
+    let env = json!([{"name": "c", "image": "i", "envFrom": [{"secretRef": {"name": "s"}}]}]);
+    for (pod, why) in [
+        (
+            changed("metadata.annotations", json!({})),
+            "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"n1\" can only create mirror pods",
+        ),
+        (
+            changed("spec.nodeName", json!("n2")),
+            "node \"n1\" can only create pods with spec.nodeName set to itself",
+        ),
+        (
+            changed("metadata.ownerReferences", json!([])),
+            "node \"n1\" can only create pods with an owner reference set to itself",
+        ),
+        (
+            changed("spec.serviceAccountName", json!("default")),
+            "node \"n1\" can not create pods that reference serviceaccounts",
+        ),
+        (
+            changed("spec.containers", env),
+            "node \"n1\" can not create pods that reference secrets",
+        ),
+        (
+            changed(
+                "spec.volumes",
+                json!([{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]),
+            ),
+            "node \"n1\" can not create pods that reference persistentvolumeclaims",
+        ),
+    ] {
+        let why = format!("pods \"static-n1\" is forbidden: {why}");
+        agent.post(PODS, &pod).await.refused(403, "Forbidden", &why);
+    }
+    agent.create(PODS, mirror.clone()).await;
+    // It evicts its own pods and no others.
+    let mut other = changed("spec.nodeName", json!("n2"));
+    other["metadata"] = json!({"name": "p"});
+    admin.create(PODS, other).await;
+    let evict = |name: &str| {
+        let body =
+            json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}});
+        (format!("{PODS}/{name}/eviction"), body)
+    };
+    let (path, body) = evict("p");
+    agent.post(&path, &body).await.expect(403);
+    let (path, body) = evict("static-n1");
+    agent.post(&path, &body).await.expect(201);
+}

@@ -310,6 +310,25 @@ async fn all_bodies_together_are_bounded() {
     admin.create(CONFIGMAPS, configmap("small")).await;
 }
 
+/// A short body may hold many values, and they take more than its bytes.
+#[tokio::test]
+async fn values_count_not_only_bytes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    config.limits = Limits {
+        bodies_bytes: 1_000_000,
+        ..Limits::default()
+    };
+    let cluster = Cluster::with(config, dir).await;
+    let admin = cluster.admin();
+    let mut long = configmap("long");
+    long["data"]["k"] = json!("x".repeat(500_000));
+    admin.create(CONFIGMAPS, long).await;
+    let mut many = configmap("many");
+    many["x"] = json!(vec![0; 100_000]);
+    admin.post(CONFIGMAPS, &many).await.expect(429);
+}
+
 /// A body that begins and then says nothing more.
 fn endless(begin: &str) -> Body {
     let begin = Bytes::from(begin.to_owned());

@@ -1,6 +1,7 @@
 //! Services: addresses and ports.
 
 use super::*;
+use tokio_util::sync::CancellationToken;
 
 const SERVICES: &str = "/api/v1/namespaces/default/services";
 
@@ -133,6 +134,79 @@ async fn a_port_for_health_checks() {
         "Invalid",
         &format!("Service \"c\" is invalid: spec.healthCheckNodePort: Invalid value: {port}: provided port is already allocated"),
     );
+}
+
+/// What a client that hangs up asked for is done whole or not at all.
+#[tokio::test]
+async fn an_impatient_client_leaves_no_half() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let ports = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]});
+    let hasty = format!("{SERVICES}?timeout=1ns");
+    admin
+        .post(&hasty, &service("a", ports.clone()))
+        .await
+        .expect(504);
+    let path = format!("{SERVICES}/a");
+    let begun = std::time::Instant::now();
+    while admin.get(&path).await.status != 200 {
+        assert!(begun.elapsed() < PATIENCE, "it was given up");
+        tokio::task::yield_now().await;
+    }
+    admin.post(SERVICES, &service("b", ports)).await.refused(
+        422,
+        "Invalid",
+        "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated",
+    );
+    let stored = admin.get(&path).await.expect(200);
+    let address = stored["spec"]["clusterIP"].as_str().expect("an address");
+    let record = format!("/apis/networking.k8s.io/v1/ipaddresses/{address}");
+    while admin.get(&record).await.status != 200 {
+        assert!(begun.elapsed() < PATIENCE, "it has no IPAddress");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The process ended when a Service was gone and its IPAddress was not.
+#[tokio::test]
+async fn an_address_left_behind_is_free_again() {
+    let cluster = Cluster::start().await;
+    let stale = |address: &str, name: &str| {
+        let labels = json!({
+            "ipaddress.kubernetes.io/ip-family": "IPv4",
+            "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+        });
+        let parent =
+            json!({"group": "", "resource": "services", "namespace": "default", "name": name});
+        json!({"metadata": {"name": address, "labels": labels}, "spec": {"parentRef": parent}})
+    };
+    const ADDRESSES: &str = "/apis/networking.k8s.io/v1/ipaddresses";
+    cluster
+        .admin()
+        .create(ADDRESSES, stale("10.96.7.7", "gone"))
+        .await;
+    cluster.server.close().await;
+    let Cluster { server, dir } = cluster;
+    drop(server);
+    let config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    let cluster = Cluster::with(config, dir).await;
+    let admin = cluster.admin();
+    let asked = service("a", json!({"clusterIP": "10.96.7.7"}));
+    admin.create(SERVICES, asked).await;
+    // The first address is the server's own, also while its Service is away.
+    let first = service("b", json!({"clusterIP": "10.96.0.1"}));
+    admin.delete(&format!("{SERVICES}/kubernetes")).await;
+    admin.post(SERVICES, &first).await.expect(422);
+    let (api, shutdown) = (cluster.server.api().clone(), CancellationToken::new());
+    let until = shutdown.clone();
+    let keeping = tokio::spawn(async move { crate::bootstrap::keep(&api, until).await });
+    let begun = std::time::Instant::now();
+    while admin.get(&format!("{SERVICES}/kubernetes")).await.status != 200 {
+        assert!(begun.elapsed() < PATIENCE, "it was not brought back");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    shutdown.cancel();
+    keeping.await.expect("an end");
 }
 
 #[tokio::test]

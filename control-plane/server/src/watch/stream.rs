@@ -14,7 +14,7 @@ use super::initial::Initial;
 use super::{Start, range_failed, watch_failed};
 use crate::api::Api;
 use crate::object::{Obj, Stored};
-use crate::read::{ListOptions, Selection};
+use crate::read::{ListOptions, Selection, Turn};
 
 /// How often a silent watch says how far it has come.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
@@ -27,6 +27,7 @@ const CHUNK: usize = 64 * 1024;
 
 pub(super) struct Stream {
     api: Arc<Api>,
+    turn: Turn,
     selection: Selection,
     encoder: Encoder,
     initial: Initial,
@@ -61,6 +62,7 @@ impl Stream {
         let end = api.customs.end_of(encoder.resource(), &api.shutdown);
         Stream {
             api: Arc::clone(api),
+            turn: Turn::new(&selection),
             selection,
             encoder,
             initial: start.initial,
@@ -85,9 +87,13 @@ impl Stream {
     async fn batch(&mut self) -> Option<Batch> {
         let mut buffer = Buffer::default();
         loop {
-            self.fill(&mut buffer);
+            let paused = self.fill(&mut buffer);
             if !buffer.is_empty() {
                 return Some(buffer.finish());
+            }
+            if paused {
+                tokio::task::yield_now().await;
+                continue;
             }
             match self.initial.turn(&self.api).await {
                 Ok(true) => continue,
@@ -149,9 +155,12 @@ impl Stream {
         Wait::Again
     }
 
-    /// Writes what is at hand, up to a batch.
-    fn fill(&mut self, buffer: &mut Buffer) {
+    /// Writes what is at hand, up to a batch. Answers whether it stopped before, because others are to have their turn.
+    fn fill(&mut self, buffer: &mut Buffer) -> bool {
         while buffer.len() < CHUNK {
+            if self.turn.is_over() {
+                return true;
+            }
             if let Some(entry) = self.initial.next() {
                 if self.selection.matches(&entry.object) {
                     self.encoder.event("ADDED", &entry.object, buffer);
@@ -159,9 +168,10 @@ impl Stream {
             } else if let Some(event) = self.events.next() {
                 self.push(&event, buffer);
             } else {
-                return;
+                return false;
             }
         }
+        false
     }
 
     /// One change as this watcher sees it: objects enter and leave its selection.

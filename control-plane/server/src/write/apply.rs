@@ -42,7 +42,12 @@ pub(super) async fn apply(
             }
             let mut value = configured(call, target, None, &config, options, &mut warnings)?;
             let list = object::remove(&mut value, MANAGED_FIELDS);
-            return create(call, target, value, list, options, output, warnings).await;
+            let answer = create(call, target, value, list, options, output, &warnings).await;
+            match answer {
+                // Somebody else was quicker: then it is applied to what there is now.
+                Err(status) if status.reason == "AlreadyExists" => continue,
+                answer => return answer,
+            }
         };
         let row = part::row(target.resource);
         let old = current_value(row, &current)?;
@@ -105,11 +110,11 @@ async fn create(
     list: Option<Value>,
     options: &WriteOptions,
     output: &Output,
-    mut warnings: Vec<String>,
+    warnings: &[String],
 ) -> Answer {
     let (resource, name) = (target.resource, target.name.as_str());
     authorize_creation(&call.api, &call.user, target).await?;
-    strategy::node_may_create(&call.user, resource, name)?;
+    strategy::agent_may_create(&call.api, &call.user, resource, &value).await?;
     let uid = object::uid(&value);
     if !uid.is_empty() {
         let why = format!(
@@ -119,6 +124,7 @@ async fn create(
     }
     // It names no version of anything.
     object::remove(&mut value, "metadata.resourceVersion");
+    let mut warnings = warnings.to_vec();
     warnings.extend(strategy::warnings(resource, &value));
     let managers = Managers::Settled(list);
     let answer = new_object(call, resource, value, managers, options, output).await;

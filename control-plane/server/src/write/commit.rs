@@ -253,7 +253,7 @@ pub(super) fn durability(resource: &Resource, namespace: &str) -> Durability {
 }
 
 /// What a failed transaction means to a client, conflicts aside.
-pub(super) fn txn_failed(error: TxnError<Obj>) -> Status {
+pub(crate) fn txn_failed(error: TxnError<Obj>) -> Status {
     match error {
         TxnError::Store(error) => crate::read::store_failed(error),
         TxnError::Decode(error) => Status::internal(error.to_string()),

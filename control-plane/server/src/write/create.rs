@@ -33,7 +33,7 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     lap.was(Phase::Decode);
     let mut value = input.value;
     check_namespace(&mut value, &target.namespace)?;
-    strategy::node_may_create(&call.user, target.resource, object::name(&value))?;
+    strategy::agent_may_create(&call.api, &call.user, target.resource, &value).await?;
     let mut warnings = input.warnings;
     warnings.extend(strategy::warnings(target.resource, &value));
     let managers = Managers::Writer {

@@ -55,6 +55,12 @@ pub(crate) fn generated_name(base: &str) -> String {
 
 /// The bytes of an object, with an empty place for its revision.
 pub(super) fn stored_bytes(value: Value) -> Result<Bytes> {
+    if object::nests_deeper(&value, object::MAX_NESTING) {
+        return Err(Status::bad_request(format!(
+            "the object nests deeper than {} levels",
+            object::MAX_NESTING
+        )));
+    }
     let Value::Object(mut top) = value else {
         return Err(Status::internal("an object is no JSON object"));
     };

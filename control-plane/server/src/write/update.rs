@@ -41,10 +41,16 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
                 seen: resource,
                 subresource: "",
             };
-            let mut response =
-                new_object(&call, resource, value, managers, &options, &output).await?;
-            respond::warn(&mut response, &input.warnings);
-            return Ok(response);
+            let new = value.clone();
+            match new_object(&call, resource, new, managers, &options, &output).await {
+                // Somebody else was quicker: then it is an update.
+                Err(status) if status.reason == "AlreadyExists" => continue,
+                answer => {
+                    let mut response = answer?;
+                    respond::warn(&mut response, &input.warnings);
+                    return Ok(response);
+                }
+            }
         };
         check_version(resource, &current, &value)?;
         let row = part::row(resource);

@@ -89,7 +89,7 @@ async fn run(
 /// A check that goes on while the store runs.
 pub(crate) struct BackgroundCheck {
     stop: Arc<AtomicBool>,
-    task: JoinHandle<()>,
+    task: JoinHandle<bool>,
 }
 
 impl BackgroundCheck {
@@ -100,7 +100,8 @@ impl BackgroundCheck {
         let task = tokio::spawn(async move {
             match background(&path, stopped).await {
                 Ok(Checked::Sound) => {
-                    tracing::info!(path = %path.display(), "the database is sound")
+                    tracing::info!(path = %path.display(), "the database is sound");
+                    return true;
                 }
                 Ok(Checked::Unfinished) => {}
                 Err(OpenError::Corrupt { path, detail }) => {
@@ -111,16 +112,18 @@ impl BackgroundCheck {
                 }
                 Err(error) => tracing::warn!(%error, "the database could not be checked"),
             }
+            false
         });
         BackgroundCheck { stop, task }
     }
 
-    /// Ends it; what was not checked by now is checked after the next unclean stop.
-    pub(crate) async fn end(self) {
+    /// Ends it, and tells whether everything was looked at and sound. If not, the next start looks again.
+    pub(crate) async fn end(self) -> bool {
         self.stop.store(true, Ordering::Relaxed);
-        if let Err(error) = self.task.await {
+        self.task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the check did not end well");
-        }
+            false
+        })
     }
 }
 

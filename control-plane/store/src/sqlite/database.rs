@@ -153,10 +153,12 @@ impl Database {
         Ok(true)
     }
 
-    /// Marks a clean stop (unless `meta` says that the file says so already) and closes the file.
-    pub(crate) async fn close(mut self, meta: &Meta) {
+    /// Marks a clean stop, if it was one and `meta` does not say that the file says so already, and closes the file.
+    pub(crate) async fn close(mut self, clean: Option<&Meta>) {
         self.checkpoints.close().await;
-        if let Err(error) = self.mark_clean(meta).await {
+        if let Some(meta) = clean
+            && let Err(error) = self.mark_clean(meta).await
+        {
             tracing::error!(%error, path = %self.path.display(), "no clean stop could be marked");
         }
         if let Err(error) = self.connection.close().await {
@@ -285,7 +287,7 @@ mod tests {
             .await
             .expect("this fits");
         assert_eq!(number(&mut database, "SELECT ceiling FROM meta").await, 100);
-        database.close(&META).await;
+        database.close(Some(&META)).await;
     }
 
     #[tokio::test]
@@ -311,7 +313,7 @@ mod tests {
             .commit(rows(1, 100), None, &META)
             .await
             .expect("it works again");
-        database.close(&META).await;
+        database.close(Some(&META)).await;
     }
 
     #[tokio::test]
@@ -342,6 +344,6 @@ mod tests {
                 .expect("it has one"),
             "wal"
         );
-        database.close(&META).await;
+        database.close(Some(&META)).await;
     }
 }

@@ -94,12 +94,14 @@ impl<C: Codec> Writer<C> {
                 "the last lazy writes are lost"
             );
         }
-        if let Some(check) = self.check.take() {
-            check.end().await;
-        }
+        // A file that may be damaged is to be looked at again.
+        let sound = match self.check.take() {
+            Some(check) => check.end().await,
+            None => self.damage.get().is_none(),
+        };
         self.memory.close();
         self.meta.revision = self.memory.revision();
-        self.database.close(&self.meta).await;
+        self.database.close(sound.then_some(&self.meta)).await;
     }
 
     /// Expiry need not be exact: this keeps it from being frequent.

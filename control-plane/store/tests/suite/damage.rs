@@ -179,6 +179,9 @@ async fn damage_found_while_running() {
     let page = list(&*store, sampan_store::Prefix::bucket("pods")).await;
     assert_eq!(page.entries.len(), 200, "reads go on");
     store.close().await;
+    // Nobody takes it for sound after a stop that was in order.
+    let error = self::refused(folder.path()).await;
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! A list's bytes, piece by piece.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use sampan_api::custom::Custom;
 use sampan_api::protobuf::{EncodeError, field_size, message, open_field};
 use sampan_api::resource::Resource;
 use sampan_api::schema::schemas;
 
-use super::ListMeta;
+use super::{ListMeta, TURN};
 use crate::api::Result;
 use crate::object::{Obj, Protobuf};
 use crate::respond::Items;
@@ -13,19 +14,28 @@ use crate::respond::Items;
 /// Fields of every list in protobuf.
 const METADATA: u8 = 1;
 const ITEMS: u8 = 2;
-/// Objects measured before others get their turn.
-const TURN: usize = 256;
 
 /// How items are written.
 pub(super) enum Writer {
     Json {
         resource: &'static Resource,
+        /// The definition of a custom resource as it is now: it may change while the list is on its way, and its
+        /// length is told before.
+        custom: Option<Custom>,
         partial: bool,
     },
     Protobuf(Protobuf),
 }
 
 impl Writer {
+    pub(super) fn json(resource: &'static Resource, partial: bool) -> Writer {
+        Writer::Json {
+            resource,
+            custom: resource.custom(),
+            partial,
+        }
+    }
+
     pub(super) fn protobuf(resource: &'static Resource, partial: bool) -> Result<Writer> {
         Ok(Writer::Protobuf(if partial {
             Protobuf::partial(resource)?
@@ -37,14 +47,11 @@ impl Writer {
     /// Bytes an item takes, with what separates it from the one before.
     fn size(&self, object: &Obj, first: bool) -> std::result::Result<usize, EncodeError> {
         Ok(match self {
-            Writer::Json { resource, partial } => {
-                let length = if *partial {
-                    object.partial().len()
-                } else {
-                    object.raw_as(resource).len()
-                };
-                length + usize::from(!first)
-            }
+            Writer::Json {
+                resource,
+                custom,
+                partial,
+            } => json(object, resource, custom.as_ref(), *partial).len() + usize::from(!first),
             Writer::Protobuf(protobuf) => field_size(protobuf.length(object)?),
         })
     }
@@ -56,15 +63,15 @@ impl Writer {
         out: &mut BytesMut,
     ) -> std::result::Result<(), EncodeError> {
         match self {
-            Writer::Json { resource, partial } => {
+            Writer::Json {
+                resource,
+                custom,
+                partial,
+            } => {
                 if !first {
                     out.put_u8(b',');
                 }
-                if *partial {
-                    out.put_slice(&object.partial());
-                } else {
-                    out.put_slice(&object.raw_as(resource));
-                }
+                out.put_slice(&json(object, resource, custom.as_ref(), *partial));
             }
             Writer::Protobuf(protobuf) => {
                 let message = protobuf.message(object)?;
@@ -79,7 +86,9 @@ impl Writer {
     fn around(&self, meta: &ListMeta, items: usize) -> std::result::Result<Around, EncodeError> {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         match self {
-            Writer::Json { resource, partial } => {
+            Writer::Json {
+                resource, partial, ..
+            } => {
                 let (kind, api_version) = if *partial {
                     (
                         "PartialObjectMetadataList".into(),
@@ -105,6 +114,14 @@ impl Writer {
             }
         }
         Ok(Around { head, tail })
+    }
+}
+
+fn json(object: &Obj, resource: &Resource, custom: Option<&Custom>, partial: bool) -> Bytes {
+    match custom {
+        _ if partial => object.partial(),
+        Some(custom) => object.raw_by(custom),
+        None => object.raw_as(resource),
     }
 }
 
