@@ -2,16 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Cluster, Kubectl, PodSpec, eventually, repository};
-
-/// Puts one of the engine's guests into the cluster's registry.
-fn push(cluster: &Cluster, guest: &str) {
-    let text = repository().join(format!("runtime/engine/tests/guests/{guest}.wat"));
-    let module = wat::parse_file(text).expect("the guest's text is valid");
-    let path = cluster.folder.path().join(format!("{guest}.wasm"));
-    std::fs::write(&path, module).expect("write");
-    cluster.push_file(&path, guest);
-}
+use crate::support::{Cluster, Kubectl, PodSpec, eventually};
 
 /// Runs a pod to its end and returns what it printed.
 fn run(kubectl: &Kubectl, namespace: &str, pod: PodSpec) -> String {
@@ -46,8 +37,8 @@ fn settings_and_log_lines() {
     let Some(kubectl) = cluster.kubectl() else {
         return;
     };
-    push(&cluster, "host-config");
-    push(&cluster, "host-logging");
+    cluster.push_engine_guest("host-config");
+    cluster.push_engine_guest("host-logging");
     kubectl.ok(&[
         "create",
         "configmap",
@@ -115,7 +106,7 @@ fn buckets_outlive_pods_and_crashes_and_end_at_their_namespace() {
     let Some(mut kubectl) = cluster.kubectl() else {
         return;
     };
-    push(&cluster, "keyvalue");
+    cluster.push_engine_guest("keyvalue");
     kubectl.ok(&["create", "namespace", "other"]);
     assert_eq!(
         run(
@@ -180,7 +171,7 @@ fn a_hook_before_the_stop_reaches_another_pod() {
     let Some(kubectl) = cluster.kubectl() else {
         return;
     };
-    push(&cluster, "http-handler");
+    cluster.push_engine_guest("http-handler");
     cluster.push(crate::support::Guest::Sleep, "sleep");
     let listener = PodSpec::new("listener", "http-handler")
         .with("/spec/restartPolicy", "Always".into())

@@ -27,3 +27,4 @@ mod support;
 mod up;
 mod volumes;
 mod volumes_claims;
+mod workloads;

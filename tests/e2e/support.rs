@@ -257,6 +257,21 @@ impl Cluster {
         self.push_file(&path, image);
     }
 
+    /// One of the guests of the engine's tests, compiled to a file.
+    pub(crate) fn engine_guest(&self, guest: &str) -> PathBuf {
+        let text = repository().join(format!("runtime/engine/tests/guests/{guest}.wat"));
+        let module = wat::parse_file(text).expect("the guest's text is valid");
+        let path = self.folder.path().join(format!("{guest}.wasm"));
+        std::fs::write(&path, module).expect("write");
+        path
+    }
+
+    /// Puts one of them into the cluster's registry.
+    #[track_caller]
+    pub(crate) fn push_engine_guest(&self, guest: &str) {
+        self.push_file(&self.engine_guest(guest), guest);
+    }
+
     #[track_caller]
     pub(crate) fn push_file(&self, module: &Path, image: &str) {
         let output = self

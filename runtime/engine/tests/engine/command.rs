@@ -45,15 +45,6 @@ async fn arguments_and_environment_are_the_specifications_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clocks_and_random_numbers_are_there() {
-    let bench = Bench::new();
-    for guest in ["p1-clocks-random", "p2-clocks-random"] {
-        let (exit, _, stderr) = bench.run(guest, &[]).await;
-        assert_eq!((exit, stderr.as_str()), (Exit::Code(0), ""), "{guest}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn standard_input_is_empty() {
     let bench = Bench::new();
     let (exit, ..) = bench.run("stdin", &[]).await;

@@ -47,6 +47,25 @@ fn volumes(dir: &Path) -> impl FnOnce(&mut ContainerSpec) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn everything_of_p1() {
+    let bench = Bench::new();
+    let (exit, stdout, stderr) = bench
+        .run_with("p1-process", &["two words"], |spec| {
+            spec.env = vec![("NAME".to_owned(), "a=b".to_owned())];
+        })
+        .await;
+    let seen = (exit, stdout.as_str(), stderr.as_str());
+    assert_eq!(seen, (Exit::Code(0), "to stdout\n", "to stderr\n"));
+    let volumes = volumes(bench.dir.path());
+    passes(&bench, "p1-files", &[], |spec| {
+        volumes(spec);
+        spec.mounts.truncate(1);
+    })
+    .await;
+    passes(&bench, "p1-clocks-random", &[], |_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn environment_and_standard_streams() {
     let bench = Bench::new();
     for guest in VERSIONS {
