@@ -79,10 +79,13 @@ fn refuse_huge_pages() {
 }
 
 /// Logs go to stderr; `SAMPAN_LOG` takes a filter as `tracing-subscriber` spells it.
+///
+/// What wasmtime-wasi has to say is about calls of guests, which can make as many as they like: only who looks for
+/// mistakes sees it.
 fn init_logging(verbose: u8) {
     let default = match verbose {
-        0 => "warn",
-        1 => "info",
+        0 => "warn,wasmtime_wasi=off,wasmtime_wasi_http=off",
+        1 => "info,wasmtime_wasi=off,wasmtime_wasi_http=off",
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("SAMPAN_LOG")

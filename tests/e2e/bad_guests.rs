@@ -123,12 +123,20 @@ fn deadlines_and_signals() {
         return;
     };
     // Told by its deadline to end: one guest sees it and ends by itself, another does not know how.
-    for (name, guest, code) in [
-        ("graceful", Guest::Graceful, 15),
-        ("deaf", Guest::Spin, 143),
+    // By SIGTERM, or by the signal its container names.
+    for (name, guest, signal, code) in [
+        ("graceful", Guest::Graceful, "", 15),
+        ("deaf", Guest::Spin, "", 143),
+        ("graceful-usr1", Guest::Graceful, "SIGUSR1", 10),
+        ("deaf-rt", Guest::Spin, "SIGRTMIN+1", 163),
     ] {
-        let pod = village
-            .run(name, guest)
+        let mut pod = village.run(name, guest);
+        if !signal.is_empty() {
+            pod = pod
+                .container("lifecycle", json!({"stopSignal": signal}))
+                .with("/spec/os", json!({"name": "linux"}));
+        }
+        let pod = pod
             .with("/spec/activeDeadlineSeconds", json!(2))
             .with("/spec/terminationGracePeriodSeconds", json!(20));
         assert_eq!(village.ended(&pod, name)["exitCode"], code, "{name}");
@@ -136,6 +144,8 @@ fn deadlines_and_signals() {
         assert_eq!(village.kubectl.field(&pod, ".status.phase"), "Failed");
         let reason = village.kubectl.field(&pod, ".status.reason");
         assert_eq!(reason, "DeadlineExceeded");
+        let told = ".status.containerStatuses[0].stopSignal";
+        assert_eq!(village.kubectl.field(&pod, told), signal);
     }
     village.check_on_neighbour();
 }
@@ -174,6 +184,19 @@ fn loops_floods_and_open_files() {
         village.kubectl.ok(&["delete", "pod", name]);
     }
     village.check_on_neighbour();
+}
+
+/// Calls that cannot succeed are no way to fill the host's log.
+#[test]
+fn the_hosts_log_is_not_the_guests() {
+    let Some(village) = Village::start() else {
+        return;
+    };
+    let asking = village.run("asking", Guest::NoSockets);
+    let not_a_socket = 57;
+    assert_eq!(village.ended(&asking, "asking")["exitCode"], not_a_socket);
+    let said = village.cluster.stop();
+    assert!(!said.contains("sock_shutdown"), "{said}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod resources;
 mod runtime;
 mod sandbox;
 mod shim;
+mod signal;
 mod time;
 mod workload;
 

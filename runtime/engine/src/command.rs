@@ -9,7 +9,7 @@ use crate::engine::Runner;
 use crate::module::{CommandPre, Entry, Module, Prepared};
 use crate::output::write_line;
 use crate::schedule::Metered;
-use crate::signals::SIGTERM;
+use crate::signals::SIGKILL;
 use crate::state::{Streams, Template};
 use crate::{Exit, exit};
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub(crate) async fn run(
     // Dropping the guest's future unwinds its stack and frees its instance. A busy guest pauses at the next tick.
     tokio::select! {
         biased;
-        () = control.kill.cancelled() => Exit::Signal(9),
-        () = ended_by_signal(&control, &template) => Exit::Signal(SIGTERM),
+        () = control.kill.cancelled() => Exit::Signal(SIGKILL),
+        () = ended_by_signal(&control, &template) => Exit::Signal(template.signals.number()),
         exit = guest => exit,
     }
 }

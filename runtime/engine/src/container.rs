@@ -134,7 +134,7 @@ impl Container {
     }
 
     /// Asks the container to end. A command that can see it (`wit/signal.wit`, or the end of its standard input) is
-    /// left to end by itself; any other ends at once with `Exit::Signal(15)`. An HTTP handler stops accepting,
+    /// left to end by itself; any other ends at once with `Exit::Signal` of the specification's signal. An HTTP handler stops accepting,
     /// finishes what it has begun, and ends with `Exit::Code(0)`.
     /// The caller bounds the time by [`Container::kill`].
     pub fn terminate(&self) {

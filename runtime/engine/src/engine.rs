@@ -199,7 +199,7 @@ impl Engine {
             spec.cpu,
         ));
         let control = Control::new(&inner.shutdown);
-        let signals = Signals::new(control.terminate.clone(), module.imports(), spec.open_stdin);
+        let signals = Signals::new(control.terminate.clone(), module.imports(), &spec);
         let reach = Reach::new(&spec, &inner.config);
         let template = Arc::new(Template {
             signals: signals.clone(),

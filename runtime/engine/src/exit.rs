@@ -23,7 +23,7 @@ pub enum Exit {
     },
     /// The guest wanted more memory than its limit and could not go on.
     OutOfMemory,
-    /// The container was ended from outside: 15 for terminate, 9 for kill.
+    /// The container was ended from outside: 9 for kill, else the signal of its specification.
     Signal(i32),
     /// The guest never ran, or the engine could not go on running it.
     Failed {

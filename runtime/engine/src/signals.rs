@@ -1,9 +1,10 @@
-//! SIGTERM as a guest can see it: an interface of our own for those that know it, the end of standard input for those
-//! that read it.
+//! SIGTERM, or the signal that a container has in its place, as a guest can see it: an interface of our own for those that
+//! know it, the end of standard input for those that read it.
 //!
 //! A guest that does neither cannot learn that it should end, so it is ended at once; one that does is left to end by
 //! itself, until whoever asked loses patience and kills it.
 
+use crate::ContainerSpec;
 use crate::state::{ComponentState, P1State};
 use bytes::Bytes;
 use std::io;
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use wasmtime::component::{ComponentType, Lift, Lower, Resource};
+use wasmtime::component::{Accessor, ComponentType, Lift, Lower, Resource};
 use wasmtime::{Caller, StoreContextMut};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream};
@@ -23,11 +24,17 @@ use wasmtime_wasi::p2::{DynPollable, InputStream, Pollable, StreamError, StreamR
 /// What core modules import the functions `pending` and `wait` from.
 const MODULE: &str = "sampan_signal";
 
-/// What components import; see `wit/signal.wit`.
+/// What components of WASI 0.2 import; see `wit/signal.wit`.
 const INTERFACE: &str = "sampan:signal/signals@0.1.0";
+
+/// What components of WASI 0.3 import; see `wit/signal-p3.wit`.
+const INTERFACE_P3: &str = "sampan:signal/signals@0.2.0";
 
 /// SIGTERM's number.
 pub(crate) const SIGTERM: i32 = 15;
+
+/// SIGKILL's number.
+pub(crate) const SIGKILL: i32 = 9;
 
 /// Whether a core module's import is one of ours.
 pub(crate) fn offers_function(module: &str, name: &str) -> bool {
@@ -36,7 +43,7 @@ pub(crate) fn offers_function(module: &str, name: &str) -> bool {
 
 /// Whether a component's import is ours.
 pub(crate) fn offers_interface(name: &str) -> bool {
-    name == INTERFACE
+    matches!(name, INTERFACE | INTERFACE_P3)
 }
 
 /// One container's view of being asked to end.
@@ -45,12 +52,18 @@ pub(crate) struct Signals {
     terminate: CancellationToken,
     /// Standard input stays open, with nothing to read, until the container is asked to end.
     open_stdin: bool,
+    /// The number of the signal it is asked by.
+    number: i32,
     observed: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// `imports` are the module's.
-    pub(crate) fn new(terminate: CancellationToken, imports: &[String], open_stdin: bool) -> Self {
+    pub(crate) fn new(
+        terminate: CancellationToken,
+        imports: &[String],
+        spec: &ContainerSpec,
+    ) -> Self {
         let imported = imports.iter().any(|import| {
             let function = import
                 .split_once('.')
@@ -59,14 +72,20 @@ impl Signals {
         });
         Signals {
             terminate,
-            open_stdin,
+            open_stdin: spec.open_stdin,
+            number: spec.stop_signal,
             observed: Arc::new(AtomicBool::new(imported)),
         }
     }
 
     /// Whether the guest can learn that it was asked to end: it imports the interface, or has looked at standard input.
     pub(crate) fn are_observed(&self) -> bool {
-        self.observed.load(Ordering::Relaxed)
+        self.number != SIGKILL && self.observed.load(Ordering::Relaxed)
+    }
+
+    /// The signal a guest that cannot see it is ended by.
+    pub(crate) fn number(&self) -> i32 {
+        self.number
     }
 
     /// The guest's standard input, if it is not at its end from the start.
@@ -77,7 +96,7 @@ impl Signals {
     /// The number of the signal received, 0 for none.
     fn pending(&self) -> i32 {
         match self.terminate.is_cancelled() {
-            true => SIGTERM,
+            true => self.number,
             false => 0,
         }
     }
@@ -119,18 +138,29 @@ enum Signal {
     Terminate,
 }
 
-/// Gives components the interface.
+fn pending(
+    store: StoreContextMut<'_, ComponentState>,
+    (): (),
+) -> wasmtime::Result<(Option<Signal>,)> {
+    let received = store.data().signals.terminate.is_cancelled();
+    Ok((received.then_some(Signal::Terminate),))
+}
+
+/// Gives components the interface, in both forms: where WASI 0.2 has something to poll, 0.3 has a function that waits.
 pub(crate) fn link_interface(
     linker: &mut wasmtime::component::Linker<ComponentState>,
 ) -> wasmtime::Result<()> {
+    let mut interface = linker.instance(INTERFACE_P3)?;
+    interface.func_wrap("pending", pending)?;
+    interface.func_wrap_concurrent("received", |accessor: &Accessor<ComponentState>, (): ()| {
+        Box::pin(async move {
+            let terminate = accessor.with(|mut store| store.get().signals.terminate.clone());
+            terminate.cancelled().await;
+            Ok((Signal::Terminate,))
+        })
+    })?;
     let mut interface = linker.instance(INTERFACE)?;
-    interface.func_wrap(
-        "pending",
-        |store: StoreContextMut<'_, ComponentState>, (): ()| {
-            let received = store.data().signals.terminate.is_cancelled();
-            Ok((received.then_some(Signal::Terminate),))
-        },
-    )?;
+    interface.func_wrap("pending", pending)?;
     interface.func_wrap(
         "subscribe",
         |mut store: StoreContextMut<'_, ComponentState>, (): ()| {

@@ -1,5 +1,6 @@
 //! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
 
+use crate::signals::SIGTERM;
 use crate::{CpuLimits, Entry, HostInterfaces, Network, OutputSink};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,9 @@ pub struct ContainerSpec {
     /// Whether standard input stays open, with nothing to read, until the container is asked to end. Else it is at its
     /// end from the start.
     pub open_stdin: bool,
+    /// The signal the container is asked to end by, as Linux numbers it: what a core module is told, and what ends a
+    /// command that cannot see it. SIGKILL (9) is seen by none.
+    pub stop_signal: i32,
     /// Takes what the guest writes to standard output.
     pub stdout: Arc<dyn OutputSink>,
     /// Takes what the guest writes to standard error, and a line for each trap.
@@ -73,6 +77,7 @@ impl ContainerSpec {
             cpu: CpuLimits::default(),
             max_open_files: DEFAULT_MAX_OPEN_FILES,
             open_stdin: false,
+            stop_signal: SIGTERM,
             stdout,
             stderr,
             listen: Vec::new(),

@@ -23,6 +23,8 @@ pub(crate) enum Guest {
     Hog,
     /// Prints without end.
     Flood,
+    /// Asks a thousand times for what is not there, sockets of WASI p1, and exits with what it is told.
+    NoSockets,
     /// Opens `/data` again and again until it cannot, then exits with 24.
     OpenFiles,
     /// Prints the file `who` of its first volume; exits with 2 if it cannot.
@@ -77,6 +79,7 @@ impl Guest {
             Guest::Flood => {
                 "(loop $again (call $print (i32.const 100) (i32.const 12)) (br $again))".to_string()
             }
+            Guest::NoSockets => NO_SOCKETS.to_string(),
             Guest::OpenFiles => OPEN_FILES.to_string(),
             Guest::ReadFile => READ_FILE.to_string(),
             Guest::Stranger => "(call $nothing)".to_string(),
@@ -86,6 +89,10 @@ impl Guest {
             Guest::Trap => "(func $broken_on_purpose unreachable)",
             Guest::Graceful => {
                 r#"(import "sampan_signal" "wait" (func $wait (param i64) (result i32)))"#
+            }
+            Guest::NoSockets => {
+                r#"(import "wasi_snapshot_preview1" "sock_shutdown" (func $shutdown (param i32 i32) (result i32)))
+                   (global $left (mut i32) (i32.const 1000))"#
             }
             Guest::Stranger => r#"(import "nowhere" "nothing" (func $nothing))"#,
             _ => "",
@@ -133,6 +140,14 @@ const HOG: &str = r#"
         (memory.fill (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1048576))
             (i32.const 1) (i32.const 1048576))
         (br $again))
+"#;
+
+const NO_SOCKETS: &str = r#"
+    (loop $again
+        (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+        (drop (call $shutdown (i32.const 1) (i32.const 3)))
+        (br_if $again (global.get $left)))
+    (call $proc_exit (call $shutdown (i32.const 1) (i32.const 3)))
 "#;
 
 const OPEN_FILES: &str = r#"

@@ -16,6 +16,7 @@ use crate::pods::Pods;
 use crate::resources;
 use crate::sandbox::Network;
 use crate::shim::Shim;
+use crate::signal;
 use crate::time::now_nanos;
 
 impl Shim {
@@ -94,6 +95,9 @@ impl Shim {
         spec.memory_limit = resources::memory_limit(&resources);
         spec.cpu = resources::cpu(&resources);
         spec.open_stdin = container.config.stdin;
+        if let Some(number) = signal::number(container.config.stop_signal) {
+            spec.stop_signal = number;
+        }
         spec.host = host;
         spec.max_open_files = self.config.max_open_files;
         spec.max_sockets = self.config.max_sockets;

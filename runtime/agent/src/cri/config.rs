@@ -166,12 +166,22 @@ pub(crate) fn container_config(
         stdin: container.stdin.unwrap_or(false),
         stdin_once: container.stdin_once.unwrap_or(false),
         tty: container.tty.unwrap_or(false),
+        stop_signal: stop_signal(container).into(),
         linux: Some(v1::LinuxContainerConfig {
             resources: Some(linux_resources(container)),
             security_context: Some(security_context(pod, container)),
         }),
         ..Default::default()
     }
+}
+
+/// Kubernetes writes `SIGRTMIN+1` where CRI has `SIGRTMINPLUS1`.
+fn stop_signal(container: &Container) -> v1::Signal {
+    let lifecycle = container.lifecycle.as_ref();
+    let name = lifecycle.and_then(|lifecycle| lifecycle.stop_signal.as_deref());
+    name.map(|name| name.replace('+', "PLUS").replace('-', "MINUS"))
+        .and_then(|name| v1::Signal::from_str_name(&name))
+        .unwrap_or(v1::Signal::RuntimeDefault)
 }
 
 fn annotations(
@@ -250,7 +260,8 @@ mod tests {
         let pod: Pod = serde_json::from_value(json!({
             "metadata": {"name": "p", "namespace": "n", "uid": "u"},
             "spec": {"terminationGracePeriodSeconds": 5, "containers": [
-                {"name": "c", "image": "app:v1", "ports": [{"containerPort": 80}]}]}
+                {"name": "c", "image": "app:v1", "ports": [{"containerPort": 80}],
+                 "lifecycle": {"stopSignal": "SIGRTMIN+1"}}]}
         }))
         .unwrap();
         let container = &pod.spec.as_ref().unwrap().containers[0];
@@ -265,6 +276,7 @@ mod tests {
         };
         let config = container_config(&pod, container, parts);
         assert_eq!(config.log_path, "c/3.log");
+        assert_eq!(config.stop_signal(), v1::Signal::Sigrtminplus1);
         assert_eq!(config.labels[names::POD_UID], "u");
         assert_eq!(config.labels[names::CONTAINER_NAME], "c");
         assert_eq!(config.annotations[names::RESTART_COUNT], "3");

@@ -103,6 +103,12 @@ fn container_status(
             running && !over && input.state.probes.ready(&container.name)
         },
         started: Some(started),
+        stop_signal: instance.and(
+            container
+                .lifecycle
+                .as_ref()
+                .and_then(|hooks| hooks.stop_signal.clone()),
+        ),
         state: Some(state),
         last_state,
         ..ContainerStatus::default()

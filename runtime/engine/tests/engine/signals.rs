@@ -11,7 +11,7 @@ async fn a_guest_that_waits_for_signals_ends_by_itself() {
     waiting.container.terminate();
     assert_eq!(soon(waiting.container.wait()).await, Exit::Code(15));
     assert_eq!(waiting.stdout.text(), "waiting\ngoodbye\n");
-    for (guest, code) in [("signal-spin", 0), ("signal-p2", 0)] {
+    for (guest, code) in [("signal-spin", 0), ("signal-p2", 0), ("signal-p3", 0)] {
         let running = bench.start(guest, &[]).await;
         running.container.terminate();
         assert_eq!(
@@ -19,6 +19,24 @@ async fn a_guest_that_waits_for_signals_ends_by_itself() {
             Exit::Code(code),
             "{guest}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signal_is_the_one_that_was_asked_for() {
+    let bench = Bench::new();
+    let start = bench.start_with("signal-wait", &[], |spec| spec.stop_signal = 10);
+    let waiting = start.await;
+    waiting.stdout.contains("waiting").await;
+    waiting.container.terminate();
+    assert_eq!(soon(waiting.container.wait()).await, Exit::Code(10));
+    for (guest, signal) in [("sleep", 10), ("sleep", 9), ("signal-deaf", 9)] {
+        let running = bench
+            .start_with(guest, &[], |spec| spec.stop_signal = signal)
+            .await;
+        running.container.terminate();
+        let exit = soon(running.container.wait()).await;
+        assert_eq!(exit, Exit::Signal(signal), "{guest}");
     }
 }
 
