@@ -13,6 +13,7 @@ use crate::signals::SIGKILL;
 use crate::state::{Streams, Template};
 use crate::{Exit, exit};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::PoolConcurrencyLimitError;
 
 /// What became of an attempt to run: the guest has ended, or the pool had no room for it.
@@ -21,24 +22,33 @@ pub(crate) enum Started {
     PoolFull,
 }
 
-/// Runs the command until it ends or is told to.
-pub(crate) async fn run(
+/// Runs the command until it ends or is told to, and gives its place back then.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn has room for its arguments twice, and that for as long as the container runs"
+)]
+pub(crate) fn run(
     runner: Runner,
     module: Module,
     template: Arc<Template>,
     control: Control,
-) -> Exit {
-    let guest = Metered::new(
-        to_the_end(&runner, &module, &template),
-        runner.clock.clone(),
-        template.meter.clone(),
-    );
-    // Dropping the guest's future unwinds its stack and frees its instance. A busy guest pauses at the next tick.
-    tokio::select! {
-        biased;
-        () = control.kill.cancelled() => Exit::Signal(SIGKILL),
-        () = ended_by_signal(&control, &template) => Exit::Signal(template.signals.number()),
-        exit = guest => exit,
+    place: OwnedSemaphorePermit,
+) -> impl Future<Output = Exit> + Send {
+    async move {
+        let guest = Metered::new(
+            to_the_end(&runner, &module, &template),
+            runner.clock.clone(),
+            template.meter.clone(),
+        );
+        // Dropping the guest's future unwinds its stack and frees its instance. A busy guest pauses at the next tick.
+        let exit = tokio::select! {
+            biased;
+            () = control.kill.cancelled() => Exit::Signal(SIGKILL),
+            () = ended_by_signal(&control, &template) => Exit::Signal(template.signals.number()),
+            exit = guest => exit,
+        };
+        drop(place);
+        exit
     }
 }
 
@@ -76,18 +86,20 @@ async fn to_the_end(runner: &Runner, module: &Module, template: &Template) -> Ex
     }
 }
 
+/// The smallest way to run is part of the container's future, the others have boxes of their own: each container holds
+/// room for the largest part.
 async fn once(backend: &Backend, prepared: &Prepared, template: &Template) -> Started {
     match (prepared, &template.spec.entry) {
         (Prepared::Core(pre), Entry::Function(name)) => {
-            function::p1(backend, pre, name, template).await
+            Box::pin(function::p1(backend, pre, name, template)).await
         }
         (Prepared::Component(component), Entry::Function(name)) => {
-            function::p2(backend, &component.pre, name, template).await
+            Box::pin(function::p2(backend, &component.pre, name, template)).await
         }
         (Prepared::Core(pre), _) => p1(backend, pre, template).await,
         (Prepared::Component(component), _) => match &component.command {
-            Some(CommandPre::P2(pre)) => p2(backend, pre, template).await,
-            Some(CommandPre::P3(pre)) => p3(backend, pre, template).await,
+            Some(CommandPre::P2(pre)) => Box::pin(p2(backend, pre, template)).await,
+            Some(CommandPre::P3(pre)) => Box::pin(p3(backend, pre, template)).await,
             None => Started::Ended(Exit::Failed {
                 message: "the module has no command".to_owned(),
             }),
@@ -101,7 +113,8 @@ async fn p1(
     template: &Template,
 ) -> Started {
     let (mut store, streams) = template.p1_store(&backend.wasm);
-    let instance = match pre.instantiate_async(&mut store).await {
+    // Boxed, since it is large and soon over.
+    let instance = match Box::pin(pre.instantiate_async(&mut store)).await {
         Ok(instance) => instance,
         Err(error) => return unstarted(error, store.data().denied(), &streams, template).await,
     };

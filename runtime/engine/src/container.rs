@@ -4,8 +4,8 @@ use crate::limits::Meter;
 use crate::signals::Signals;
 use crate::{Capability, CpuLimits, Exit};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Why a container could not be started.
@@ -76,12 +76,50 @@ struct Shared {
     meter: Arc<Meter>,
     signals: Signals,
     addresses: Vec<SocketAddr>,
-    exit: watch::Receiver<Option<Exit>>,
+    end: Arc<End>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         self.control.kill.cancel();
+    }
+}
+
+/// The end of a container, once it has come.
+#[derive(Default)]
+pub(crate) struct End {
+    exit: OnceLock<Exit>,
+    come: Notify,
+}
+
+/// Tells the end of a container. Dropped without a word, it says that the engine was shut down.
+pub(crate) struct Ending(Arc<End>);
+
+impl Ending {
+    pub(crate) fn new() -> Self {
+        Ending(Arc::default())
+    }
+
+    /// What those who wait for it hold.
+    pub(crate) fn end(&self) -> Arc<End> {
+        self.0.clone()
+    }
+
+    /// The first word counts.
+    pub(crate) fn tell(&self, exit: Exit) {
+        if self.0.exit.set(exit).is_ok() {
+            self.0.come.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.0.exit.get().is_none() {
+            self.tell(Exit::Failed {
+                message: "the engine was shut down".to_owned(),
+            });
+        }
     }
 }
 
@@ -108,7 +146,7 @@ impl Container {
         meter: Arc<Meter>,
         signals: Signals,
         addresses: Vec<SocketAddr>,
-        exit: watch::Receiver<Option<Exit>>,
+        end: Arc<End>,
     ) -> Self {
         Container {
             shared: Arc::new(Shared {
@@ -116,20 +154,21 @@ impl Container {
                 meter,
                 signals,
                 addresses,
-                exit,
+                end,
             }),
         }
     }
 
     /// Waits until the container has ended and all its output was taken by the sinks (unless it was killed).
     pub async fn wait(&self) -> Exit {
-        let mut exit = self.shared.exit.clone();
-        let ended = exit.wait_for(Option::is_some).await;
-        match ended.as_deref() {
-            Ok(Some(exit)) => exit.clone(),
-            _ => Exit::Failed {
-                message: "the engine was shut down".to_owned(),
-            },
+        let end = &self.shared.end;
+        loop {
+            // Made before the look, so that an end that comes in between is heard of.
+            let come = end.come.notified();
+            if let Some(exit) = end.exit.get() {
+                return exit.clone();
+            }
+            come.await;
         }
     }
 

@@ -2,11 +2,13 @@
 //! weight). Both count for all instances of a container together, in time measured on the threads that ran them.
 
 mod quota;
+mod stopwatch;
 mod turns;
 
 use quota::Quota;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+pub(crate) use stopwatch::Stopwatch;
 pub(crate) use turns::{Entry, Turn, Turns};
 
 /// The weight that stands for one whole processor, as in cgroups' `cpu.shares`.
@@ -82,12 +84,14 @@ impl Cpu {
     /// Notes what an instance used.
     pub(crate) fn charge(&self, nanos: u64) {
         self.used_nanos.fetch_add(nanos, Ordering::Relaxed);
-        self.quota.charge(nanos, self.now());
+        if self.quota.is_set() {
+            self.quota.charge(nanos, self.now());
+        }
     }
 
     /// How long the quota keeps the container off the processors, if it does.
     pub(crate) fn wait(&self) -> Option<Duration> {
-        self.quota.wait(self.now())
+        self.quota.is_set().then(|| self.quota.wait(self.now()))?
     }
 
     pub(crate) fn account(&self) -> &turns::Account {

@@ -2,21 +2,20 @@
 
 use crate::backend::Backends;
 use crate::config::{MAPPINGS_PER_INSTANCE, RESERVED_MAPPINGS};
-use crate::container::{Control, StartError};
+use crate::container::{Control, Ending, StartError};
 use crate::files::{FileBudget, Preopens, Scratch};
-use crate::http::outgoing::Outgoing;
 use crate::limits::Meter;
 use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
 use crate::schedule::{Clock, Ticker, guest_runtime};
 use crate::signals::Signals;
-use crate::sockets::{Reach, Sockets};
 use crate::state::Template;
 use crate::{Container, ContainerSpec, EngineConfig, Exit, command, http};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Why an engine cannot be made.
@@ -200,26 +199,27 @@ impl Engine {
         ));
         let control = Control::new(&inner.shutdown);
         let signals = Signals::new(control.terminate.clone(), module.imports(), &spec);
-        let reach = Reach::new(&spec, &inner.config);
         let template = Arc::new(Template {
             signals: signals.clone(),
-            outgoing: Outgoing::new(&spec, reach.clone(), inner.file_budget.clone()),
-            sockets: Arc::new(Sockets::new(&spec, reach, inner.file_budget.clone())),
             spec,
             config: inner.config.clone(),
             meter: meter.clone(),
             preopens,
             file_budget: inner.file_budget.clone(),
+            network: OnceLock::new(),
         });
-        let (addresses, run) = match permit {
+        let ending = Ending::new();
+        let end = ending.end();
+        let (addresses, task) = match permit {
             Some(permit) => {
                 let run = command::run(
                     inner.runner(),
                     module.clone(),
                     template.clone(),
                     control.clone(),
+                    permit,
                 );
-                (Vec::new(), holding(permit, run).boxed())
+                (Vec::new(), to_the_end(run, template, ending))
             }
             None => {
                 let server = http::Server::bind(
@@ -229,21 +229,12 @@ impl Engine {
                     control.clone(),
                     inner.threads(),
                 )?;
-                (server.addresses(), server.run().boxed())
+                let addresses = server.addresses();
+                (addresses, to_the_end(server.run(), template, ending))
             }
         };
-        let (ended, exit) = watch::channel(None);
-        inner.threads().spawn(async move {
-            let exit = AssertUnwindSafe(run).catch_unwind().await;
-            let exit = exit.unwrap_or_else(|_panic| Exit::Failed {
-                message: "the engine panicked while it ran the container".to_owned(),
-            });
-            template.preopens.finish().await;
-            drop(template);
-            // Nobody may be waiting any more.
-            let _unheard = ended.send(Some(exit));
-        });
-        Ok(Container::new(control, meter, signals, addresses, exit))
+        inner.threads().spawn(task);
+        Ok(Container::new(control, meter, signals, addresses, end))
     }
 
     /// What the engine has done and holds.
@@ -318,10 +309,21 @@ fn check_given(module: &Module, spec: &ContainerSpec) -> Result<(), StartError> 
     })
 }
 
-async fn holding<T>(permit: OwnedSemaphorePermit, run: impl Future<Output = T>) -> T {
-    let result = run.await;
-    drop(permit);
-    result
+/// Runs a container to its end, and tells it. A box around all of it, so that the task is as small as tasks can be;
+/// combinators and not one async block, which would have room for `run` twice.
+fn to_the_end(
+    run: impl Future<Output = Exit> + Send + 'static,
+    template: Arc<Template>,
+    ending: Ending,
+) -> BoxFuture<'static, ()> {
+    let finish = move |exit: std::thread::Result<Exit>| async move {
+        template.preopens.finish().await;
+        drop(template);
+        ending.tell(exit.unwrap_or_else(|_panic| Exit::Failed {
+            message: "the engine panicked while it ran the container".to_owned(),
+        }));
+    };
+    AssertUnwindSafe(run).catch_unwind().then(finish).boxed()
 }
 
 /// How many instances the kernel has mappings for, at most what is configured. Beyond `vm.max_map_count` any

@@ -8,6 +8,7 @@ mod instance;
 pub(crate) mod outgoing;
 mod request;
 mod response;
+mod rest;
 mod shared;
 mod warm;
 
@@ -18,10 +19,14 @@ use crate::container::{Control, StartError};
 use crate::engine::Runner;
 use crate::module::Module;
 use crate::state::Template;
+use ::http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use request::{Handler, places};
+use rest::Rest;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -87,45 +92,46 @@ impl Server {
     }
 
     /// Serves until told to end. After `terminate` it finishes the requests it has; `kill` ends everything.
-    pub(crate) async fn run(self) -> Exit {
-        let handler = self.handler.clone();
-        let exit = self.serve_all().await;
-        // Connections that were cut off may hold the handler for a moment.
-        handler.close();
-        exit
-    }
-
-    async fn serve_all(self) -> Exit {
+    pub(crate) fn run(self) -> impl Future<Output = Exit> + Send {
+        let Server {
+            listeners,
+            handler,
+            control,
+            ..
+        } = self;
         let connections = TaskTracker::new();
-        let limit = Arc::new(Semaphore::new(places(
-            self.handler.limits().max_connections,
-        )));
-        let accepting = self.listeners.into_iter().map(|listener| {
+        let limit = Arc::new(Semaphore::new(places(handler.limits().max_connections)));
+        let accepting = futures::future::join_all(listeners.into_iter().map(|listener| {
             accept(
                 listener,
-                self.handler.clone(),
-                self.control.clone(),
+                handler.clone(),
+                control.clone(),
                 connections.clone(),
                 limit.clone(),
             )
-        });
-        tokio::select! {
-            biased;
-            () = self.control.kill.cancelled() => return Exit::Signal(9),
-            () = self.control.terminate.cancelled() => {}
-            // Ends only by cancellation, which the other branches see.
-            _ = futures::future::join_all(accepting) => {}
-        }
-        connections.close();
-        let finished = async {
-            connections.wait().await;
-            // Instances may live on after their responses.
-            self.handler.idle().await;
-        };
-        tokio::select! {
-            biased;
-            () = self.control.kill.cancelled() => Exit::Signal(9),
-            () = finished => Exit::Code(0),
+        }));
+        async move {
+            tokio::select! {
+                biased;
+                () = control.kill.cancelled() => {}
+                () = control.terminate.cancelled() => {}
+                // Ends only by cancellation, which the other branches see.
+                _ = accepting => {}
+            }
+            connections.close();
+            let finished = async {
+                connections.wait().await;
+                // Instances may live on after their responses.
+                handler.idle().await;
+            };
+            let exit = tokio::select! {
+                biased;
+                () = control.kill.cancelled() => Exit::Signal(9),
+                () = finished => Exit::Code(0),
+            };
+            // Connections that were cut off may hold the handler for a moment.
+            handler.close();
+            exit
         }
     }
 }
@@ -142,26 +148,32 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn has room for its arguments twice, and a handler that waits for requests is little else"
+)]
+fn accept(
     listener: TcpListener,
     handler: Arc<Handler>,
     control: Control,
     connections: TaskTracker,
     limit: Arc<Semaphore>,
-) {
-    // The semaphore is never closed.
-    while let Ok(permit) = limit.clone().acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _client)) => {
-                let (handler, control) = (handler.clone(), control.clone());
-                connections.spawn(async move {
-                    serve(stream, handler, control).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
+) -> impl Future<Output = ()> + Send {
+    async move {
+        // The semaphore is never closed.
+        while let Ok(permit) = limit.clone().acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _client)) => {
+                    let (handler, control) = (handler.clone(), control.clone());
+                    connections.spawn(async move {
+                        serve(stream, handler, control).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
@@ -175,12 +187,15 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
     let header_timeout = handler.limits().header_timeout;
     let builder = builder(&handler);
     let seen_request = Arc::new(AtomicBool::new(false));
+    let rest = Rest::default();
     let service = service_fn({
-        let seen_request = seen_request.clone();
-        move |request| {
+        let (seen_request, rest) = (seen_request.clone(), rest.clone());
+        move |request: Request<Incoming>| {
             seen_request.store(true, Ordering::Relaxed);
             let handler = handler.clone();
-            async move { Ok::<_, std::convert::Infallible>(handler.handle(request).await) }
+            // The streams of HTTP/2 are tasks of their own.
+            let rest = (request.version() < Version::HTTP_2).then(|| rest.clone());
+            async move { Ok::<_, std::convert::Infallible>(handler.handle(request, rest).await) }
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -199,7 +214,11 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
                 }
                 connection.as_mut().graceful_shutdown();
             }
-            result = connection.as_mut() => {
+            result = poll_fn(|cx| {
+                let result = connection.as_mut().poll(cx);
+                rest.let_go(cx);
+                result
+            }) => {
                 if let Err(error) = result {
                     tracing::debug!(%error, "a connection ended with an error");
                 }

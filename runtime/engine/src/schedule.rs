@@ -9,10 +9,9 @@
 
 use crate::EngineConfig;
 use crate::config::{MIN_TIME_SLICE, TIME_SLICE};
-use crate::cpu::{Entry, Turn, Turns};
+use crate::cpu::{Entry, Stopwatch, Turn, Turns};
 use crate::limits::Meter;
 use rustix::process::{getpriority_process, setpriority_process};
-use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -253,9 +252,9 @@ impl<F: Future> Future for Metered<F> {
             ..
         } = &mut *self;
         let running = clock.enter();
-        let before = thread_nanos();
+        let watch = Stopwatch::start();
         let result = guest.as_mut().poll(&mut Context::from_waker(&waker));
-        let used = thread_nanos().saturating_sub(before);
+        let used = watch.nanos();
         drop(running);
         meter.cpu.charge(used);
         let again = result.is_pending() && watched.woken.load(Ordering::Relaxed);
@@ -270,11 +269,6 @@ impl<F> Drop for Metered<F> {
             .turns
             .give_up(self.meter.cpu.account(), &mut self.turn);
     }
-}
-
-fn thread_nanos() -> u64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 #[cfg(test)]
@@ -328,8 +322,12 @@ mod tests {
         let ticker = Ticker::start(&config(), || {}).expect("threads can be started");
         let meter = Arc::new(Meter::new(0, CpuLimits::default()));
         let busy = async {
-            let begun = thread_nanos();
-            while thread_nanos() - begun < 1_000_000 {}
+            let watch = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+            let used = || {
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+                (now - watch).tv_nsec
+            };
+            while used() < 1_000_000 {}
         };
         futures::executor::block_on(Metered::new(busy, ticker.clock(), meter.clone()));
         assert!(meter.cpu.used_nanos() >= 1_000_000);

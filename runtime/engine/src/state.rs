@@ -6,9 +6,9 @@ use crate::http::outgoing::Outgoing;
 use crate::limits::{GuestLimits, Meter};
 use crate::output::Output;
 use crate::signals::Signals;
-use crate::sockets::{self, Sockets};
+use crate::sockets::{self, Reach, Sockets};
 use crate::{ContainerSpec, EngineConfig};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmtime::Store;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -105,9 +105,15 @@ pub(crate) struct Template {
     pub(crate) meter: Arc<Meter>,
     pub(crate) preopens: Preopens,
     pub(crate) file_budget: Arc<FileBudget>,
-    pub(crate) outgoing: Outgoing,
-    pub(crate) sockets: Arc<Sockets>,
     pub(crate) signals: Signals,
+    /// Made for the first instance that can use it: a WASI p1 module has no sockets, a handler at rest no instance.
+    pub(crate) network: OnceLock<Network>,
+}
+
+/// What the instances of a container share of the network.
+pub(crate) struct Network {
+    outgoing: Outgoing,
+    sockets: Arc<Sockets>,
 }
 
 /// The standard streams of one instance, to be drained at its end.
@@ -159,9 +165,10 @@ impl Template {
         engine: &wasmtime::Engine,
     ) -> (Store<ComponentState>, Streams) {
         let (mut builder, streams) = self.builder();
+        let network = self.network.get_or_init(|| self.network());
         let mut wasi = builder.build();
         *wasi.filesystem() = self.preopens.context().clone();
-        *wasi.sockets() = self.sockets.context().clone();
+        *wasi.sockets() = network.sockets.context().clone();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES + self.spec.max_open_files as usize);
         let mut http = WasiHttpCtx::new();
@@ -170,10 +177,10 @@ impl Template {
             wasi,
             table,
             http,
-            outgoing: self.outgoing.clone(),
+            outgoing: network.outgoing.clone(),
             files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files)
                 .with_marks(self.preopens.marks()),
-            sockets: sockets::Account::new(self.sockets.clone()),
+            sockets: sockets::Account::new(network.sockets.clone()),
             signals: self.signals.clone(),
             host: HostState::new(&self.spec.host, &streams.stderr),
             limits: self.limits(),
@@ -199,6 +206,14 @@ impl Template {
             builder.stdin(stdin);
         }
         (builder, streams)
+    }
+
+    fn network(&self) -> Network {
+        let reach = Reach::new(&self.spec, &self.config);
+        Network {
+            outgoing: Outgoing::new(&self.spec, reach.clone(), self.file_budget.clone()),
+            sockets: Arc::new(Sockets::new(&self.spec, reach, self.file_budget.clone())),
+        }
     }
 
     fn limits(&self) -> GuestLimits {

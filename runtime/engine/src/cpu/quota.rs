@@ -40,6 +40,11 @@ impl Quota {
             .fetch_min(now.saturating_add(credit), Ordering::Relaxed);
     }
 
+    /// Whether there is a quota at all. Without one nobody needs to know what time it is.
+    pub(super) fn is_set(&self) -> bool {
+        self.price.load(Ordering::Relaxed) != 0
+    }
+
     pub(super) fn charge(&self, used: u64, now: u64) {
         let price = self.price.load(Ordering::Relaxed);
         if price == 0 {

@@ -2,6 +2,7 @@
 
 use super::instance::{Called, Failure, Head, Instance, absolute};
 use super::response::{self, Body, Outcome};
+use super::rest::Rest;
 use super::shared::{Flight, Job, Limits, Worker, Workers};
 use super::warm::{Lease, Pool};
 use crate::container::Control;
@@ -96,7 +97,12 @@ impl Handler {
     }
 
     /// Answers a request, whatever happens.
-    pub(super) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    /// `rest` takes what the guest has to do after its response has begun.
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        rest: Option<Rest>,
+    ) -> Response<Body> {
         if let Some(refused) = self.check(request.headers()) {
             return refused;
         }
@@ -139,12 +145,15 @@ impl Handler {
         };
         if !ended && head.is_some() {
             // From here the instance's own deadline bounds it.
-            tokio::spawn(run);
+            match &rest {
+                Some(rest) => rest.begin(run),
+                None => drop(tokio::spawn(run)),
+            }
         } else if !ended {
             // It is about to say why there is no response.
             run.await;
         }
-        self.respond(head, outcome).await
+        self.respond(head, outcome, rest).await
     }
 
     /// Answers a request by an instance that may have others under way.
@@ -182,7 +191,7 @@ impl Handler {
                 if head.is_some() {
                     seat.answered();
                 }
-                self.respond(head, outcome).await
+                self.respond(head, outcome, None).await
             }
             Err(_elapsed) => {
                 drop(seat);
@@ -191,11 +200,17 @@ impl Handler {
         }
     }
 
-    async fn respond(&self, head: Option<Head>, outcome: Arc<Outcome>) -> Response<Body> {
+    async fn respond(
+        &self,
+        head: Option<Head>,
+        outcome: Arc<Outcome>,
+        rest: Option<Rest>,
+    ) -> Response<Body> {
         match head {
             Some(Ok(answer)) => answer.response.map(|body| Body::Guest {
                 body,
                 outcome,
+                rest,
                 _ending: answer.ending,
             }),
             Some(Err(code)) => {

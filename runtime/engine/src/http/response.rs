@@ -1,5 +1,6 @@
 //! Responses: the guest's, which must not look complete when the guest failed halfway, and our own short ones.
 
+use super::rest::Rest;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -58,6 +59,8 @@ pub(super) enum Body {
     Guest {
         body: WasiBody,
         outcome: Arc<Outcome>,
+        /// What writes it, while that needs nobody else.
+        rest: Option<Rest>,
         _ending: Option<Ending>,
     },
     /// A few words of our own.
@@ -83,8 +86,18 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Body::Plain(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Body::Guest { body, outcome, .. } => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
+            Body::Guest {
+                body,
+                outcome,
+                rest,
+                ..
+            } => {
+                let mut frame = Pin::new(&mut *body).poll_frame(cx);
+                if let (Poll::Pending, Some(rest)) = (&frame, rest) {
+                    rest.go_on(cx);
+                    frame = Pin::new(body).poll_frame(cx);
+                }
+                let frame = ready!(frame);
                 Poll::Ready(match frame {
                     Some(frame) => Some(frame.map_err(BodyError::Guest)),
                     // To the guest's host a dropped body is a finished one; the client must not believe that.
