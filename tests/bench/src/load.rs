@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 
 use crate::connection::{Connection, Endpoint};
-use crate::table::{self, Samples, Summary};
+use crate::table::{self, Samples, Stopwatch, Summary};
 
 /// Lists that are read and timed.
 const LISTS: usize = 10;
@@ -23,6 +22,8 @@ pub(crate) struct Load {
     size: usize,
     /// How many there are.
     pub(crate) created: Arc<AtomicU64>,
+    /// The server's process, when it is on this machine and known.
+    server: Option<u32>,
 }
 
 /// When to stop.
@@ -32,11 +33,12 @@ pub(crate) enum Until {
     Count(u64),
 }
 
-fn object(number: u64, text: &str, size: usize) -> Bytes {
+fn object(number: u64, text: &str, size: usize) -> Vec<u8> {
     let data = text.repeat(size);
-    Bytes::from(format!(
+    format!(
         r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"bench-{number}"}},"data":{{"d":"{data}"}}}}"#
-    ))
+    )
+    .into_bytes()
 }
 
 impl Load {
@@ -46,7 +48,19 @@ impl Load {
             path: format!("/api/v1/namespaces/{namespace}/configmaps"),
             size,
             created: Arc::default(),
+            server: None,
         }
+    }
+
+    /// Shows what processor time the server takes.
+    pub(crate) fn of_server(mut self, process: Option<u32>) -> Self {
+        self.server = process;
+        self
+    }
+
+    /// Starts to measure.
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::start(self.server)
     }
 
     /// Runs `work` on many connections at once, and prints what it took.
@@ -64,14 +78,14 @@ impl Load {
         for _ in 0..connections {
             ready.push(self.endpoint.connect().await?);
         }
-        let start = Instant::now();
+        let watch = self.stopwatch();
         let mut tasks: JoinSet<_> = ready.into_iter().map(work).collect();
         let mut samples = Samples::default();
         while let Some(done) = tasks.join_next().await {
             samples.extend(done??);
         }
         let what = format!("{what}, {connections} connections");
-        Ok(table::row(&what, samples, start.elapsed()))
+        Ok(table::row(&what, samples, watch.stop()))
     }
 
     pub(crate) async fn creates(
@@ -98,7 +112,7 @@ impl Load {
                     let body = object(number, "x", size);
                     let sent = Instant::now();
                     connection
-                        .expect(Method::POST, &path, body, StatusCode::CREATED)
+                        .expect(Method::POST, &path, &body, StatusCode::CREATED)
                         .await?;
                     samples.push(sent.elapsed());
                 }
@@ -130,7 +144,7 @@ impl Load {
                     let body = object(number % known, text, size);
                     let sent = Instant::now();
                     connection
-                        .expect(Method::PUT, &path, body, StatusCode::OK)
+                        .expect(Method::PUT, &path, &body, StatusCode::OK)
                         .await?;
                     samples.push(sent.elapsed());
                 }
@@ -150,7 +164,7 @@ impl Load {
                     let path = format!("{path}/bench-{}", rand::random_range(0..known));
                     let sent = Instant::now();
                     connection
-                        .expect(Method::GET, &path, Bytes::new(), StatusCode::OK)
+                        .expect(Method::GET, &path, &[], StatusCode::OK)
                         .await?;
                     samples.push(sent.elapsed());
                 }
@@ -177,7 +191,7 @@ impl Load {
                         let path = format!("{path}/bench-{number}");
                         let sent = Instant::now();
                         connection
-                            .expect(Method::DELETE, &path, Bytes::new(), StatusCode::OK)
+                            .expect(Method::DELETE, &path, &[], StatusCode::OK)
                             .await?;
                         samples.push(sent.elapsed());
                     }
@@ -191,19 +205,19 @@ impl Load {
     pub(crate) async fn lists(&self, limit: usize) -> anyhow::Result<Summary> {
         let mut connection = self.endpoint.connect().await?;
         let mut samples = Samples::default();
-        let start = Instant::now();
+        let watch = self.stopwatch();
         let mut bytes = 0;
         // Without a resourceVersion, limit is honoured; the most recent state is what everybody lists.
         let path = format!("{}?limit={limit}", self.path);
         for _ in 0..LISTS {
             let sent = Instant::now();
             bytes = connection
-                .expect(Method::GET, &path, Bytes::new(), StatusCode::OK)
+                .expect(Method::GET, &path, &[], StatusCode::OK)
                 .await?;
             samples.push(sent.elapsed());
         }
         let what = format!("list of {limit} ({} MB)", bytes / 1_000_000);
-        Ok(table::row(&what, samples, start.elapsed()))
+        Ok(table::row(&what, samples, watch.stop()))
     }
 
     /// Numbers below this were created: the last ones of each connection may have been given back.

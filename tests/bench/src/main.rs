@@ -1,10 +1,12 @@
 //! Benches: commands that print a table. Most take a kubeconfig, and so run against any Kubernetes API.
 
 mod api;
+mod body;
 mod connection;
 mod load;
 mod own;
 mod pods;
+mod processor;
 mod profile;
 mod table;
 mod watch;
@@ -146,7 +148,9 @@ impl Target {
 /// How long the namespace's own furniture may take.
 const SETUP: Duration = Duration::from_secs(30);
 
-#[tokio::main]
+/// One thread: a client that moves its connections between threads takes twice the processor time for each answer, which
+/// is time of what it measures when they share the machine. The many watchers have threads of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     // An error only means that it was chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();

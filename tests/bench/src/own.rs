@@ -45,7 +45,7 @@ async fn measure(args: &OwnArgs, data: &Path) -> anyhow::Result<()> {
     let hourly = (server.written_bytes()? - written) * 3600.0 / args.rest().as_secs_f64() / 1e6;
     verdicts.at_most("written when idle", "MB/h", hourly, 1.0);
 
-    let load = Load::new(server.endpoint().await?, "default", args.load.size);
+    let load = server.load(args).await?;
     api::measure(&load, &args.load, &mut verdicts).await?;
 
     table::header();
@@ -76,7 +76,7 @@ async fn measure(args: &OwnArgs, data: &Path) -> anyhow::Result<()> {
     verdicts.at_most(&what, "ms", millis(server.started), 2000.0);
     let fresh = server.resident_kib()? / MIB;
     println!("resident after a restart: {fresh:.0} MiB");
-    let load = Load::new(server.endpoint().await?, "default", args.load.size);
+    let load = server.load(args).await?;
     load.created.store(args.objects, Ordering::Relaxed);
     load.updates(FILLING, 10_000).await?;
     server.kill().await?;
@@ -93,7 +93,7 @@ async fn measure(args: &OwnArgs, data: &Path) -> anyhow::Result<()> {
 }
 
 async fn load_again(server: &Process, args: &OwnArgs) -> anyhow::Result<()> {
-    let load = Load::new(server.endpoint().await?, "default", args.load.size);
+    let load = server.load(args).await?;
     load.created.store(args.objects, Ordering::Relaxed);
     table::header();
     load.deletes(FILLING, args.objects).await?;
@@ -138,6 +138,12 @@ impl Process {
             kubeconfig: data.join("admin.kubeconfig"),
             started,
         })
+    }
+
+    /// ConfigMaps of the default namespace.
+    async fn load(&self, args: &OwnArgs) -> anyhow::Result<Load> {
+        let load = Load::new(self.endpoint().await?, "default", args.load.size);
+        Ok(load.of_server(self.child.id()))
     }
 
     async fn endpoint(&self) -> anyhow::Result<Endpoint> {

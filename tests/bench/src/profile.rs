@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 
 use crate::connection::Endpoint;
 use crate::table::Summary;
@@ -39,13 +37,11 @@ impl Profile {
     /// Reads `/metrics`; what cannot be read counts as nothing.
     pub(crate) async fn read(endpoint: &Endpoint) -> anyhow::Result<Profile> {
         let mut connection = endpoint.connect().await?;
-        let response = connection
-            .send(Method::GET, "/metrics", Bytes::new())
-            .await?;
-        if response.status() != StatusCode::OK {
+        let status = connection.send(&Method::GET, "/metrics", &[]).await?;
+        if status != StatusCode::OK {
             return Ok(Profile(BTreeMap::new()));
         }
-        let body = response.into_body().collect().await?.to_bytes();
+        let body = connection.rest().await?;
         let text = String::from_utf8_lossy(&body);
         let samples = text.lines().filter(|line| line.starts_with("sampan_"));
         let samples = samples.filter_map(|line| {

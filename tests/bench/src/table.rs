@@ -1,6 +1,8 @@
 //! The tables a bench prints: what was measured, and how that compares with what the project set out to reach.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::processor;
 
 /// Latencies of one measurement.
 #[derive(Debug, Default)]
@@ -37,19 +39,64 @@ impl Samples {
     }
 }
 
+/// How long a measurement took, and what of a processor's time the server used meanwhile, when that is known.
+pub(crate) struct Elapsed {
+    time: Duration,
+    server: Option<Duration>,
+}
+
+impl From<Duration> for Elapsed {
+    fn from(time: Duration) -> Self {
+        Self { time, server: None }
+    }
+}
+
+/// A measurement under way.
+pub(crate) struct Stopwatch {
+    start: Instant,
+    server: Option<u32>,
+    used: Option<Duration>,
+}
+
+impl Stopwatch {
+    /// With the server's process, when it is on this machine and known.
+    pub(crate) fn start(server: Option<u32>) -> Self {
+        Self {
+            start: Instant::now(),
+            server,
+            used: server.and_then(processor::time),
+        }
+    }
+
+    pub(crate) fn stop(&self) -> Elapsed {
+        let now = self.server.and_then(processor::time);
+        Elapsed {
+            time: self.start.elapsed(),
+            server: now.zip(self.used).map(|(now, before)| now - before),
+        }
+    }
+}
+
 pub(crate) fn header() {
     println!(
-        "{:<38} {:>9} {:>12} {:>10} {:>10} {:>10}",
-        "what", "count", "per second", "p50 ms", "p99 ms", "max ms"
+        "{:<38} {:>9} {:>12} {:>10} {:>10} {:>10} {:>10}",
+        "what", "count", "per second", "p50 ms", "p99 ms", "max ms", "server µs"
     );
 }
 
-pub(crate) fn row(what: &str, mut samples: Samples, elapsed: Duration) -> Summary {
+/// Prints a measurement. The last column is the server's processor time for each.
+pub(crate) fn row(what: &str, mut samples: Samples, elapsed: impl Into<Elapsed>) -> Summary {
+    let Elapsed { time, server } = elapsed.into();
     let count = samples.len();
-    let per_second = count as f64 / elapsed.as_secs_f64().max(f64::EPSILON);
+    let per_second = count as f64 / time.as_secs_f64().max(f64::EPSILON);
     let [p50_ms, p99_ms, max] =
         [500, 990, 1000].map(|per_mille| samples.at(per_mille).as_secs_f64() * 1000.0);
-    println!("{what:<38} {count:>9} {per_second:>12.0} {p50_ms:>10.2} {p99_ms:>10.2} {max:>10.2}");
+    let server = server.map_or("-".to_owned(), |used| {
+        format!("{:.1}", used.as_secs_f64() * 1e6 / count.max(1) as f64)
+    });
+    println!(
+        "{what:<38} {count:>9} {per_second:>12.0} {p50_ms:>10.2} {p99_ms:>10.2} {max:>10.2} {server:>10}"
+    );
     let sum: Duration = samples.0.iter().sum();
     Summary {
         per_second,
