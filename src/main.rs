@@ -13,6 +13,7 @@ mod node;
 mod progress;
 mod registry_client;
 mod remote_registry;
+mod resident;
 mod signals;
 mod storage;
 mod tasks;

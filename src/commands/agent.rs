@@ -10,8 +10,8 @@ use crate::client;
 use crate::data_dir::DataDir;
 use crate::node::{self, NodeConfig};
 use crate::remote_registry::RemoteRegistry;
-use crate::signals;
 use crate::tasks::Tasks;
+use crate::{resident, signals};
 
 pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     let shutdown = signals::shutdown_token()?;
@@ -29,6 +29,7 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     };
     node::start(&mut tasks, client, config).await?;
     println!("Node {name} runs; stop it with Ctrl-C.");
+    resident::keep_small();
     let result = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         error = tasks.failure() => Err(error),

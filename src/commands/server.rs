@@ -7,7 +7,7 @@ use crate::cli::ServerArgs;
 use crate::cluster::Cluster;
 use crate::commands::DATA_DIR_NAME;
 use crate::data_dir::DataDir;
-use crate::signals;
+use crate::{resident, signals};
 
 pub(crate) async fn run(args: ServerArgs) -> anyhow::Result<ExitCode> {
     let shutdown = signals::shutdown_token()?;
@@ -24,6 +24,7 @@ pub(crate) async fn run(args: ServerArgs) -> anyhow::Result<ExitCode> {
         // Whoever started it may listen no more; that is no reason to end.
         tracing::debug!(%error, "cannot say where the API listens");
     }
+    resident::keep_small();
     let result = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         error = cluster.failure() => Err(error),

@@ -14,7 +14,7 @@ use crate::data_dir::DataDir;
 use crate::manifests::{self, Manifest};
 use crate::progress::{PodKey, Progress};
 use crate::registry_client::{self, ImageName};
-use crate::signals;
+use crate::{resident, signals};
 
 /// How long `--once` waits for the applied pods.
 const ONCE_LIMIT: Duration = Duration::from_secs(60);
@@ -26,6 +26,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let data = DataDir::open(args.serve.data_dir.clone(), DATA_DIR_NAME)?;
     let mut cluster = Cluster::start_with_node(data, &args.serve, &args.node).await?;
     println!("The cluster is up: https://{}", cluster.addr());
+    resident::keep_small();
 
     let client = cluster.admin_client();
     let applied = async {
