@@ -8,10 +8,88 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// The guests in Rust, of WASI 0.2 and 0.3.
-const VERSIONS: [&str; 2] = ["interfaces-p2", "interfaces-p3"];
+/// A guest that has all of one version of WASI, and what it runs in. Modules are compiled once for all its groups.
+struct Version {
+    bench: Bench,
+    guest: &'static str,
+    /// Its pods have the addresses 127.33.BLOCK.0/24.
+    block: u8,
+}
 
-/// Runs a group of checks, which prints nothing.
+impl Version {
+    fn new(guest: &'static str, block: u8) -> Self {
+        let pods = (Ipv4Addr::new(127, 33, block, 0), 24);
+        Version {
+            bench: Bench::with(|config| config.pod_addresses = Some(pods)),
+            guest,
+            block,
+        }
+    }
+
+    fn address(&self, pod: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, 33, self.block, pod)
+    }
+
+    /// Runs a group of checks, which prints nothing.
+    async fn passes(&self, group: &[&str], change: impl FnOnce(&mut ContainerSpec)) {
+        passes(&self.bench, self.guest, group, change).await;
+    }
+
+    async fn environment(&self) {
+        let (exit, stdout, stderr) = self
+            .bench
+            .run_with(self.guest, &["environment", "two words"], |spec| {
+                spec.env = vec![
+                    ("NAME".to_owned(), "a=b".to_owned()),
+                    ("EMPTY".to_owned(), String::new()),
+                ];
+            })
+            .await;
+        let seen = (exit, stdout.as_str(), stderr.as_str());
+        assert_eq!(seen, (Exit::Code(0), "to stdout\n", "to stderr\n"));
+    }
+
+    async fn exits(&self) {
+        for (how, code) in [
+            (&["exit", "0"][..], 0),
+            (&["exit", "77"], 77),
+            (&["exit", "255"], 255),
+            (&["exit-ok"], 0),
+            (&["exit-err"], 1),
+        ] {
+            let (exit, _, stderr) = self.bench.run(self.guest, how).await;
+            assert_eq!((exit, stderr.as_str()), (Exit::Code(code), ""), "{how:?}");
+        }
+    }
+
+    async fn sockets(&self) {
+        let network = Network::Pod(PodNetwork::new(self.address(2)));
+        self.passes(&["sockets"], |spec| spec.network = network)
+            .await;
+    }
+
+    async fn http(&self) {
+        let cut = cut(self.address(9)).await.to_string();
+        let handler = format!("{}-handler", self.guest);
+        let address = self.address(3);
+        let server = self
+            .bench
+            .start_with(&handler, &[], |spec| {
+                listen_locally(spec);
+                spec.listen[0].set_ip(address.into());
+            })
+            .await;
+        let group = ["http", &server.addr().to_string(), &cut];
+        let (exit, _, stderr) = self.bench.run(self.guest, &group).await;
+        let failed = server.stderr.text();
+        assert_eq!((exit, stderr.as_str()), (Exit::Code(0), ""), "{failed}");
+        // The one request that it was to fail, and none besides.
+        assert_eq!(failed.lines().count(), 1, "{failed}");
+        server.container.terminate();
+        assert_eq!(soon(server.container.wait()).await, Exit::Code(0));
+    }
+}
+
 async fn passes(
     bench: &Bench,
     guest: &str,
@@ -28,7 +106,7 @@ fn volumes(dir: &Path) -> impl FnOnce(&mut ContainerSpec) {
     let dir = dir.canonicalize().unwrap();
     let mount = |name: &str| {
         let host = dir.join(name);
-        std::fs::create_dir(&host).unwrap();
+        std::fs::create_dir_all(&host).unwrap();
         Mount {
             host,
             guest: format!("/{name}"),
@@ -44,6 +122,21 @@ fn volumes(dir: &Path) -> impl FnOnce(&mut ContainerSpec) {
         spec.mounts = vec![data, small];
         spec.volume_limits = vec![limit];
     }
+}
+
+/// A server whose responses end in the middle of their bodies.
+async fn cut(address: Ipv4Addr) -> SocketAddr {
+    let listener = TcpListener::bind((address, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _length = stream.read(&mut request).await.unwrap();
+            let half = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
+            stream.write_all(half).await.unwrap();
+        }
+    });
+    address
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,115 +159,26 @@ async fn everything_of_p1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn environment_and_standard_streams() {
-    let bench = Bench::new();
-    for guest in VERSIONS {
-        let (exit, stdout, stderr) = bench
-            .run_with(guest, &["environment", "two words"], |spec| {
-                spec.env = vec![
-                    ("NAME".to_owned(), "a=b".to_owned()),
-                    ("EMPTY".to_owned(), String::new()),
-                ];
-            })
-            .await;
-        let seen = (exit, stdout.as_str(), stderr.as_str());
-        assert_eq!(
-            seen,
-            (Exit::Code(0), "to stdout\n", "to stderr\n"),
-            "{guest}"
-        );
-    }
+async fn everything_of_0_2() {
+    let p2 = Version::new("interfaces-p2", 1);
+    p2.environment().await;
+    p2.exits().await;
+    p2.passes(&["clocks"], |_| {}).await;
+    p2.passes(&["random"], |_| {}).await;
+    p2.passes(&["files"], volumes(p2.bench.dir.path())).await;
+    p2.passes(&["streams"], volumes(p2.bench.dir.path())).await;
+    p2.sockets().await;
+    p2.http().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exits() {
-    let bench = Bench::new();
-    for guest in VERSIONS {
-        for (how, code) in [
-            (&["exit", "0"][..], 0),
-            (&["exit", "77"], 77),
-            (&["exit", "255"], 255),
-            (&["exit-ok"], 0),
-            (&["exit-err"], 1),
-        ] {
-            let (exit, _, stderr) = bench.run(guest, how).await;
-            let seen = (exit, stderr.as_str());
-            assert_eq!(seen, (Exit::Code(code), ""), "{guest} {how:?}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn clocks_and_random_numbers() {
-    let bench = Bench::new();
-    for guest in VERSIONS {
-        passes(&bench, guest, &["clocks"], |_| {}).await;
-        passes(&bench, guest, &["random"], |_| {}).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_and_streams() {
-    for (guest, group) in [
-        ("interfaces-p2", "files"),
-        ("interfaces-p2", "streams"),
-        ("interfaces-p3", "files"),
-    ] {
-        let bench = Bench::new();
-        passes(&bench, guest, &[group], volumes(bench.dir.path())).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sockets_and_names() {
-    let bench = Bench::with(|config| {
-        config.pod_addresses = Some((Ipv4Addr::new(127, 33, 1, 0), 24));
-    });
-    for guest in VERSIONS {
-        passes(&bench, guest, &["sockets"], |spec| {
-            spec.network = Network::Pod(PodNetwork::new(Ipv4Addr::new(127, 33, 1, 2)));
-        })
-        .await;
-    }
-}
-
-/// A server whose responses end in the middle of their bodies.
-async fn cut() -> SocketAddr {
-    let listener = TcpListener::bind("127.33.2.9:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            let _length = stream.read(&mut request).await.unwrap();
-            let half = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
-            stream.write_all(half).await.unwrap();
-        }
-    });
-    address
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn http_from_both_sides() {
-    let bench = Bench::with(|config| {
-        config.pod_addresses = Some((Ipv4Addr::new(127, 33, 2, 0), 24));
-    });
-    let cut = cut().await.to_string();
-    for guest in VERSIONS {
-        let handler = format!("{guest}-handler");
-        let server = bench
-            .start_with(&handler, &[], |spec| {
-                listen_locally(spec);
-                spec.listen[0].set_ip(Ipv4Addr::new(127, 33, 2, 2).into());
-            })
-            .await;
-        let authority = server.addr().to_string();
-        let (exit, _, stderr) = bench.run(guest, &["http", &authority, &cut]).await;
-        let seen = (exit, stderr.as_str());
-        assert_eq!(seen, (Exit::Code(0), ""), "{}", server.stderr.text());
-        // The one request that it was to fail, and none besides.
-        let failed = server.stderr.text();
-        assert_eq!(failed.lines().count(), 1, "{failed}");
-        server.container.terminate();
-        assert_eq!(soon(server.container.wait()).await, Exit::Code(0));
-    }
+async fn everything_of_0_3() {
+    let p3 = Version::new("interfaces-p3", 2);
+    p3.environment().await;
+    p3.exits().await;
+    p3.passes(&["clocks"], |_| {}).await;
+    p3.passes(&["random"], |_| {}).await;
+    p3.passes(&["files"], volumes(p3.bench.dir.path())).await;
+    p3.sockets().await;
+    p3.http().await;
 }
