@@ -29,6 +29,15 @@ pub fn to_version(value: &Value, api_version: &str) -> Option<Value> {
     }
 }
 
+/// The object in another of the versions of its kind, or as it is when it is in that version or the kind has no such one.
+/// An object that stays what it is is not copied, which every write relies on.
+pub fn into_version(value: Value, api_version: &str) -> Value {
+    if value.get("apiVersion").and_then(Value::as_str) == Some(api_version) {
+        return value;
+    }
+    to_version(&value, api_version).unwrap_or(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +52,9 @@ mod tests {
         let pod = json!({"apiVersion": "v1", "kind": "Pod"});
         assert_eq!(to_version(&pod, "v1"), Some(pod.clone()));
         assert_eq!(to_version(&pod, EVENTS_EVENT), None);
+        assert_eq!(into_version(event, EVENTS_EVENT), converted);
+        for version in ["v1", EVENTS_EVENT] {
+            assert_eq!(into_version(pod.clone(), version), pod);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The chain every request passes, in upstream's order: panic containment, audit id, request info, authentication,
 //! impersonation, limits, authorization, and then the handler under a timeout.
 //!
-//! It is one async function and not a stack of tower layers: the order is the text, and a request costs no boxed
-//! future per layer.
+//! It is one async function and not a stack of tower layers: the order is the text, and a request costs one boxed future
+//! and not one per layer.
 
 mod dispatch;
 mod limits;
@@ -76,9 +76,9 @@ async fn answer(api: Arc<Api>, request: Request<Body>, who: Who) -> Response {
         |status: &Status| respond::failure(status, refusal_format(accept.as_ref()), pretty);
     let requests = api.metrics.requests.clone();
     let mut labels = None;
-    let outcome = AssertUnwindSafe(steps(api, parts, body, who, &mut labels))
-        .catch_unwind()
-        .await;
+    // The one box of a request: what calls this moves its future several times, and this is most of it.
+    let steps = Box::pin(steps(api, parts, body, who, &mut labels));
+    let outcome = AssertUnwindSafe(steps).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(status)) => refuse(&status),

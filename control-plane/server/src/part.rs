@@ -57,7 +57,7 @@ pub(crate) fn received(resource: &'static Resource, mut value: Value) -> Value {
     }
     // What one version leaves out may mean something else than in the other.
     object::set_default(&mut value, "spec.minReplicas", 1);
-    convert::to_version(&value, &row.api_version()).unwrap_or(value)
+    convert::into_version(value, &row.api_version())
 }
 
 /// What clients see of an object.

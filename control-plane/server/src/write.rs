@@ -12,6 +12,7 @@ mod managers;
 mod meta;
 mod options;
 mod patch;
+mod stored;
 mod update;
 
 pub(crate) use collection::delete_collection;

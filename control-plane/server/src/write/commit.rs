@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::create::{to_storage, unstored};
 use super::managers::{self, Managers};
-use super::meta::{bump_generation, stored_bytes};
+use super::meta::bump_generation;
+use super::stored::stored_bytes;
 use crate::api::{Api, Result};
 use crate::content::Output;
 use crate::object::{Obj, Stored};
@@ -65,7 +66,7 @@ pub(crate) fn current_value(resource: &'static Resource, current: &Stored) -> Re
     if let Some(custom) = resource.custom() {
         return Ok(custom.read(value));
     }
-    Ok(convert::to_version(&value, &resource.api_version()).unwrap_or(value))
+    Ok(convert::into_version(value, &resource.api_version()))
 }
 
 /// Replaces the current version by `new`, under the rules of the resource.
@@ -132,7 +133,7 @@ pub(crate) async fn put(
     current: &Stored,
     new: Value,
 ) -> Result<Option<Stored>> {
-    let value = stored_bytes(to_storage(resource, new))?;
+    let value = stored_bytes(&to_storage(resource, new))?;
     let op = Op::Put {
         value,
         durability: durability(resource, &current.object.namespace),

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::WriteOptions;
 use super::commit::{durability, txn_failed};
 use super::managers::{self, Managers};
-use super::meta::{check_namespace, generated_name, stamp_new, stored_bytes};
+use super::meta::{check_namespace, generated_name, stamp_new};
+use super::stored::stored_bytes;
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Expected, Form, Offer, Output, negotiate_for, read_object};
 use crate::metrics::Phase;
@@ -90,7 +91,7 @@ pub(super) fn unstored(
     revision: Revision,
 ) -> Result<Obj> {
     let key = key(resource, object::namespace(&value), object::name(&value));
-    let bytes = stored_bytes(to_storage(resource, value))?;
+    let bytes = stored_bytes(&to_storage(resource, value))?;
     ObjCodec
         .decode(&key, revision, &bytes)
         .map_err(|error| Status::internal(error.to_string()))
@@ -102,7 +103,7 @@ pub(super) fn to_storage(resource: &'static Resource, value: Value) -> Value {
         return custom.store(value);
     }
     let stored = storage_row(resource).api_version();
-    convert::to_version(&value, &stored).unwrap_or(value)
+    convert::into_version(value, &stored)
 }
 
 /// Gives a new object its name, its metadata and its defaults.
@@ -171,7 +172,7 @@ pub(crate) async fn store_new(
         object::name(&value).to_owned(),
     );
     let mut lap = api.metrics.creation();
-    let mut bytes = stored_bytes(to_storage(resource, value))?;
+    let mut bytes = stored_bytes(&to_storage(resource, value))?;
     lap.was(Phase::Encode);
     for attempt in 1.. {
         let op = Op::Put {
@@ -222,7 +223,7 @@ pub(crate) async fn store_own(
         object::name(&value).to_owned(),
     );
     let op = Op::Put {
-        value: stored_bytes(value)?,
+        value: stored_bytes(&value)?,
         durability: durability(resource, &namespace),
     };
     let committed = api
@@ -242,5 +243,5 @@ pub(crate) async fn store_own(
 fn renamed(bytes: &Bytes, name: &str) -> Result<Bytes> {
     let mut value = respond::parse(bytes)?;
     object::set(&mut value, "metadata.name", name);
-    stored_bytes(value)
+    stored_bytes(&value)
 }

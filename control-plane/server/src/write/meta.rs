@@ -1,12 +1,11 @@
-//! The part of `metadata` that belongs to the server, and the canonical bytes objects are stored as.
+//! The part of `metadata` that belongs to the server.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use rand::seq::IndexedRandom;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_api::{object, time};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::Result;
 use crate::chain::fresh_uuid;
@@ -16,24 +15,6 @@ const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH: usize = 5;
 /// So that the name stays below 63 bytes.
 const MAX_BASE: usize = 58;
-
-/// The order `metadata` is stored in. `resourceVersion` comes before anything a client chooses, see `object`.
-const ORDER: [&str; 14] = [
-    "name",
-    "generateName",
-    "namespace",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-];
 
 /// A name made from `generateName`.
 pub(crate) fn generated_name(base: &str) -> String {
@@ -51,47 +32,6 @@ pub(crate) fn generated_name(base: &str) -> String {
         );
     }
     name
-}
-
-/// The bytes of an object, with an empty place for its revision.
-pub(super) fn stored_bytes(value: Value) -> Result<Bytes> {
-    if object::nests_deeper(&value, object::MAX_NESTING) {
-        return Err(Status::bad_request(format!(
-            "the object nests deeper than {} levels",
-            object::MAX_NESTING
-        )));
-    }
-    let Value::Object(mut top) = value else {
-        return Err(Status::internal("an object is no JSON object"));
-    };
-    let metadata = match top.remove("metadata") {
-        Some(Value::Object(metadata)) => metadata,
-        _ => Map::new(),
-    };
-    let mut ordered = Map::with_capacity(top.len() + 1);
-    for field in ["kind", "apiVersion"] {
-        ordered.insert(
-            field.to_owned(),
-            top.shift_remove(field).unwrap_or_default(),
-        );
-    }
-    ordered.insert("metadata".to_owned(), Value::Object(canonical(metadata)));
-    ordered.extend(top);
-    serde_json::to_vec(&ordered)
-        .map(Bytes::from)
-        .map_err(|error| Status::internal(format!("writing an object: {error}")))
-}
-
-fn canonical(mut metadata: Map<String, Value>) -> Map<String, Value> {
-    let mut ordered = Map::with_capacity(metadata.len() + 1);
-    metadata.insert("resourceVersion".to_owned(), Value::String(String::new()));
-    for field in ORDER {
-        if let Some(value) = metadata.remove(field) {
-            ordered.insert(field.to_owned(), value);
-        }
-    }
-    ordered.extend(metadata);
-    ordered
 }
 
 /// The namespace and name of a body must be those of the path.
@@ -181,7 +121,6 @@ pub(super) fn bump_generation(value: &mut Value, resource: &Resource) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn generated_names_are_short_and_lower_case() {
@@ -189,19 +128,5 @@ mod tests {
         assert_eq!(name.len(), MAX_BASE + SUFFIX_LENGTH);
         assert!(generated_name("a-").starts_with("a-"));
         assert_ne!(generated_name("a-"), generated_name("a-"));
-    }
-
-    #[test]
-    fn stored_form_has_the_revision_before_what_clients_choose() {
-        let value = json!({
-            "data": {"resourceVersion": ""},
-            "metadata": {"annotations": {"resourceVersion": ""}, "name": "a", "resourceVersion": "9"},
-            "apiVersion": "v1", "kind": "ConfigMap",
-        });
-        let stored = stored_bytes(value).expect("stored");
-        assert_eq!(
-            String::from_utf8_lossy(&stored),
-            r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"","annotations":{"resourceVersion":""}},"data":{"resourceVersion":""}}"#
-        );
     }
 }
