@@ -141,6 +141,7 @@ async fn steps(
         return Ok(respond::unauthorized(&status, format, pretty));
     }
     if target == Target::Extra {
+        registry::limit_mount(&api, &user, &query, &mut parts).await?;
         return extra(&api, parts, body, user).await;
     }
     if long_running {

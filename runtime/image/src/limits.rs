@@ -37,6 +37,12 @@ pub struct Limits {
     pub slow_bytes: u64,
     /// All that is kept of layers that broke off.
     pub partial_bytes: u64,
+    /// Manifests in our whole registry: what it knows of them is in memory.
+    pub registry_manifests: usize,
+    /// Tags in our whole registry.
+    pub registry_tags: usize,
+    /// What the manifests of our registry name, all together.
+    pub registry_references: usize,
 }
 
 impl Default for Limits {
@@ -57,6 +63,9 @@ impl Default for Limits {
             slow_window: Duration::from_secs(60),
             slow_bytes: 256 << 10,
             partial_bytes: 1 << 30,
+            registry_manifests: 100_000,
+            registry_tags: 100_000,
+            registry_references: 400_000,
         }
     }
 }

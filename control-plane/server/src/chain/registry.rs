@@ -6,10 +6,15 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sampan_api::status::Status;
 use serde_json::json;
 
+use crate::api::{Api, Result};
+use crate::authz::{Attributes, What, decide};
+use crate::request::Query;
 use crate::user::UserInfo;
 
 /// Takes a password for a bearer token, whatever the user is called: `skopeo login -u token -p $(kubectl create token ci)`.
@@ -27,6 +32,49 @@ pub(super) fn password_is_token(headers: &mut HeaderMap) {
         token.set_sensitive(true);
         headers.insert(AUTHORIZATION, token);
     }
+}
+
+/// Whoever mounts a blob of another repository reads it, and must be allowed to. For others the request becomes that of
+/// an ordinary upload, as the specification has it for a registry that does not mount.
+///
+/// The source goes on in the form that was looked at here, so that nobody understands it differently.
+pub(super) async fn limit_mount(
+    api: &Api,
+    user: &UserInfo,
+    query: &Query,
+    parts: &mut Parts,
+) -> Result<()> {
+    let (Some(digest), Some(from)) = (query.get("mount"), query.get("from")) else {
+        return Ok(());
+    };
+    if parts.method != Method::POST {
+        return Ok(());
+    }
+    let plain = |text: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte);
+        text.bytes().all(known)
+    };
+    let source = format!("/v2/{from}/blobs/{digest}");
+    let asked = Attributes {
+        verb: "get",
+        what: What::Path(&source),
+    };
+    let allowed =
+        plain(&source) && !from.contains("..") && decide(api, user, &asked).await?.allowed;
+    let given = parts.uri.query().unwrap_or_default().split('&');
+    let mut kept: Vec<&str> = given
+        .filter(|pair| !matches!(pair.split('=').next(), Some("mount" | "from")))
+        .collect();
+    let mount = format!("mount={digest}&from={from}");
+    if allowed {
+        kept.push(&mount);
+    }
+    let path = format!("{}?{}", parts.uri.path(), kept.join("&"));
+    let mut uri = parts.uri.clone().into_parts();
+    let invalid = || Status::bad_request("the query string cannot be decoded");
+    uri.path_and_query = Some(PathAndQuery::try_from(path).map_err(|_| invalid())?);
+    parts.uri = Uri::from_parts(uri).map_err(|_| invalid())?;
+    Ok(())
 }
 
 /// Asks for credentials, which these clients do not send before.

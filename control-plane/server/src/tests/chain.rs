@@ -261,6 +261,63 @@ async fn the_mounted_router_knows_the_user() {
     assert_eq!(body["errors"][0]["code"], "UNAUTHORIZED");
 }
 
+#[tokio::test]
+async fn a_blob_is_mounted_by_those_who_may_read_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    let told = |uri: http::Uri| async move { uri.query().unwrap_or_default().to_owned() };
+    config.extra = Some(axum::Router::new().fallback(told));
+    let cluster = Cluster::with(config, dir).await;
+    let (admin, alice) = (
+        cluster.admin(),
+        cluster.client(UserInfo::new("alice", Vec::new())),
+    );
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let role = |paths: &[&str]| json!({"metadata": {"name": "own"}, "rules": [{"nonResourceURLs": paths, "verbs": ["*"]}]});
+    admin
+        .create(&format!("{rbac}/clusterroles"), role(&["/v2/own/*"]))
+        .await;
+    // Without the rule that everybody may pull everything.
+    let everybody = format!("{rbac}/clusterrolebindings/sampan:registry");
+    admin.delete(&everybody).await.expect(200);
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "metadata": {"name": "own"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "own"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "alice"}],
+    });
+    admin
+        .create(&format!("{rbac}/clusterrolebindings"), binding)
+        .await;
+    let mounted = async |client: &Client, query: &str| {
+        let path = format!("/v2/own/blobs/uploads/?{query}");
+        let answer = client.post(&path, &json!({})).await;
+        String::from_utf8(answer.bytes.to_vec()).expect("text")
+    };
+    let private = "x=1&mount=sha256:0&from=a/private";
+    assert_eq!(mounted(&admin, private).await, private);
+    assert_eq!(mounted(&alice, private).await, "x=1");
+    // What is looked at is what is passed on.
+    for from in [
+        "own/../a/private",
+        "own&from=a/private",
+        "own%26from=a/private",
+    ] {
+        let passed = mounted(&alice, &format!("from={from}&mount=sha256:0")).await;
+        assert!(!passed.contains("private"), "{from}: {passed}");
+    }
+    let own = "mount=sha256:0&from=own/b";
+    assert_eq!(mounted(&alice, own).await, own);
+    admin
+        .merge(
+            &format!("{rbac}/clusterroles/own"),
+            role(&["/v2/own/*", "/v2/a/*"]),
+        )
+        .await
+        .expect(200);
+    assert_eq!(mounted(&alice, private).await, private);
+}
+
 /// What is on its way out says so, in refusals, too.
 #[tokio::test]
 async fn deprecated_kinds_warn() {

@@ -13,12 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::digest::Digest;
+use crate::limits::Limits;
 use crate::manifest::Document;
 
 use fresh::Fresh;
-
-/// Manifests in the whole registry: each takes a little memory.
-pub(crate) const MANIFESTS_MAX: usize = 100_000;
 
 /// All repositories.
 #[derive(Debug, Default)]
@@ -28,6 +26,9 @@ pub(crate) struct Index {
     /// How many manifests and fresh uploads need each blob. A manifest needs itself.
     uses: HashMap<Digest, u32>,
     manifests: usize,
+    tags: usize,
+    /// What the manifests name, all together.
+    references: usize,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +106,11 @@ impl Index {
         known.then(|| self.drop_all(vec![digest.clone()]))
     }
 
+    /// Whether an upload has waited for its manifest longer than `age`.
+    pub(crate) fn has_stale(&self, age: Duration) -> bool {
+        self.fresh.has_older(age)
+    }
+
     /// Forgets uploads that have waited for their manifest longer than `age`.
     pub(crate) fn expire_fresh(&mut self, age: Duration) -> Freed {
         let forgotten = self.fresh.expire(age);
@@ -115,7 +121,8 @@ impl Index {
     pub(crate) fn insert(&mut self, name: &str, digest: Digest, held: Held, tag: Option<&str>) {
         let repository = self.repositories.entry(name.to_owned()).or_default();
         if let Some(tag) = tag {
-            repository.tags.insert(tag.to_owned(), digest.clone());
+            let known = repository.tags.insert(tag.to_owned(), digest.clone());
+            self.tags += usize::from(known.is_none());
         }
         if let Some(known) = repository.manifests.get_mut(&digest) {
             // The same bytes, so the same needs. Being pushed again makes it young again.
@@ -132,6 +139,7 @@ impl Index {
         }
         repository.manifests.insert(digest.clone(), held.clone());
         self.manifests += 1;
+        self.references += held.blobs.len();
         self.take(&digest);
         for blob in &held.blobs {
             self.take(blob);
@@ -144,7 +152,8 @@ impl Index {
 
     pub(crate) fn remove_tag(&mut self, name: &str, tag: &str) {
         if let Some(repository) = self.repositories.get_mut(name) {
-            repository.tags.remove(tag);
+            let known = repository.tags.remove(tag);
+            self.tags -= usize::from(known.is_some());
         }
     }
 
@@ -156,7 +165,9 @@ impl Index {
         let Some(held) = repository.manifests.remove(digest) else {
             return Vec::new();
         };
+        let tags = repository.tags.len();
         repository.tags.retain(|_, tagged| tagged != digest);
+        self.tags -= tags - repository.tags.len();
         for blob in &held.blobs {
             decrement(&mut repository.blobs, blob);
         }
@@ -172,6 +183,7 @@ impl Index {
             self.repositories.remove(name);
         }
         self.manifests -= 1;
+        self.references -= held.blobs.len();
         let mut dropped = held.blobs;
         dropped.push(digest.clone());
         self.drop_all(dropped)
@@ -230,8 +242,21 @@ impl Index {
             .collect()
     }
 
-    pub(crate) fn manifests(&self) -> usize {
-        self.manifests
+    /// Whether a manifest and its tag would be within the limits; what is known needs no room.
+    pub(crate) fn has_room(
+        &self,
+        limits: &Limits,
+        name: &str,
+        digest: &Digest,
+        held: &Held,
+        tag: Option<&str>,
+    ) -> bool {
+        let repository = self.repositories.get(name);
+        let known = repository.is_some_and(|found| found.manifests.contains_key(digest));
+        let tagged = tag.is_none_or(|tag| repository.is_some_and(|r| r.tags.contains_key(tag)));
+        let fits = self.manifests < limits.registry_manifests
+            && self.references + held.blobs.len() <= limits.registry_references;
+        (known || fits) && (tagged || self.tags < limits.registry_tags)
     }
 
     /// Whether anything needs this blob.

@@ -15,9 +15,7 @@ use crate::digest::Digest;
 use crate::manifest::{Descriptor, Document, served_type};
 use crate::registry::Registry;
 use crate::registry::answer::Failure;
-use crate::registry::index::{
-    Found, Freed, Held, MANIFESTS_MAX, manifest_path, repositories_dir, tag_path,
-};
+use crate::registry::index::{Found, Freed, Held, manifest_path, repositories_dir, tag_path};
 use crate::registry::prune::{FRESH_AGE, Pruned};
 use crate::registry::query::accepts;
 use crate::registry::routes::{Answer, PREFIX, created};
@@ -116,12 +114,17 @@ impl Registry {
         };
         let invalid = |error: crate::error::FetchError| Failure::ManifestInvalid(error.to_string());
         let document = Document::parse(bytes, media_type).map_err(invalid)?;
+        if let Document::Image(manifest) = &document {
+            manifest.check(&self.limits).map_err(invalid)?;
+        }
         let media_type = served_type(&document, bytes, media_type);
         let held = Held::read(bytes, media_type, SystemTime::now()).map_err(invalid)?;
         // Held to the end: nothing the manifest needs can go between the check and its storing.
         let _writer = self.writer.lock();
-        let known = self.index.read().find(name, digest.as_str()).is_some();
-        if !known && self.index.read().manifests() >= MANIFESTS_MAX {
+        let index = self.index.read();
+        let has_room = index.has_room(&self.limits, name, &digest, &held, tag);
+        drop(index);
+        if !has_room {
             return Err(Failure::TooMany(
                 "the registry is full: delete images first",
             ));
@@ -188,6 +191,7 @@ impl Registry {
             let found = here.index.read().find(&name, &reference);
             let Found { digest, .. } = found.ok_or_else(|| here.unknown(&name))?;
             let mut pruned = Pruned::default();
+            here.uploads.drop_idle();
             let deleted = if reference.parse::<Digest>().is_ok() {
                 here.delete_whole(&name, &digest, &mut pruned)
             } else {

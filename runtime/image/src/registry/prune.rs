@@ -28,10 +28,12 @@ pub struct Pruned {
 
 impl Registry {
     /// Deletes manifests that no tag leads to and that were pushed more than `age` ago, uploads that have waited for
-    /// their manifest that long, and everything that only they needed. Uploads under way are left alone.
+    /// their manifest that long, and everything that only they needed. Uploads under way are left alone, unless nobody
+    /// continued them for an hour.
     pub async fn prune(self: &Arc<Self>, age: Duration) -> io::Result<Pruned> {
         let here = self.clone();
         blocking(move || {
+            here.uploads.drop_idle();
             let _writer = here.writer.lock();
             let mut pruned = Pruned::default();
             let freed = here.index.write().expire_fresh(age);
@@ -42,6 +44,21 @@ impl Registry {
                 pruned.manifests += 1;
             }
             Ok(pruned)
+        })
+        .await
+    }
+
+    /// Drops uploads and blobs that whoever sent them has forgotten. Costs little when there are none.
+    pub(super) async fn drop_forgotten(self: &Arc<Self>) -> io::Result<()> {
+        self.uploads.drop_idle();
+        if !self.index.read().has_stale(FRESH_AGE) {
+            return Ok(());
+        }
+        let here = self.clone();
+        blocking(move || {
+            let _writer = here.writer.lock();
+            let freed = here.index.write().expire_fresh(FRESH_AGE);
+            here.delete_blobs(&freed, &mut Pruned::default())
         })
         .await
     }

@@ -114,6 +114,8 @@ impl Registry {
                 return Ok(blob_created(name, &digest));
             }
         }
+        let dropped = self.drop_forgotten().await;
+        dropped.map_err(Failure::io("drop forgotten uploads"))?;
         let id = self.uploads.begin(name).await?;
         if query.get("digest").is_some() {
             let done = self.upload_finish(name, &id, None, query, body).await;

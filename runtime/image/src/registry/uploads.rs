@@ -18,7 +18,7 @@ use crate::registry::query::ChunkRange;
 
 /// Uploads at one time.
 const UPLOADS_MAX: usize = 256;
-/// An upload that nobody continued for this long makes room for another.
+/// An upload that nobody continued for this long is dropped.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
 type Shared = Arc<tokio::sync::Mutex<Upload>>;
@@ -39,7 +39,8 @@ struct Slot {
 /// One upload.
 struct Upload {
     temp: Temp,
-    file: tokio::fs::File,
+    /// None once it is finished: the file is a blob then, and nobody may write to it.
+    file: Option<tokio::fs::File>,
     hasher: Hasher,
     /// Set while bytes are written: if that is cut short, file and hash may disagree for good.
     torn: bool,
@@ -61,14 +62,11 @@ impl Uploads {
         let file = created.map_err(Failure::io("create upload"))?;
         let upload = Upload {
             temp,
-            file,
+            file: Some(file),
             hasher: Hasher::new(),
             torn: false,
         };
         let mut running = self.running.lock();
-        if running.len() >= UPLOADS_MAX {
-            running.retain(|_, slot| slot.touched.elapsed() < IDLE_MAX);
-        }
         if running.len() >= UPLOADS_MAX {
             return Err(Failure::TooMany(
                 "too many uploads at one time; try again later",
@@ -86,6 +84,15 @@ impl Uploads {
             },
         );
         Ok(id)
+    }
+
+    /// Drops uploads that nobody continues.
+    pub(crate) fn drop_idle(&self) {
+        let mut running = self.running.lock();
+        // Whoever sends to one or waits for it holds it too.
+        running.retain(|_, slot| {
+            slot.touched.elapsed() < IDLE_MAX || Arc::strong_count(&slot.upload) > 1
+        });
     }
 
     fn find(&self, repository: &str, id: &str) -> Result<Shared, Failure> {
@@ -146,6 +153,9 @@ impl Uploads {
             }
         }
         let added = upload.write(body, self.most_bytes).await;
+        if let Some(slot) = self.running.lock().get_mut(id) {
+            slot.touched = Instant::now();
+        }
         // A client that went away may go on where it stopped; a disk that failed will not get better.
         if upload.torn || matches!(added, Err(Failure::TooLarge(_))) {
             self.running.lock().remove(id);
@@ -175,16 +185,10 @@ impl Uploads {
                 "provided digest did not match uploaded content: got {found}, not {digest}"
             )));
         }
-        upload
-            .file
-            .flush()
-            .await
-            .map_err(Failure::io("write upload"))?;
-        upload
-            .file
-            .sync_all()
-            .await
-            .map_err(Failure::io("write upload"))?;
+        // What found the upload before it was over finds no file.
+        let mut file = upload.file.take().ok_or(Failure::UploadUnknown)?;
+        file.flush().await.map_err(Failure::io("write upload"))?;
+        file.sync_all().await.map_err(Failure::io("write upload"))?;
         Ok(std::mem::replace(&mut upload.temp, self.content.temp()))
     }
 }
@@ -192,6 +196,7 @@ impl Uploads {
 impl Upload {
     async fn write(&mut self, body: Body, most: u64) -> Result<(), Failure> {
         let too_large = || Failure::TooLarge(format!("a blob may have {most} bytes"));
+        let file = self.file.as_mut().ok_or(Failure::UploadUnknown)?;
         // An announced length that is too large is refused before it is sent.
         if self.hasher.bytes().saturating_add(body.size_hint().lower()) > most {
             return Err(too_large());
@@ -203,8 +208,7 @@ impl Upload {
                 return Err(too_large());
             }
             self.torn = true;
-            self.file
-                .write_all(&chunk)
+            file.write_all(&chunk)
                 .await
                 .map_err(Failure::io("write upload"))?;
             self.hasher.update(&chunk);
@@ -213,3 +217,6 @@ impl Upload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 use crate::error::FetchError;
@@ -25,6 +26,8 @@ const OPAQUE: &str = ".wh..wh..opq";
 const EXTENSION_BYTES: u64 = 1 << 20;
 /// A path, as in the kernel.
 const PATH_MAX: usize = 4096;
+/// Folders above an entry, links expanded: what is deeper costs every walk over it a file handle per step.
+const DEPTH_MAX: usize = 128;
 
 /// What extension headers say about the entry that follows them.
 #[derive(Default)]
@@ -42,12 +45,14 @@ pub(crate) fn apply(
     let mut archive = Archive::new(archive);
     let mut changes = Changes {
         root,
-        made: HashSet::new(),
+        budget,
+        made: Places::default(),
+        hidden: Places::default(),
     };
     let mut extended = Extended::default();
     for entry in archive.entries().map_err(|error| broken(&error))?.raw(true) {
         let mut entry = entry.map_err(|error| broken(&error))?;
-        budget.entry()?;
+        changes.budget.entry()?;
         match entry.header().entry_type() {
             EntryType::GNULongName => extended.path = Some(long_text(&mut entry)?),
             EntryType::GNULongLink => extended.link = Some(long_text(&mut entry)?),
@@ -101,14 +106,36 @@ fn read_pax<R: Read>(entry: &mut Entry<'_, R>, extended: &mut Extended) -> Resul
     Ok(())
 }
 
-/// The effect of one layer.
-struct Changes<'a> {
-    root: &'a Path,
-    /// What this layer made, so that an opaque whiteout spares it.
-    made: HashSet<PathBuf>,
+/// A set of paths. It holds their hashes: a path can have thousands of bytes, and there can be as many paths as files.
+#[derive(Default)]
+struct Places(HashSet<[u8; 32]>);
+
+impl Places {
+    /// False when it was there.
+    fn insert(&mut self, path: &Path) -> bool {
+        self.0.insert(hash(path))
+    }
+
+    fn contains(&self, path: &Path) -> bool {
+        self.0.contains(&hash(path))
+    }
 }
 
-impl Changes<'_> {
+fn hash(path: &Path) -> [u8; 32] {
+    Sha256::digest(path.as_os_str().as_bytes()).into()
+}
+
+/// The effect of one layer.
+struct Changes<'a, 'b> {
+    root: &'a Path,
+    budget: &'a mut Budget<'b>,
+    /// What this layer made or has something in, so that an opaque whiteout spares it.
+    made: Places,
+    /// Folders without anything of lower layers.
+    hidden: Places,
+}
+
+impl Changes<'_, '_> {
     fn entry<R: Read>(
         &mut self,
         entry: &mut Entry<'_, R>,
@@ -131,7 +158,11 @@ impl Changes<'_> {
             .and_then(|base| base.to_str())
             .unwrap_or_default();
         if base == OPAQUE {
-            return self.hide_lower(place.parent().unwrap_or(self.root));
+            let folder = place.parent().unwrap_or(self.root);
+            return match self.hidden.insert(folder) {
+                true => self.hide_lower(folder),
+                false => Ok(()),
+            };
         }
         if let Some(hidden) = base.strip_prefix(WHITEOUT) {
             return if is_name(hidden) {
@@ -160,7 +191,7 @@ impl Changes<'_> {
             // Devices and pipes mean nothing to a Wasm guest and need privileges to make.
             _ => return Ok(()),
         }
-        self.made.insert(place);
+        self.made.insert(&place);
         Ok(())
     }
 
@@ -172,14 +203,35 @@ impl Changes<'_> {
             return Ok(None);
         }
         let parent = place.parent().unwrap_or(self.root);
-        fs::create_dir_all(parent).map_err(invalid)?;
-        // Archives may leave parents out; what this layer implied is this layer's.
-        for folder in parent.ancestors().take_while(|folder| *folder != self.root) {
-            if !self.made.insert(folder.to_owned()) {
+        self.make_parents(parent, name)?;
+        Ok(Some(place))
+    }
+
+    /// Archives may leave parents out. Each counts like an entry, and is spared like one.
+    fn make_parents(&mut self, parent: &Path, name: &Path) -> Result<(), FetchError> {
+        let above = parent.ancestors().take_while(|folder| *folder != self.root);
+        let above: Vec<&Path> = above.collect();
+        if above.len() > DEPTH_MAX {
+            return Err(FetchError::TooLarge(format!(
+                "a layer has something in more than {DEPTH_MAX} folders"
+            )));
+        }
+        if !is_folder(parent) {
+            for folder in above.iter().rev() {
+                match fs::create_dir(folder) {
+                    Ok(()) => self.budget.entry()?,
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists && is_folder(folder) => {
+                    }
+                    Err(error) => return Err(refused("path", name, &error)),
+                }
+            }
+        }
+        for folder in above {
+            if !self.made.insert(folder) {
                 break;
             }
         }
-        Ok(Some(place))
+        Ok(())
     }
 
     /// Removes what `folder` has from lower layers.
@@ -188,7 +240,7 @@ impl Changes<'_> {
             let path = entry.map_err(|error| written(&error))?.path();
             if !self.made.contains(&path) {
                 remove(&path)?;
-            } else if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+            } else if is_folder(&path) {
                 self.hide_lower(&path)?;
             }
         }
@@ -214,6 +266,10 @@ impl Changes<'_> {
         remove(place)?;
         fs::hard_link(&from, place).map_err(missing)
     }
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
 }
 
 /// One component that names something.

@@ -4,6 +4,7 @@ use sampan_image::Limits;
 
 use crate::fixtures::*;
 use crate::hostile::{archive, check};
+use crate::layouts::rootfs;
 
 #[tokio::test]
 async fn bombs_are_stopped() {
@@ -54,6 +55,32 @@ async fn bombs_are_stopped() {
         Limits::default(),
         "Invalid",
         "overrides",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn folders_that_an_archive_implies_are_counted() {
+    let entries = Limits {
+        entries: 100,
+        ..Limits::default()
+    };
+    // Five entries in a hundred folders.
+    let mut few = Tar::new();
+    for n in 0..5 {
+        few = few.file(&format!("{n}{}/x", "/d".repeat(20)), b"");
+    }
+    check(archive(few), entries, "TooLarge", "more than 100 files").await;
+    let deep = Tar::new().file(&format!("{}x", "d/".repeat(40)), b"");
+    let (_dir, store, _) = store_of(archive(deep));
+    let root = rootfs(&store.pull("app:v1", None).await.unwrap());
+    assert!(root.join("d/".repeat(40)).join("x").is_file());
+    let deeper = Tar::new().long(&format!("{}x", "d/".repeat(129)), b"");
+    check(
+        archive(deeper),
+        Limits::default(),
+        "TooLarge",
+        "more than 128 folders",
     )
     .await;
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::fixtures::*;
 
-fn rootfs(image: &Image) -> PathBuf {
+pub(crate) fn rootfs(image: &Image) -> PathBuf {
     match &image.content {
         Content::Rootfs { dir } => dir.clone(),
         Content::Module { .. } => panic!("not a root filesystem"),

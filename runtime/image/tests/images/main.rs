@@ -10,6 +10,7 @@ mod conformance;
 mod files;
 mod folders;
 mod foreign;
+mod full;
 mod hostile;
 mod layouts;
 mod login;

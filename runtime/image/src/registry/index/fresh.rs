@@ -61,6 +61,11 @@ impl Fresh {
         vec![digest]
     }
 
+    pub(super) fn has_older(&self, age: Duration) -> bool {
+        let mut all = self.by_repository.values().flat_map(HashMap::values);
+        all.any(|since| since.elapsed() >= age)
+    }
+
     /// Forgets those that are older than `age`.
     pub(super) fn expire(&mut self, age: Duration) -> Vec<Digest> {
         let mut forgotten = Vec::new();

@@ -69,6 +69,7 @@ impl Index {
             match (held, self.repositories.get_mut(name)) {
                 (Some(digest), Some(repository)) if is_tag(&tag) => {
                     repository.tags.insert(tag, digest);
+                    self.tags += 1;
                 }
                 _ => tracing::warn!(
                     repository = name,

@@ -33,7 +33,7 @@ fn a_blob_is_freed_by_its_last_user() {
         held(&["layer", "config"], None),
         Some("v1"),
     );
-    assert_eq!(index.manifests(), 2);
+    assert_eq!((index.manifests, index.tags, index.references), (2, 2, 4));
     assert!(!index.has_blob("a", &digest("m")));
     assert!(index.remove("a", &digest("m")).is_empty());
     assert!(!index.has_repository("a"));
@@ -47,6 +47,7 @@ fn a_blob_is_freed_by_its_last_user() {
     assert_eq!(index.expire_fresh(Duration::ZERO), [digest("config")]);
     assert!(index.remove_fresh("c", &digest("config")).is_none());
     assert!(index.uses.is_empty());
+    assert_eq!((index.manifests, index.tags, index.references), (0, 0, 0));
 }
 
 #[test]
