@@ -3,6 +3,7 @@
 //! This package is the composition root: the only place that sees every crate, reads flags and environment, and owns the tasks.
 
 mod apply;
+mod buckets;
 mod cli;
 mod client;
 mod cluster;

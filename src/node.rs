@@ -15,6 +15,7 @@ use sampan_net::{PodNetwork, PodNetworkConfig};
 use sampan_server::{CertificateRequest, Pki};
 use sampan_shim::{Shim, ShimConfig};
 
+use crate::buckets::Buckets;
 use crate::cli::NodeArgs;
 use crate::data_dir::create_private_dir;
 use crate::tasks::Tasks;
@@ -139,7 +140,8 @@ pub(crate) async fn start(
         shim.clone(),
         shim.clone(),
         agent_config(&config, pod_cidr),
-    );
+    )
+    .with_namespace_data(Arc::new(Buckets(shim.clone())));
     let shutdown = tasks.shutdown();
     tasks.spawn("the node agent", async move {
         let ended = agent.run(shutdown).await;

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use sampan_engine::Engine;
 use sampan_image::ImageStore;
 use sampan_net::PodNetwork;
+use sampan_proto::CriError;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ShimConfig;
@@ -51,6 +52,17 @@ impl Shim {
             tasks: TaskTracker::new(),
             pod_cidr: Mutex::default(),
         }
+    }
+
+    /// Names and uids of the namespaces that have buckets of `wasi:keyvalue` here. CRI has no call for it: whoever knows
+    /// namespaces asks, and says which of them are gone.
+    pub async fn bucket_namespaces(&self) -> Result<Vec<(String, String)>, CriError> {
+        self.buckets.namespaces().await
+    }
+
+    /// Removes the buckets of a namespace that is gone, for good.
+    pub async fn remove_buckets(&self, namespace: &str, uid: &str) -> Result<(), CriError> {
+        self.buckets.remove(namespace, uid).await
     }
 
     /// Ends every container: asks first, kills after `grace`, returns when all have ended or could

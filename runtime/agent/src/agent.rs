@@ -17,10 +17,11 @@ use crate::images::{Collector, Known, Puller};
 use crate::kubelet_api::{BindError, KubeletApi};
 use crate::limits::{CONCURRENT_REFRESHES, CONCURRENT_STARTS};
 use crate::logs::{FolderWatch, rotate_loop};
+use crate::namespace_data::NamespaceData;
 use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
 use crate::registry::Registry;
 use crate::worker::Shared;
-use crate::{local_volumes, pods, quantity};
+use crate::{local_volumes, namespace_data, pods, quantity};
 
 /// Why the agent could not start. Once it runs only a bug ends it before its time.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,7 @@ pub struct Agent {
     runtime: Arc<dyn RuntimeService>,
     images: Arc<dyn ImageService>,
     config: AgentConfig,
+    namespace_data: Option<Arc<dyn NamespaceData>>,
 }
 
 impl Agent {
@@ -65,7 +67,15 @@ impl Agent {
             runtime,
             images,
             config,
+            namespace_data: None,
         }
+    }
+
+    /// Removes from `data` what namespaces left that are gone.
+    #[must_use]
+    pub fn with_namespace_data(mut self, data: Arc<dyn NamespaceData>) -> Agent {
+        self.namespace_data = Some(data);
+        self
     }
 
     /// Runs until `shutdown`. Containers are left as they are: they belong to the runtime.
@@ -75,6 +85,7 @@ impl Agent {
             runtime,
             images,
             config,
+            namespace_data,
         } = self;
         let pods_dir = config.data_dir.join("pods");
         let mut volumes = VolumePolicy {
@@ -151,6 +162,10 @@ impl Agent {
         loops.spawn(sender.run(stop.clone()));
         loops.spawn(rotate_loop(shared.clone(), stop.clone()));
         loops.spawn(collector.run(stop.clone()));
+        if let Some(data) = namespace_data {
+            let objects = shared.objects.clone();
+            loops.spawn(namespace_data::run(data, objects, stop.clone()));
+        }
         if let Some(watch) = &watch {
             loops.spawn(watch.clone().run(stop.clone()));
         }

@@ -22,6 +22,7 @@ pub(crate) use env::{Environment, environment};
 pub(crate) use expand::expand;
 pub(crate) use hosts::write_hosts;
 pub(crate) use mounts::{Limit, Mounts, Source, mounts};
+pub(crate) use namespace::Standing;
 pub(crate) use objects::{ObjectKind, Objects};
 pub(crate) use place::{VolumePolicy, is_here, local_folder, memory_dir, wants_memory};
 pub(crate) use services::Services;

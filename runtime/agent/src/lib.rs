@@ -25,6 +25,7 @@ mod kubelet_api;
 pub mod limits;
 mod local_volumes;
 mod logs;
+mod namespace_data;
 mod node;
 mod plan;
 mod pods;
@@ -35,3 +36,4 @@ mod worker;
 
 pub use agent::{Agent, AgentError};
 pub use config::{AgentConfig, HostFolder, ImageCollection, ServingIdentity};
+pub use namespace_data::{NamespaceData, NamespaceDataError};

@@ -46,6 +46,9 @@ pub const HOOK_HTTP_MAX: Duration = Duration::from_secs(300);
 pub const CONCURRENT_STARTS: usize = 64;
 /// How often the disk is looked at for images to remove.
 pub const IMAGE_COLLECTION_PERIOD: Duration = Duration::from_secs(300);
+/// How often the namespaces that the node keeps buckets of are asked for. A node watches none; what is gone is only in
+/// nobody's way.
+pub const NAMESPACE_DATA_PERIOD: Duration = Duration::from_secs(600);
 /// Image pulls under way at once.
 pub const CONCURRENT_PULLS: usize = 8;
 /// How long a status that only says "being created" is held back: usually the container runs

@@ -13,4 +13,4 @@ mod writer;
 pub use bucket::{Bucket, Page, Pair};
 pub use error::{KeyValueError, OpenError};
 pub use limits::Limits;
-pub use store::{BucketName, KeyValue, KeyValueConfig};
+pub use store::{BucketName, KeyValue, KeyValueConfig, Namespace};

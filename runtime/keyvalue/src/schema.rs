@@ -13,8 +13,8 @@ use crate::error::OpenError;
 /// Marks the file as ours in SQLite's header: "Sakv".
 const APPLICATION_ID: i64 = 0x5361_6b76;
 
-/// The schema this release writes, and the only one it reads.
-const SCHEMA: i64 = 1;
+/// The schema this release writes. It brings the first one up to it and reads no other.
+const SCHEMA: i64 = 2;
 
 const PAGE_BYTES: u64 = 4_096;
 
@@ -28,7 +28,7 @@ CREATE TABLE namespace (
   uid TEXT NOT NULL,
   dead INTEGER NOT NULL DEFAULT 0
 );
-CREATE UNIQUE INDEX namespace_alive ON namespace (name) WHERE dead = 0;
+CREATE UNIQUE INDEX namespace_alive ON namespace (name, uid) WHERE dead = 0;
 CREATE TABLE bucket (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   namespace INTEGER NOT NULL,
@@ -46,12 +46,21 @@ CREATE TABLE pair (
   UNIQUE (bucket, key)
 );
 CREATE INDEX pair_order ON pair (bucket, id);
-INSERT INTO meta (schema, version) VALUES (1, 0);
+INSERT INTO meta (schema, version) VALUES (2, 0);
 PRAGMA application_id = 1398893430;
 COMMIT;
 ";
 
-const _: () = assert!(APPLICATION_ID == 1_398_893_430 && SCHEMA == 1);
+const _: () = assert!(APPLICATION_ID == 1_398_893_430 && SCHEMA == 2);
+
+/// From schema 1, where a name had one living namespace.
+const UPGRADE: &str = "
+BEGIN IMMEDIATE;
+DROP INDEX namespace_alive;
+CREATE UNIQUE INDEX namespace_alive ON namespace (name, uid) WHERE dead = 0;
+UPDATE meta SET schema = 2;
+COMMIT;
+";
 
 pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -87,8 +96,13 @@ pub(crate) async fn open(
         return Err(foreign(connection, path).await);
     }
     let schema = number(&mut connection, "SELECT schema FROM meta").await;
-    if schema.map_err(failed)? != SCHEMA {
-        return Err(foreign(connection, path).await);
+    match schema.map_err(failed)? {
+        SCHEMA => {}
+        1 => {
+            let upgraded = sqlx::raw_sql(UPGRADE).execute(&mut connection).await;
+            upgraded.map_err(failed)?;
+        }
+        _ => return Err(foreign(connection, path).await),
     }
     let version = number(&mut connection, "SELECT version FROM meta").await;
     Ok((connection, version.map_err(failed)?))

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::Row;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bucket::Bucket;
@@ -47,6 +48,16 @@ pub struct BucketName {
     pub namespace_uid: String,
     pub name: String,
 }
+
+/// A namespace that has buckets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Namespace {
+    pub name: String,
+    /// As in [`BucketName`].
+    pub uid: String,
+}
+
+const NAMESPACES: &str = "SELECT name, uid FROM namespace WHERE dead = 0 ORDER BY name, uid";
 
 /// An open file. Clones share it; the last one closes it.
 #[derive(Clone)]
@@ -95,6 +106,25 @@ impl KeyValue {
             Answer::Opened(place) => Ok(Bucket::new(self.inner.clone(), place)),
             _ => Err(KeyValueError::Closed),
         }
+    }
+
+    /// The namespaces that have buckets, in order.
+    pub async fn namespaces(&self) -> Result<Vec<Namespace>, KeyValueError> {
+        let mut reader = self.inner.readers.acquire().await?;
+        let rows = sqlx::query(NAMESPACES).fetch_all(&mut *reader).await?;
+        let namespace = |row: &SqliteRow| {
+            Ok(Namespace {
+                name: row.try_get(0)?,
+                uid: row.try_get(1)?,
+            })
+        };
+        rows.iter().map(namespace).collect()
+    }
+
+    /// Removes a namespace with all its buckets, for good. Nothing else does. One that is not there is fine.
+    pub async fn namespace_delete(&self, namespace: &Namespace) -> Result<(), KeyValueError> {
+        let work = Work::Remove(namespace.clone());
+        self.inner.write(work).await.map(drop)
     }
 }
 

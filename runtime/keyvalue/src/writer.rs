@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::KeyValueError;
 use crate::limits::Limits;
-use crate::store::BucketName;
+use crate::store::{BucketName, Namespace};
 use usage::Usages;
 
 /// Calls in one transaction.
@@ -34,6 +34,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) enum Work {
     Open(BucketName),
+    /// A namespace and all its buckets.
+    Remove(Namespace),
     Set(Place, BTreeMap<String, Vec<u8>>),
     Delete(Place, BTreeSet<String>),
     Increment(Place, String, i64),
@@ -85,7 +87,7 @@ pub(crate) struct Writer {
     usages: Usages,
     /// Namespaces that are gone and whose rows are not, yet.
     dead: VecDeque<i64>,
-    /// Those the transaction under way found dead: they are if it holds.
+    /// Those the transaction under way marks dead: they are if it holds.
     dying: Vec<i64>,
     commands: mpsc::Receiver<Command>,
 }

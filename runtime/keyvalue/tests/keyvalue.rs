@@ -4,7 +4,7 @@
 
 use futures::future::join_all;
 use sampan_keyvalue::{
-    Bucket, BucketName, KeyValue, KeyValueConfig, KeyValueError, Limits, OpenError,
+    Bucket, BucketName, KeyValue, KeyValueConfig, KeyValueError, Limits, Namespace, OpenError,
 };
 
 fn name(namespace: &str, uid: &str, name: &str) -> BucketName {
@@ -107,6 +107,15 @@ async fn a_namespace_that_comes_again_begins_empty() {
     let new = file.store.bucket(&name("n", "2", "b")).await.unwrap();
     assert_eq!(get(&new, "k1").await, None);
     set(&new, "k1", "new").await.unwrap();
+    let namespace = |uid: &str| Namespace {
+        name: "n".into(),
+        uid: uid.into(),
+    };
+    let both = [namespace("1"), namespace("2")];
+    assert_eq!(file.store.namespaces().await.unwrap(), both);
+    file.store.namespace_delete(&namespace("1")).await.unwrap();
+    file.store.namespace_delete(&namespace("3")).await.unwrap();
+    assert_eq!(file.store.namespaces().await.unwrap(), both[1..]);
     // Who still holds the old bucket writes nowhere.
     assert_eq!(set(&old, "k1", "old").await, Err(KeyValueError::BucketGone));
     let late = old.increment("c".into(), 1).await;
@@ -116,6 +125,47 @@ async fn a_namespace_that_comes_again_begins_empty() {
         set(&new, "k2", "x").await.unwrap();
     }
     assert_eq!(get(&new, "k1").await.as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn whoever_comes_with_another_uid_takes_nothing_away() {
+    let file = File::new().await;
+    let bucket = file.bucket().await;
+    set(&bucket, "k", "mine").await.unwrap();
+    // A pod left over from an earlier namespace, and one that does not know.
+    for uid in ["0", "", "1"] {
+        let other = file.store.bucket(&name("n", uid, "b")).await.unwrap();
+        assert_eq!(get(&other, "k").await.is_some(), uid == "1", "{uid:?}");
+    }
+    set(&bucket, "k2", "mine").await.unwrap();
+    assert_eq!(get(&bucket, "k").await.as_deref(), Some("mine"));
+    // Nor after a restart, which takes up what was not removed yet.
+    let again = file.again().await;
+    let again = again.bucket(&name("n", "1", "b")).await.unwrap();
+    set(&again, "k3", "mine").await.unwrap();
+    assert_eq!(get(&again, "k").await.as_deref(), Some("mine"));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up() {
+    let file = File::new().await;
+    set(&file.bucket().await, "k", "kept").await.unwrap();
+    let File { dir, store } = file;
+    drop(store);
+    let path = dir.path().join("keyvalue.db");
+    let back = "DROP INDEX namespace_alive;
+        CREATE UNIQUE INDEX namespace_alive ON namespace (name) WHERE dead = 0;
+        UPDATE meta SET schema = 1;";
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::raw_sql(back).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    for _ in 0..2 {
+        let store = KeyValue::open(KeyValueConfig::new(&path)).await.unwrap();
+        let bucket = store.bucket(&name("n", "1", "b")).await.unwrap();
+        assert_eq!(get(&bucket, "k").await.as_deref(), Some("kept"));
+        store.bucket(&name("n", "2", "b")).await.unwrap();
+    }
 }
 
 #[tokio::test]

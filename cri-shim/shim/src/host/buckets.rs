@@ -1,12 +1,12 @@
 //! The node's key-value file, and what of it a pod sees: the buckets it names, of its own namespace.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sampan_engine::{KeyPage, KeyValueBucket, KeyValueError, KeyValuePair, KeyValueStore};
-use sampan_keyvalue::{Bucket, BucketName, KeyValue, KeyValueConfig};
+use sampan_keyvalue::{Bucket, BucketName, KeyValue, KeyValueConfig, Namespace};
 use sampan_proto::{Code, CriError};
 use tokio::sync::OnceCell;
 
@@ -45,14 +45,50 @@ impl Buckets {
             let message = "this runtime has no place for buckets of wasi:keyvalue";
             return Err(CriError::new(Code::FailedPrecondition, message));
         };
-        let open = || KeyValue::open(KeyValueConfig::new(path));
-        let file = self.file.get_or_try_init(open).await;
-        let file = file.map_err(|error| CriError::internal(chain(&error)))?;
         Ok(Arc::new(PodBuckets {
-            file: file.clone(),
+            file: self.open(path).await?,
             owner,
             names,
         }))
+    }
+
+    async fn open(&self, path: &Path) -> Result<KeyValue, CriError> {
+        let open = || KeyValue::open(KeyValueConfig::new(path));
+        let file = self.file.get_or_try_init(open).await;
+        file.cloned()
+            .map_err(|error| CriError::internal(chain(&error)))
+    }
+
+    /// The file, if some pod has ever needed it.
+    async fn existing(&self) -> Result<Option<KeyValue>, CriError> {
+        match &self.path {
+            Some(path) if path.exists() => self.open(path).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Names and uids of the namespaces that have buckets.
+    pub(crate) async fn namespaces(&self) -> Result<Vec<(String, String)>, CriError> {
+        let Some(file) = self.existing().await? else {
+            return Ok(Vec::new());
+        };
+        let found = file.namespaces().await;
+        let found = found.map_err(|error| CriError::internal(chain(&error)))?;
+        let pair = |namespace: Namespace| (namespace.name, namespace.uid);
+        Ok(found.into_iter().map(pair).collect())
+    }
+
+    /// Removes the buckets of a namespace.
+    pub(crate) async fn remove(&self, name: &str, uid: &str) -> Result<(), CriError> {
+        let Some(file) = self.existing().await? else {
+            return Ok(());
+        };
+        let namespace = Namespace {
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+        };
+        let removed = file.namespace_delete(&namespace).await;
+        removed.map_err(|error| CriError::internal(chain(&error)))
     }
 }
 

@@ -179,11 +179,20 @@ async fn buckets_belong_to_namespaces_and_outlive_pods() {
     // Another process, in effect: only the file is the same.
     let node = Node::with(config());
     let image = node.image("kv", &keyvalue).await;
-    for (name, uid, expected) in [("same", "1", "of a"), ("again", "2", "none")] {
+    let got = async |name: &str, uid: &'static str| {
         let a = sandbox(&node, name, &pod("a", uid)).await;
         let get = with_args("get", &image, &["g", "default", "k"]);
-        assert_eq!(run(&node, &a, get).await, value(expected), "{name}");
+        run(&node, &a, get).await
+    };
+    // Another uid is another namespace, and takes nothing from the one that was there.
+    for (name, uid, expected) in [("again", "2", "none"), ("same", "1", "of a")] {
+        assert_eq!(got(name, uid).await, value(expected), "{name}");
     }
+    let namespaces = node.shim.bucket_namespaces().await.expect("a list");
+    let pairs = [("a", "1"), ("a", "2"), ("b", "1")];
+    assert_eq!(namespaces, pairs.map(|(n, u)| (n.into(), u.into())));
+    node.shim.remove_buckets("a", "1").await.expect("removed");
+    assert_eq!(got("gone", "1").await, value("none"));
 }
 
 #[tokio::test]

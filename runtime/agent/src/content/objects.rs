@@ -97,6 +97,14 @@ impl ObjectError {
             reason: crate::agent::api_message(error),
         }
     }
+
+    pub(super) fn absent(kind: &'static str, name: &str) -> ObjectError {
+        ObjectError {
+            kind,
+            name: name.to_owned(),
+            reason: "there is none".to_owned(),
+        }
+    }
 }
 
 impl Objects {

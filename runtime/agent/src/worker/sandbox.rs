@@ -135,7 +135,10 @@ async fn create(
         }
     };
     let mut config = cri::sandbox_config(pod, &shared.log_dir, attempt, content::dns(pod).await);
-    config.annotations.extend(namespace.annotations());
+    if let Err(error) = namespace.annotate(pod, &mut config.annotations) {
+        failed(&error.to_string());
+        return None;
+    }
     let request = v1::RunPodSandboxRequest {
         config: Some(config),
         runtime_handler: handler,

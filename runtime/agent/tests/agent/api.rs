@@ -144,8 +144,12 @@ impl FakeApi {
 }
 
 fn status(code: u16, reason: &str, message: String) -> Response {
+    about(code, reason, message, json!({}))
+}
+
+fn about(code: u16, reason: &str, message: String, details: Value) -> Response {
     let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": message, "reason": reason, "code": code});
+        "message": message, "reason": reason, "code": code, "details": details});
     (StatusCode::from_u16(code).unwrap(), axum::Json(body)).into_response()
 }
 
@@ -209,6 +213,9 @@ async fn handle(State(api): State<FakeApi>, request: Request) -> Response {
             .as_ref()
             .is_some_and(|text| line.contains(text.as_str()))
     };
+    if line == "GET namespaces//hidden" {
+        return status(403, "Forbidden", "nobody may see that".into());
+    }
     if broken {
         return status(500, "InternalError", "broken on purpose".into());
     }
@@ -229,10 +236,11 @@ async fn handle(State(api): State<FakeApi>, request: Request) -> Response {
         Method::GET if target.name.is_none() => list(&api, &target, &selector),
         Method::GET => match api.get(&key.0, &key.1, &key.2) {
             Some(object) => axum::Json(object).into_response(),
-            None => status(
+            None => about(
                 404,
                 "NotFound",
                 format!("{} \"{name}\" not found", target.resource),
+                json!({"kind": target.resource, "name": name}),
             ),
         },
         Method::POST if target.sub.as_deref() == Some("token") => {

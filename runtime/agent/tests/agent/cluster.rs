@@ -1,13 +1,18 @@
 //! An agent with a fake API server and a fake runtime, in a temporary folder.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
 };
-use sampan_agent::{Agent, AgentConfig, HostFolder, ServingIdentity};
+use sampan_agent::{
+    Agent, AgentConfig, HostFolder, NamespaceData, NamespaceDataError, ServingIdentity,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,9 +22,26 @@ use crate::runtime::FakeRuntime;
 
 pub(crate) const NODE: &str = "n1";
 
+/// Namespaces, by name and uid, that the node holds data of.
+#[derive(Default)]
+pub(crate) struct Held(pub(crate) Mutex<BTreeSet<(String, String)>>);
+
+#[async_trait]
+impl NamespaceData for Held {
+    async fn namespaces(&self) -> Result<Vec<(String, String)>, NamespaceDataError> {
+        Ok(self.0.lock().iter().cloned().collect())
+    }
+
+    async fn remove(&self, name: &str, uid: &str) -> Result<(), NamespaceDataError> {
+        self.0.lock().remove(&(name.to_owned(), uid.to_owned()));
+        Ok(())
+    }
+}
+
 pub(crate) struct Cluster {
     pub(crate) api: FakeApi,
     pub(crate) runtime: Arc<FakeRuntime>,
+    pub(crate) data: Arc<Held>,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) ca: CertifiedIssuer<'static, KeyPair>,
     stop: CancellationToken,
@@ -35,8 +57,14 @@ impl Cluster {
             KeyUsagePurpose::DigitalSignature,
         ];
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let api = FakeApi::new();
+        api.put(
+            "namespaces",
+            json!({"metadata": {"name": "default", "uid": "of default"}}),
+        );
         let mut cluster = Cluster {
-            api: FakeApi::new(),
+            api,
+            data: Arc::default(),
             runtime: Arc::new(FakeRuntime::new(&["app:v1"])),
             dir: tempfile::tempdir().unwrap(),
             ca,
@@ -74,7 +102,8 @@ impl Cluster {
             self.runtime.clone(),
             self.runtime.clone(),
             config,
-        );
+        )
+        .with_namespace_data(self.data.clone());
         let stop = CancellationToken::new();
         self.stop = stop.clone();
         self.agent = Some(tokio::spawn(async move { agent.run(stop).await.unwrap() }));

@@ -7,6 +7,7 @@ mod capabilities;
 mod cluster;
 mod hooks;
 mod kubelet;
+mod namespaces;
 mod node;
 mod places;
 mod pods;

@@ -9,19 +9,22 @@ use super::usage::Growth;
 use super::{Answer, Failed, Place, Work, Writer};
 use crate::bucket;
 use crate::error::KeyValueError;
-use crate::store::BucketName;
+use crate::store::{BucketName, Namespace};
 
 const LENGTH: &str = "SELECT length(value) FROM pair WHERE bucket = $1 AND key = $2";
 const SET: &str = "
 INSERT INTO pair (bucket, key, version, value) VALUES ($1, $2, $3, $4)
 ON CONFLICT (bucket, key) DO UPDATE SET version = excluded.version, value = excluded.value";
 const DELETE: &str = "DELETE FROM pair WHERE bucket = $1 AND key = $2";
-const NAMESPACE: &str = "SELECT id, uid FROM namespace WHERE name = $1 AND dead = 0";
+const NAMESPACE: &str = "SELECT id FROM namespace WHERE name = $1 AND uid = $2 AND dead = 0";
+const REMOVE: &str =
+    "UPDATE namespace SET dead = 1 WHERE name = $1 AND uid = $2 AND dead = 0 RETURNING id";
 
 impl Writer {
     pub(super) async fn apply(&mut self, work: &Work) -> Result<Answer, Failed> {
         match work {
             Work::Open(name) => self.open(name).await.map(Answer::Opened),
+            Work::Remove(namespace) => self.remove(namespace).await.map(|()| Answer::Done),
             Work::Set(place, pairs) => self.set(*place, pairs).await.map(|()| Answer::Done),
             Work::Delete(place, keys) => self.delete(*place, keys).await.map(|()| Answer::Done),
             Work::Increment(place, key, delta) => self
@@ -74,23 +77,16 @@ impl Writer {
         Ok(place)
     }
 
-    /// The id of a namespace. One of the same name and another uid is dead from now on.
+    /// The id of a namespace. One of the same name and another uid is none of its business: who comes with it may be
+    /// the one that is late.
     async fn namespace(&mut self, name: &BucketName) -> Result<i64, Failed> {
         let found = sqlx::query(NAMESPACE)
             .bind(&name.namespace)
+            .bind(&name.namespace_uid)
             .fetch_optional(&mut self.connection)
             .await?;
         if let Some(row) = found {
-            let (id, uid): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            if uid == name.namespace_uid {
-                return Ok(id);
-            }
-            sqlx::query("UPDATE namespace SET dead = 1 WHERE id = $1")
-                .bind(id)
-                .execute(&mut self.connection)
-                .await?;
-            self.usages.forget(id);
-            self.dying.push(id);
+            return Ok(row.try_get(0)?);
         }
         let made = sqlx::query("INSERT INTO namespace (name, uid) VALUES ($1, $2) RETURNING id")
             .bind(&name.namespace)
@@ -98,6 +94,21 @@ impl Writer {
             .fetch_one(&mut self.connection)
             .await?;
         Ok(made.try_get(0)?)
+    }
+
+    /// Marks a namespace dead; one that is not there is fine.
+    async fn remove(&mut self, namespace: &Namespace) -> Result<(), Failed> {
+        let found = sqlx::query(REMOVE)
+            .bind(&namespace.name)
+            .bind(&namespace.uid)
+            .fetch_optional(&mut self.connection)
+            .await?;
+        if let Some(row) = found {
+            let id = row.try_get(0)?;
+            self.usages.forget(id);
+            self.dying.push(id);
+        }
+        Ok(())
     }
 
     async fn set(&mut self, place: Place, pairs: &BTreeMap<String, Vec<u8>>) -> Result<(), Failed> {
