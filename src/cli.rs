@@ -50,6 +50,9 @@ pub(crate) struct ServeArgs {
     /// Address the API listens on.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
+    /// Disk that the cluster's own registry may use, such as `20Gi`; what has no room is refused [default: no limit].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) registry_limit: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +299,22 @@ fn parse_age(text: &str) -> Result<u32, String> {
     number.checked_mul(seconds).ok_or_else(bad)
 }
 
+/// Bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let bad = || format!("{text:?} is not a size such as 500Mi or 20Gi");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "Ki" => 10,
+        "Mi" => 20,
+        "Gi" => 30,
+        "Ti" => 40,
+        _ => return Err(bad()),
+    };
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    number.checked_mul(1 << shift).ok_or_else(bad)
+}
+
 fn parse_resource(text: &str) -> Result<(String, u64), String> {
     let (name, count) = parse_label(text)?;
     if !name.contains('/') {
@@ -315,6 +334,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("7", 7), ("500Mi", 500 << 20), ("20Gi", 20 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes));
+        }
+        for bad in ["", "Gi", "-1", "1G", "1.5Gi", "20000000Ti"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use sampan_controllers::{Controllers, ControllersConfig, WorkqueueMetrics};
-use sampan_image::Registry;
+use sampan_image::{Limits, Registry};
 use sampan_scheduler::{Scheduler, SchedulerConfig, SchedulerMetrics};
 use sampan_server::{Server, ServerConfig, StartError, UserInfo};
 
@@ -33,7 +33,11 @@ impl Cluster {
         node_name: &str,
         loops: &LoopArgs,
     ) -> anyhow::Result<Self> {
-        let registry = Registry::open(data.registry()).context("the registry")?;
+        let mut limits = Limits::default();
+        if let Some(bytes) = serve.registry_limit {
+            limits.registry_bytes = bytes;
+        }
+        let registry = Registry::with_limits(data.registry(), limits).context("the registry")?;
         let mut config = ServerConfig::new(data.root(), SocketAddr::new(serve.bind, serve.port));
         config.node_name = node_name.to_string();
         config.extra = Some(registry.router());

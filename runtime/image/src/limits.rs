@@ -37,6 +37,8 @@ pub struct Limits {
     pub slow_bytes: u64,
     /// All that is kept of layers that broke off.
     pub partial_bytes: u64,
+    /// Disk of our whole registry: blobs, and uploads under way.
+    pub registry_bytes: u64,
     /// Manifests in our whole registry: what it knows of them is in memory.
     pub registry_manifests: usize,
     /// Tags in our whole registry.
@@ -63,6 +65,7 @@ impl Default for Limits {
             slow_window: Duration::from_secs(60),
             slow_bytes: 256 << 10,
             partial_bytes: 1 << 30,
+            registry_bytes: u64::MAX,
             registry_manifests: 100_000,
             registry_tags: 100_000,
             registry_references: 400_000,

@@ -11,6 +11,7 @@ mod lists;
 mod manifests;
 mod prune;
 mod query;
+mod room;
 mod route;
 mod routes;
 mod uploads;
@@ -30,6 +31,7 @@ use crate::reference::check_repository;
 
 use index::Index;
 pub use prune::Pruned;
+use room::Room;
 use uploads::Uploads;
 
 /// Why the registry cannot be opened.
@@ -50,6 +52,7 @@ pub struct Registry {
     /// Held while the disk is changed; only taken where blocking is allowed.
     writer: Mutex<()>,
     uploads: Uploads,
+    room: Arc<Room>,
 }
 
 impl Registry {
@@ -70,14 +73,18 @@ impl Registry {
             move |source| ImageError::Io { path, step, source }
         };
         let index = Index::load(&root, &content).map_err(failed("read repositories"))?;
+        let mut used = 0;
         for digest in content.list().map_err(failed("list blobs"))? {
-            if !index.is_used(&digest) {
+            if index.is_used(&digest) {
+                used += content.size(&digest).unwrap_or_default();
+            } else {
                 content
                     .remove(&digest)
                     .map_err(failed("drop unused blobs"))?;
             }
         }
-        let uploads = Uploads::new(content.clone(), limits.layer_bytes);
+        let room = Room::new(limits.registry_bytes, used);
+        let uploads = Uploads::new(content.clone(), limits.layer_bytes, room.clone());
         let index = RwLock::new(index);
         Ok(Arc::new(Registry {
             root,
@@ -86,6 +93,7 @@ impl Registry {
             index,
             writer: Mutex::new(()),
             uploads,
+            room,
         }))
     }
 

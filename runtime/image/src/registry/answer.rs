@@ -33,6 +33,10 @@ pub(crate) enum Failure {
     TooLarge(String),
     #[error("{0}")]
     TooMany(&'static str),
+    #[error(
+        "the registry may use {most} bytes of disk and has no room for this: delete images, prune, or allow it more"
+    )]
+    Full { most: u64 },
     #[error("{0}")]
     SizeInvalid(String),
     #[error("manifests of the repository need this blob: delete them first")]
@@ -78,6 +82,7 @@ impl Failure {
             Failure::BlobNeeded => (StatusCode::METHOD_NOT_ALLOWED, "DENIED"),
             Failure::NotAccepted(_) => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             Failure::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Failure::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
             Failure::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Failure::NoSuchPath => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
             Failure::OutOfOrder { .. } => {

@@ -8,11 +8,12 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use crate::content::{Temp, blocking};
+use crate::content::blocking;
 use crate::digest::Digest;
 use crate::registry::Registry;
 use crate::registry::answer::Failure;
 use crate::registry::prune::Pruned;
+use crate::registry::uploads::Finished;
 
 /// Blobs are sent in pieces of this size.
 const CHUNK: usize = 128 << 10;
@@ -23,13 +24,17 @@ impl Registry {
         self: &Arc<Self>,
         name: String,
         digest: Digest,
-        file: Temp,
+        file: Finished,
     ) -> Result<(), Failure> {
         let here = self.clone();
         let stored = blocking(move || {
             // A deletion elsewhere either comes before, or sees the blob as used.
             let _writer = here.writer.lock();
-            here.content.publish(&file, &digest)?;
+            let known = here.content.size(&digest).is_some();
+            here.content.publish(&file.temp, &digest)?;
+            if !known {
+                file.taken.keep();
+            }
             here.remember(&name, &digest)
         });
         stored.await.map_err(Failure::io("store blob"))

@@ -130,9 +130,14 @@ impl Registry {
             ));
         }
         self.check_complete(name, &document)?;
+        let mut taken = self.room.taken();
+        if self.content.size(&digest).is_none() {
+            taken.grow(bytes.len() as u64)?;
+        }
         let failed = Failure::io("store manifest");
         let stored = (|| {
             self.content.write_bytes(bytes)?;
+            taken.keep();
             let path = manifest_path(&self.root, name, &digest);
             self.write_entry(&path, media_type)?;
             match tag {
@@ -231,6 +236,7 @@ impl Registry {
             // A mount does not wait for the writer; it comes before the index gave the blob back, or not at all.
             debug_assert!(!self.index.read().is_used(blob), "freed means unused");
             self.content.remove(blob)?;
+            self.room.give_back(size.unwrap_or_default());
             pruned.blobs += u64::from(size.is_some());
             pruned.bytes += size.unwrap_or_default();
         }

@@ -15,6 +15,7 @@ use crate::content::{ContentDir, Temp};
 use crate::digest::{Digest, Hasher};
 use crate::registry::answer::Failure;
 use crate::registry::query::ChunkRange;
+use crate::registry::room::{Room, Taken};
 
 /// Uploads at one time.
 const UPLOADS_MAX: usize = 256;
@@ -27,6 +28,7 @@ type Shared = Arc<tokio::sync::Mutex<Upload>>;
 pub(crate) struct Uploads {
     content: ContentDir,
     most_bytes: u64,
+    room: Arc<Room>,
     running: Mutex<HashMap<String, Slot>>,
 }
 
@@ -36,9 +38,16 @@ struct Slot {
     upload: Shared,
 }
 
+/// What came of an upload: a file, and the room it takes.
+pub(crate) struct Finished {
+    pub(crate) temp: Temp,
+    pub(crate) taken: Taken,
+}
+
 /// One upload.
 struct Upload {
     temp: Temp,
+    taken: Taken,
     /// None once it is finished: the file is a blob then, and nobody may write to it.
     file: Option<tokio::fs::File>,
     hasher: Hasher,
@@ -47,10 +56,11 @@ struct Upload {
 }
 
 impl Uploads {
-    pub(crate) fn new(content: ContentDir, most_bytes: u64) -> Uploads {
+    pub(crate) fn new(content: ContentDir, most_bytes: u64, room: Arc<Room>) -> Uploads {
         Uploads {
             content,
             most_bytes,
+            room,
             running: Mutex::default(),
         }
     }
@@ -62,6 +72,7 @@ impl Uploads {
         let file = created.map_err(Failure::io("create upload"))?;
         let upload = Upload {
             temp,
+            taken: self.room.taken(),
             file: Some(file),
             hasher: Hasher::new(),
             torn: false,
@@ -157,7 +168,8 @@ impl Uploads {
             slot.touched = Instant::now();
         }
         // A client that went away may go on where it stopped; a disk that failed will not get better.
-        if upload.torn || matches!(added, Err(Failure::TooLarge(_))) {
+        let refused = matches!(added, Err(Failure::TooLarge(_) | Failure::Full { .. }));
+        if upload.torn || refused {
             self.running.lock().remove(id);
         }
         added.map(|()| upload.hasher.bytes())
@@ -169,7 +181,7 @@ impl Uploads {
         repository: &str,
         id: &str,
         digest: &Digest,
-    ) -> Result<Temp, Failure> {
+    ) -> Result<Finished, Failure> {
         let upload = self.find(repository, id)?;
         self.running.lock().remove(id);
         // Whoever still writes to it goes first.
@@ -189,7 +201,10 @@ impl Uploads {
         let mut file = upload.file.take().ok_or(Failure::UploadUnknown)?;
         file.flush().await.map_err(Failure::io("write upload"))?;
         file.sync_all().await.map_err(Failure::io("write upload"))?;
-        Ok(std::mem::replace(&mut upload.temp, self.content.temp()))
+        Ok(Finished {
+            temp: std::mem::replace(&mut upload.temp, self.content.temp()),
+            taken: std::mem::replace(&mut upload.taken, self.room.taken()),
+        })
     }
 }
 
@@ -201,12 +216,14 @@ impl Upload {
         if self.hasher.bytes().saturating_add(body.size_hint().lower()) > most {
             return Err(too_large());
         }
+        self.taken.check(body.size_hint().lower())?;
         let mut stream = body.into_data_stream();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| Failure::UploadInvalid(error.to_string()))?;
             if self.hasher.bytes() + chunk.len() as u64 > most {
                 return Err(too_large());
             }
+            self.taken.grow(chunk.len() as u64)?;
             self.torn = true;
             file.write_all(&chunk)
                 .await

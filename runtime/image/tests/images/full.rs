@@ -82,3 +82,63 @@ async fn what_manifests_name_is_counted_and_given_back() {
         assert_eq!(put(&base, "b", "v2").await.status(), StatusCode::CREATED);
     }
 }
+
+#[tokio::test]
+async fn the_disk_is_counted_and_given_back() {
+    let limits = Limits {
+        registry_bytes: 1000,
+        ..Limits::default()
+    };
+    let (dir, server, base) = limited(limits.clone()).await;
+    let full = refused(507, "DENIED");
+    assert_eq!(
+        upload(&base, "app", &[1; 600]).await.status(),
+        StatusCode::CREATED
+    );
+    assert_eq!(failure(upload(&base, "app", &[2; 401]).await).await, full);
+    assert!(
+        !tree(dir.path())
+            .iter()
+            .any(|path| path.starts_with("ingest"))
+    );
+    // In pieces: what came of it is given back when there is no room for the next.
+    let begin = format!("{base}/v2/app/blobs/uploads/");
+    let begin = http().post(begin).send().await.unwrap();
+    let url = format!("{base}{}", begin.headers()["location"].to_str().unwrap());
+    let piece = || http().patch(&url).body(vec![3; 300]).send();
+    assert_eq!(piece().await.unwrap().status(), StatusCode::ACCEPTED);
+    assert_eq!(failure(upload(&base, "app", &[2; 101]).await).await, full);
+    assert_eq!(failure(piece().await.unwrap()).await, full);
+    assert_eq!(
+        failure(piece().await.unwrap()).await,
+        refused(404, "BLOB_UPLOAD_UNKNOWN")
+    );
+    assert_eq!(
+        upload(&base, "app", &[2; 400]).await.status(),
+        StatusCode::CREATED
+    );
+    let manifest = put(&base, "a", "v1").await;
+    assert_eq!(
+        failure(manifest).await,
+        refused(400, "MANIFEST_BLOB_UNKNOWN")
+    );
+    for bytes in [vec![1; 600], vec![2; 400]] {
+        let blob = format!("{base}/v2/app/blobs/{}", Digest::of(&bytes));
+        http().delete(blob).send().await.unwrap();
+    }
+    // A blob takes its room once, however often it is sent; and a restart counts what is there.
+    for _ in 0..2 {
+        assert_eq!(put(&base, "a", "v1").await.status(), StatusCode::CREATED);
+    }
+    let artifact = wasm_artifact(&module("a")).unwrap();
+    let used = artifact.config.len() + module("a").len() + artifact.manifest.len();
+    drop(server);
+    let server = serve(Registry::with_limits(dir.path(), limits).unwrap().router()).await;
+    let base = format!("http://{}", server.address);
+    let more = vec![4; 1001 - used];
+    assert_eq!(failure(upload(&base, "app", &more).await).await, full);
+    assert_eq!(
+        upload(&base, "app", &more[1..]).await.status(),
+        StatusCode::CREATED
+    );
+}

@@ -3,7 +3,7 @@ use super::*;
 async fn begun(bytes: &'static str) -> (tempfile::TempDir, Uploads, String) {
     let dir = tempfile::tempdir().unwrap();
     let content = ContentDir::open(dir.path()).unwrap();
-    let uploads = Uploads::new(content, 1000);
+    let uploads = Uploads::new(content, 1000, Room::new(1000, 0));
     let id = uploads.begin("app").await.unwrap();
     let sent = uploads.append("app", &id, None, Body::from(bytes), "");
     assert_eq!(sent.await.unwrap(), bytes.len() as u64);
@@ -16,12 +16,12 @@ async fn whoever_comes_late_cannot_change_a_finished_blob() {
     // Has found the upload, and waits for its turn when the end comes first.
     let late = uploads.find("app", &id).unwrap();
     let digest = Digest::of(b"whole");
-    let temp = uploads.finish("app", &id, &digest).await.unwrap();
+    let finished = uploads.finish("app", &id, &digest).await.unwrap();
     let mut late = late.lock().await;
     let written = late.write(Body::from(", but for this"), 1000).await;
     assert!(matches!(written, Err(Failure::UploadUnknown)));
     drop(late);
-    assert_eq!(std::fs::read(temp.path()).unwrap(), b"whole");
+    assert_eq!(std::fs::read(finished.temp.path()).unwrap(), b"whole");
 }
 
 #[tokio::test]
