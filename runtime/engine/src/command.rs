@@ -35,18 +35,21 @@ pub(crate) fn run(
     place: OwnedSemaphorePermit,
 ) -> impl Future<Output = Exit> + Send {
     async move {
-        let guest = Metered::new(
-            to_the_end(&runner, &module, &template),
-            runner.clock.clone(),
-            template.meter.clone(),
+        let (clock, meter) = (runner.clock.clone(), template.meter.clone());
+        let own = template.clone();
+        let mut guest = Metered::new(
+            async move { to_the_end(&runner, &module, &own).await },
+            clock,
+            meter,
         );
-        // Dropping the guest's future unwinds its stack and frees its instance. A busy guest pauses at the next tick.
         let exit = tokio::select! {
             biased;
             () = control.kill.cancelled() => Exit::Signal(SIGKILL),
             () = ended_by_signal(&control, &template) => Exit::Signal(template.signals.number()),
-            exit = guest => exit,
+            exit = &mut guest => exit,
         };
+        // Of one that was told to end, this unwinds its stack and frees its instance.
+        guest.end().await;
         drop(place);
         exit
     }

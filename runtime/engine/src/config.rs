@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longest a guest runs before it gives way to others. Also how long a kill of a busy guest may take.
-pub(crate) const TIME_SLICE: Duration = Duration::from_millis(5);
+/// Longest a guest runs without a pause. Also how long a kill of a busy guest may take.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// What a guest gets done at least before it gives way to one that has used less than its share.
-pub(crate) const MIN_TIME_SLICE: Duration = Duration::from_millis(1);
+/// Longest a busy guest runs before it gives way to others that are as busy.
+pub(crate) const TIME_SLICE: Duration = Duration::from_millis(5);
 
 /// Kernel mappings left to the process beside its instances (code, heaps, threads, files).
 pub(crate) const RESERVED_MAPPINGS: u64 = 8_192;
@@ -44,11 +44,13 @@ pub struct EngineConfig {
     pub max_compile_memory: u64,
     /// Time for one compilation; then the load fails.
     pub compile_time_limit: Duration,
-    /// Guests on a processor at once. There is one thread more, for sockets and timers.
+    /// Guests on a processor at once that have just begun to run, and as many that go on. There is one thread more,
+    /// for sockets and timers.
     pub worker_threads: usize,
     /// Threads for guests' file operations and for reading modules.
     pub max_blocking_threads: usize,
-    /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most).
+    /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most). Guests that go
+    /// on for more than a millisecond are favoured less still.
     pub guest_nice: i32,
     /// The block of pods' addresses, as in `127.64.0.0/18`: an address and the length of its prefix. Where pods have
     /// addresses of the loopback range, guests reach these of it and no other; with `None` none at all. The second

@@ -9,7 +9,7 @@ use quota::Quota;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 pub(crate) use stopwatch::Stopwatch;
-pub(crate) use turns::{Entry, Turn, Turns};
+pub(crate) use turns::{Entry, Next, Stage, Turn, Turns};
 
 /// The weight that stands for one whole processor, as in cgroups' `cpu.shares`.
 const WHOLE: u32 = 1_024;

@@ -6,7 +6,7 @@ use crate::container::{Control, Ending, StartError};
 use crate::files::{FileBudget, Preopens, Scratch};
 use crate::limits::Meter;
 use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
-use crate::schedule::{Clock, Ticker, guest_runtime};
+use crate::schedule::{Clock, Threads, Ticker};
 use crate::signals::Signals;
 use crate::state::Template;
 use crate::{Container, ContainerSpec, EngineConfig, Exit, command, http};
@@ -14,7 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -77,15 +77,14 @@ struct Inner {
     ticker: Ticker,
     shutdown: CancellationToken,
     /// `None` only while being dropped.
-    runtime: Option<Runtime>,
+    threads: Option<Threads>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shutdown.cancel();
-        if let Some(runtime) = self.runtime.take() {
-            // A runtime must not be waited for inside another; its tasks are dropped at their next pause.
-            runtime.shutdown_background();
+        if let Some(threads) = self.threads.take() {
+            threads.end();
         }
     }
 }
@@ -129,9 +128,9 @@ impl Engine {
         };
         let loader = Loader::open(backends.clone(), &config).map_err(cache_dir)?;
         let scratch = Scratch::open(&config.cache_dir).map_err(cache_dir)?;
-        let threads = |source| EngineError::Threads { source };
-        let runtime = guest_runtime(&config).map_err(threads)?;
-        let ticker = Ticker::start(&config, {
+        let no_threads = |source| EngineError::Threads { source };
+        let threads = Threads::start(&config).map_err(no_threads)?;
+        let ticker = Ticker::start(&config, &threads, {
             let backends = backends.clone();
             move || backends.tick()
         });
@@ -144,9 +143,9 @@ impl Engine {
                 instances: Arc::new(Semaphore::new(max_instances)),
                 warm: Arc::default(),
                 max_instances,
-                ticker: ticker.map_err(threads)?,
+                ticker: ticker.map_err(no_threads)?,
                 shutdown: CancellationToken::new(),
-                runtime: Some(runtime),
+                threads: Some(threads),
                 config,
                 backends,
             }),
@@ -273,9 +272,9 @@ impl std::fmt::Debug for Engine {
 
 impl Inner {
     fn threads(&self) -> &Handle {
-        self.runtime
+        self.threads
             .as_ref()
-            .expect("the runtime is taken only by drop")
+            .expect("they are taken only by drop")
             .handle()
     }
 

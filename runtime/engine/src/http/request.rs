@@ -269,10 +269,11 @@ impl Handler {
         permit: OwnedSemaphorePermit,
         server: Server,
     ) {
+        let (handler, told) = (self.clone(), outcome.clone());
         let guest = Metered::new(
-            self.call(request, head, &outcome, server),
-            self.runner.clock.clone(),
-            self.template.meter.clone(),
+            async move { handler.call(request, head, &told, server).await },
+            self.clock(),
+            self.meter(),
         );
         tokio::select! {
             biased;

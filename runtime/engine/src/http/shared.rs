@@ -273,13 +273,14 @@ async fn run(
     handler: Arc<Handler>,
     worker: Arc<Worker>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
-    lease: impl Future<Output = Result<Lease, Failure>> + Send,
+    lease: impl Future<Output = Result<Lease, Failure>> + Send + 'static,
 ) {
+    let at_work = worker.clone();
     let work = Metered::new(
-        async {
+        async move {
             let mut lease = lease.await?;
-            work(&mut lease, &worker, &mut jobs).await?;
-            lease.requests = worker.state.lock().requests;
+            work(&mut lease, &at_work, &mut jobs).await?;
+            lease.requests = at_work.state.lock().requests;
             Ok::<_, Failure>(lease)
         },
         handler.clock(),

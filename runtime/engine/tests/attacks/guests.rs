@@ -56,7 +56,7 @@ async fn repeated(
 async fn infinite_loops() {
     let village = Village::new().await;
     for (name, guest) in [("loop", "spin"), ("loop in start function", "start-spin")] {
-        let attackers = village.under_load(name, async |bench: &Bench| busy(bench, guest).await);
+        let attackers = village.under(name, async |bench: &Bench| busy(bench, guest).await);
         kill_all(attackers.await).await;
         village.recovers().await;
     }
@@ -75,7 +75,7 @@ async fn never_answered(addr: SocketAddr) {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_never_end() {
     let village = Village::new().await;
-    let attack = village.under_load("loops in requests", async |bench: &Bench| {
+    let attack = village.under("loops in requests", async |bench: &Bench| {
         let handler = bench.start_with("http-handler", &[], |spec| {
             listen_locally(spec);
             spec.http.response_timeout = std::time::Duration::from_secs(3_600);
@@ -168,7 +168,7 @@ impl OutputSink for Counted {
 async fn a_flood_of_logs() {
     let village = Village::new().await;
     let sink = Arc::new(Counted::default());
-    let attackers = village.under_load("log flood", async |bench: &Bench| {
+    let attackers = village.under("log flood", async |bench: &Bench| {
         let mut running = Vec::new();
         for _ in 0..BUSY {
             let sink = sink.clone();
@@ -185,7 +185,7 @@ async fn a_flood_of_logs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_that_want_no_end() {
     let village = Village::new().await;
-    let attackers = village.under_load("deaf to signals", async |bench: &Bench| {
+    let attackers = village.under("deaf to signals", async |bench: &Bench| {
         let running = busy(bench, "signal-deaf").await;
         for attacker in &running {
             attacker.container.terminate();

@@ -17,20 +17,16 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 const REQUESTS: usize = 200;
 const COMMANDS: usize = 50;
 
+/// Between two of them: the neighbours need less than their share of the processors. Who needs more has to wait like
+/// the attackers.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The neighbours may take twice what they took before, or a little more: other work on the machine adds to anything,
 /// most of all to the slowest of many.
 const FACTOR: u32 = 2;
 
-/// What a machine may add to p50 and p99.
-#[derive(Clone, Copy)]
-struct Noise(Duration, Duration);
-
-const NOISE: Noise = Noise(Duration::from_millis(10), Duration::from_millis(100));
-
-/// Where every processor is taken, the kernel gives one to a thread that wakes up only after a time slice of some
-/// milliseconds for each busy thread of the machine, and a request passes through several threads.
-const NOISE_OF_BUSY_PROCESSORS: Noise =
-    Noise(Duration::from_millis(50), Duration::from_millis(200));
+/// What other work on the machine may add to p50 and to p99.
+const NOISE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// Measurements during an attack, of which the best counts: a machine that stalls for a moment proves nothing.
 const TRIES: usize = 8;
@@ -51,10 +47,10 @@ impl Latency {
         }
     }
 
-    fn bears(&self, during: &Latency, noise: Noise) -> bool {
+    fn bears(&self, during: &Latency) -> bool {
         let within =
             |before: Duration, now: Duration, noise| now <= (before * FACTOR).max(before + noise);
-        within(self.p50, during.p50, noise.0) && within(self.p99, during.p99, noise.1)
+        within(self.p50, during.p50, NOISE.0) && within(self.p99, during.p99, NOISE.1)
     }
 }
 
@@ -97,31 +93,13 @@ impl Village {
     /// Measures the neighbours, begins the attack, measures them until they bear it, prints both, and returns what
     /// the attack left behind.
     pub(crate) async fn under<A>(&self, name: &str, attack: impl AsyncFnOnce(&Bench) -> A) -> A {
-        self.measured(name, NOISE, attack).await
-    }
-
-    /// The same for an attack that takes every processor.
-    pub(crate) async fn under_load<A>(
-        &self,
-        name: &str,
-        attack: impl AsyncFnOnce(&Bench) -> A,
-    ) -> A {
-        self.measured(name, NOISE_OF_BUSY_PROCESSORS, attack).await
-    }
-
-    async fn measured<A>(
-        &self,
-        name: &str,
-        noise: Noise,
-        attack: impl AsyncFnOnce(&Bench) -> A,
-    ) -> A {
         // The first of anything takes longer.
         self.measure().await;
         let (http, command) = self.measure().await;
         let attacker = attack(&self.bench).await;
         let mut during = self.measure().await;
         for _ in 1..TRIES {
-            if http.bears(&during.0, noise) && command.bears(&during.1, noise) {
+            if http.bears(&during.0) && command.bears(&during.1) {
                 break;
             }
             let (again, again_command) = self.measure().await;
@@ -137,7 +115,7 @@ impl Village {
         }
         for (what, before, during) in &all {
             assert!(
-                before.bears(during, noise),
+                before.bears(during),
                 "{name}: the neighbour's {what} suffers: {before} before, {during} during"
             );
         }
@@ -164,12 +142,14 @@ impl Village {
 async fn measure(engine: Engine, command: Module, addr: SocketAddr) -> (Latency, Latency) {
     let mut requests = Vec::with_capacity(REQUESTS);
     for _ in 0..REQUESTS {
+        tokio::time::sleep(PAUSE).await;
         let begun = Instant::now();
         assert_eq!(soon(get(addr, "/")).await.0, StatusCode::OK);
         requests.push(begun.elapsed());
     }
     let mut commands = Vec::with_capacity(COMMANDS);
     for _ in 0..COMMANDS {
+        tokio::time::sleep(PAUSE).await;
         let begun = Instant::now();
         let container = start(&engine, &command, |_| {}).await;
         assert_eq!(soon(container.wait()).await, Exit::Code(0));

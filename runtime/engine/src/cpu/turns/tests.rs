@@ -33,7 +33,7 @@ impl Play {
     fn add(&mut self, container: usize) -> Entry {
         let mut turn = Turn::None;
         let cpu = &self.containers[container];
-        let entry = self.turns.enter(cpu, &mut turn, Waker::noop());
+        let entry = self.turns.enter(cpu, Stage::Long, &mut turn, Waker::noop());
         self.instances.push((container, turn));
         entry
     }
@@ -42,9 +42,10 @@ impl Play {
     fn round(&mut self) {
         for (container, turn) in &mut self.instances {
             let cpu = &self.containers[*container];
-            if self.turns.enter(cpu, turn, Waker::noop()) == Entry::LetIn {
+            if self.turns.enter(cpu, Stage::Long, turn, Waker::noop()) == Entry::LetIn {
                 self.slices[*container] += 1;
-                self.turns.leave(cpu, SLICE, true, turn, Waker::noop());
+                self.turns
+                    .leave(cpu, SLICE, Next::GoOn(Stage::Long), turn, Waker::noop());
             }
         }
     }
@@ -97,11 +98,11 @@ fn one_alone_has_it_all_and_one_place_is_all_a_single_instance_can_use() {
 }
 
 #[test]
-fn who_comes_back_from_a_rest_is_next_and_has_earned_nothing() {
+fn who_comes_back_from_a_rest_has_earned_nothing() {
     let mut play = Play::new(1, &[1024, 1024]);
     play.add(0);
     play.run(1_000);
-    assert_eq!(play.add(1), Entry::WaitsInFront);
+    play.add(1);
     play.run(1);
     play.round();
     assert!(play.slices[1] >= 1, "it did not wait for long");
@@ -110,6 +111,85 @@ fn who_comes_back_from_a_rest_is_next_and_has_earned_nothing() {
         unreachable!()
     };
     assert!(late.abs_diff(50) <= 3, "{:?}", play.slices);
+}
+
+/// Runs a guest that rests after each millisecond, until it has to queue; how many times it ran.
+fn milliseconds_in_front(play: &Play, container: usize) -> u64 {
+    let cpu = &play.containers[container];
+    let mut times = 0;
+    loop {
+        let mut turn = Turn::None;
+        let entry = play
+            .turns
+            .enter(cpu, Stage::Brief, &mut turn, Waker::noop());
+        if turn.is_long() {
+            play.turns.give_up(cpu.account(), &mut turn);
+            return times;
+        }
+        assert_eq!(entry, Entry::LetIn);
+        play.turns
+            .leave(cpu, 1_000_000, Next::Rest, &mut turn, Waker::noop());
+        times += 1;
+    }
+}
+
+#[test]
+fn brief_guests_go_before_long_ones_within_their_share() {
+    let mut play = Play::new(1, &[1024, 1024, 512]);
+    play.add(0);
+    play.run(10);
+    assert_eq!(
+        milliseconds_in_front(&play, 1),
+        6,
+        "a slice ahead, then one too many"
+    );
+    assert_eq!(milliseconds_in_front(&play, 1), 0);
+    assert_eq!(
+        milliseconds_in_front(&play, 2),
+        6,
+        "and what that is to the weight"
+    );
+    play.run(20);
+    assert_eq!(
+        milliseconds_in_front(&play, 1),
+        6,
+        "rest has earned nothing"
+    );
+}
+
+#[test]
+fn who_goes_on_for_long_leaves_its_place_to_brief_guests() {
+    let turns = Turns::new(1);
+    let (cpu, other) = (
+        Cpu::new(CpuLimits::default()),
+        Cpu::new(CpuLimits::default()),
+    );
+    let (mut first, mut second) = (Turn::None, Turn::None);
+    let noop = Waker::noop();
+    assert_eq!(
+        turns.enter(&cpu, Stage::Brief, &mut first, noop),
+        Entry::LetIn
+    );
+    assert_eq!(
+        turns.enter(&other, Stage::Brief, &mut second, noop),
+        Entry::Waits
+    );
+    turns.leave(&cpu, 500_000, Next::GoOn(Stage::Brief), &mut first, noop);
+    assert_eq!(
+        turns.enter(&other, Stage::Brief, &mut second, noop),
+        Entry::Waits
+    );
+    turns.leave(&cpu, 500_000, Next::GoOn(Stage::Long), &mut first, noop);
+    assert!(first.is_long());
+    assert_eq!(
+        turns.enter(&cpu, Stage::Long, &mut first, noop),
+        Entry::LetIn
+    );
+    assert_eq!(
+        turns.enter(&other, Stage::Brief, &mut second, noop),
+        Entry::LetIn
+    );
+    assert!(!second.is_long());
 }
 
 #[test]
@@ -144,7 +224,7 @@ fn places_come_back_from_whoever_goes() {
     let cpu = Cpu::new(CpuLimits::default());
     let mut all: Vec<Turn> = (0..4).map(|_| Turn::None).collect();
     for turn in &mut all {
-        turns.enter(&cpu, turn, Waker::noop());
+        turns.enter(&cpu, Stage::Long, turn, Waker::noop());
     }
     let [running, waiting, let_in, last] = &mut all[..] else {
         unreachable!()
@@ -153,11 +233,14 @@ fn places_come_back_from_whoever_goes() {
     turns.give_up(cpu.account(), running);
     assert!(matches!(let_in, Turn::Waiting(pass) if pass.let_in.load(Ordering::Relaxed)));
     turns.give_up(cpu.account(), let_in);
-    assert_eq!(turns.enter(&cpu, last, Waker::noop()), Entry::LetIn);
-    turns.leave(&cpu, SLICE, false, last, Waker::noop());
-    let state = turns.0.lock();
     assert_eq!(
-        (state.free, state.order.len(), state.waiting.len()),
-        (1, 0, 0)
+        turns.enter(&cpu, Stage::Long, last, Waker::noop()),
+        Entry::LetIn
     );
+    turns.leave(&cpu, SLICE, Next::Rest, last, Waker::noop());
+    let state = turns.0.lock();
+    for queue in [&state.brief, &state.long] {
+        let waiting = (queue.order.len(), queue.waiting.len());
+        assert_eq!((queue.free, waiting), (1, (0, 0)));
+    }
 }
