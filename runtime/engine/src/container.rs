@@ -59,7 +59,7 @@ pub enum StartError {
 pub struct Stats {
     /// Processor time its guest code used since the start.
     pub cpu_nanos: u64,
-    /// Linear memory its instances hold now.
+    /// Linear memory and tables its instances hold now, and what the host holds behind their handles.
     pub memory_bytes: u64,
     /// Instances of an HTTP handler that wait for their next request.
     pub waiting_instances: usize,

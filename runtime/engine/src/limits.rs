@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use wasmtime::ResourceLimiter;
 
+/// Bytes of one element of a table: a pointer.
+const TABLE_ELEMENT: u64 = 8;
+
 /// Frees memory of a container that it can do without. Whether there was any.
 pub(crate) type Relief = Box<dyn Fn() -> bool + Send + Sync>;
 
@@ -93,7 +96,7 @@ pub(crate) struct GuestLimits {
     meter: Arc<Meter>,
     denied: bool,
     held: u64,
-    /// The last growth allowed, to be undone when wasmtime could not do it after all.
+    /// The last growth of a memory allowed, to be undone when wasmtime could not do it after all.
     last: u64,
     max_table_elements: usize,
     max_core_instances: usize,
@@ -114,6 +117,15 @@ impl GuestLimits {
     /// Whether the instance was ever refused memory.
     pub(crate) fn denied(&self) -> bool {
         self.denied
+    }
+
+    fn take(&mut self, bytes: u64) -> bool {
+        if self.meter.take(bytes) {
+            self.held += bytes;
+            return true;
+        }
+        self.denied = true;
+        false
     }
 }
 
@@ -136,11 +148,9 @@ impl ResourceLimiter for GuestLimits {
             return Ok(false);
         }
         let growth = desired.saturating_sub(current) as u64;
-        if !self.meter.take(growth) {
-            self.denied = true;
+        if !self.take(growth) {
             return Ok(false);
         }
-        self.held += growth;
         self.last = growth;
         Ok(true)
     }
@@ -154,11 +164,16 @@ impl ResourceLimiter for GuestLimits {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.max_table_elements)
+        // What is beyond its own maximum fails anyway. Refused here, so that no growth fails that was allowed: wasmtime
+        // tells of some failures that it did not ask for before, and nothing may be given back for those.
+        if desired > self.max_table_elements || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.take(desired.saturating_sub(current) as u64 * TABLE_ELEMENT))
     }
 
     fn instances(&self) -> usize {
@@ -205,6 +220,26 @@ mod tests {
             .memory_grow_failed(wasmtime::Error::msg("no"))
             .expect("decided");
         assert_eq!(limits.meter.memory(), 0);
+    }
+
+    #[test]
+    fn tables_take_of_the_memory() {
+        let mut limits = limits(100);
+        assert!(limits.memory_growing(0, 60, None).expect("decided"));
+        assert!(limits.table_growing(0, 4, None).expect("decided"));
+        assert_eq!(limits.meter.memory(), 60 + 32);
+        assert!(!limits.table_growing(4, 6, Some(5)).expect("decided"));
+        assert!(!limits.denied(), "the table's own maximum");
+        assert!(!limits.table_growing(4, 6, None).expect("decided"));
+        assert!(limits.denied());
+        // A failure nobody asked about before, such as a size that overflows.
+        limits
+            .table_grow_failed(wasmtime::Error::msg("no"))
+            .expect("decided");
+        assert_eq!(limits.meter.memory(), 60 + 32);
+        let meter = limits.meter.clone();
+        drop(limits);
+        assert_eq!(meter.memory(), 0);
     }
 
     #[test]

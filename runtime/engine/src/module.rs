@@ -60,6 +60,12 @@ pub enum LoadError {
         /// The limit.
         limit: u64,
     },
+    /// The module's imports and exports are too many or too long to be read.
+    #[error("the module has more than {limit}, which is the limit")]
+    TooManyNames {
+        /// The limit, and of what.
+        limit: String,
+    },
     /// The module is invalid, or uses a feature of Wasm that the engine does not have.
     #[error("the module does not compile: {message}")]
     Compile {

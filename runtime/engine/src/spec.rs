@@ -30,7 +30,8 @@ pub struct ContainerSpec {
     pub files: Vec<GuestFile>,
     /// How much mounts may hold.
     pub volume_limits: Vec<VolumeLimit>,
-    /// Linear memory of all the container's instances together, in bytes; `None` takes the engine's default.
+    /// Linear memory and tables of all the container's instances together, and what the host holds behind their
+    /// handles, in bytes; `None` takes the engine's default.
     pub memory_limit: Option<u64>,
     /// Processor time of all the container's instances together.
     pub cpu: CpuLimits,

@@ -8,10 +8,19 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub(crate) struct Mark {
     /// Set in the private folders that show single files: they are written, but nothing is made, renamed or removed
-    /// there. Holds the quotas of the files by name.
-    pub(super) fixed: Option<Arc<BTreeMap<String, Arc<Quota>>>>,
+    /// there.
+    pub(super) fixed: Option<Arc<Fixed>>,
     /// What writes and new files are taken from.
     pub(super) quota: Option<Arc<Quota>>,
+}
+
+/// The quotas of a private folder.
+#[derive(Default)]
+pub(super) struct Fixed {
+    /// Of the mounted files by name; `None` for one without a limit.
+    pub(super) files: BTreeMap<String, Option<Arc<Quota>>>,
+    /// Of everything else that is reached through the folder, by whatever name: copies of an image's files, links.
+    pub(super) others: Option<Arc<Quota>>,
 }
 
 impl Mark {
@@ -19,18 +28,27 @@ impl Mark {
         self.fixed.is_none() && self.quota.is_none()
     }
 
-    /// The rules of what is opened at `path` in a folder with these.
+    /// The rules of what is opened at `path` in a folder with these. In a private folder only the plain name of a mounted
+    /// file means that file's limit; whatever else leads there is limited by what the folder may hold.
     pub(super) fn opened(&self, path: &str) -> Mark {
-        let Some(files) = &self.fixed else {
+        let Some(fixed) = &self.fixed else {
             return self.clone();
         };
-        let name = path
-            .rsplit('/')
-            .find(|part| !part.is_empty() && *part != ".");
-        let quota = name.and_then(|name| files.get(name)).cloned();
-        Mark {
-            fixed: self.fixed.clone(),
-            quota,
+        let name = path.trim_start_matches("./");
+        match fixed.files.get(name) {
+            Some(quota) => Mark {
+                fixed: self.fixed.clone(),
+                quota: quota.clone(),
+            },
+            None if matches!(name, "" | ".") => self.clone(),
+            // Below it the names of the mounted files mean others.
+            None => Mark {
+                fixed: Some(Arc::new(Fixed {
+                    files: BTreeMap::new(),
+                    others: fixed.others.clone(),
+                })),
+                quota: fixed.others.clone(),
+            },
         }
     }
 

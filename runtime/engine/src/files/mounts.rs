@@ -2,10 +2,10 @@
 //! nothing but it (see `scratch`), or beside what an image has there (see `mirror`).
 
 use super::host::HostPath;
-use super::mark::Mark;
+use super::mark::{Fixed, Mark};
 use super::mirror::{By, folder_below, mirror};
-use super::quota::Quota;
-use super::scratch::{PrivateFolder, Scratch};
+use super::quota::{self, Quota};
+use super::scratch::{MAX_COPY, PrivateFolder, Scratch, Shown};
 use crate::container::StartError;
 use crate::{ContainerSpec, Mount, VolumeLimit};
 use std::collections::BTreeMap;
@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
+
+/// What guests may add to the copies in a private folder that is written to, in bytes: a file of an image may be changed,
+/// not become a store.
+const PRIVATE_ROOM: u64 = 1 << 20;
 
 /// A container's mounts, opened. Instances share the descriptors.
 pub(crate) struct Preopens {
@@ -59,14 +63,36 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    /// The innermost one counts.
     fn of(&self, host: &Path) -> Option<Arc<Quota>> {
+        let limit = self.limit(host)?;
+        Some(self.scratch.quotas().of(&limit.path, limit.bytes))
+    }
+
+    /// The innermost one counts.
+    fn limit(&self, host: &Path) -> Option<&VolumeLimit> {
         let around = self
             .limits
             .iter()
             .filter(|limit| host.starts_with(&limit.path));
-        let limit = around.max_by_key(|limit| limit.path.as_os_str().len())?;
-        Some(self.scratch.quotas().of(&limit.path, limit.bytes))
+        around.max_by_key(|limit| limit.path.as_os_str().len())
+    }
+
+    /// The quota of a writable file that is mounted by itself.
+    fn of_shown(&self, host: &Path, shown: &Shown) -> Option<Arc<Quota>> {
+        match shown {
+            Shown::Link => self.of(host),
+            // What is written is the copy, which is brought back only up to a size.
+            Shown::Copy(copy) => {
+                let limit = self.limit(host).map_or(MAX_COPY, |limit| limit.bytes);
+                Some(self.scratch.quotas().of(copy, limit.min(MAX_COPY)))
+            }
+        }
+    }
+
+    /// The quota of what a private folder holds beside mounted files.
+    fn of_private(&self, folder: &Path) -> io::Result<Arc<Quota>> {
+        let bytes = quota::bytes_in(folder)?.saturating_add(PRIVATE_ROOM);
+        Ok(self.scratch.quotas().of(folder, bytes))
     }
 }
 
@@ -211,8 +237,8 @@ fn show(
         None => None,
     };
     let (mut folder, is_new) = match (around, sub) {
-        (Some((at, "")), _) => (PrivateFolder::inside(at.host()?, at.read_only), false),
-        (_, Some(sub)) => (PrivateFolder::inside(&HostPath::of(sub), false), false),
+        (Some((at, "")), _) => (scratch.inside(at.host()?, at.read_only)?, false),
+        (_, Some(sub)) => (scratch.inside(&HostPath::of(sub), false)?, false),
         _ => (scratch.folder()?, true),
     };
     if is_new
@@ -227,23 +253,34 @@ fn show(
     for file in files {
         match &file.source {
             SingleSource::Host(mount, host) => {
-                // A read-only file beside a writable one is copied, so that writes cannot reach the original.
-                let copy = mount.read_only && writable;
-                folder.show(&file.name, host, mount, copy)?;
-                if let Some(quota) = limits.of(&mount.host) {
+                // Where the guest may write around it, a read-only file is copied: a link would be the original.
+                let copy = mount.read_only && (writable || !is_new);
+                let shown = folder.show(&file.name, host, mount, copy)?;
+                if !mount.read_only && is_new {
+                    let quota = limits.of_shown(&mount.host, &shown);
                     quotas.insert(file.name.clone(), quota);
                 }
             }
             SingleSource::Content(content) => folder.write(&file.name, content)?,
         }
     }
-    let preopen = is_new.then(|| Folder {
+    if !is_new {
+        return Ok((folder, None));
+    }
+    let others = match writable {
+        true => Some(limits.of_private(folder.path())?),
+        false => None,
+    };
+    let preopen = Some(Folder {
         host: folder.path().to_owned(),
         opened: None,
         guest: guest.to_owned(),
         read_only: !writable,
         mark: Mark {
-            fixed: Some(Arc::new(quotas)),
+            fixed: Some(Arc::new(Fixed {
+                files: quotas,
+                others,
+            })),
             quota: None,
         },
     });

@@ -136,6 +136,8 @@ enum Change {
     Removes,
     /// A name goes from the first folder to the second.
     Moves,
+    /// A file in the first folder gets another name in the second.
+    Links,
     Content,
 }
 
@@ -145,14 +147,14 @@ async fn refused(files: &Account, change: Change, fds: &[u32]) -> Option<i32> {
     if change != Change::Content && fds.iter().any(|fd| files.is_fixed(*fd)) {
         return Some(EROFS);
     }
-    if change == Change::Moves && !files.is_same_filesystem(fds[0], last) {
+    if matches!(change, Change::Moves | Change::Links) && !files.is_same_filesystem(fds[0], last) {
         return Some(EXDEV);
     }
-    if change == Change::Makes
-        && let Some(quota) = files.quota(last)
-        && !quota.take_entry().await
-    {
-        return Some(ENOSPC);
+    let quota = files.quota(last)?;
+    match change {
+        Change::Makes | Change::Links if !quota.take_entry().await => return Some(ENOSPC),
+        Change::Removes | Change::Moves => quota.loses_name(),
+        Change::Makes | Change::Links | Change::Content => {}
     }
     None
 }
@@ -203,7 +205,7 @@ pub(crate) fn guard(linker: &mut Linker<P1State>) -> wasmtime::Result<()> {
     );
     read_only_is_erofs!(
         linker,
-        Moves,
+        Links,
         path_link,
         (old_fd: i32, flags: i32, old: i32, old_length: i32, new_fd: i32, new: i32, new_length: i32),
         [old_fd, new_fd]

@@ -236,7 +236,7 @@ impl HostDescriptor for Files<'_> {
         new: String,
     ) -> FsResult<()> {
         let reps = [fd.rep(), new_fd.rep()];
-        self.account.allowed(Change::Moves, &reps).await?;
+        self.account.allowed(Change::Links, &reps).await?;
         let result = self.wasi.link_at(fd, flags, old, new_fd, new).await;
         self.written(&reps, result)
     }

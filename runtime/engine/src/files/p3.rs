@@ -69,7 +69,7 @@ pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()>
     read_only_is_said!(
         interface,
         "link-at",
-        Some(Change::Moves),
+        Some(Change::Links),
         link_at,
         (fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String),
         [fd, new_fd]

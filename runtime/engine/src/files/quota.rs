@@ -5,6 +5,11 @@
 //! folder is measured again, and only if it is really full the write fails with ENOSPC. Overwriting costs like
 //! appending until the next measuring corrects it. Measuring takes at most a twentieth of the time: a guest at its
 //! limit waits, nobody else does.
+//!
+//! A file that has lost its last name and is still open takes room as well. All guests that could hold one are in this
+//! process, so its descriptors show them (see `unnamed`).
+
+mod unnamed;
 
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
@@ -13,7 +18,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -48,6 +53,7 @@ impl Quotas {
             left: AtomicI64::new(0),
             entries_left: AtomicI64::new(0),
             in_flight: AtomicI64::new(0),
+            loses_names: AtomicBool::new(false),
             measured: tokio::sync::Mutex::new(None),
         });
         known.insert(path.to_owned(), Arc::downgrade(&quota));
@@ -64,6 +70,8 @@ pub(crate) struct Quota {
     entries_left: AtomicI64,
     /// Bytes taken by writes that are under way or about to be.
     in_flight: AtomicI64,
+    /// Whether a guest ever removed or replaced a name: until then no file without one can be open.
+    loses_names: AtomicBool,
     /// When the last measuring ended and how long it took; held while one is under way.
     measured: tokio::sync::Mutex<Option<(Instant, Duration)>>,
 }
@@ -149,6 +157,11 @@ impl Quota {
         self.left.store(0, Ordering::Release);
     }
 
+    /// A guest is about to remove a name, or to put a file where another may be.
+    pub(super) fn loses_name(&self) {
+        self.loses_names.store(true, Ordering::Release);
+    }
+
     /// Measures anew, unless somebody else's measuring made what is wanted possible.
     async fn measure(&self, enough: impl Fn() -> bool) {
         let mut measured = self.measured.lock().await;
@@ -162,7 +175,15 @@ impl Quota {
         self.left.store(0, Ordering::Release);
         self.entries_left.store(0, Ordering::Release);
         let (begun, root) = (Instant::now(), self.root.clone());
-        let usage = tokio::task::spawn_blocking(move || usage(&root)).await;
+        let loses_names = self.loses_names.load(Ordering::Acquire);
+        let usage = tokio::task::spawn_blocking(move || {
+            let mut usage = usage(&root)?;
+            if loses_names {
+                usage.bytes = usage.bytes.saturating_add(unnamed::bytes_below(&root)?);
+            }
+            io::Result::Ok(usage)
+        });
+        let usage = usage.await;
         *measured = Some((Instant::now(), begun.elapsed()));
         let usage = match usage {
             Ok(Ok(usage)) => usage,
@@ -191,6 +212,11 @@ fn take(left: &AtomicI64, amount: i64) -> bool {
         (left >= amount).then(|| left - amount)
     })
     .is_ok()
+}
+
+/// The lengths of the files in a folder together.
+pub(super) fn bytes_in(folder: &Path) -> io::Result<u64> {
+    Ok(usage(folder)?.bytes)
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -272,6 +298,21 @@ mod tests {
         let deep = vec!["d"; MAX_DEPTH + 2].join("/");
         fs::create_dir_all(root.join("v").join(deep)).expect("the folder is there");
         assert!(usage(&root.join("v")).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_open_file_without_a_name_counts() {
+        let temp = tempfile::tempdir().expect("the folder is there");
+        let root = temp.path().canonicalize().expect("the folder is there");
+        let quotas = Quotas::default();
+        let quota = quotas.of(&root, 100);
+        let file = fs::File::create(root.join("f")).expect("the folder is there");
+        file.set_len(60).expect("there is room");
+        quota.loses_name();
+        fs::remove_file(root.join("f")).expect("it is there");
+        assert!(quota.take(60).await.is_none());
+        drop(file);
+        assert!(quota.take(60).await.is_some(), "gone with its descriptor");
     }
 
     #[tokio::test]

@@ -3,12 +3,16 @@
 //! A preopen is a folder, so a file mount becomes a folder of the engine's own that holds a hard link of the file:
 //! same inode, so both sides see every write, and the guest sees no sibling. Where no hard link is possible (another
 //! filesystem) the file is copied, and brought back when the container has ended if it may be written. Renaming or
-//! removing the file affects only the guest's view.
+//! removing the file affects only the guest's view. A file that is shown inside a mounted folder is noted before (see
+//! `notes`), so that it is found if the process ends without removing it.
+
+mod notes;
 
 use super::host::{self, HostPath};
 use super::quota::Quotas;
 use crate::Mount;
 use crate::module::private_dir;
+use notes::Notes;
 use rustix::fs::{AtFlags, CWD};
 use std::fs;
 use std::io::{self, Write as _};
@@ -17,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Largest file that is copied for a mount. Larger ones need a hard link, or a mounted folder.
-const MAX_COPY: u64 = 64 << 20;
+pub(super) const MAX_COPY: u64 = 64 << 20;
 
 /// Names tried for an engine's folder before giving up.
 const MAX_ATTEMPTS: u32 = 1_000;
@@ -35,6 +39,8 @@ impl Scratch {
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let root = root.join("mounts");
         private_dir(&root)?;
+        // Quotas are measured by paths without links.
+        let root = root.canonicalize()?;
         remove_abandoned(&root)?;
         for attempt in 0..MAX_ATTEMPTS {
             let dir = root.join(format!("{}-{attempt}", std::process::id()));
@@ -70,6 +76,21 @@ impl Scratch {
             path,
             read_only: false,
             mounted: None,
+            notes: None,
+            shown: Vec::new(),
+            copies: Vec::new(),
+        })
+    }
+
+    /// A mounted folder that is to show files as well. They are removed from it at the end.
+    pub(super) fn inside(&self, mounted: &HostPath, read_only: bool) -> io::Result<PrivateFolder> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let notes = Notes::new(&self.dir, number, &fs::read_link(mounted.path())?);
+        Ok(PrivateFolder {
+            path: mounted.path(),
+            read_only,
+            mounted: Some(mounted.clone()),
+            notes: Some(notes),
             shown: Vec::new(),
             copies: Vec::new(),
         })
@@ -82,7 +103,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes folders whose lock nobody holds.
+/// Removes folders whose lock nobody holds, and what their engines left in mounted folders.
 fn remove_abandoned(root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(root)? {
         let dir = entry?.path();
@@ -90,6 +111,7 @@ fn remove_abandoned(root: &Path) -> io::Result<()> {
             continue;
         };
         if lock.try_lock().is_ok() {
+            notes::sweep(&dir);
             remove_tree(&dir);
         }
     }
@@ -102,28 +124,27 @@ fn remove_tree(dir: &Path) {
     }
 }
 
+/// How a file is shown.
+pub(super) enum Shown {
+    /// As the original.
+    Link,
+    /// As a copy, which is here.
+    Copy(PathBuf),
+}
+
 /// A folder that shows files which are elsewhere.
 pub(crate) struct PrivateFolder {
     path: PathBuf,
     read_only: bool,
     /// The mounted folder that the files were put into, which `path` leads to. `None` if the folder itself is ours.
     mounted: Option<HostPath>,
+    /// Where it is noted what was put into a mounted folder.
+    notes: Option<Notes>,
     shown: Vec<PathBuf>,
     copies: Vec<(PathBuf, PathBuf)>,
 }
 
 impl PrivateFolder {
-    /// A mounted folder that is to show files as well. They are removed from it at the end.
-    pub(super) fn inside(mounted: &HostPath, read_only: bool) -> Self {
-        PrivateFolder {
-            path: mounted.path(),
-            read_only,
-            mounted: Some(mounted.clone()),
-            shown: Vec::new(),
-            copies: Vec::new(),
-        }
-    }
-
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -135,22 +156,19 @@ impl PrivateFolder {
         file: &HostPath,
         mount: &Mount,
         copy: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<Shown> {
         if self.read_only {
             return Err(io::Error::other("the folder it is in is mounted read-only"));
         }
         if !file.kind()?.is_file() {
             return Err(io::Error::other("only files and folders can be mounted"));
         }
-        let shown = self.path.join(name);
-        if shown.symlink_metadata().is_ok() {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-        }
+        let shown = self.free(name)?;
         // The path of a descriptor is a link, and what it leads to is wanted.
         let follow = AtFlags::SYMLINK_FOLLOW;
         if !copy && rustix::fs::linkat(CWD, file.path(), CWD, &shown, follow).is_ok() {
             self.shown.push(shown);
-            return Ok(());
+            return Ok(Shown::Link);
         }
         let target = fs::OpenOptions::new()
             .write(true)
@@ -161,8 +179,21 @@ impl PrivateFolder {
         } else {
             self.copies.push((shown.clone(), mount.host.clone()));
         }
-        self.shown.push(shown);
-        transfer(fs::File::open(file.path())?, target)
+        self.shown.push(shown.clone());
+        transfer(fs::File::open(file.path())?, target)?;
+        Ok(Shown::Copy(shown))
+    }
+
+    /// Where a file of this name is about to be put.
+    fn free(&mut self, name: &str) -> io::Result<PathBuf> {
+        let shown = self.path.join(name);
+        if shown.symlink_metadata().is_ok() {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.add(name)?;
+        }
+        Ok(shown)
     }
 
     /// Shows content that no file of the host holds.
@@ -170,7 +201,7 @@ impl PrivateFolder {
         if self.read_only {
             return Err(io::Error::other("the folder it is in is mounted read-only"));
         }
-        let shown = self.path.join(name);
+        let shown = self.free(name)?;
         let mut file = fs::File::create_new(&shown)?;
         file.set_permissions(fs::Permissions::from_mode(0o444))?;
         self.shown.push(shown);

@@ -2,13 +2,16 @@
 //!
 //! Pure: bytes in, facts or a [`LoadError`] out. Whether functions have the types expected is left to the linker.
 
+#[cfg(test)]
+mod tests;
+
 use super::entry::{Entries, Wasi};
 use super::p3;
 use crate::host::INTERFACES;
 use crate::{LoadError, signals};
 use std::collections::HashSet;
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload,
+    BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload, WasmFeatures,
 };
 
 /// The module name of WASI p1's functions.
@@ -101,6 +104,12 @@ const P2_INTERFACES: [&str; 32] = [
     "wasi:clocks/timezone",
 ];
 
+/// Different imports, and exports, that a module may have, and the bytes of their names together: a small file can say
+/// much more than it holds, and what is read here is in no budget of memory.
+const MAX_IMPORTS: usize = 16_384;
+const MAX_EXPORTS: usize = 65_536;
+const MAX_NAME_BYTES: usize = 8 << 20;
+
 /// Names that an error tells, and bytes of each.
 const TOLD_NAMES: usize = 16;
 const TOLD_BYTES: usize = 128;
@@ -117,12 +126,10 @@ pub(crate) struct Inspected {
 pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     let Surface {
         component,
-        mut imports,
+        imports,
         exports,
+        ..
     } = surface(bytes)?;
-    // A core module may say the same thing any number of times.
-    let mut known = HashSet::new();
-    imports.retain(|import| known.insert(import.clone()));
     let unsupported: Vec<String> = imports
         .iter()
         .filter(|name| {
@@ -212,6 +219,57 @@ struct Surface {
     component: bool,
     imports: Vec<String>,
     exports: Vec<Export>,
+    /// A core module may say the same import any number of times.
+    known: HashSet<String>,
+    name_bytes: usize,
+}
+
+impl Surface {
+    fn import(&mut self, name: String) -> Result<(), LoadError> {
+        if self.known.contains(&name) {
+            return Ok(());
+        }
+        if self.imports.len() >= MAX_IMPORTS {
+            return Err(too_many(format!("{MAX_IMPORTS} imports")));
+        }
+        // Kept twice: in order, and to be found.
+        self.count(2 * name.len())?;
+        self.known.insert(name.clone());
+        self.imports.push(name);
+        Ok(())
+    }
+
+    fn export(&mut self, name: &str, callable: bool) -> Result<(), LoadError> {
+        if self.exports.len() >= MAX_EXPORTS {
+            return Err(too_many(format!("{MAX_EXPORTS} exports")));
+        }
+        self.count(name.len())?;
+        self.exports.push(Export {
+            name: name.to_owned(),
+            callable,
+        });
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), LoadError> {
+        self.name_bytes += bytes;
+        match self.name_bytes > MAX_NAME_BYTES {
+            true => Err(too_many(format!("{MAX_NAME_BYTES} bytes of names"))),
+            false => Ok(()),
+        }
+    }
+}
+
+fn too_many(limit: String) -> LoadError {
+    LoadError::TooManyNames { limit }
+}
+
+/// A parser for what wasmtime compiles. Its own default accepts groups of imports that share a module's name, of which
+/// every byte means another copy of that name.
+fn parser() -> Parser {
+    let mut parser = Parser::new(0);
+    parser.set_features(WasmFeatures::all() - WasmFeatures::COMPACT_IMPORTS);
+    parser
 }
 
 fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
@@ -228,7 +286,7 @@ fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
     let mut surface = Surface::default();
     // Components nest modules and components; only what the outermost says counts.
     let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes) {
+    for payload in parser().parse_all(bytes) {
         match payload.map_err(malformed)? {
             Payload::Version { encoding, .. } => {
                 depth += 1;
@@ -240,37 +298,30 @@ fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
             Payload::ImportSection(reader) if depth == 1 => {
                 for import in reader.into_imports() {
                     let import = import.map_err(malformed)?;
-                    surface
-                        .imports
-                        .push(format!("{}.{}", import.module, import.name));
+                    surface.import(format!("{}.{}", import.module, import.name))?;
                 }
             }
             Payload::ExportSection(reader) if depth == 1 => {
                 for export in reader {
                     let export = export.map_err(malformed)?;
-                    surface.exports.push(Export {
-                        name: export.name.to_owned(),
-                        callable: matches!(export.kind, ExternalKind::Func),
-                    });
+                    let callable = matches!(export.kind, ExternalKind::Func);
+                    surface.export(export.name, callable)?;
                 }
             }
             Payload::ComponentImportSection(reader) if depth == 1 => {
                 for import in reader {
-                    surface
-                        .imports
-                        .push(import.map_err(malformed)?.name.name.to_owned());
+                    let import = import.map_err(malformed)?;
+                    surface.import(import.name.name.to_owned())?;
                 }
             }
             Payload::ComponentExportSection(reader) if depth == 1 => {
                 for export in reader {
                     let export = export.map_err(malformed)?;
-                    surface.exports.push(Export {
-                        name: export.name.name.to_owned(),
-                        callable: matches!(
-                            export.kind,
-                            ComponentExternalKind::Func | ComponentExternalKind::Instance
-                        ),
-                    });
+                    let callable = matches!(
+                        export.kind,
+                        ComponentExternalKind::Func | ComponentExternalKind::Instance
+                    );
+                    surface.export(export.name.name, callable)?;
                 }
             }
             _ => {}
@@ -292,93 +343,4 @@ fn offered_interface(import: &str) -> bool {
         || p2.is_some_and(|(base, _)| P2_INTERFACES.contains(&base))
         || p3.is_some_and(|(base, _)| p3::INTERFACES.contains(&base))
         || signals::offers_interface(import)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(wat: &str) -> Result<Inspected, LoadError> {
-        inspect(&wat::parse_str(wat).expect("the test's own text is valid"))
-    }
-
-    #[test]
-    fn kinds_are_told_by_exports() {
-        let command = check(r#"(module (func (export "_start")))"#).expect("runs");
-        assert!(!command.component);
-        assert_eq!(command.entries.command, Some(Wasi::P1));
-        // An export, whose command it is, and whose handler.
-        let cases = [
-            ("wasi:http/incoming-handler@0.2.3", None, Some(Wasi::P2)),
-            ("wasi:http/handler@0.3.0", None, Some(Wasi::P3)),
-            ("wasi:cli/run@0.2.0", Some(Wasi::P2), None),
-            ("wasi:cli/run@0.3.1", Some(Wasi::P3), None),
-            ("wasi:cli/run@0.4.0", None, None),
-        ];
-        for (export, command, http) in cases {
-            let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
-            let entries = check(&text).expect("runs").entries;
-            assert_eq!((entries.command, entries.http), (command, http), "{export}");
-        }
-    }
-
-    #[test]
-    fn every_import_that_is_not_offered_is_named() {
-        let error = check(
-            r#"(module
-                (import "env" "a" (func)) (import "wasi_snapshot_preview1" "fd_write" (func))
-                (import "wasi_snapshot_preview1" "b" (func)) (func (export "_start")))"#,
-        );
-        let Err(LoadError::UnsupportedImport { names }) = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(names, ["env.a", "wasi_snapshot_preview1.b"]);
-        let error = check(r#"(component (import "acme:db/sql@1.0.0" (instance)))"#);
-        let Err(LoadError::UnsupportedImport { names }) = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(names, ["acme:db/sql@1.0.0"]);
-    }
-
-    #[test]
-    fn a_library_has_functions_alone() {
-        let library = check(r#"(module (memory (export "m") 1) (func (export "add")))"#);
-        let entries = library.expect("its function can be called").entries;
-        assert_eq!((entries.command, entries.http), (None, None));
-        assert_eq!(entries.functions, ["add"]);
-        let error = check(r#"(module (memory (export "m") 1))"#);
-        assert!(
-            matches!(error, Err(LoadError::NoEntryPoint { .. })),
-            "{error:?}"
-        );
-    }
-
-    #[test]
-    fn what_is_not_wasm_says_why() {
-        let whole = wat::parse_str(r#"(module (func (export "_start")))"#).expect("valid");
-        let cases: [&[u8]; 5] = [
-            b"",
-            b"#!/bin/sh\n",
-            b"\x7fELF",
-            b"\0asm",
-            &whole[..whole.len() - 3],
-        ];
-        for bytes in cases {
-            assert!(
-                matches!(inspect(bytes), Err(LoadError::NotWasm { .. })),
-                "{bytes:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn nested_modules_do_not_count() {
-        let error = check(
-            r#"(component (core module (import "env" "x" (func)) (func (export "_start"))))"#,
-        );
-        assert!(
-            matches!(error, Err(LoadError::NoEntryPoint { .. })),
-            "{error:?}"
-        );
-    }
 }

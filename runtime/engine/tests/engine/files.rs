@@ -217,6 +217,64 @@ async fn a_file_appears_in_a_mounted_folder_while_the_container_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_file_is_safe_in_a_writable_folder() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let (volume, file) = (dir.path().join("volume"), dir.path().join("file"));
+    fs::create_dir_all(volume.join("sub")).unwrap();
+    fs::write(&file, "original").unwrap();
+    for name in ["name", "sub/name"] {
+        // Whether the guest may write its copy depends on who runs the engine; the original is out of reach.
+        bench
+            .run_with("write-file", &[name, "x"], |spec| {
+                mount(&volume, "/data", false)(spec);
+                mount(&file, &format!("/data/{name}"), true)(spec);
+            })
+            .await;
+        assert_eq!(fs::read_to_string(&file).unwrap(), "original", "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_left_in_a_mounted_folder_go_with_the_next_start_of_an_engine() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let (volume, file) = (dir.path().join("volume"), dir.path().join("file"));
+    fs::create_dir(&volume).unwrap();
+    fs::write(&file, "content").unwrap();
+    let change = |spec: &mut ContainerSpec| {
+        mount(&volume, "/data", false)(spec);
+        mount(&file, "/data/copy", true)(spec);
+        mount(&file, "/data/link", false)(spec);
+    };
+    let running = bench.start_with("spin", &[], change).await;
+    // What is on disk now is what a crash would leave.
+    let mounts = bench.dir.path().join("cache/mounts");
+    let own = fs::read_dir(&mounts).unwrap().next().unwrap().unwrap();
+    let left = mounts.join("of-a-crashed-one");
+    fs::create_dir(&left).unwrap();
+    for entry in fs::read_dir(own.path()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), left.join(entry.file_name())).unwrap();
+    }
+    running.container.kill();
+    running.container.wait().await;
+    crate::support::until(|| fs::read_dir(&volume).unwrap().count() == 0).await;
+    for name in ["copy", "link", "of the guest"] {
+        fs::write(volume.join(name), "left").unwrap();
+    }
+    let again = sampan_engine::Engine::new(crate::support::config(bench.dir.path())).unwrap();
+    let names: Vec<_> = fs::read_dir(&volume)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["of the guest"]);
+    drop(again);
+    let (exit, stdout, _) = bench.run_with("read-file", &["copy"], change).await;
+    assert_eq!((exit, stdout.as_str()), (Exit::Code(0), "content"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mount_that_is_not_there_is_an_error() {
     let bench = Bench::new();
     let module = bench.load("hello").await;

@@ -45,6 +45,16 @@ async fn tables_are_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_are_memory() {
+    let bench = Bench::new();
+    // A page of memory and 90,000 elements of eight bytes are more than there is.
+    let (exit, ..) = bench
+        .run_with("table-hog", &[], |spec| spec.memory_limit = Some(400 << 10))
+        .await;
+    assert_eq!(exit, Exit::OutOfMemory);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stats_show_memory_and_processor_time() {
     let bench = Bench::new();
     let sleeping = bench.start("sleep", &[]).await;

@@ -60,3 +60,25 @@ async fn the_last_output_arrives_before_the_end_is_told() {
     assert_eq!(crate::support::soon(waiting).await.unwrap(), Exit::Code(0));
     assert_eq!(sink.taken.text(), "hello\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_writes_without_permission_traps() {
+    let bench = Bench::new();
+    let neighbour = bench.neighbour().await;
+    let sink = Arc::new(Metered {
+        permits: Semaphore::new(0),
+        taken: Collected::default(),
+    });
+    let running = bench
+        .start_with("p2-write-flood", &[], |spec| spec.stdout = sink.clone())
+        .await;
+    neighbour.is_healthy().await;
+    // What was permitted is still written, in chunks of any number; the container's end waits for that.
+    sink.permits.add_permits(100_000);
+    let exit = crate::support::soon(running.container.wait()).await;
+    let Exit::Trap { message } = exit else {
+        panic!("{exit:?}")
+    };
+    assert!(message.contains("check-write permitted"), "{message}");
+    neighbour.is_healthy().await;
+}

@@ -85,6 +85,68 @@ async fn empty_files_count_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn further_names_of_a_file_count_too() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let limit = limited(dir.path(), 1 << 10);
+    let (exit, ..) = bench.run_with("many-links", &[], &limit).await;
+    assert_eq!(exit, Exit::Code(ENOSPC));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1025);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_lost_its_name_counts_while_it_is_open() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let limit = limited(dir.path(), 100 << 10);
+    for _ in 0..2 {
+        let (exit, ..) = bench.run_with("fill-quietly", &["a"], &limit).await;
+        assert_eq!(exit, Exit::Code(ENOSPC));
+    }
+    // It is gone with the container.
+    let (exit, ..) = bench.run_with("fill", &["b"], &limit).await;
+    assert_eq!(exit, Exit::Code(ENOSPC));
+    let length = fs::metadata(dir.path().join("b")).unwrap().len();
+    assert_eq!(length, 100 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_image_has_beside_a_writable_file_is_no_store() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let (root, log) = (dir.path().join("root"), dir.path().join("0"));
+    fs::create_dir_all(root.join("dev/sub")).unwrap();
+    for name in ["dev/sibling", "dev/sub/termination-log"] {
+        fs::write(root.join(name), "of the image").unwrap();
+    }
+    symlink("termination-log", root.join("dev/link")).unwrap();
+    fs::write(&log, "").unwrap();
+    let change = |spec: &mut ContainerSpec| {
+        spec.mounts.push(mount(&root, "/", true));
+        spec.mounts.push(mount(&log, "/dev/termination-log", false));
+        spec.volume_limits.push(VolumeLimit {
+            path: log.clone(),
+            bytes: 4 << 10,
+        });
+    };
+    for name in ["sibling", "link", "sub/termination-log"] {
+        let args = &[name, "4"];
+        let (exit, ..) = bench.run_with("fill-quietly", args, change).await;
+        assert_eq!(exit, Exit::Code(ENOSPC), "{name}");
+    }
+    // The image's own can be changed, in the container's view of it.
+    let args = &["sibling", "changed", "4"];
+    let (exit, ..) = bench.run_with("write-file", args, change).await;
+    assert_eq!(exit, Exit::Code(0));
+    let sibling = fs::read_to_string(root.join("dev/sibling")).unwrap();
+    assert_eq!(sibling, "of the image");
+    let args = &["termination-log", "4"];
+    let (exit, ..) = bench.run_with("fill-quietly", args, change).await;
+    assert_eq!(exit, Exit::Code(ENOSPC));
+    assert_eq!(fs::metadata(&log).unwrap().len(), 4 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_volume_of_a_component() {
     let bench = Bench::new();
     let dir = tempfile::tempdir().unwrap();

@@ -16,6 +16,8 @@ pub(in crate::files) enum Change {
     Removes,
     /// A name goes from the first folder to the second.
     Moves,
+    /// A file in the first folder gets another name in the second.
+    Links,
 }
 
 /// Why names of a mount cannot be changed.
@@ -25,12 +27,20 @@ pub(in crate::files) enum Refusal {
     CrossDevice,
 }
 
+/// A file that is about to be open.
+pub(in crate::files) struct Opening {
+    slot: FileSlot,
+    _under_way: Arc<()>,
+}
+
 /// The account of one instance's open files. A stream keeps its file open after the descriptor is dropped, so what
 /// counts is whether the file itself is still held by anything.
 pub(crate) struct Account {
     budget: Arc<FileBudget>,
     limit: u32,
     open: Vec<(Weak<File>, FileSlot)>,
+    /// Held by each opening that is under way.
+    opening: Arc<()>,
     /// The rules of the mounts, in their order.
     mounts: Arc<[Mark]>,
     /// Those of descriptors that have any, by their numbers.
@@ -43,6 +53,7 @@ impl Account {
             budget,
             limit,
             open: Vec::new(),
+            opening: Arc::default(),
             mounts: Arc::from([]),
             marks: HashMap::new(),
         }
@@ -90,10 +101,15 @@ impl Account {
         let (Some(first), Some(last)) = (descriptors.first(), descriptors.last()) else {
             return Ok(None);
         };
-        if change == Change::Moves && !self.is_same_filesystem(*first, *last) {
+        let two = matches!(change, Change::Moves | Change::Links);
+        if two && !self.is_same_filesystem(*first, *last) {
             return Err(Refusal::CrossDevice);
         }
-        Ok(self.quota(*last).filter(|_| change == Change::Makes))
+        let quota = self.quota(*last);
+        if let (Change::Removes | Change::Moves, Some(quota)) = (change, &quota) {
+            quota.loses_name();
+        }
+        Ok(quota.filter(|_| matches!(change, Change::Makes | Change::Links)))
     }
 
     /// The same, asked to the end.
@@ -119,27 +135,56 @@ impl Account {
         mark(one).is_same_filesystem(mark(other))
     }
 
-    /// Room for one more open file.
-    pub(in crate::files) fn reserve(&mut self) -> Option<FileSlot> {
-        if self.open.len() < self.limit as usize
-            && let Some(slot) = self.budget.take()
-        {
-            return Some(slot);
+    /// Room for one more open file. Counts until it is dropped or the file is open.
+    pub(in crate::files) fn reserve(&mut self) -> Option<Opening> {
+        if let Some(opening) = self.reserve_now() {
+            return Some(opening);
         }
-        self.open.retain(|(file, _)| file.strong_count() > 0);
-        if self.open.len() < self.limit as usize {
-            self.budget.take()
-        } else {
-            None
-        }
+        self.closed();
+        self.reserve_now()
     }
 
-    pub(in crate::files) fn opened(&mut self, file: &Arc<File>, slot: FileSlot) {
-        self.open.push((Arc::downgrade(file), slot));
+    fn reserve_now(&self) -> Option<Opening> {
+        // Guests of WASI 0.3 open side by side.
+        let under_way = Arc::strong_count(&self.opening) - 1;
+        if self.open.len() + under_way >= self.limit as usize {
+            return None;
+        }
+        Some(Opening {
+            slot: self.budget.take()?,
+            _under_way: self.opening.clone(),
+        })
+    }
+
+    pub(in crate::files) fn opened(&mut self, file: &Arc<File>, opening: Opening) {
+        self.open.push((Arc::downgrade(file), opening.slot));
     }
 
     /// Gives closed files back to the budget of all guests.
     pub(in crate::files) fn closed(&mut self) {
         self.open.retain(|(file, _)| file.strong_count() > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openings_under_way_count() {
+        let mut account = Account::new(FileBudget::of_process(), 2);
+        let file = Arc::new(tempfile::tempfile().expect("a temporary file"));
+        let (one, other) = (account.reserve(), account.reserve());
+        assert!(one.is_some() && other.is_some());
+        assert!(account.reserve().is_none());
+        account.opened(&file, one.expect("there is room"));
+        assert!(account.reserve().is_none());
+        // Another that failed.
+        drop(other);
+        assert!(account.reserve().is_some());
+        let third = account.reserve().expect("that one is dropped again");
+        drop(file);
+        assert!(account.reserve().is_some(), "the file is closed");
+        drop(third);
     }
 }

@@ -1,0 +1,165 @@
+//! What files are told to be, and which are refused.
+
+use super::*;
+
+fn check(wat: &str) -> Result<Inspected, LoadError> {
+    inspect(&wat::parse_str(wat).expect("the test's own text is valid"))
+}
+
+#[test]
+fn kinds_are_told_by_exports() {
+    let command = check(r#"(module (func (export "_start")))"#).expect("runs");
+    assert!(!command.component);
+    assert_eq!(command.entries.command, Some(Wasi::P1));
+    // An export, whose command it is, and whose handler.
+    let cases = [
+        ("wasi:http/incoming-handler@0.2.3", None, Some(Wasi::P2)),
+        ("wasi:http/handler@0.3.0", None, Some(Wasi::P3)),
+        ("wasi:cli/run@0.2.0", Some(Wasi::P2), None),
+        ("wasi:cli/run@0.3.1", Some(Wasi::P3), None),
+        ("wasi:cli/run@0.4.0", None, None),
+    ];
+    for (export, command, http) in cases {
+        let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
+        let entries = check(&text).expect("runs").entries;
+        assert_eq!((entries.command, entries.http), (command, http), "{export}");
+    }
+}
+
+#[test]
+fn every_import_that_is_not_offered_is_named() {
+    let error = check(
+        r#"(module
+            (import "env" "a" (func)) (import "wasi_snapshot_preview1" "fd_write" (func))
+            (import "wasi_snapshot_preview1" "b" (func)) (func (export "_start")))"#,
+    );
+    let Err(LoadError::UnsupportedImport { names }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(names, ["env.a", "wasi_snapshot_preview1.b"]);
+    let error = check(r#"(component (import "acme:db/sql@1.0.0" (instance)))"#);
+    let Err(LoadError::UnsupportedImport { names }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(names, ["acme:db/sql@1.0.0"]);
+}
+
+#[test]
+fn a_library_has_functions_alone() {
+    let library = check(r#"(module (memory (export "m") 1) (func (export "add")))"#);
+    let entries = library.expect("its function can be called").entries;
+    assert_eq!((entries.command, entries.http), (None, None));
+    assert_eq!(entries.functions, ["add"]);
+    let error = check(r#"(module (memory (export "m") 1))"#);
+    assert!(
+        matches!(error, Err(LoadError::NoEntryPoint { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_is_not_wasm_says_why() {
+    let whole = wat::parse_str(r#"(module (func (export "_start")))"#).expect("valid");
+    let cases: [&[u8]; 5] = [
+        b"",
+        b"#!/bin/sh\n",
+        b"\x7fELF",
+        b"\0asm",
+        &whole[..whole.len() - 3],
+    ];
+    for bytes in cases {
+        assert!(
+            matches!(inspect(bytes), Err(LoadError::NotWasm { .. })),
+            "{bytes:?}"
+        );
+    }
+}
+
+/// A core module that is one section.
+fn module_of(id: u8, content: &[u8]) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    module.push(id);
+    leb(&mut module, content.len());
+    module.extend(content);
+    module
+}
+
+fn leb(bytes: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn text(bytes: &mut Vec<u8>, text: &str) {
+    leb(bytes, text.len());
+    bytes.extend(text.as_bytes());
+}
+
+#[test]
+fn a_group_of_imports_does_not_repeat_a_long_name() {
+    // One group: a module's name of 100 KB, and 100,000 empty names in it. Together 10 GB.
+    let mut content = vec![1];
+    text(&mut content, &"m".repeat(100_000));
+    content.extend([0, 0x7e, 0, 0]);
+    leb(&mut content, 100_000);
+    content.extend(vec![0; 100_000]);
+    let error = inspect(&module_of(2, &content));
+    assert!(matches!(error, Err(LoadError::NotWasm { .. })), "{error:?}");
+}
+
+#[test]
+fn names_are_bounded_in_number_and_length() {
+    let imports = |count: usize, long: usize, same: bool| {
+        let mut content = Vec::new();
+        leb(&mut content, count);
+        for number in 0..count {
+            text(&mut content, P1);
+            let number = if same { 0 } else { number };
+            text(&mut content, &format!("{number:0long$}"));
+            content.extend([0, 0]);
+        }
+        inspect(&module_of(2, &content))
+    };
+    let few = imports(MAX_IMPORTS, 5, false);
+    assert!(
+        matches!(few, Err(LoadError::UnsupportedImport { .. })),
+        "{few:?}"
+    );
+    let same = imports(2 * MAX_IMPORTS, 5, true);
+    assert!(
+        matches!(same, Err(LoadError::UnsupportedImport { .. })),
+        "{same:?}"
+    );
+    for refused in [
+        imports(MAX_IMPORTS + 1, 5, false),
+        imports(1_000, 10_000, false),
+    ] {
+        assert!(
+            matches!(refused, Err(LoadError::TooManyNames { .. })),
+            "{refused:?}"
+        );
+    }
+    let mut content = Vec::new();
+    leb(&mut content, MAX_EXPORTS + 1);
+    for number in 0..=MAX_EXPORTS {
+        text(&mut content, &number.to_string());
+        content.extend([0, 0]);
+    }
+    let exports = inspect(&module_of(7, &content));
+    assert!(
+        matches!(exports, Err(LoadError::TooManyNames { .. })),
+        "{exports:?}"
+    );
+}
+
+#[test]
+fn nested_modules_do_not_count() {
+    let error =
+        check(r#"(component (core module (import "env" "x" (func)) (func (export "_start"))))"#);
+    assert!(
+        matches!(error, Err(LoadError::NoEntryPoint { .. })),
+        "{error:?}"
+    );
+}
