@@ -19,6 +19,7 @@ pub(crate) use scratch::Scratch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Part of the process's descriptors that guests may use together; the rest is for everything else in it.
 const GUESTS_SHARE: u64 = 2;
@@ -51,6 +52,16 @@ impl FileBudget {
             .is_ok();
         taken.then(|| FileSlot(self.clone()))
     }
+
+    /// One descriptor, as soon as there is one; looks for it again and again after a pause.
+    pub(crate) async fn wait(self: &Arc<Self>, pause: Duration) -> FileSlot {
+        loop {
+            if let Some(slot) = self.take() {
+                return slot;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
 }
 
 /// One descriptor out of the budget, given back when dropped.
@@ -77,5 +88,18 @@ mod tests {
         assert!(budget.take().is_none());
         drop(slot);
         assert!(budget.take().is_some());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn who_needs_a_slot_waits_for_one() {
+        let budget = Arc::new(FileBudget {
+            used: AtomicU64::new(0),
+            limit: 1,
+        });
+        let slot = budget.take();
+        let pause = Duration::from_millis(10);
+        let waiting = budget.wait(pause);
+        assert!(tokio::time::timeout(100 * pause, waiting).await.is_err());
+        drop(slot);
+        budget.wait(pause).await;
     }
 }

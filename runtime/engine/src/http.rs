@@ -4,6 +4,7 @@
 //! Between requests a handler is a socket and a few kilobytes; it has no instance and takes no processor time. One
 //! request's failure is its own: the client gets an error, the log a line, and the container stays up.
 
+mod connection;
 mod instance;
 pub(crate) mod outgoing;
 mod request;
@@ -17,9 +18,11 @@ pub(crate) use warm::Pools;
 use crate::Exit;
 use crate::container::{Control, StartError};
 use crate::engine::Runner;
+use crate::files::FileBudget;
 use crate::module::Module;
 use crate::state::Template;
 use ::http::{Request, Version};
+use connection::{Activity, Patient, Verdict, Watch};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -31,12 +34,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 /// Connections the kernel queues while all permitted ones are taken.
@@ -57,6 +59,7 @@ pub(crate) struct Server {
     addresses: Vec<SocketAddr>,
     handler: Arc<Handler>,
     control: Control,
+    descriptors: Arc<FileBudget>,
 }
 
 impl Server {
@@ -78,12 +81,14 @@ impl Server {
             addresses.push(listener.local_addr().map_err(failed)?);
             listeners.push(listener);
         }
+        let descriptors = template.file_budget.clone();
         let handler = Arc::new(Handler::new(runner, module, template, control.clone()));
         Ok(Server {
             listeners,
             addresses,
             handler,
             control,
+            descriptors,
         })
     }
 
@@ -97,6 +102,7 @@ impl Server {
             listeners,
             handler,
             control,
+            descriptors,
             ..
         } = self;
         let connections = TaskTracker::new();
@@ -107,7 +113,7 @@ impl Server {
                 handler.clone(),
                 control.clone(),
                 connections.clone(),
-                limit.clone(),
+                (limit.clone(), descriptors.clone()),
             )
         }));
         async move {
@@ -157,17 +163,19 @@ fn accept(
     handler: Arc<Handler>,
     control: Control,
     connections: TaskTracker,
-    limit: Arc<Semaphore>,
+    (limit, descriptors): (Arc<Semaphore>, Arc<FileBudget>),
 ) -> impl Future<Output = ()> + Send {
     async move {
         // The semaphore is never closed.
         while let Ok(permit) = limit.clone().acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _client)) => {
+                    // The other clients wait in the kernel's queue.
+                    let descriptor = descriptors.wait(ACCEPT_PAUSE).await;
                     let (handler, control) = (handler.clone(), control.clone());
                     connections.spawn(async move {
                         serve(stream, handler, control).await;
-                        drop(permit);
+                        drop((permit, descriptor));
                     });
                 }
                 Err(error) => {
@@ -186,22 +194,28 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
     }
     let header_timeout = handler.limits().header_timeout;
     let builder = builder(&handler);
-    let seen_request = Arc::new(AtomicBool::new(false));
+    let activity = Arc::new(Activity::default());
+    let mut watch = Watch::new(activity.clone(), handler.limits().request_timeout);
     let rest = Rest::default();
     let service = service_fn({
-        let (seen_request, rest) = (seen_request.clone(), rest.clone());
+        let (activity, rest) = (activity.clone(), rest.clone());
         move |request: Request<Incoming>| {
-            seen_request.store(true, Ordering::Relaxed);
+            let exchange = activity.begin();
             let handler = handler.clone();
             // The streams of HTTP/2 are tasks of their own.
             let rest = (request.version() < Version::HTTP_2).then(|| rest.clone());
-            async move { Ok::<_, std::convert::Infallible>(handler.handle(request, rest).await) }
+            async move {
+                let response = handler.handle(request, rest).await;
+                Ok::<_, std::convert::Infallible>(response.map(|body| exchange.answered(body)))
+            }
         }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // hyper bounds the time for a head only once it knows the protocol, so the first head is bounded here.
-    let mut first_head = pin!(sleep(header_timeout));
-    let mut waiting_for_first = true;
+    let stream = TokioIo::new(Patient::new(stream, header_timeout));
+    let mut connection = pin!(builder.serve_connection(stream, service));
+    // hyper bounds the time for a head only once it knows the protocol, and of HTTP/2 only whether there is an answer to
+    // its pings. So the first head is bounded here, and idle connections are.
+    let mut look = pin!(sleep(header_timeout));
+    let mut idle = false;
     let mut draining = false;
     loop {
         tokio::select! {
@@ -209,7 +223,7 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
             () = control.kill.cancelled() => return,
             () = control.terminate.cancelled(), if !draining => {
                 draining = true;
-                if !seen_request.load(Ordering::Relaxed) {
+                if !activity.seen_request() {
                     return;
                 }
                 connection.as_mut().graceful_shutdown();
@@ -224,11 +238,18 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
                 }
                 return;
             }
-            () = first_head.as_mut(), if waiting_for_first => {
-                waiting_for_first = false;
-                if !seen_request.load(Ordering::Relaxed) {
-                    return;
+            () = look.as_mut() => {
+                match watch.look() {
+                    Verdict::InUse => idle = false,
+                    // Told so before, or not even begun.
+                    Verdict::Idle if idle || !activity.seen_request() => return,
+                    Verdict::Idle => {
+                        idle = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Verdict::Stuck => return,
                 }
+                look.as_mut().reset(Instant::now() + header_timeout);
             }
         }
     }

@@ -15,6 +15,7 @@ mod cpu;
 mod engine;
 mod exit;
 mod files;
+mod held;
 mod host;
 mod http;
 mod limits;

@@ -96,6 +96,8 @@ pub(crate) struct GuestLimits {
     meter: Arc<Meter>,
     denied: bool,
     held: u64,
+    /// What of `held` is the host's, behind handles of the guest.
+    host: u64,
     /// The last growth of a memory allowed, to be undone when wasmtime could not do it after all.
     last: u64,
     max_table_elements: usize,
@@ -108,6 +110,7 @@ impl GuestLimits {
             meter,
             denied: false,
             held: 0,
+            host: 0,
             last: 0,
             max_table_elements: config.max_table_elements,
             max_core_instances: config.max_core_instances,
@@ -117,6 +120,19 @@ impl GuestLimits {
     /// Whether the instance was ever refused memory.
     pub(crate) fn denied(&self) -> bool {
         self.denied
+    }
+
+    /// What the host holds for the instance now, beside its memories and tables. False if that is too much.
+    pub(crate) fn host_holds(&mut self, bytes: u64) -> bool {
+        let before = self.host;
+        if bytes > before && !self.take(bytes - before) {
+            return false;
+        }
+        let less = before.saturating_sub(bytes);
+        self.held -= less;
+        self.meter.give_back(less);
+        self.host = bytes;
+        true
     }
 
     fn take(&mut self, bytes: u64) -> bool {
@@ -237,6 +253,19 @@ mod tests {
             .table_grow_failed(wasmtime::Error::msg("no"))
             .expect("decided");
         assert_eq!(limits.meter.memory(), 60 + 32);
+        let meter = limits.meter.clone();
+        drop(limits);
+        assert_eq!(meter.memory(), 0);
+    }
+
+    #[test]
+    fn what_the_host_holds_is_memory() {
+        let mut limits = limits(100);
+        assert!(limits.host_holds(60));
+        assert!(limits.host_holds(20));
+        assert_eq!(limits.meter.memory(), 20);
+        assert!(!limits.host_holds(101));
+        assert!(limits.denied());
         let meter = limits.meter.clone();
         drop(limits);
         assert_eq!(meter.memory(), 0);

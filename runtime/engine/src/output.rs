@@ -33,11 +33,16 @@ pub trait OutputSink: Send + Sync {
 
 /// One standard stream of one instance. Clones share the write in flight.
 pub(crate) struct Output {
-    sink: Arc<dyn OutputSink>,
-    state: Arc<Mutex<State>>,
-    waiting: Arc<Waiting>,
+    shared: Arc<Shared>,
     /// Bytes the guest may write through this handle, as it was told last.
     permitted: usize,
+}
+
+struct Shared {
+    sink: Arc<dyn OutputSink>,
+    state: Mutex<State>,
+    /// Beside the rest: the write in flight holds on to it.
+    waiting: Arc<Waiting>,
 }
 
 #[derive(Default)]
@@ -84,9 +89,7 @@ impl Wake for Waiting {
 impl Clone for Output {
     fn clone(&self) -> Self {
         Output {
-            sink: self.sink.clone(),
-            state: self.state.clone(),
-            waiting: self.waiting.clone(),
+            shared: self.shared.clone(),
             permitted: 0,
         }
     }
@@ -95,9 +98,11 @@ impl Clone for Output {
 impl Output {
     pub(crate) fn new(sink: Arc<dyn OutputSink>) -> Self {
         Output {
-            sink,
-            state: Arc::default(),
-            waiting: Arc::default(),
+            shared: Arc::new(Shared {
+                sink,
+                state: Mutex::default(),
+                waiting: Arc::default(),
+            }),
             permitted: 0,
         }
     }
@@ -116,21 +121,21 @@ impl Output {
     }
 
     fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.state.lock().is_drained() {
+        if self.shared.state.lock().is_drained() {
             return Poll::Ready(());
         }
         // Before the sink is asked: it may be ready at any moment after that.
-        self.waiting.add(cx.waker());
+        self.shared.waiting.add(cx.waker());
         std::task::ready!(self.advance());
-        self.waiting.wake_others(cx.waker());
+        self.shared.waiting.wake_others(cx.waker());
         Poll::Ready(())
     }
 
     /// Gives the sink what it takes now.
     fn advance(&self) -> Poll<()> {
-        let waker = Waker::from(self.waiting.clone());
+        let waker = Waker::from(self.shared.waiting.clone());
         let mut context = Context::from_waker(&waker);
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         loop {
             if let Some(write) = state.in_flight.as_mut() {
                 std::task::ready!(write.as_mut().poll(&mut context));
@@ -153,7 +158,7 @@ impl Output {
     /// Begins a write, or queues it behind the one in flight, as happens to a handle that was ready before. False if
     /// the queue is full.
     fn begin(&self, data: Bytes) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         if data.is_empty() {
             return true;
         }
@@ -169,7 +174,7 @@ impl Output {
     }
 
     fn write_to_sink(&self, data: Bytes) -> BoxFuture<'static, ()> {
-        let sink = self.sink.clone();
+        let sink = self.shared.sink.clone();
         Box::pin(async move { sink.write(data).await })
     }
 }

@@ -124,7 +124,8 @@ pub struct VolumeLimit {
 /// Limits of HTTP, incoming and outgoing.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// Connections open at once; further ones wait in the kernel's queue.
+    /// Connections open at once; further ones wait in the kernel's queue. So do they while all guests together hold the
+    /// descriptors they may.
     pub max_connections: usize,
     /// Requests handled at once, each by an instance of its own; further ones wait, then get 503.
     pub max_requests: usize,
@@ -134,7 +135,8 @@ pub struct HttpLimits {
     pub max_header_bytes: usize,
     /// Bytes of a request's body.
     pub max_body_bytes: u64,
-    /// Time for a client to send a header section, and to leave a connection idle.
+    /// Time for a client to send a header section, to leave a connection idle (it is closed within twice this), and to
+    /// take nothing of what is sent to it.
     pub header_timeout: Duration,
     /// Time from the arrival of a request to the head of its response; then 504.
     pub response_timeout: Duration,

@@ -1,6 +1,7 @@
 //! What a store holds for its guest: WASI contexts, open files, limits. Made from a [`Template`], once per instance.
 
 use crate::files::{self, FileBudget, Preopens};
+use crate::held;
 use crate::host::HostState;
 use crate::http::outgoing::Outgoing;
 use crate::limits::{GuestLimits, Meter};
@@ -9,8 +10,8 @@ use crate::signals::Signals;
 use crate::sockets::{self, Reach, Sockets};
 use crate::{ContainerSpec, EngineConfig};
 use std::sync::{Arc, OnceLock};
-use wasmtime::Store;
 use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -74,6 +75,17 @@ impl ComponentState {
 }
 
 impl ComponentState {
+    /// What is done whenever the guest gives way to others: what it makes the host hold is memory of its container.
+    fn give_way(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        let bytes = held::bytes_behind(&mut self.table);
+        match self.limits.host_holds(bytes) {
+            true => Ok(UpdateDeadline::Yield(1)),
+            false => Err(wasmtime::Error::msg(
+                "the host holds more behind the guest's handles than its memory limit allows",
+            )),
+        }
+    }
+
     pub(crate) fn host(&mut self) -> (&HostState, &mut ResourceTable) {
         (&self.host, &mut self.table)
     }
@@ -188,6 +200,7 @@ impl Template {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limits);
         prepare(&mut store);
+        store.epoch_deadline_callback(|mut store| store.data_mut().give_way());
         (store, streams)
     }
 

@@ -4,6 +4,7 @@
 //! no code for too many open files) and that `not-permitted` because of a read-only mount becomes `read-only`.
 
 mod account;
+mod listing;
 mod stream;
 
 pub(crate) use account::Account;
@@ -88,6 +89,15 @@ impl Files<'_> {
         let inner = table.delete(stream).map_err(FsError::trap)?;
         let limited: DynOutputStream = Box::new(stream::Limited::new(inner, quota));
         table.push(limited).map_err(FsError::trap)
+    }
+}
+
+impl Files<'_> {
+    fn may_stream(&self) -> FsResult<()> {
+        match self.account.may_stream() {
+            true => Ok(()),
+            false => Err(ErrorCode::Quota.into()),
+        }
     }
 }
 
@@ -184,7 +194,17 @@ impl HostDescriptor for Files<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
-        self.wasi.read_directory(fd).await
+        let room = self.account.listing_room();
+        let folder = match self.wasi.table.get(&fd).map_err(FsError::trap)? {
+            Descriptor::Dir(dir) => dir.dir.clone(),
+            // Refused by the original.
+            Descriptor::File(_) => return self.wasi.read_directory(fd).await,
+        };
+        let bytes = listing::bytes(folder, room).await;
+        let bytes = bytes.ok_or(ErrorCode::InsufficientMemory)?;
+        let stream = self.wasi.read_directory(fd).await?;
+        self.account.listed(stream.rep(), bytes);
+        Ok(stream)
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
@@ -342,6 +362,7 @@ impl HostDescriptor for Files<'_> {
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
+        self.may_stream()?;
         self.wasi.read_via_stream(fd, offset)
     }
 
@@ -350,6 +371,7 @@ impl HostDescriptor for Files<'_> {
         fd: Fd,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
+        self.may_stream()?;
         let rep = fd.rep();
         let result = self.wasi.write_via_stream(fd, offset);
         let stream = self.written(&[rep], result)?;
@@ -357,6 +379,7 @@ impl HostDescriptor for Files<'_> {
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
+        self.may_stream()?;
         let rep = fd.rep();
         let result = self.wasi.append_via_stream(fd);
         let stream = self.written(&[rep], result)?;
@@ -390,6 +413,7 @@ impl HostDirectoryEntryStream for Files<'_> {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.account.unlisted(stream.rep());
         HostDirectoryEntryStream::drop(&mut self.wasi, stream)
     }
 }

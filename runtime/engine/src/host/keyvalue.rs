@@ -95,7 +95,14 @@ pub struct Bucket(Arc<dyn KeyValueBucket>);
 pub struct Swap {
     bucket: Arc<dyn KeyValueBucket>,
     key: String,
-    read: Option<KeyValuePair>,
+    /// The version of the pair when it was read last. Its value is not kept: a guest may hold many of these.
+    read: Option<u64>,
+}
+
+impl Swap {
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.key.len()
+    }
 }
 
 /// A failed call: the guest is told, or it did what no guest can do and ends.
@@ -175,6 +182,16 @@ impl KeyValue<'_> {
     ) -> Result<Resource<Swap>, Failure> {
         let pairs = bucket.get(vec![key.clone()]).await?;
         let read = pairs.into_iter().next().flatten();
+        let read = read.map(|pair| pair.version);
         Ok(self.table.push(Swap { bucket, key, read })?)
+    }
+
+    /// Reads the key of a swap again: what is swapped later is what the guest has seen last.
+    async fn current(&mut self, cas: &Resource<Swap>) -> Result<Option<Vec<u8>>, Failure> {
+        let swap = self.table.get(cas)?;
+        let (bucket, key) = (swap.bucket.clone(), swap.key.clone());
+        let read = bucket.get(vec![key]).await?.into_iter().next().flatten();
+        self.table.get_mut(cas)?.read = read.as_ref().map(|pair| pair.version);
+        Ok(read.map(|pair| pair.value))
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::ContainerSpec;
 use crate::files::FileBudget;
+use crate::held::BODY_CHUNK;
 use crate::network::Protocol;
 use crate::sockets::lookup::{self, LookupError};
 use crate::sockets::{Reach, Unreachable};
@@ -91,6 +92,14 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let rules = self.rules.clone();
         Box::new(async move { rules.send(request, options).await })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
     }
 }
 

@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -58,10 +60,10 @@ pub(crate) struct Meta {
     sha256: String,
 }
 
-/// A compiled file whose content was verified.
+/// A compiled file whose content was verified. It is held open: it may be mapped again after it was removed.
 #[derive(Clone, Debug)]
 pub(crate) struct Artifact {
-    code: PathBuf,
+    code: Arc<fs::File>,
     pub(crate) meta: Meta,
 }
 
@@ -135,7 +137,10 @@ impl Cache {
         if let Err(error) = record.set_modified(SystemTime::now()) {
             tracing::debug!(%error, "cannot mark compiled code as used");
         }
-        Ok(Artifact { code, meta })
+        Ok(Artifact {
+            code: Arc::new(file),
+            meta,
+        })
     }
 
     /// Keeps compiled code.
@@ -158,11 +163,15 @@ impl Cache {
         self.write(&path, code)?;
         self.write(&self.path(digest, "json"), &serde_json::to_vec(&meta)?)?;
         // What was just written is in the kernel's memory as it should be.
-        self.note_seen(digest, self.seen(&fs::metadata(&path)?));
-        Ok(Artifact { code: path, meta })
+        let file = fs::File::open(&path)?;
+        self.note_seen(digest, self.seen(&file.metadata()?));
+        Ok(Artifact {
+            code: Arc::new(file),
+            meta,
+        })
     }
 
-    /// Removes a digest's compiled code. Modules in use keep theirs mapped.
+    /// Removes a digest's compiled code. Modules in use keep theirs mapped, and open.
     pub(crate) fn remove(&self, digest: &str) {
         for extension in ["seen", "json", "code"] {
             let path = self.path(digest, extension);
@@ -253,15 +262,16 @@ impl Artifact {
         reason = "mapping compiled code is unsafe by nature; see the SAFETY comments"
     )]
     pub(crate) fn map(&self, engine: &wasmtime::Engine) -> wasmtime::Result<Code> {
+        let code = format!("/proc/self/fd/{}", self.code.as_raw_fd());
         if self.meta.component {
             // SAFETY: the file was made by `Cache::store` from wasmtime's own output, or verified by `Cache::find`
             // to be such a file; only this user can change it, and nothing of ours changes a file in place.
             let component =
-                unsafe { wasmtime::component::Component::deserialize_file(engine, &self.code)? };
+                unsafe { wasmtime::component::Component::deserialize_file(engine, code)? };
             Ok(Code::Component(component, self.meta.entries.clone()))
         } else {
             // SAFETY: as above.
-            let module = unsafe { wasmtime::Module::deserialize_file(engine, &self.code)? };
+            let module = unsafe { wasmtime::Module::deserialize_file(engine, code)? };
             Ok(Code::Module(module))
         }
     }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
@@ -19,9 +20,15 @@ type Load = Shared<BoxFuture<'static, Result<Arc<Loaded>, LoadError>>>;
 
 /// Loads modules and remembers those in use.
 pub(crate) struct Loader {
+    known: Arc<Known>,
+    work: Arc<Work>,
+}
+
+/// Modules in memory, and loads under way.
+#[derive(Default)]
+struct Known {
     modules: Mutex<HashMap<String, Weak<Loaded>>>,
     loading: Mutex<HashMap<String, Load>>,
-    work: Arc<Work>,
 }
 
 /// What one load needs; shared with the threads that do it.
@@ -40,8 +47,7 @@ impl Loader {
         let compatibility = backends.pooled.compatibility();
         let cache = Cache::open(&config.cache_dir, &compatibility, config.max_cache_bytes)?;
         Ok(Loader {
-            modules: Mutex::default(),
-            loading: Mutex::default(),
+            known: Arc::default(),
             work: Arc::new(Work {
                 cache,
                 backends,
@@ -60,41 +66,35 @@ impl Loader {
         threads: &Handle,
     ) -> Result<Module, LoadError> {
         check_digest(&source.digest)?;
-        if let Some(loaded) = self
-            .modules
-            .lock()
-            .get(&source.digest)
-            .and_then(Weak::upgrade)
-        {
+        let known = self.known.modules.lock().get(&source.digest).cloned();
+        if let Some(loaded) = known.as_ref().and_then(Weak::upgrade) {
             return Ok(Module::new(loaded));
         }
-        let load = self.join(source, threads);
-        let result = load.clone().await;
-        if let Ok(loaded) = &result {
-            let mut modules = self.modules.lock();
-            modules.retain(|_, module| module.strong_count() > 0);
-            modules.insert(source.digest.clone(), Arc::downgrade(loaded));
-        }
-        let mut loading = self.loading.lock();
-        if loading
-            .get(&source.digest)
-            .is_some_and(|current| current.ptr_eq(&load))
-        {
-            loading.remove(&source.digest);
-        }
-        result.map(Module::new)
+        self.join(source, threads).await.map(Module::new)
     }
 
-    /// The load of a digest that is under way, or a new one.
+    /// The load of a digest that is under way, or a new one. It is a task of its own: whoever asked for it may go away,
+    /// and what it holds is given back by its end.
     fn join(&self, source: &ModuleSource, threads: &Handle) -> Load {
-        let mut loading = self.loading.lock();
-        let load = loading.entry(source.digest.clone()).or_insert_with(|| {
-            let (work, source, threads) = (self.work.clone(), source.clone(), threads.clone());
-            async move { work.load(source, threads).await }
-                .boxed()
-                .shared()
+        let mut loading = self.known.loading.lock();
+        if let Some(load) = loading.get(&source.digest) {
+            return load.clone();
+        }
+        let digest = source.digest.clone();
+        let load = self.work.clone().load(source.clone(), threads.clone());
+        let (known, ended) = (self.known.clone(), digest.clone());
+        let load = tokio::spawn(async move {
+            let result = AssertUnwindSafe(load).catch_unwind().await;
+            let result = result.unwrap_or_else(|_panic| Err(panicked()));
+            known.ended(&ended, &result);
+            result
         });
-        load.clone()
+        let load = load
+            .map(|result| result.unwrap_or(Err(LoadError::ShuttingDown)))
+            .boxed()
+            .shared();
+        loading.insert(digest, load.clone());
+        load
     }
 
     /// Forgets the compiled code of a digest. Modules in use stay usable.
@@ -119,11 +119,23 @@ impl Loader {
 
     /// Modules in memory.
     pub(crate) fn in_memory(&self) -> usize {
-        self.modules
+        self.known
+            .modules
             .lock()
             .values()
             .filter(|module| module.strong_count() > 0)
             .count()
+    }
+}
+
+impl Known {
+    fn ended(&self, digest: &str, result: &Result<Arc<Loaded>, LoadError>) {
+        if let Ok(loaded) = result {
+            let mut modules = self.modules.lock();
+            modules.retain(|_, module| module.strong_count() > 0);
+            modules.insert(digest.to_owned(), Arc::downgrade(loaded));
+        }
+        self.loading.lock().remove(digest);
     }
 }
 
@@ -250,11 +262,15 @@ async fn blocking<T: Send + 'static>(
         .spawn_blocking(work)
         .await
         .map_err(|error| match error.is_panic() {
-            true => LoadError::Compile {
-                message: "the compiler panicked".to_owned(),
-            },
+            true => panicked(),
             false => LoadError::ShuttingDown,
         })
+}
+
+fn panicked() -> LoadError {
+    LoadError::Compile {
+        message: "the compiler panicked".to_owned(),
+    }
 }
 
 fn compile_error(error: &wasmtime::Error) -> LoadError {
@@ -277,5 +293,47 @@ fn check_digest(digest: &str) -> Result<(), LoadError> {
             expected: "sha256: and 64 hexadecimal digits".to_owned(),
             actual: digest.to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn source(dir: &std::path::Path, function: &str) -> ModuleSource {
+        let text = format!(r#"(module (func (export "{function}")))"#);
+        let bytes = wat::parse_str(text).expect("valid");
+        let path = dir.join(function);
+        std::fs::write(&path, &bytes).expect("written");
+        ModuleSource {
+            digest: format!("sha256:{}", hex::encode(Sha256::digest(&bytes))),
+            path,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_load_that_nobody_waits_for_keeps_no_place() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut config = crate::EngineConfig::new(dir.path().join("cache"));
+        config.pool_instances = 1;
+        config.compile_parallelism = 1;
+        let config = Arc::new(config);
+        let backends = Arc::new(Backends::new(config.clone()).expect("a small pool"));
+        let loader = Loader::open(backends, &config).expect("opened");
+        let threads = Handle::current();
+        let (first, second) = (source(dir.path(), "first"), source(dir.path(), "second"));
+        let place = loader.work.compiler.place("sha256:0").await.expect("free");
+        let waiting = loader.load(&first, &threads);
+        let abandoned = tokio::time::timeout(Duration::from_millis(300), waiting).await;
+        assert!(abandoned.is_err(), "the only place is taken");
+        drop(place);
+        let loading = loader.load(&second, &threads);
+        let loaded = tokio::time::timeout(Duration::from_secs(60), loading).await;
+        loaded.expect("the place is free").expect("valid");
+        // What was begun came to its end.
+        loader.load(&first, &threads).await.expect("valid");
+        assert_eq!(loader.counts().0, 2);
+        assert!(loader.known.loading.lock().is_empty());
     }
 }

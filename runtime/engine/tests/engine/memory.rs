@@ -55,6 +55,17 @@ async fn tables_are_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_holds_behind_handles_is_memory() {
+    let bench = Bench::new();
+    let neighbour = bench.neighbour().await;
+    let (exit, ..) = bench
+        .run_with("p2-headers", &[], |spec| spec.memory_limit = Some(8 * MIB))
+        .await;
+    assert_eq!(exit, Exit::OutOfMemory);
+    neighbour.is_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stats_show_memory_and_processor_time() {
     let bench = Bench::new();
     let sleeping = bench.start("sleep", &[]).await;

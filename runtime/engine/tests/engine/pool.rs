@@ -31,6 +31,23 @@ async fn instances_beyond_the_pool_run_on_demand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn instances_beyond_the_pool_run_though_their_code_was_removed_from_disk() {
+    let bench = Bench::with(|config| config.pool_instances = 1);
+    let module = bench.load("sleep").await;
+    let sink = Collected::new();
+    let spec = ContainerSpec::new("x", sink.clone(), sink.clone());
+    let in_the_pool = bench.engine.start(&module, spec).await.unwrap();
+    sink.contains("asleep").await;
+    bench.engine.evict(module.digest()).await;
+    let sink = Collected::new();
+    let spec = ContainerSpec::new("y", sink.clone(), sink.clone());
+    let beyond = bench.engine.start(&module, spec).await.unwrap();
+    sink.contains("asleep").await;
+    beyond.kill();
+    in_the_pool.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instances_beyond_the_engines_limit_are_refused() {
     let bench = Bench::with(|config| config.max_instances = 2);
     let first = bench.start("sleep", &[]).await;

@@ -2,6 +2,7 @@
 ;;   t traps at once          s never ends           m takes memory until it is refused, then traps
 ;;   h sends half, then traps l writes to its log for ever    i waits for an hour before it answers
 ;;   w answers, then works on for an hour              n answers with the number of requests this instance was given
+;;   b answers for ever, as long as that can be written
 ;;   anything else: answers "hello\n".
 (component $handler
   (import "wasi:io/error@0.2.3" (instance $io-error (export "error" (type (sub resource)))))
@@ -150,6 +151,11 @@
       (local.set $stream (i32.load (i32.const 20)))
       (call $write (local.get $stream) (local.get $from) (i32.const 6) (i32.const 32))
       (if (call $is (i32.const 0x68)) (then unreachable))
+      (if (call $is (i32.const 0x62)) (then
+        (loop $more
+          (call $write (local.get $stream) (i32.const 0) (i32.const 4096) (i32.const 32))
+          (br_if $more (i32.eqz (i32.load8_u (i32.const 32)))))
+        unreachable))
       (call $drop-stream (local.get $stream))
       (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 32))
       (if (call $is (i32.const 0x77)) (then (call $block (call $subscribe (i64.const 3600000000000)))))))

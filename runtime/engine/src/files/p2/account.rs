@@ -9,6 +9,12 @@ use std::sync::{Arc, Weak};
 use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
+/// Descriptors and streams of an instance together, for each file that it may hold open.
+const HOLDERS_PER_FILE: usize = 2;
+
+/// Bytes of the folders' listings that an instance may hold at once: the host reads a folder as a whole.
+const MAX_LISTINGS: usize = 16 << 20;
+
 /// Whether a function makes, moves or removes names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::files) enum Change {
@@ -41,6 +47,8 @@ pub(crate) struct Account {
     open: Vec<(Weak<File>, FileSlot)>,
     /// Held by each opening that is under way.
     opening: Arc<()>,
+    /// Bytes of the listings of folders, by the numbers of their streams.
+    listings: HashMap<u32, usize>,
     /// The rules of the mounts, in their order.
     mounts: Arc<[Mark]>,
     /// Those of descriptors that have any, by their numbers.
@@ -54,6 +62,7 @@ impl Account {
             limit,
             open: Vec::new(),
             opening: Arc::default(),
+            listings: HashMap::new(),
             mounts: Arc::from([]),
             marks: HashMap::new(),
         }
@@ -158,6 +167,25 @@ impl Account {
 
     pub(in crate::files) fn opened(&mut self, file: &Arc<File>, opening: Opening) {
         self.open.push((Arc::downgrade(file), opening.slot));
+    }
+
+    /// Whether there may be one more stream of a file. Each holds some of what is read or written.
+    pub(super) fn may_stream(&self) -> bool {
+        let holders = self.open.iter().map(|(file, _)| file.strong_count());
+        holders.sum::<usize>() < self.limit as usize * HOLDERS_PER_FILE
+    }
+
+    /// Bytes that a further listing may take.
+    pub(super) fn listing_room(&self) -> usize {
+        MAX_LISTINGS.saturating_sub(self.listings.values().sum())
+    }
+
+    pub(super) fn listed(&mut self, stream: u32, bytes: usize) {
+        self.listings.insert(stream, bytes);
+    }
+
+    pub(super) fn unlisted(&mut self, stream: u32) {
+        self.listings.remove(&stream);
     }
 
     /// Gives closed files back to the budget of all guests.

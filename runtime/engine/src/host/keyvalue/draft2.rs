@@ -110,8 +110,7 @@ impl atomics::Host for KeyValue<'_> {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), atomics::CasError>> {
         let Swap { bucket, key, read } = self.table.delete(cas)?;
-        let expected = read.map(|pair| pair.version);
-        let failure = match bucket.swap(key.clone(), expected, value).await {
+        let failure = match bucket.swap(key.clone(), read, value).await {
             Ok(true) => return Ok(Ok(())),
             Ok(false) => match self.begin(bucket, key).await {
                 Ok(again) => return Ok(Err(atomics::CasError::CasFailed(again))),
@@ -134,8 +133,7 @@ impl atomics::HostCas for KeyValue<'_> {
     }
 
     async fn current(&mut self, cas: Resource<Swap>) -> Result<Option<Vec<u8>>, Failure> {
-        let read = self.table.get(&cas)?.read.as_ref();
-        Ok(read.map(|pair| pair.value.clone()))
+        self.current(&cas).await
     }
 
     async fn drop(&mut self, cas: Resource<Swap>) -> wasmtime::Result<()> {
