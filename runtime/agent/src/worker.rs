@@ -43,6 +43,7 @@ use crate::registry::Registry;
 use hooks::Hooks;
 pub(crate) use inbox::{Inbox, News};
 use report::{Report, Written};
+use sandbox::pod_ips;
 use volumes::Volumes;
 
 /// What all workers of a node use.
@@ -137,8 +138,11 @@ fn until(at: Timestamp) -> Duration {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, pod: Arc<Pod>, found: Found, inbox: Arc<Inbox>) -> Worker {
+    fn new(shared: Arc<Shared>, pod: Arc<Pod>, mut found: Found, inbox: Arc<Inbox>) -> Worker {
         let now = Timestamp::now();
+        if let Some((.., ips)) = &mut found.sandbox {
+            *ips = pod_ips(&pod, std::mem::take(ips), &shared.facts.host_ip);
+        }
         let mut worker = Worker {
             uid: pod.metadata.uid.clone().unwrap_or_default(),
             inbox,
@@ -258,16 +262,14 @@ impl Worker {
                 self.recorder
                     .container(&container, severity, "Killing", &why);
                 let seconds = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
-                let mut begun = false;
-                if let Some(instance) = self.instance(&container, &id) {
-                    let kill = Kill {
-                        deadline: after(now, seconds),
-                        replace,
-                    };
-                    begun = instance.kill.replace(kill).is_some();
-                }
+                let kill = Kill {
+                    deadline: after(now, seconds),
+                    replace,
+                };
+                let with_pod = !replace && failed.is_none();
+                let begins = self.state.killed(&container, &id, kill, with_pod);
                 // A stop that only became more urgent has had its hook.
-                let hooks = (!begun).then(|| self.hooks(&container)).flatten();
+                let hooks = begins.then(|| self.hooks(&container)).flatten();
                 self.work
                     .push(self.stop_container(container, id, grace, hooks));
             }

@@ -7,9 +7,9 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
-use super::main_containers;
 use super::state::{PodState, Sandbox};
 use super::track::{Exit, Instance, Run, Track};
+use super::{KILLED, main_containers, should_restart};
 
 /// The runtime's view of one pod when its worker starts.
 #[derive(Clone, Debug, Default)]
@@ -68,11 +68,10 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
         // The number of the sandbox that is gone is not known; only "another" matters.
         state.sandbox = Sandbox::Absent { attempt: 1 };
     }
-    let never = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.restart_policy.as_deref())
-        == Some("Never");
+    // Another sandbox is of use only if some container runs on in it.
+    let never = !main_containers(pod)
+        .iter()
+        .any(|container| should_restart(pod, container, KILLED));
     state.lost = never
         && alone
         && main_containers(pod).iter().any(|container| {

@@ -7,7 +7,7 @@ use super::state::{PodState, Sandbox};
 use super::track::{Run, Track};
 use super::{
     Action, Input, Wake, all_containers, container_hash, init_containers, is_sidecar,
-    main_containers,
+    main_containers, should_restart,
 };
 use crate::limits::DEFAULT_GRACE_SECONDS;
 
@@ -52,52 +52,24 @@ pub(super) fn wants_restart(pod: &Pod, container: &Container, track: &Track) -> 
     let Some(exit) = track.exit() else {
         return true;
     };
-    let replace = track.instance.as_ref().and_then(|instance| instance.kill);
-    if replace.is_some_and(|kill| kill.replace) {
-        return true;
-    }
-    match restart_policy(pod, container) {
-        "Never" => false,
-        "OnFailure" => exit.code != 0,
-        _ => true,
-    }
-}
-
-/// A container's own policy, else the pod's. Upstream's per-exit-code rules are not evaluated.
-fn restart_policy<'a>(pod: &'a Pod, container: &'a Container) -> &'a str {
-    container
-        .restart_policy
-        .as_deref()
-        .or_else(|| pod.spec.as_ref()?.restart_policy.as_deref())
-        .unwrap_or("Always")
+    track.is_replaced() || should_restart(pod, container, exit.code)
 }
 
 /// An init container that failed for good fails the pod.
 pub(super) fn init_failed(pod: &Pod, state: &PodState) -> bool {
     init_containers(pod).iter().any(|container| {
+        let track = state.containers.get(&container.name);
         !is_sidecar(container)
-            && pod
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.restart_policy.as_deref())
-                == Some("Never")
-            && state
-                .containers
-                .get(&container.name)
+            && track
                 .and_then(Track::exit)
-                .is_some_and(|exit| exit.code != 0)
+                .is_some_and(|exit| exit.code != 0 && !should_restart(pod, container, exit.code))
     })
 }
 
 /// Until when a restart of this container has to wait.
 pub(super) fn crash_wait(track: &Track) -> Option<jiff::Timestamp> {
     let exit = track.exit()?;
-    if track
-        .instance
-        .as_ref()
-        .and_then(|i| i.kill)
-        .is_some_and(|kill| kill.replace)
-    {
+    if track.is_replaced() {
         return None;
     }
     let delay = track.crash.delay();
@@ -158,11 +130,6 @@ fn end_failed(input: &Input<'_>, actions: &mut Vec<Action>) {
             failed: Some(failed),
         });
     }
-}
-
-/// Whether a container that fails is started again.
-pub(crate) fn restarts(pod: &Pod, container: &Container) -> bool {
-    restart_policy(pod, container) != "Never"
 }
 
 fn next(input: &Input<'_>, wake: &mut Wake) -> Option<(String, u32)> {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 use super::backoff::Backoff;
 use super::outcome::{Outcome, StartFailure};
-use super::track::{Exit, Failure, Instance, Run, Track};
+use super::track::{Exit, Failure, Instance, Kill, Run, Track};
 use crate::limits::{BACKOFF, CONFIG_RETRY};
 use crate::probe::Probes;
 
@@ -30,6 +30,8 @@ pub(crate) struct PodState {
     pub(crate) initialized: bool,
     /// Containers were lost with the process and the pod must not start again.
     pub(crate) lost: bool,
+    /// When the pod's grace period is over, once its containers are being stopped.
+    pub(crate) stop_by: Option<Timestamp>,
     /// What the probes of running containers have found.
     pub(crate) probes: Probes,
 }
@@ -94,6 +96,21 @@ impl PodState {
                 .containers
                 .values()
                 .any(|track| track.running().is_some())
+    }
+
+    /// Notes that an instance is being stopped until `kill.deadline`; `with_pod` if its pod is. True if that was not
+    /// under way already.
+    pub(crate) fn killed(&mut self, container: &str, id: &str, kill: Kill, with_pod: bool) -> bool {
+        if with_pod {
+            let by = self.stop_by.unwrap_or(kill.deadline);
+            self.stop_by = Some(by.min(kill.deadline));
+        }
+        let track = self.containers.get_mut(container);
+        let instance = track.and_then(|track| track.instance.as_mut());
+        match instance.filter(|instance| instance.id == id) {
+            Some(instance) => instance.kill.replace(kill).is_none(),
+            None => true,
+        }
     }
 
     /// Folds in what an action came to. `pod` gives the order of init containers.

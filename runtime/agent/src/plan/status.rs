@@ -10,7 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::backoff::go_duration;
 use super::track::{Exit, Instance, Run, Track};
-use super::{Input, Intent, Wake, after, conditions, init_containers, is_sidecar, main_containers};
+use super::{
+    Input, Intent, Wake, after, conditions, init_containers, is_sidecar, main_containers,
+    should_restart,
+};
 use super::{phase, start};
 use crate::cri::wanted_limits;
 use crate::limits::PULL_ERROR_SHOWN;
@@ -81,6 +84,16 @@ fn container_status(
     let running = track.running().is_some();
     let started = running && input.state.probes.started(&container.name);
     let (state, last_state) = states(input, container, track, init, over, wake);
+    let (state, last_state) = match kept_end(input, container, &state) {
+        Some(known) => match track.exit() {
+            Some(exit) => (terminated(exit), track.last.as_ref().map(terminated)),
+            None => (
+                known.state.clone().unwrap_or_default(),
+                known.last_state.clone(),
+            ),
+        },
+        None => (state, last_state),
+    };
     let (resources, allocated_resources) = resources(input, container, instance);
     ContainerStatus {
         resources,
@@ -113,6 +126,22 @@ fn container_status(
         last_state,
         ..ContainerStatus::default()
     }
+}
+
+/// The status a container was reported ended with, if the API lets it leave that end no more though it runs again: an
+/// init container does in a new sandbox, also one that ended well. One refused state would freeze the whole status.
+fn kept_end<'a>(
+    input: &'a Input<'_>,
+    container: &Container,
+    state: &ContainerState,
+) -> Option<&'a ContainerStatus> {
+    let known = input.known.init_container_statuses.iter().flatten();
+    let known = known
+        .chain(input.known.container_statuses.iter().flatten())
+        .find(|known| known.name == container.name)?;
+    let ended = known.state.as_ref()?.terminated.as_ref()?;
+    let leaves = state.terminated.is_none();
+    (leaves && !should_restart(input.pod, container, ended.exit_code)).then_some(known)
 }
 
 /// What a container has of its resources: as specified once the runtime holds it to that, else as reported before.
@@ -197,7 +226,8 @@ fn will_restart(input: &Input<'_>, container: &Container, track: &Track, init: b
     failed && !start::init_failed(input.pod, input.state)
 }
 
-/// The waiting state of a container between two instances; none when it restarts at once.
+/// The waiting state of a container between two instances; none when it restarts at once. One that is replaced waits in
+/// any case: the API does not let a container leave its end that its restart policy would not start again.
 fn waiting_after_exit(
     input: &Input<'_>,
     container: &Container,
@@ -206,6 +236,9 @@ fn waiting_after_exit(
 ) -> Option<ContainerState> {
     if track.failure.is_some() {
         return Some(failure_state(input, container, track, wake));
+    }
+    if track.is_replaced() {
+        return Some(waiting("ContainerCreating", None));
     }
     let until = start::crash_wait(track)?;
     if until <= input.now {

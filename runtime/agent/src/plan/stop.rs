@@ -1,10 +1,11 @@
 //! How a pod stops: containers first, sidecars after them, then the sandbox, then the object.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::state::Sandbox;
 use super::track::Instance;
 use super::{Action, Input, Intent, init_containers, is_sidecar, main_containers};
+use crate::limits::MIN_STOP_SECONDS;
 
 /// Adds the actions that bring the pod nearer to its end.
 pub(super) fn stop(input: &Input<'_>, actions: &mut Vec<Action>) {
@@ -80,6 +81,11 @@ fn kill_containers(input: &Input<'_>, actions: &mut Vec<Action>) {
     }));
 }
 
+fn seconds_until(by: Timestamp, now: Timestamp) -> i64 {
+    let left = by.duration_since(now);
+    left.as_secs() + i64::from(left.subsec_nanos() > 0)
+}
+
 /// Stops an instance, or shortens a stop under way.
 fn push_kill(
     input: &Input<'_>,
@@ -91,10 +97,15 @@ fn push_kill(
     let deadline = input
         .now
         .checked_add(SignedDuration::from_secs(grace))
-        .unwrap_or(jiff::Timestamp::MAX);
+        .unwrap_or(Timestamp::MAX);
     if instance.kill.is_some_and(|kill| kill.deadline <= deadline) {
         return;
     }
+    // The grace period is the pod's: those that stop after others get what these have left.
+    let grace = match input.state.stop_by {
+        Some(by) => grace.min(seconds_until(by, input.now).max(MIN_STOP_SECONDS)),
+        None => grace,
+    };
     actions.push(Action::Kill {
         container: name.to_owned(),
         id: instance.id.clone(),

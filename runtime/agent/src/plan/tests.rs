@@ -258,7 +258,8 @@ impl World {
 
     fn mark_kill(&mut self, name: &str, grace: u64, replace: bool) {
         let deadline = after(self.now, Duration::from_secs(grace));
-        let track = self.state.containers.get_mut(name).unwrap();
-        track.instance.as_mut().unwrap().kill = Some(Kill { deadline, replace });
+        let id = self.state.containers[name].instance.clone().unwrap().id;
+        let kill = Kill { deadline, replace };
+        self.state.killed(name, &id, kill, !replace);
     }
 }

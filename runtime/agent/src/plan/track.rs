@@ -99,6 +99,12 @@ impl Track {
         }
     }
 
+    /// Whether the newest instance is or was stopped because its definition changed.
+    pub(crate) fn is_replaced(&self) -> bool {
+        let kill = self.instance.as_ref().and_then(|instance| instance.kill);
+        kill.is_some_and(|kill| kill.replace)
+    }
+
     /// Whether the newest instance ended well in sandbox `attempt`.
     pub(crate) fn completed_in(&self, attempt: u32) -> bool {
         self.instance

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Container;
 
 use super::{Done, Worker};
 use crate::events::Severity;
-use crate::plan::{Intent, all_containers, restarts};
+use crate::plan::{Intent, KILLED, all_containers, should_restart};
 use crate::probe::{Answer, Due, Kind, run};
 
 impl Worker {
@@ -60,7 +60,7 @@ impl Worker {
         let word = kind.word().to_lowercase();
         let text = format!("Container {container} failed {word} probe");
         let found = all_containers(&self.pod).find(|(c, _)| c.name == container);
-        match found.is_some_and(|(found, _)| restarts(&self.pod, found)) {
+        match found.is_some_and(|(found, _)| should_restart(&self.pod, found, KILLED)) {
             true => format!("{text}, will be restarted"),
             false => text,
         }

@@ -156,12 +156,22 @@ async fn create(
         }
     };
     match sandbox_ips(shared.runtime.as_ref(), &id).await {
-        Ok(ips) => Some((id, ips)),
+        Ok(ips) => Some((id, pod_ips(pod, ips, &shared.facts.host_ip))),
         Err(error) => {
             failed(&error.message);
             remove(shared, &id).await;
             None
         }
+    }
+}
+
+/// The addresses of a pod: those of its sandbox, or the node's own on the host's network, where a sandbox has none.
+pub(super) fn pod_ips(pod: &Pod, ips: Vec<String>, host_ip: &str) -> Vec<String> {
+    let spec = pod.spec.as_ref();
+    let of_host = spec.and_then(|spec| spec.host_network) == Some(true);
+    match ips.is_empty() && of_host && !host_ip.is_empty() {
+        true => vec![host_ip.to_owned()],
+        false => ips,
     }
 }
 

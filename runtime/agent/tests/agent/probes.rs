@@ -112,6 +112,28 @@ async fn a_container_that_is_not_alive_is_restarted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pods_on_the_hosts_network_have_the_nodes_address() {
+    let mut cluster = Cluster::new();
+    let server = Server::new(200).await;
+    let mut probe = server.probe();
+    probe["httpGet"].as_object_mut().unwrap().remove("host");
+    let ip = json!({"fieldRef": {"fieldPath": "status.podIP"}});
+    let spec = json!({"hostNetwork": true, "container": {"readinessProbe": probe,
+        "env": [{"name": "IP", "valueFrom": ip}]}});
+    cluster.pod("p", &["run"], spec);
+    let pod = cluster.until("p", READY, json!(true)).await;
+    assert_eq!(pod["status"]["podIP"], "127.0.0.1");
+    assert_eq!(pod["status"]["podIPs"], json!([{"ip": "127.0.0.1"}]));
+    let env = cluster.runtime.config("c").envs;
+    let ip = env.iter().find(|variable| variable.key == "IP").unwrap();
+    assert_eq!(ip.value, b"127.0.0.1");
+    // Another process of the agent that finds it running.
+    cluster.restart(false).await;
+    server.asked_times(2).await;
+    assert_eq!(cluster.get("p")["status"]["podIP"], "127.0.0.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tcp_and_grpc_are_asked_too() {
     let cluster = Cluster::new();
     let server = Server::new(200).await;

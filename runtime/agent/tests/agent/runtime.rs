@@ -145,6 +145,13 @@ impl FakeRuntime {
     }
 }
 
+fn on_host_network(config: &PodSandboxConfig) -> bool {
+    let linux = config.linux.as_ref();
+    let security = linux.and_then(|linux| linux.security_context.as_ref());
+    let options = security.and_then(|security| security.namespace_options.as_ref());
+    options.is_some_and(|options| options.network() == NamespaceMode::Node)
+}
+
 fn append(path: &str, line: &str) {
     let mut file = std::fs::OpenOptions::new()
         .create(true)
@@ -211,7 +218,11 @@ impl RuntimeService for FakeRuntime {
                 id: r.pod_sandbox_id,
                 metadata: config.metadata.clone(),
                 network: Some(PodSandboxNetworkStatus {
-                    ip: format!("127.64.0.{}", number % 250 + 1),
+                    // A sandbox on the host's network has no address of its own.
+                    ip: match on_host_network(config) {
+                        true => String::new(),
+                        false => format!("127.64.0.{}", number % 250 + 1),
+                    },
                     additional_ips: vec![],
                 }),
                 ..Default::default()

@@ -81,6 +81,30 @@ fn sidecars_stop_last_in_reverse_order() {
 }
 
 #[test]
+fn the_grace_period_is_one_for_the_whole_pod() {
+    let mut world = World::new(json!({"initContainers": [
+        {"name": "s", "restartPolicy": "Always"}, {"name": "t", "restartPolicy": "Always"}]}));
+    world.sandbox();
+    for name in ["s", "t", "c"] {
+        world.started(name);
+    }
+    world.deleted(30);
+    assert_eq!(world.actions(), ["kill c 30"]);
+    world.mark_kill("c", 30, false);
+    world.pass(20);
+    world.exited("c", 143);
+    assert_eq!(world.actions(), ["kill t 10"], "what c has left");
+    world.mark_kill("t", 10, false);
+    assert!(world.actions().is_empty());
+    world.pass(10);
+    world.exited("t", 137);
+    assert_eq!(world.actions(), ["kill s 2"], "two seconds at least");
+    world.mark_kill("s", 2, false);
+    world.pass(1);
+    assert!(world.actions().is_empty());
+}
+
+#[test]
 fn an_object_that_vanished_is_stopped_without_a_word() {
     let mut world = World::new(json!({"terminationGracePeriodSeconds": 7}));
     world.sandbox();

@@ -21,6 +21,52 @@ fn restart_policies() {
 }
 
 #[test]
+fn restart_rules_of_one_container() {
+    // The policy of the pod, what the container says itself, and which of some exit codes start it again.
+    let check = |policy: &str, own: Value, again: &[i32]| {
+        for code in [0, 1, 42] {
+            let mut container = own.clone();
+            container["name"] = json!("c");
+            let spec = json!({"restartPolicy": policy, "containers": [container.clone()]});
+            let mut world = World::new(spec);
+            world.sandbox();
+            world.started("c");
+            world.exited("c", code);
+            let restarts = again.contains(&code);
+            let phase = match (restarts, code) {
+                (true, _) => "Running",
+                (false, 0) => "Succeeded",
+                (false, _) => "Failed",
+            };
+            assert_eq!(world.phase(), phase, "{policy} {own} {code}");
+            // The same as an init container: one that ended well is done.
+            let mut world = World::new(
+                json!({"restartPolicy": policy, "initContainers": [container],
+                "containers": [{"name": "main"}]}),
+            );
+            world.sandbox();
+            world.started("c");
+            world.exited("c", code);
+            let fails = code != 0 && !restarts && own["restartPolicy"] != "Always";
+            let phase = if fails { "Failed" } else { "Pending" };
+            assert_eq!(world.phase(), phase, "init: {policy} {own} {code}");
+        }
+    };
+    check("Never", json!({}), &[]);
+    check("Never", json!({"restartPolicy": "Always"}), &[0, 1, 42]);
+    check("Never", json!({"restartPolicy": "OnFailure"}), &[1, 42]);
+    check("Always", json!({"restartPolicy": "Never"}), &[]);
+    let rules = |operator: &str| {
+        let codes = json!({"operator": operator, "values": [42]});
+        let rules = json!([{"action": "Restart", "exitCodes": codes}]);
+        json!({"restartPolicy": "Never", "restartPolicyRules": rules})
+    };
+    check("Never", rules("In"), &[42]);
+    check("Always", rules("In"), &[42]);
+    check("OnFailure", rules("NotIn"), &[0, 1]);
+}
+
+#[test]
 fn phases_of_two_containers() {
     // What each of two containers did (none: runs) -> the phase.
     let check = |policy: &str, a: Option<i32>, b: Option<i32>, phase: &str| {
@@ -128,6 +174,13 @@ fn a_changed_image_replaces_the_container() {
         ["start c 1"],
         "at once, whatever the policy"
     );
+    let status = world.plan().status.container_statuses.unwrap().remove(0);
+    assert_eq!(world.shown("c"), "Waiting:ContainerCreating");
+    let last = status.last_state.unwrap().terminated.unwrap();
+    assert_eq!(
+        last.exit_code, 143,
+        "an end that was reported could not be left"
+    );
     world.started("c");
     assert_eq!(world.phase(), "Running");
     world.exited("c", 0);
@@ -153,6 +206,38 @@ fn a_lost_sandbox_starts_over() {
     world.started("i");
     world.exited("i", 0);
     assert_eq!(world.actions(), ["start c 1"]);
+}
+
+#[test]
+fn an_end_that_the_api_keeps_is_reported_until_the_next() {
+    let mut world =
+        World::new(json!({"restartPolicy": "OnFailure", "initContainers": [{"name": "i"}]}));
+    world.sandbox();
+    world.started("i");
+    world.exited("i", 0);
+    world.started("c");
+    world.known = world.plan().status;
+    world.pod.status = Some(world.known.clone());
+    // Another process of the agent, on a runtime that forgot everything.
+    world.state = seed(&world.pod, Found::default(), world.now);
+    world.sandbox();
+    assert_eq!(world.actions(), ["start i 1"]);
+    world.started("i");
+    assert_eq!(world.shown("i"), "Terminated:Completed:0");
+    assert_eq!(world.phase(), "Pending");
+    world.exited("i", 1);
+    assert_eq!(
+        world.shown("i"),
+        "Terminated:Error:1",
+        "its own end, as soon as there is one"
+    );
+    world.known = world.plan().status;
+    world.started("i");
+    assert_eq!(
+        world.shown("i"),
+        "Running",
+        "a failure may be left: it is tried again"
+    );
 }
 
 #[test]
