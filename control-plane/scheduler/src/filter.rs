@@ -1,10 +1,9 @@
 //! Which nodes a pod may run on. Each plugin is a function that returns the reasons against; names are upstream's.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{
     NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration,
 };
+use sampan_api::selector::node_requirement_matches;
 
 use crate::pod::host_ports;
 use crate::resources::{Amounts, CPU, MEMORY, PODS};
@@ -156,46 +155,19 @@ fn node_affinity(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
 pub(crate) fn matches_term(term: &NodeSelectorTerm, node: &NodeInfo) -> bool {
     let expressions = term.match_expressions.as_deref().unwrap_or_default();
     let fields = term.match_fields.as_deref().unwrap_or_default();
-    let names = BTreeMap::from([("metadata.name".to_string(), node.name.clone())]);
     (!expressions.is_empty() || !fields.is_empty())
         && expressions
             .iter()
-            .all(|requirement| matches(requirement, &node.labels))
-        && fields
-            .iter()
-            .all(|requirement| matches(requirement, &names))
+            .all(|wanted| matches(wanted, node.labels.get(&wanted.key)))
+        && fields.iter().all(|wanted| {
+            let name = (wanted.key == "metadata.name").then_some(&node.name);
+            matches(wanted, name)
+        })
 }
 
-fn matches(requirement: &NodeSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
-    let value = labels.get(&requirement.key);
-    let listed = |value: &String| {
-        requirement
-            .values
-            .iter()
-            .flatten()
-            .any(|wanted| wanted == value)
-    };
-    let compare = |order: fn(&i64, &i64) -> bool| {
-        let wanted = requirement
-            .values
-            .iter()
-            .flatten()
-            .next()
-            .and_then(|text| text.parse().ok());
-        let actual = value.and_then(|text| text.parse().ok());
-        actual
-            .zip(wanted)
-            .is_some_and(|(actual, wanted)| order(&actual, &wanted))
-    };
-    match requirement.operator.as_str() {
-        "In" => value.is_some_and(listed),
-        "NotIn" => !value.is_some_and(listed),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => compare(i64::gt),
-        "Lt" => compare(i64::lt),
-        _ => false,
-    }
+fn matches(wanted: &NodeSelectorRequirement, value: Option<&String>) -> bool {
+    let values = wanted.values.as_deref().unwrap_or_default();
+    node_requirement_matches(&wanted.operator, values, value.map(String::as_str))
 }
 
 fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {

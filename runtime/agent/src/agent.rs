@@ -15,7 +15,7 @@ use crate::cri::inventory;
 use crate::events::recorder;
 use crate::images::{Collector, Known, Puller};
 use crate::kubelet_api::{BindError, KubeletApi};
-use crate::limits::{CONCURRENT_REFRESHES, CONCURRENT_STARTS};
+use crate::limits::{API_CALL, CONCURRENT_REFRESHES, CONCURRENT_STARTS};
 use crate::logs::{FolderWatch, rotate_loop};
 use crate::namespace_data::NamespaceData;
 use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
@@ -91,6 +91,7 @@ impl Agent {
         let mut volumes = VolumePolicy {
             host_folders: config.host_folders.clone(),
             memory_dir: config.memory_dir.clone(),
+            node: config.node_name.clone(),
             local_dir: config.data_dir.join("volumes"),
             memory: 0,
         };
@@ -257,6 +258,22 @@ async fn facts(identity: &Identity, host: &HostSource) -> NodeFacts {
             .and_then(quantity::whole)
             .unwrap_or(0),
     }
+}
+
+/// A call to the API server, given up after [`API_CALL`].
+pub(crate) async fn in_time<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let late = |_| {
+        let error = std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            "the API server did not answer in time",
+        );
+        Err(kube::Error::Service(error.into()))
+    };
+    tokio::time::timeout(API_CALL, call)
+        .await
+        .unwrap_or_else(late)
 }
 
 /// What an API error says, without its Debug text.

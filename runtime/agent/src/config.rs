@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Configuration of one node.
@@ -45,6 +45,16 @@ pub struct HostFolder {
     pub path: PathBuf,
     /// Whether they may only read it.
     pub read_only: bool,
+}
+
+impl HostFolder {
+    /// The innermost of the folders that `path` is in.
+    pub(crate) fn innermost<'a>(folders: &'a [HostFolder], path: &Path) -> Option<&'a HostFolder> {
+        let around = folders
+            .iter()
+            .filter(|folder| path.starts_with(&folder.path));
+        around.max_by_key(|folder| folder.path.as_os_str().len())
+    }
 }
 
 /// The kubelet's `imageGCHighThresholdPercent`, `imageGCLowThresholdPercent` and `imageMinimumGCAge`, with its defaults.

@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::in_time;
 use crate::limits::{EVENT_MESSAGE_MAX, EVENT_QUEUE, EVENT_RATE};
 use crate::plan::{Note, field_path};
 use correlate::{Bucket, Correlator, Decision};
@@ -200,7 +201,7 @@ impl Sender {
                 "message": decision.happening.message,
             });
             let params = PatchParams::default();
-            match events.patch(name, &params, &Patch::Strategic(patch)).await {
+            match in_time(events.patch(name, &params, &Patch::Strategic(patch))).await {
                 // It expired meanwhile: written anew below.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 other => return other.map(|_| ()),
@@ -208,7 +209,7 @@ impl Sender {
         }
         let event = self.event(decision);
         let name = event.metadata.name.clone().unwrap_or_default();
-        match events.create(&PostParams::default(), &event).await {
+        match in_time(events.create(&PostParams::default(), &event)).await {
             Ok(_) => {
                 correlator.sent(&decision.happening, name);
                 Ok(())

@@ -3,6 +3,7 @@
 //! Served: `/containerLogs/NAMESPACE/POD/CONTAINER`, `/pods`, `/stats/summary`, `/metrics/resource`,
 //! `/healthz`. Exec, attach and port-forward are not here yet.
 
+mod connection;
 mod logs;
 mod stats;
 mod tls;
@@ -16,18 +17,15 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use k8s_openapi::List;
 use k8s_openapi::api::core::v1::Pod;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ServingIdentity;
-use crate::limits::{API_CONNECTIONS, API_HANDSHAKE, LOG_STREAMS};
+use crate::limits::{API_CONNECTIONS, LOG_STREAMS};
 use crate::logs::FolderWatch;
 use crate::worker::Shared;
 pub(crate) use tls::TlsError;
@@ -75,7 +73,7 @@ impl KubeletApi {
             streams: Arc::new(Semaphore::new(LOG_STREAMS)),
             allowed: Arc::new(identity),
         };
-        let router = router(api);
+        let router = router(api.clone());
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -85,7 +83,8 @@ impl KubeletApi {
             };
             match accepted {
                 Ok((socket, _)) => {
-                    connections.spawn(connection(socket, self.tls.clone(), router.clone()));
+                    let (tls, api, router) = (self.tls.clone(), api.clone(), router.clone());
+                    connections.spawn(connection::serve(socket, tls, api, router));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: give others time to end.
@@ -104,31 +103,6 @@ pub(crate) enum BindError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Listen(#[from] std::io::Error),
-}
-
-async fn connection(socket: TcpStream, tls: Tls, router: Router) {
-    let handshake = tokio::time::timeout(API_HANDSHAKE, tls.accept(socket)).await;
-    let (stream, caller) = match handshake {
-        Ok(Ok(accepted)) => accepted,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "kubelet API: handshake failed");
-            return;
-        }
-        Err(_) => return,
-    };
-    let service = TowerToHyperService::new(router.layer(axum::Extension(caller)));
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(API_HANDSHAKE);
-    builder.http2().timer(TokioTimer::new());
-    if let Err(error) = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-    {
-        tracing::debug!(error, "kubelet API: connection ended");
-    }
 }
 
 fn router(api: Api) -> Router {
@@ -153,20 +127,27 @@ async fn authorize(State(api): State<Api>, request: Request, next: Next) -> Resp
         .get::<Caller>()
         .cloned()
         .unwrap_or(Caller::Anonymous);
+    if api.allows(&caller) {
+        return next.run(request).await;
+    }
     match caller {
         Caller::Anonymous => (StatusCode::UNAUTHORIZED, "Unauthorized").into_response(),
-        Caller::Known { user, groups } => {
-            let allowed = api.allowed.allowed_users.contains(&user)
-                || groups
-                    .iter()
-                    .any(|group| api.allowed.allowed_groups.contains(group));
-            if allowed {
-                next.run(request).await
-            } else {
-                let text = format!("Forbidden (user={user})");
-                (StatusCode::FORBIDDEN, text).into_response()
-            }
+        Caller::Known { user, .. } => {
+            let text = format!("Forbidden (user={user})");
+            (StatusCode::FORBIDDEN, text).into_response()
         }
+    }
+}
+
+impl Api {
+    /// Whether this caller gets answers.
+    fn allows(&self, caller: &Caller) -> bool {
+        let Caller::Known { user, groups } = caller else {
+            return false;
+        };
+        let of_groups = &self.allowed.allowed_groups;
+        self.allowed.allowed_users.contains(user)
+            || groups.iter().any(|group| of_groups.contains(group))
     }
 }
 

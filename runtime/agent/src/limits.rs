@@ -16,6 +16,9 @@ pub const NODE_STATUS_PERIOD: Duration = Duration::from_secs(300);
 pub const NODE_FACTS_PERIOD: Duration = Duration::from_secs(60);
 /// First and longest pause between attempts when the API server does not answer.
 pub const API_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// How long a call to the API server may take that others wait behind: heartbeats, node status, events. A connection
+/// whose other end went away without a word would hold them up for minutes.
+pub const API_CALL: Duration = Duration::from_secs(10);
 /// Free space of the data folder's disk below which the node says DiskPressure, in percent.
 pub const DISK_PRESSURE_PERCENT: u64 = 5;
 /// Available memory below which the node says MemoryPressure (kubelet's `memory.available<100Mi`).
@@ -90,6 +93,10 @@ pub const LOG_STREAMS: usize = 256;
 /// Connections of the kubelet API at once, and the time a handshake and a request head may take.
 pub const API_CONNECTIONS: usize = 512;
 pub const API_HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection of the kubelet API may be open without a request: what the API server's client keeps them for.
+pub const API_IDLE: Duration = Duration::from_secs(90);
+/// How often a connection of HTTP/2 is asked whether its other end is still there.
+pub const API_PING: Duration = Duration::from_secs(30);
 
 /// Bytes of one rendered ConfigMap or Secret volume: the API's own limit of one object.
 pub const VOLUME_BYTES_MAX: usize = 3 << 20;

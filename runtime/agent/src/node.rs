@@ -23,7 +23,7 @@ use sampan_proto::RuntimeService;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::api_message;
+use crate::agent::{api_message, in_time};
 use crate::limits::{API_RETRY, NODE_FACTS_PERIOD, NODE_STATUS_PERIOD};
 use crate::plan::Backoff;
 pub(crate) use host::{Host, HostSource, meminfo};
@@ -107,7 +107,7 @@ impl NodeLoop {
     async fn register_once(&self, nodes: &Api<Node>) -> Result<Node, kube::Error> {
         let (host, conditions) = self.observe().await;
         let wanted = object::node(&self.identity, &host, &conditions, Timestamp::now());
-        match nodes.create(&PostParams::default(), &wanted).await {
+        match in_time(nodes.create(&PostParams::default(), &wanted)).await {
             Ok(node) => {
                 tracing::info!(node = self.identity.name, "node registered");
                 return Ok(node);
@@ -115,14 +115,13 @@ impl NodeLoop {
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(error),
         }
-        let present = nodes.get(&self.identity.name).await?;
+        let present = in_time(nodes.get(&self.identity.name)).await?;
         let Some(patch) = object::metadata_patch(&present, &wanted) else {
             return Ok(present);
         };
         let params = PatchParams::default();
-        nodes
-            .patch(&self.identity.name, &params, &Patch::Strategic(patch))
-            .await
+        let patch = Patch::Strategic(patch);
+        in_time(nodes.patch(&self.identity.name, &params, &patch)).await
     }
 
     /// Writes the status if it changed or its heartbeat is due. Returns the Node as it is then.
@@ -139,10 +138,7 @@ impl NodeLoop {
         };
         let params = PatchParams::default();
         let body = Patch::Strategic(json!({ "status": patch }));
-        match nodes
-            .patch_status(&self.identity.name, &params, &body)
-            .await
-        {
+        match in_time(nodes.patch_status(&self.identity.name, &params, &body)).await {
             Ok(node) => node,
             Err(kube::Error::Api(status)) if status.code == 404 => self.register(nodes).await,
             Err(error) => {

@@ -20,6 +20,10 @@ pub(crate) enum MountError {
     NoValue(String),
     #[error("subPath \"{0}\" leaves its volume")]
     Escapes(String),
+    #[error(
+        "volume \"{name}\" holds {folder}, which this node's operator lets pods only read: mount the volume with readOnly"
+    )]
+    HoldsFixed { name: String, folder: String },
     #[error("failed to prepare subPath for volumeMount \"{name}\" of container \"{container}\"")]
     SubPath {
         name: String,
@@ -109,11 +113,11 @@ fn of_place(
     place: &Place,
     sub_path: Option<String>,
 ) -> Result<v1::Mount, MountError> {
-    let read_only = mount.read_only == Some(true) || place.read_only;
     let mut host = place.path.clone();
     if let Some(sub_path) = sub_path {
-        // What is missing is made, unless nothing may be written there.
-        let missing = if read_only {
+        // What is missing is made, also for a mount that only reads, unless nothing may be written in the volume. Where a
+        // part of it may only be read nothing is made either: a symbolic link could lead there.
+        let missing = if place.read_only || place.fixed_below(&place.path).is_some() {
             Missing::Refuse
         } else {
             Missing::MakeFolders
@@ -126,6 +130,13 @@ fn of_place(
                 source,
             },
         })?;
+    }
+    let read_only = mount.read_only == Some(true) || place.is_read_only_at(&host);
+    if let Some(folder) = place.fixed_below(&host).filter(|_| !read_only) {
+        return Err(MountError::HoldsFixed {
+            name: mount.name.clone(),
+            folder: folder.display().to_string(),
+        });
     }
     let recursive = mount.recursive_read_only.as_deref();
     Ok(v1::Mount {
@@ -140,6 +151,7 @@ fn of_place(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HostFolder;
     use crate::content::atomic;
     use serde_json::json;
     use std::fs;
@@ -153,6 +165,7 @@ mod tests {
                 path,
                 read_only,
                 limit: Some(7),
+                inside: Vec::new(),
             })
         };
         let sources = BTreeMap::from([
@@ -208,13 +221,53 @@ mod tests {
                 "{bad}"
             );
         }
-        assert!(mount(json!({"subPath": "new", "readOnly": true})).is_err());
+        assert_eq!(
+            mount(json!({"subPath": "new", "readOnly": true})),
+            Ok(("e/new".into(), true)),
+            "made for a mount that only reads as well"
+        );
         let (path, read_only) = mount(json!({"name": "c", "subPath": "k"})).unwrap();
         assert!(path.starts_with("c/..") && path.ends_with("/k"), "{path}");
         assert!(read_only);
         assert!(mount(json!({"name": "c", "subPath": "none"})).is_err());
         let undefined = Err("volume \"z\" is not defined in the pod".into());
         assert_eq!(mount(json!({"name": "z"})), undefined);
+    }
+
+    #[test]
+    fn a_folder_that_may_only_be_read_is_not_in_a_mount_that_writes() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(temp.path()).unwrap();
+        fs::create_dir_all(dir.join("v/fixed/in")).unwrap();
+        fs::create_dir_all(dir.join("v/free")).unwrap();
+        std::os::unix::fs::symlink("fixed", dir.join("v/link")).unwrap();
+        let place = Place {
+            path: dir.join("v"),
+            read_only: false,
+            limit: None,
+            inside: vec![HostFolder {
+                path: dir.join("v/fixed"),
+                read_only: true,
+            }],
+        };
+        let sources = BTreeMap::from([("v".to_owned(), Source::Place(place))]);
+        let mount = |sub_path: &str, read_only: bool| {
+            let mount =
+                json!({"name": "v", "mountPath": "/m", "subPath": sub_path, "readOnly": read_only});
+            let container = json!({"name": "x", "volumeMounts": [mount]});
+            let container: Container = serde_json::from_value(container).unwrap();
+            let made = mounts(&container, &sources, &BTreeMap::new());
+            made.map(|made| made.mounts[0].readonly)
+                .map_err(|error| error.to_string())
+        };
+        assert!(mount("", false).unwrap_err().contains("v/fixed, which"));
+        assert_eq!(mount("", true), Ok(true));
+        assert_eq!(mount("free", false), Ok(false));
+        for path in ["fixed", "fixed/in", "link", "link/in"] {
+            assert_eq!(mount(path, false), Ok(true), "{path}");
+        }
+        assert!(mount("link/new", false).is_err());
+        assert!(!dir.join("v/fixed/new").exists());
     }
 
     #[test]
@@ -227,6 +280,7 @@ mod tests {
             path: "/x".into(),
             read_only: false,
             limit: None,
+            inside: Vec::new(),
         });
         let sources = BTreeMap::from([("i".to_owned(), image), ("e".to_owned(), place)]);
         let container: Container = serde_json::from_value(json!({"name": "x", "volumeMounts": [

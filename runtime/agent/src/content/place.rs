@@ -22,6 +22,8 @@ pub(crate) struct VolumePolicy {
     pub(crate) host_folders: Vec<HostFolder>,
     /// A folder in memory for emptyDirs of that medium.
     pub(crate) memory_dir: Option<PathBuf>,
+    /// The node's name, for volumes that are on some nodes only.
+    pub(crate) node: String,
     /// Where PersistentVolumes that this node provides lie.
     pub(crate) local_dir: PathBuf,
     /// Bytes an emptyDir in memory may hold without a limit of its own.
@@ -35,6 +37,8 @@ pub(crate) struct Place {
     pub(crate) read_only: bool,
     /// Bytes it may hold.
     pub(crate) limit: Option<u64>,
+    /// The operator's folders inside it, each with a word of its own on what may be written.
+    pub(crate) inside: Vec<HostFolder>,
 }
 
 impl Place {
@@ -43,7 +47,29 @@ impl Place {
             path,
             read_only: false,
             limit: None,
+            inside: Vec::new(),
         }
+    }
+
+    /// Whatever the operator says, this one is only read.
+    fn only_read(&mut self) {
+        self.read_only = true;
+        self.inside.clear();
+    }
+
+    /// The operator's word on a path in it.
+    pub(super) fn is_read_only_at(&self, path: &Path) -> bool {
+        match HostFolder::innermost(&self.inside, path) {
+            Some(folder) => folder.read_only,
+            None => self.read_only,
+        }
+    }
+
+    /// A folder at or below a path in it that may only be read.
+    pub(super) fn fixed_below(&self, path: &Path) -> Option<&Path> {
+        let mut fixed = self.inside.iter().filter(|folder| folder.read_only);
+        let found = fixed.find(|folder| folder.path.starts_with(path))?;
+        Some(&found.path)
     }
 }
 
@@ -85,7 +111,9 @@ pub(super) async fn place(
     if let Some(source) = &volume.persistent_volume_claim {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let mut place = claim::place(client, namespace, &source.claim_name, policy, step).await?;
-        place.read_only |= source.read_only == Some(true);
+        if source.read_only == Some(true) {
+            place.only_read();
+        }
         return Ok(place);
     }
     if let Some(source) = &volume.ephemeral
@@ -143,8 +171,8 @@ fn empty_dir(pod: &Pod, volume: &Volume, pod_dir: &Path, policy: &VolumePolicy) 
     let in_memory = source.medium.as_deref() == Some("Memory");
     if in_memory {
         // Never more than the pod's containers may use, or the node has, as upstream.
-        let most = memory_limit(pod).unwrap_or(policy.memory);
-        limit = Some(limit.unwrap_or(most).min(most)).filter(|limit| *limit > 0);
+        let bounds = [limit, memory_limit(pod), Some(policy.memory)];
+        limit = bounds.into_iter().flatten().filter(|most| *most > 0).min();
     }
     let path = match memory_dir(policy, uid).filter(|_| in_memory) {
         Some(dir) => dir.join(&volume.name),
@@ -163,7 +191,7 @@ fn memory_limit(pod: &Pod) -> Option<i64> {
             let limits = container.resources.as_ref()?.limits.as_ref()?;
             limits.get("memory").and_then(quantity::whole)
         })
-        .sum()
+        .try_fold(0, |sum: i64, limit| Some(sum.saturating_add(limit?)))
 }
 
 /// The field that says what a volume is, such as `nfs`.
@@ -194,6 +222,21 @@ mod tests {
             serde_json::from_value(json!({"name": "v", "nfs": {"path": "/", "server": "s"}}))
                 .unwrap();
         assert_eq!(type_name(&volume), "nfs");
+    }
+
+    #[test]
+    fn limits_that_are_more_than_a_number_holds() {
+        let container = |name: &str, limit: &str| json!({"name": name, "resources": {"limits": {"memory": limit}}});
+        let limit = |containers: serde_json::Value| {
+            let pod = json!({"metadata": {}, "spec": {"containers": containers}});
+            memory_limit(&serde_json::from_value(pod).unwrap())
+        };
+        let two = json!([container("a", "1Mi"), container("b", "1Mi")]);
+        assert_eq!(limit(two), Some(2 << 20));
+        let most = json!([container("a", "7Ei"), container("b", "7Ei")]);
+        assert_eq!(limit(most), Some(i64::MAX));
+        let one = json!([container("a", "1Mi"), {"name": "b"}]);
+        assert_eq!(limit(one), None);
     }
 
     #[test]
@@ -231,7 +274,16 @@ mod tests {
             shm,
             ("/dev/shm/x/u/e", Some(1 << 20)),
         );
-        check(memory, None, None, (disk, Some(1 << 30)));
+        check(memory.clone(), None, None, (disk, Some(1 << 30)));
+        // No more than the node has, whatever the containers may use.
+        for limit in ["2Gi", "8Ei"] {
+            check(
+                memory.clone(),
+                Some(limit),
+                shm,
+                ("/dev/shm/x/u/e", Some(1 << 30)),
+            );
+        }
         let both = json!({"medium": "Memory", "sizeLimit": "1Ki"});
         check(both, Some("1Mi"), shm, ("/dev/shm/x/u/e", Some(1 << 10)));
     }

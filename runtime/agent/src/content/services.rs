@@ -64,15 +64,13 @@ impl Services {
         }
     }
 
-    /// The variables of a pod's containers. Waits a while for the first list: without it a pod would start without
-    /// them and never get them.
-    pub(crate) async fn variables(&self, pod: &Pod) -> Vec<(String, String)> {
+    /// The variables of a pod's containers. Waits a while for the first list; nothing if there is none yet: a container
+    /// that started without them would never get them.
+    pub(crate) async fn variables(&self, pod: &Pod) -> Option<Vec<(String, String)>> {
         let mut listed = self.listed.subscribe();
         let wait = listed.wait_for(|listed| *listed);
-        if tokio::time::timeout(SERVICES_WAIT, wait).await.is_err() {
-            tracing::warn!("services are not listed yet; a pod starts without their variables");
-        }
-        self.of(pod)
+        let listed = tokio::time::timeout(SERVICES_WAIT, wait).await;
+        listed.is_ok().then(|| self.of(pod))
     }
 
     fn of(&self, pod: &Pod) -> Vec<(String, String)> {
@@ -197,6 +195,15 @@ mod tests {
             "MY_SVC_PORT_53_UDP_ADDR=10.0.0.9",
         ];
         assert_eq!(text, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_first_list_no_container_starts() {
+        let services = Services::default();
+        let pod = serde_json::from_value(json!({"metadata": {"namespace": "n"}})).unwrap();
+        assert_eq!(services.variables(&pod).await, None);
+        services.listed.send_replace(true);
+        assert_eq!(services.variables(&pod).await, Some(Vec::new()));
     }
 
     #[test]

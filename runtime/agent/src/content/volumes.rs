@@ -207,14 +207,18 @@ async fn rendered(
     tokens: &mut Tokens,
 ) -> Result<(), VolumeError> {
     let dir = volume_dir(pod_dir, volume);
-    let files = render::files(pod, volume, &dir, means, tokens).await?;
+    let mut renewed = Tokens::new();
+    let files = render::files(pod, volume, &dir, means, tokens, &mut renewed).await?;
     if files.iter().map(|file| file.data.len()).sum::<usize>() > VOLUME_BYTES_MAX {
         return Err(VolumeError::TooLarge);
     }
     blocking(dir, move |dir| {
         atomic::write(dir, &files).map(|_changed| ())
     })
-    .await
+    .await?;
+    // A token that is not written stays due.
+    tokens.extend(renewed);
+    Ok(())
 }
 
 async fn blocking(

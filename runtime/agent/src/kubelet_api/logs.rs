@@ -5,7 +5,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::ContainerState;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 use tokio::sync::watch;
 
 use super::Api;
@@ -79,8 +79,10 @@ fn attempt(
     }
     let newest = view.containers.get(container).map(|c| c.attempt);
     if options.previous {
+        // Between two instances the newest is the one before.
+        let back = u32::from(!is_between(view, container));
         return newest
-            .and_then(|attempt| attempt.checked_sub(1))
+            .and_then(|attempt| attempt.checked_sub(back))
             .ok_or_else(|| {
                 format!("previous terminated container \"{container}\" in pod \"{pod}\" not found")
             });
@@ -100,14 +102,26 @@ fn attempt(
 }
 
 fn waiting_reason(view: &PodView, container: &str) -> Option<String> {
+    let state: &ContainerState = status(view, container)?.state.as_ref()?;
+    state.waiting.as_ref()?.reason.clone()
+}
+
+/// Whether a container waits for its next instance: the status shows how the newest ended as its last state.
+fn is_between(view: &PodView, container: &str) -> bool {
+    status(view, container).is_some_and(|status| {
+        let (state, last) = (status.state.as_ref(), status.last_state.as_ref());
+        state.is_some_and(|state| state.waiting.is_some())
+            && last.is_some_and(|last| last.terminated.is_some())
+    })
+}
+
+fn status<'a>(view: &'a PodView, container: &str) -> Option<&'a ContainerStatus> {
     let statuses = view
         .status
         .init_container_statuses
         .iter()
         .chain(&view.status.container_statuses);
-    let status = statuses.flatten().find(|status| status.name == container)?;
-    let state: &ContainerState = status.state.as_ref()?;
-    state.waiting.as_ref()?.reason.clone()
+    statuses.flatten().find(|status| status.name == container)
 }
 
 /// Decodes a query string. `+` is a space, as in forms.
@@ -174,6 +188,48 @@ impl Following for Container {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::ContainerView;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[test]
+    fn the_instance_before() {
+        let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}});
+        let ended = json!({"terminated": {"exitCode": 1}});
+        let check = |attempt: u32, state: serde_json::Value, expect: Option<u32>| {
+            let status = json!({"containerStatuses": [{"name": "c", "image": "", "imageID": "",
+                "ready": false, "restartCount": attempt, "state": state, "lastState": ended}]});
+            let container = ContainerView {
+                id: String::new(),
+                attempt,
+                running: false,
+            };
+            let view = PodView {
+                pod: Arc::new(serde_json::from_value(pod.clone()).unwrap()),
+                status: Arc::new(serde_json::from_value(status).unwrap()),
+                log_dir: "/logs".into(),
+                containers: [("c".to_owned(), container)].into(),
+            };
+            let mut options =
+                parse_options([("previous", "true")].into_iter(), jiff::Timestamp::now()).unwrap();
+            assert_eq!(super::attempt(&view, "p", "c", &options).ok(), expect);
+            options.previous = false;
+            assert_eq!(super::attempt(&view, "p", "c", &options), Ok(attempt));
+        };
+        check(2, json!({"running": {}}), Some(1));
+        check(2, ended.clone(), Some(1));
+        check(
+            2,
+            json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+            Some(2),
+        );
+        check(
+            0,
+            json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+            Some(0),
+        );
+        check(0, json!({"running": {}}), None);
+    }
 
     #[test]
     fn queries_are_decoded() {

@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::api_message;
+use crate::agent::{api_message, in_time};
 use crate::limits::{API_RETRY, LEASE_DURATION_SECONDS, LEASE_RENEW};
 use crate::plan::Backoff;
 
@@ -60,10 +60,8 @@ async fn renew(leases: &Api<Lease>, node: &str, uid: &str) -> Result<(), kube::E
         "leaseDurationSeconds": LEASE_DURATION_SECONDS,
         "renewTime": now,
     }});
-    match leases
-        .patch(node, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-    {
+    let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+    match in_time(leases.patch(node, &params, &patch)).await {
         Ok(_) => return Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         Err(error) => return Err(error),
@@ -88,8 +86,24 @@ async fn renew(leases: &Api<Lease>, node: &str, uid: &str) -> Result<(), kube::E
             ..LeaseSpec::default()
         }),
     };
-    leases
-        .create(&PostParams::default(), &lease)
+    in_time(leases.create(&PostParams::default(), &lease))
         .await
         .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_answer_is_given_up() {
+        let silent = axum::Router::new().fallback(std::future::pending::<()>);
+        let leases = Api::namespaced(kube::Client::new(silent, "default"), NAMESPACE);
+        let hour = Duration::from_secs(3_600);
+        let renewed = tokio::time::timeout(hour, renew(&leases, "n", "u")).await;
+        let error = renewed.expect("within an hour").unwrap_err();
+        let text = api_message(&error);
+        assert!(text.contains("did not answer in time"), "{text}");
+    }
 }

@@ -142,6 +142,20 @@ enum Next {
     Send(Value),
 }
 
+/// Whether the server may mean that the UID sent is not the pod's. Its words are not looked at: they hold names that
+/// users chose.
+fn is_refused(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 409 | 422))
+}
+
+/// Whether there is no pod of this name any more, or another one. If it cannot be told, it counts as there.
+async fn is_another(pods: &Api<Pod>, name: &str, uid: &str) -> bool {
+    match tokio::time::timeout(WRITE_TIMEOUT, pods.get_opt(name)).await {
+        Ok(Ok(found)) => found.is_none_or(|pod| pod.metadata.uid.as_deref() != Some(uid)),
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
 /// The resourceVersion as a number; they are comparable since 1.35.
 fn version(pod: &Pod) -> u64 {
     let text = pod.metadata.resource_version.as_deref();
@@ -180,6 +194,7 @@ impl Worker {
         let (pods, name) = self.api();
         // The uid is a precondition: a new pod of this name must not get the old one's status.
         patch["metadata"]["uid"] = json!(self.uid);
+        let uid = self.uid.clone();
         self.work.push(Box::pin(async move {
             let params = PatchParams::default();
             let body = Patch::Strategic(patch);
@@ -191,10 +206,7 @@ impl Worker {
                     status: Box::new(pod.status.unwrap_or_default()),
                 },
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => Written::NoPod,
-                // The uid differs: another pod has this name now.
-                Ok(Err(kube::Error::Api(status)))
-                    if status.code == 409 && status.message.to_lowercase().contains("uid") =>
-                {
+                Ok(Err(error)) if is_refused(&error) && is_another(&pods, &name, &uid).await => {
                     Written::NoPod
                 }
                 Ok(Err(error)) => Written::Failed(crate::agent::api_message(&error)),
@@ -215,14 +227,19 @@ impl Worker {
             }),
             ..DeleteParams::default()
         };
+        let uid = self.uid.clone();
         Box::pin(async move {
             let mut retry = Backoff::default();
             loop {
                 let call = pods.delete(&name, &params);
                 match tokio::time::timeout(WRITE_TIMEOUT, call).await {
                     Ok(Ok(_)) => return Done::Deleted,
-                    // Gone already, or another pod has this name now.
-                    Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
+                    Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
+                        return Done::Deleted;
+                    }
+                    Ok(Err(error))
+                        if is_refused(&error) && is_another(&pods, &name, &uid).await =>
+                    {
                         return Done::Deleted;
                     }
                     Ok(Err(error)) => {

@@ -183,13 +183,19 @@ impl Start {
     /// Environment and arguments; what is wrong with them is the user's configuration.
     async fn parts(&self, image_id: String) -> Result<ContainerParts, StartFailure> {
         let (pod, container) = (&*self.pod, &self.container);
+        let services = self.shared.services.variables(pod).await;
+        // Not the pod's fault, so its waiting reason stays.
+        let services = services.ok_or_else(|| StartFailure {
+            quick_retry: true,
+            ..failure("ContainerCreating", "the services are not listed yet")
+        })?;
         let made = content::environment(
             pod,
             container,
             &self.ips,
             &self.shared.facts,
             &self.shared.objects,
-            self.shared.services.variables(pod).await,
+            services,
         )
         .await;
         let Environment { variables, skipped } = made.map_err(|error| {

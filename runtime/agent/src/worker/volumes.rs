@@ -73,7 +73,8 @@ impl Worker {
         let volumes = &mut self.volumes;
         let ready = matches!(self.state.sandbox, Sandbox::Ready { .. });
         let subscription = volumes.subscription.clone().filter(|_| ready)?;
-        if volumes.under_way {
+        // A start may be about to open the very files that a new version replaces (subPath). Its end is news.
+        if volumes.under_way || self.state.starting.is_some() {
             return None;
         }
         let next = volumes.tokens.values().min().copied();

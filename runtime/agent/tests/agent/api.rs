@@ -23,8 +23,8 @@ struct Data {
     objects: BTreeMap<Key, Value>,
     log: Vec<(&'static str, Key, Value)>,
     requests: Vec<String>,
-    /// Requests whose text contains this fail with 500.
-    broken: Option<String>,
+    /// Requests whose text contains this fail with this answer.
+    broken: Option<(String, u16, String)>,
     tokens: u32,
     /// How long tokens are good for, in seconds.
     token_life: i64,
@@ -87,7 +87,13 @@ impl FakeApi {
     }
 
     pub(crate) fn break_requests(&self, text: Option<&str>) {
-        self.data.lock().broken = text.map(str::to_owned);
+        let broken = text.map(|text| (text.to_owned(), 500, "broken on purpose".to_owned()));
+        self.data.lock().broken = broken;
+    }
+
+    /// Requests that contain `text` are answered with this code and message.
+    pub(crate) fn refuse_requests(&self, text: &str, code: u16, message: &str) {
+        self.data.lock().broken = Some((text.to_owned(), code, message.to_owned()));
     }
 
     /// How long the tokens issued from now on are good for.
@@ -209,15 +215,14 @@ async fn handle(State(api): State<FakeApi>, request: Request) -> Response {
     let broken = {
         let mut data = api.data.lock();
         data.requests.push(line.clone());
-        data.broken
-            .as_ref()
-            .is_some_and(|text| line.contains(text.as_str()))
+        let broken = data.broken.clone();
+        broken.filter(|(text, ..)| line.contains(text.as_str()))
     };
     if line == "GET namespaces//hidden" {
         return status(403, "Forbidden", "nobody may see that".into());
     }
-    if broken {
-        return status(500, "InternalError", "broken on purpose".into());
+    if let Some((_, code, message)) = broken {
+        return status(code, "Broken", message);
     }
     let selector = query
         .split('&')

@@ -54,6 +54,39 @@ impl Asked {
     }
 }
 
+/// While a container starts, the files it is about to open are not replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_are_brought_up_to_date_after_a_start() {
+    let cluster = Cluster::new();
+    let asked = Asked::new(&cluster, false).await;
+    let map = |text: &str| {
+        let map = json!({"metadata": {"name": "m", "namespace": "default"}, "data": {"k": text}});
+        cluster.api.put("configmaps", map);
+    };
+    map("old");
+    let pod = |name: &str, lifecycle: Value| {
+        let mount = json!([{"name": "v", "mountPath": "/v"}]);
+        let spec = json!({"volumes": [{"name": "v", "configMap": {"name": "m"}}],
+            "container": {"volumeMounts": mount, "lifecycle": lifecycle}});
+        let pod = cluster.pod(name, &["run"], spec);
+        let uid = pod["metadata"]["uid"].as_str().unwrap();
+        let file = "volumes/kubernetes.io~configmap/v/k";
+        cluster.dir.path().join("pods").join(uid).join(file)
+    };
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    let hooked = pod("p", json!({"postStart": asked.hook("/started")}));
+    let other = pod("q", json!(null));
+    asked.asked().await;
+    cluster.until("q", "/status/phase", json!("Running")).await;
+    map("new");
+    let told = eventually(|| (read(&other) == "new").then_some(()));
+    assert!(told.await.is_some(), "both pods hear of it at once");
+    assert_eq!(read(&hooked), "old");
+    asked.answer.send_replace(true);
+    let told = eventually(|| (read(&hooked) == "new").then_some(()));
+    assert!(told.await.is_some(), "once the start is done");
+}
+
 fn with(lifecycle: Value) -> Value {
     json!({"container": {"lifecycle": lifecycle}})
 }

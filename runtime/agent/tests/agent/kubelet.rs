@@ -12,11 +12,17 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::cluster::{Cluster, NODE, eventually};
 
-/// Asks the node, with a certificate of this user and group or without one.
-async fn ask(cluster: &Cluster, who: Option<(&str, &str)>, path: &str) -> (u16, Incoming) {
+/// A connection to the node, with a certificate of this user and group or without one.
+async fn connect(
+    cluster: &Cluster,
+    who: Option<(&str, &str)>,
+    protocol: &str,
+) -> TlsStream<TcpStream> {
     let node = eventually(|| cluster.api.get("nodes", "", NODE))
         .await
         .unwrap();
@@ -32,7 +38,7 @@ async fn ask(cluster: &Cluster, who: Option<(&str, &str)>, path: &str) -> (u16, 
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);
-    let config = match who {
+    let mut config = match who {
         None => builder.with_no_client_auth(),
         Some((user, group)) => {
             let (certificate, key) = cluster.certificate(user, group);
@@ -41,12 +47,17 @@ async fn ask(cluster: &Cluster, who: Option<(&str, &str)>, path: &str) -> (u16, 
             builder.with_client_auth_cert(chain, key).unwrap()
         }
     };
-    let socket = tokio::net::TcpStream::connect(("127.0.0.1", port as u16))
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let socket = TcpStream::connect(("127.0.0.1", port as u16))
         .await
         .unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = connector.connect(name, socket).await.unwrap();
+    connector.connect(name, socket).await.unwrap()
+}
+
+async fn ask(cluster: &Cluster, who: Option<(&str, &str)>, path: &str) -> (u16, Incoming) {
+    let stream = connect(cluster, who, "http/1.1").await;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .unwrap();
@@ -79,6 +90,46 @@ async fn only_the_api_server_may_ask() {
         assert_eq!(ask(&cluster, who, "/healthz").await.0, code, "{who:?}");
     }
     assert_eq!(ask(&cluster, SERVER, "/exec/x").await.0, 404);
+}
+
+/// A request of its own line: the connection ends with the answer if it may not ask, and stays open if it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_ask_gets_one_answer() {
+    let cluster = Cluster::new();
+    let request = || {
+        Request::get("https://node/healthz")
+            .body(Empty::<Bytes>::new())
+            .unwrap()
+    };
+    for (who, allowed) in [
+        (None, false),
+        (Some(("eve", "system:authenticated")), false),
+        (SERVER, true),
+    ] {
+        let stream = TokioIo::new(connect(&cluster, who, "h2").await);
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, stream)
+            .await
+            .unwrap();
+        let mut connection = tokio::spawn(connection);
+        let code = sender.send_request(request()).await.unwrap().status();
+        assert_eq!(code.is_success(), allowed, "{who:?}");
+        if allowed {
+            let again = sender.send_request(request()).await.unwrap().status();
+            assert!(again.is_success(), "a second one on the same connection");
+            continue;
+        }
+        let limit = std::time::Duration::from_secs(10);
+        let ended = tokio::time::timeout(limit, &mut connection).await;
+        assert!(ended.is_ok(), "{who:?}: the connection is still open");
+    }
+    let stream = TokioIo::new(connect(&cluster, None, "http/1.1").await);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut plain = request();
+    plain.headers_mut().insert("host", "node".parse().unwrap());
+    let response = sender.send_request(plain).await.unwrap();
+    assert_eq!(response.headers()["connection"], "close");
 }
 
 #[tokio::test(flavor = "multi_thread")]

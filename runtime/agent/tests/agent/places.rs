@@ -148,6 +148,41 @@ async fn claims_lead_to_folders_of_the_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_volume_of_another_node_is_not_replaced_by_an_empty_folder() {
+    let cluster = Cluster::new();
+    let labelled = eventually(|| cluster.api.get("nodes", "", "n1"));
+    let mut node = labelled.await.unwrap();
+    node["metadata"]["labels"]["zone"] = json!("a");
+    cluster.api.put("nodes", node);
+    let pod = |name: &str, key: &str, value: &str| {
+        let wanted = json!({"key": key, "operator": "In", "values": [value]});
+        let terms = json!([{"matchExpressions": [wanted]}]);
+        let uid = format!("{name}-claim");
+        let volume = json!({"metadata": {"name": name},
+            "spec": {"claimRef": {"namespace": "default", "name": name, "uid": uid},
+                "csi": {"driver": "local.sampan.dev", "volumeHandle": name},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}});
+        cluster.api.put("persistentvolumes", volume);
+        let claim = json!({"metadata": {"name": name, "namespace": "default", "uid": uid},
+            "spec": {"volumeName": name}, "status": {"phase": "Bound"}});
+        cluster.api.put("persistentvolumeclaims", claim);
+        let volumes = json!([{"name": name, "persistentVolumeClaim": {"claimName": name}}]);
+        cluster.pod(name, &["run"], json!({ "volumes": volumes }));
+    };
+    pod("elsewhere", "kubernetes.io/hostname", "n2");
+    pod("zone-b", "zone", "b");
+    pod("zone-a", "zone", "a");
+    for name in ["elsewhere", "zone-b"] {
+        let text = format!("volume \"{name}\" : NodeAffinity check failed");
+        cluster.event("FailedMount", &text).await;
+        assert!(!cluster.dir.path().join("volumes").join(name).exists());
+    }
+    cluster
+        .until("zone-a", "/status/phase", json!("Running"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn services_and_hosts() {
     let cluster = Cluster::new();
     let service = |namespace: &str, name: &str, ip: &str| {

@@ -225,6 +225,32 @@ async fn status_writes_survive_a_broken_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_status_is_not_the_end_of_a_pod() {
+    let cluster = Cluster::new();
+    let request = "PATCH pods/default/squid/status";
+    for code in [409, 422] {
+        // The name holds the letters of the word for an identity.
+        let message = "Operation cannot be fulfilled on pods \"squid\": try again";
+        cluster.api.refuse_requests(request, code, message);
+        let before = cluster.api.requests(request);
+        if cluster.get("squid").is_null() {
+            cluster.pod("squid", &["run"], json!({}));
+        } else {
+            let mut pod = cluster.get("squid");
+            pod["status"]["phase"] = json!("Pending");
+            cluster.api.put("pods", pod);
+        }
+        eventually(|| (cluster.api.requests(request) >= before + 2).then_some(()))
+            .await
+            .unwrap();
+        cluster.api.break_requests(None);
+        cluster
+            .until("squid", "/status/phase", json!("Running"))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn foreign_changes_of_the_status_are_put_right() {
     let cluster = Cluster::new();
     cluster.pod("p", &["run"], json!({}));

@@ -173,3 +173,21 @@ async fn tokens_are_renewed() {
     shows(&dir, "labels", Some("app=\"web\"")).await;
     assert!(token(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_could_not_be_written_is_renewed_again() {
+    let cluster = Cluster::new();
+    cluster.api.set_token_life(2);
+    let source = json!({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}});
+    let dir = running(&cluster, "p", "projected", source).await;
+    let first = read(&dir, "token").unwrap();
+    // Where the new content is made visible is a folder that is not empty.
+    let obstacle = dir.join("..data_tmp");
+    std::fs::create_dir_all(obstacle.join("x")).unwrap();
+    cluster.api.set_token_life(3_600);
+    cluster.event("FailedMount", "\"v\"").await;
+    assert_eq!(read(&dir, "token").as_ref(), Some(&first));
+    std::fs::remove_dir_all(&obstacle).unwrap();
+    let renewed = eventually(|| (read(&dir, "token")? != first).then_some(()));
+    assert!(renewed.await.is_some());
+}

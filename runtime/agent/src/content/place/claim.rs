@@ -1,9 +1,14 @@
 //! PersistentVolumeClaims: the volume a claim is bound to, and where it lies on this node.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec};
+use k8s_openapi::api::core::v1::{
+    Node, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeSpec,
+};
 use kube::Api;
+use sampan_api::selector::node_requirement_matches;
 
 use super::{Place, Step, VolumePolicy, host_path, make_folder};
 use crate::content::volumes::VolumeError;
@@ -50,7 +55,49 @@ pub(super) async fn place(
             "persistentvolume \"{volume_name}\" is bound to another claim than \"{name}\""
         )));
     }
+    if step == Step::Prepare {
+        on_this_node(client, &policy.node, &spec).await?;
+    }
     of_spec(&spec, policy, step).await
+}
+
+/// Refuses a volume that is on other nodes: a folder of its name here would hold nothing of it.
+async fn on_this_node(
+    client: &kube::Client,
+    name: &str,
+    spec: &PersistentVolumeSpec,
+) -> Result<(), VolumeError> {
+    let affinity = spec.node_affinity.as_ref();
+    let Some(required) = affinity.and_then(|affinity| affinity.required.as_ref()) else {
+        return Ok(());
+    };
+    let nodes: Api<Node> = Api::all(client.clone());
+    let node = nodes.get(name).await.map_err(unreadable)?;
+    let labels = node.metadata.labels.unwrap_or_default();
+    let mut terms = required.node_selector_terms.iter();
+    if terms.any(|term| means(term, name, &labels)) {
+        return Ok(());
+    }
+    Err(VolumeError::Claim(
+        "NodeAffinity check failed: no matching NodeSelectorTerms".to_owned(),
+    ))
+}
+
+/// Whether a term means a node of this name with these labels; one without requirements means none.
+fn means(term: &NodeSelectorTerm, name: &str, labels: &BTreeMap<String, String>) -> bool {
+    let holds = |wanted: &NodeSelectorRequirement, value: Option<&str>| {
+        let values = wanted.values.as_deref().unwrap_or_default();
+        node_requirement_matches(&wanted.operator, values, value)
+    };
+    let expressions = term.match_expressions.as_deref().unwrap_or_default();
+    let fields = term.match_fields.as_deref().unwrap_or_default();
+    (!expressions.is_empty() || !fields.is_empty())
+        && expressions
+            .iter()
+            .all(|wanted| holds(wanted, labels.get(&wanted.key).map(String::as_str)))
+        && fields
+            .iter()
+            .all(|wanted| holds(wanted, (wanted.key == "metadata.name").then_some(name)))
 }
 
 async fn of_spec(
@@ -90,7 +137,9 @@ async fn of_spec(
         return Err(VolumeError::Unsupported(kind.to_owned()));
     };
     let modes = spec.access_modes.as_deref().unwrap_or_default();
-    place.read_only |= !modes.is_empty() && modes.iter().all(|mode| mode == "ReadOnlyMany");
+    if !modes.is_empty() && modes.iter().all(|mode| mode == "ReadOnlyMany") {
+        place.only_read();
+    }
     Ok(place)
 }
 

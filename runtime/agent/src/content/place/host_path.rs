@@ -27,24 +27,20 @@ fn find(path: &Path, kind: &str, folders: &[HostFolder], step: Step) -> Result<P
     let parts_are_plain = plain
         .components()
         .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    let allowed = folders
-        .iter()
-        .filter(|folder| plain.starts_with(&folder.path));
-    let folder = allowed
-        .max_by_key(|folder| folder.path.as_os_str().len())
-        .filter(|_| plain.is_absolute() && parts_are_plain);
+    let folder =
+        HostFolder::innermost(folders, &plain).filter(|_| plain.is_absolute() && parts_are_plain);
     let Some(folder) = folder else {
         return Err(VolumeError::HostPath(format!(
             "{shown} is not in a folder that pods of this node may use: its operator can allow one with --allow-host-path"
         )));
     };
+    let rest = plain.strip_prefix(&folder.path).unwrap_or(Path::new(""));
     let missing = match kind {
-        _ if step == Step::Mount || folder.read_only => Missing::Refuse,
+        _ if step == Step::Mount || is_fixed(folder, rest, folders) => Missing::Refuse,
         "DirectoryOrCreate" => Missing::MakeFolders,
         "FileOrCreate" => Missing::MakeFile,
         _ => Missing::Refuse,
     };
-    let rest = plain.strip_prefix(&folder.path).unwrap_or(Path::new(""));
     let found = resolve(&folder.path, rest, missing).map_err(|error| match error {
         BelowError::Escapes => {
             let folder = folder.path.display();
@@ -56,10 +52,25 @@ fn find(path: &Path, kind: &str, folders: &[HostFolder], step: Step) -> Result<P
         },
     })?;
     check(&found, &shown.to_string(), kind)?;
+    // A symbolic link may lead from one of the operator's folders into another inside it: what counts is where the
+    // content is.
+    let inside = folders
+        .iter()
+        .filter(|inner| inner.path.starts_with(&found) && inner.path != found);
     Ok(Place {
-        read_only: folder.read_only,
+        read_only: HostFolder::innermost(folders, &found).is_none_or(|folder| folder.read_only),
+        inside: inside.cloned().collect(),
         ..Place::new(found)
     })
+}
+
+/// Whether what is missing of `path` below `folder` would be made in a folder that may only be read.
+fn is_fixed(folder: &HostFolder, path: &Path, folders: &[HostFolder]) -> bool {
+    let there = path
+        .ancestors()
+        .find_map(|part| resolve(&folder.path, part, Missing::Refuse).ok());
+    let there = there.unwrap_or_else(|| folder.path.clone());
+    HostFolder::innermost(folders, &there).is_none_or(|folder| folder.read_only)
 }
 
 /// Upstream's check of `type`, and what no guest can use.
@@ -106,6 +117,7 @@ mod tests {
         fs::write(root.join("open/file"), "x").unwrap();
         symlink("../closed", root.join("open/out")).unwrap();
         symlink("sub", root.join("open/in")).unwrap();
+        symlink("fixed", root.join("open/to-fixed")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(root.join("open/socket")).unwrap();
         let folder = |name: &str, read_only| HostFolder {
             path: root.join(name),
@@ -130,9 +142,12 @@ mod tests {
             ("open/a/b", "DirectoryOrCreate", at("open/a/b", false)),
             ("open/sub/f", "FileOrCreate", at("open/sub/f", false)),
             ("open/fixed", "", at("open/fixed", true)),
+            ("open/to-fixed", "", at("open/fixed", true)),
         ] {
             assert_eq!(ask(path, kind), expect, "{path}");
         }
+        let outer = find(&root.join("open"), "", &folders, Step::Mount).unwrap();
+        assert_eq!(outer.inside, [folder("open/fixed", true)]);
         assert!(root.join("open/a/b").is_dir() && root.join("open/sub/f").is_file());
         for (path, kind, expect) in [
             ("closed", "", "--allow-host-path"),
@@ -143,6 +158,7 @@ mod tests {
             ("open/none", "", "No such file"),
             ("open/none/f", "FileOrCreate", "No such file"),
             ("open/fixed/new", "DirectoryOrCreate", "No such file"),
+            ("open/to-fixed/new", "DirectoryOrCreate", "No such file"),
             ("open/file", "Directory", "is not a directory"),
             ("open/sub", "File", "is not a file"),
             ("open/file", "Socket", "is not a socket file"),
@@ -151,7 +167,7 @@ mod tests {
             let error = ask(path, kind).unwrap_err();
             assert!(error.contains(expect), "{path}: {error}");
         }
-        assert!(!root.join("closed/new").exists());
+        assert!(!root.join("closed/new").exists() && !root.join("open/fixed/new").exists());
         let none = find(&root.join("open"), "", &[], Step::Prepare).unwrap_err();
         assert!(none.to_string().contains("--allow-host-path"), "{none}");
     }

@@ -16,13 +16,15 @@ use crate::content::select::{mode, select};
 /// Files in a volume are readable by all unless told otherwise.
 const DEFAULT_MODE: i32 = 0o644;
 
-/// What `volume` is to show. Tokens that are not due are taken from `dir`, where they are already.
+/// What `volume` is to show. Tokens that are not due are taken from `dir`, where they are already; when new ones are to
+/// be renewed is added to `renewed`, for when they are written.
 pub(super) async fn files(
     pod: &Pod,
     volume: &Volume,
     dir: &Path,
     means: &Means<'_>,
-    tokens: &mut Tokens,
+    tokens: &Tokens,
+    renewed: &mut Tokens,
 ) -> Result<Vec<File>, VolumeError> {
     let mut maker = Maker {
         pod,
@@ -30,6 +32,7 @@ pub(super) async fn files(
         dir,
         means,
         tokens,
+        renewed,
         files: Vec::new(),
         mode: DEFAULT_MODE,
     };
@@ -63,7 +66,8 @@ struct Maker<'a> {
     volume: &'a str,
     dir: &'a Path,
     means: &'a Means<'a>,
-    tokens: &'a mut Tokens,
+    tokens: &'a Tokens,
+    renewed: &'a mut Tokens,
     files: Vec<File>,
     mode: i32,
 }
@@ -123,7 +127,7 @@ impl Maker<'_> {
             Some(present) => present,
             None => {
                 let token = self.means.objects.token(self.pod, wanted).await?;
-                self.tokens.insert(key, token.renew_at);
+                self.renewed.insert(key, token.renew_at);
                 token.text.into_bytes()
             }
         };
