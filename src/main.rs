@@ -11,6 +11,7 @@ mod commands;
 mod data_dir;
 mod manifests;
 mod node;
+mod output;
 mod progress;
 mod registry_client;
 mod remote_registry;
@@ -18,6 +19,7 @@ mod resident;
 mod signals;
 mod storage;
 mod tasks;
+mod watching;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    output::complain(format_args!("error: {error:#}"));
     ExitCode::FAILURE
 }
 
@@ -96,5 +98,7 @@ fn init_logging(verbose: u8) {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // Whoever started this may read stderr no more; telling that there would panic.
+        .log_internal_errors(false)
         .init();
 }

@@ -9,6 +9,9 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{Api, LogParams};
 use kube::runtime::watcher;
 
+use crate::output::{complain, say};
+use crate::watching::{self, Patience};
+
 /// Lines of a pod's output that are shown.
 const SHOWN_LINES: i64 = 10;
 
@@ -59,7 +62,8 @@ impl Progress {
         }
     }
 
-    /// Prints each change until every pod is and stays Ready or Completed (true), or one has failed for good (false).
+    /// Prints each change until every pod is and stays Ready or Completed (true), or one has failed for good or cannot be
+    /// watched (false).
     pub(crate) async fn follow(&mut self) -> anyhow::Result<bool> {
         let namespaces: std::collections::BTreeSet<_> = self
             .pods
@@ -69,8 +73,9 @@ impl Progress {
         let mut streams = SelectAll::new();
         for namespace in namespaces {
             let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
-            streams.push(watcher(api, watcher::Config::default()).boxed());
+            streams.push(watching::pods(api, watcher::Config::default()));
         }
+        let mut patience = Patience::default();
         loop {
             let good = self
                 .pods
@@ -80,16 +85,18 @@ impl Progress {
                 event = streams.next() => event,
                 () = tokio::time::sleep(SETTLE), if good => break,
             };
-            match event {
-                Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
+            let Some(event) = event else { break };
+            match patience.with(event) {
+                Ok(Some(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
                     if let Standing::Failed(_) = self.see(pod).await {
                         return Ok(false);
                     }
                 }
-                Some(Ok(_)) => {}
-                // The watcher tries again by itself.
-                Some(Err(error)) => tracing::debug!(%error, "watching the applied pods"),
-                None => break,
+                Ok(_) => {}
+                Err(error) => {
+                    complain(format_args!("cannot watch the applied pods: {error}"));
+                    return Ok(false);
+                }
             }
         }
         for (key, pod) in &self.pods {
@@ -113,7 +120,7 @@ impl Progress {
         let now = standing(Some(&pod));
         *seen = Some(pod);
         if before != now {
-            println!("pod/{}  {now}", key.1);
+            say(format_args!("pod/{}  {now}", key.1));
             if matches!(now, Standing::Completed | Standing::Failed(_)) {
                 self.show_output(&key).await;
             }
@@ -134,7 +141,9 @@ impl Progress {
                 ..LogParams::default()
             };
             match api.logs(&key.1, &params).await {
-                Ok(text) => text.lines().for_each(|line| println!("[{}] {line}", key.1)),
+                Ok(text) => text
+                    .lines()
+                    .for_each(|line| say(format_args!("[{}] {line}", key.1))),
                 Err(error) => tracing::debug!(%error, "reading the log of {}", key.1),
             }
         }

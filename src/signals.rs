@@ -3,8 +3,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Exit code of a process ended by its user's second Ctrl-C, as shells report it.
-const EXIT_INTERRUPTED: i32 = 130;
+/// Exit code of a process ended by its user's Ctrl-C before it was done, as shells report it.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// A token that is cancelled by the first signal.
 pub(crate) fn shutdown_token() -> anyhow::Result<CancellationToken> {
@@ -22,7 +22,7 @@ pub(crate) fn shutdown_token() -> anyhow::Result<CancellationToken> {
         next().await;
         stop.cancel();
         next().await;
-        std::process::exit(EXIT_INTERRUPTED);
+        std::process::exit(EXIT_INTERRUPTED.into());
     });
     Ok(token)
 }

@@ -9,6 +9,7 @@ use crate::cli::AgentArgs;
 use crate::client;
 use crate::data_dir::DataDir;
 use crate::node::{self, NodeConfig};
+use crate::output::say;
 use crate::remote_registry::RemoteRegistry;
 use crate::tasks::Tasks;
 use crate::{resident, signals};
@@ -28,7 +29,7 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
         tls: node::tls_from_kubeconfig(&args.kubeconfig)?,
     };
     node::start(&mut tasks, client, config).await?;
-    println!("Node {name} runs; stop it with Ctrl-C.");
+    say(format_args!("Node {name} runs; stop it with Ctrl-C."));
     resident::keep_small();
     let result = tokio::select! {
         () = shutdown.cancelled() => Ok(()),

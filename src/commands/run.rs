@@ -10,12 +10,17 @@ use kube::api::{Api, DeleteParams, LogParams, ObjectMeta, PostParams};
 use kube::runtime::watcher;
 
 use crate::cli::RunArgs;
+use crate::output::complain;
 use crate::progress::{Standing, standing};
 use crate::registry_client::{self, ImageName};
+use crate::signals::{self, EXIT_INTERRUPTED};
+use crate::watching::{self, Patience};
 
 const CONTAINER: &str = "main";
 /// Waiting reasons that no waiting mends.
-const HOPELESS: [&str; 4] = [
+const HOPELESS: [&str; 5] = [
+    // Forbidden by the namespace, or asked for and not given: this pod takes nothing from other objects.
+    "CreateContainerConfigError",
     "CreateContainerError",
     "InvalidImageName",
     "ErrImageNeverPull",
@@ -23,6 +28,7 @@ const HOPELESS: [&str; 4] = [
 ];
 
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let shutdown = signals::shutdown_token()?;
     let stem = module_stem(&args)?;
     let module = registry_client::read_module(&args.module)?;
     let client = args.connect.client().await?;
@@ -31,7 +37,10 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         repository: format!("run/{stem}"),
         tag: "latest".to_string(),
     };
-    let digest = registry_client::push(&client, &module, &image).await?;
+    let digest = tokio::select! {
+        pushed = registry_client::push(&client, &module, &image) => pushed?,
+        () = shutdown.cancelled() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
+    };
     // By digest: a second run at the same time cannot change what this one starts.
     let image = format!("{}@{digest}", image.repository);
 
@@ -46,18 +55,25 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         .context("the server named no pod")?;
     let result = tokio::select! {
         result = follow(&api, &name) => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        () = shutdown.cancelled() => Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
     if !args.keep {
-        let now = DeleteParams {
-            grace_period_seconds: Some(0),
-            ..DeleteParams::default()
-        };
-        api.delete(&name, &now)
-            .await
-            .with_context(|| format!("cannot delete pod {name}"))?;
+        delete(&api, &name).await;
     }
     result
+}
+
+/// Removes the pod. What its program ended with counts more than whether this works.
+async fn delete(api: &Api<Pod>, name: &str) {
+    let now = DeleteParams {
+        grace_period_seconds: Some(0),
+        ..DeleteParams::default()
+    };
+    match api.delete(name, &now).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => complain(format_args!("warning: cannot delete pod {name}: {error}")),
+    }
 }
 
 fn module_stem(args: &RunArgs) -> anyhow::Result<String> {
@@ -164,17 +180,18 @@ where
     F: FnMut(&Pod) -> anyhow::Result<bool>,
 {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = watcher(api.clone(), config).boxed();
+    let mut events = watching::pods(api.clone(), config);
+    let mut patience = Patience::default();
     while let Some(event) = events.next().await {
-        match event {
-            Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) => {
+        let event = patience.with(event);
+        match event.with_context(|| format!("cannot watch pod {name}"))? {
+            Some(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) => {
                 if done(&pod)? {
                     return Ok(pod);
                 }
             }
-            Ok(watcher::Event::Delete(_)) => anyhow::bail!("pod {name} was deleted"),
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "watching the pod"),
+            Some(watcher::Event::Delete(_)) => anyhow::bail!("pod {name} was deleted"),
+            Some(_) | None => {}
         }
     }
     anyhow::bail!("the watch of pod {name} ended")
@@ -192,7 +209,7 @@ fn exit_code(pod: &Pod) -> ExitCode {
         return ExitCode::FAILURE;
     };
     if let (Some(reason), Some(message)) = (&ended.reason, &ended.message) {
-        eprintln!("{reason}: {message}");
+        complain(format_args!("{reason}: {message}"));
     }
     // Codes of containers fit into a byte, as processes' do.
     u8::try_from(ended.exit_code).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::commands::DATA_DIR_NAME;
 use crate::data_dir::DataDir;
 use crate::manifests::{self, Manifest};
+use crate::output::{complain, say};
 use crate::progress::{PodKey, Progress};
 use crate::registry_client::{self, ImageName};
 use crate::{resident, signals};
@@ -25,7 +26,10 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let shutdown = signals::shutdown_token()?;
     let data = DataDir::open(args.serve.data_dir.clone(), DATA_DIR_NAME)?;
     let mut cluster = Cluster::start_with_node(data, &args.serve, &args.node).await?;
-    println!("The cluster is up: https://{}", cluster.addr());
+    say(format_args!(
+        "The cluster is up: https://{}",
+        cluster.addr()
+    ));
     resident::keep_small();
 
     let client = cluster.admin_client();
@@ -71,12 +75,12 @@ async fn submit(client: &kube::Client, manifests: &[Manifest]) -> anyhow::Result
     let mut pods = Vec::new();
     for manifest in manifests {
         let applied = apply::apply(client, manifest).await?;
-        println!(
+        say(format_args!(
             "{}/{} {}",
             applied.kind.to_lowercase(),
             applied.name,
             applied.change
-        );
+        ));
         if let ("Pod", Some(namespace)) = (applied.kind.as_str(), applied.namespace) {
             pods.push((namespace, applied.name));
         }
@@ -98,7 +102,7 @@ async fn push_beside(client: &kube::Client, manifest: &Path, image: &str) -> any
     registry_client::push(client, &module, &name)
         .await
         .with_context(|| format!("cannot push {}", path.display()))?;
-    println!("image/{name} pushed");
+    say(format_args!("image/{name} pushed"));
     Ok(())
 }
 
@@ -111,7 +115,10 @@ async fn follow(client: &kube::Client, pods: Vec<PodKey>, once: bool) -> anyhow:
         match tokio::time::timeout(ONCE_LIMIT, progress.follow()).await {
             Ok(good) => good?,
             Err(_) => {
-                eprintln!("not all pods came up within {} s", ONCE_LIMIT.as_secs());
+                complain(format_args!(
+                    "not all pods came up within {} s",
+                    ONCE_LIMIT.as_secs()
+                ));
                 false
             }
         }
@@ -119,27 +126,26 @@ async fn follow(client: &kube::Client, pods: Vec<PodKey>, once: bool) -> anyhow:
         progress.follow().await?
     };
     for url in progress.urls() {
-        println!("Try it: curl {url}");
+        say(format_args!("Try it: curl {url}"));
     }
     if good {
         return Ok(ExitCode::SUCCESS);
     }
     for reason in progress.reasons() {
-        eprintln!("{reason}");
+        complain(format_args!("{reason}"));
     }
     Ok(ExitCode::FAILURE)
 }
 
 fn print_next_steps(cluster: &Cluster) {
-    println!();
-    println!("Next, in another terminal:");
-    println!(
+    say(format_args!("\nNext, in another terminal:"));
+    say(format_args!(
         "  export KUBECONFIG={}",
         cluster.data().admin_kubeconfig().display()
-    );
-    println!("  kubectl get pods -o wide");
-    println!(
+    ));
+    say(format_args!("  kubectl get pods -o wide"));
+    say(format_args!(
         "Ctrl-C stops the cluster; its state stays in {}.",
         cluster.data().root().display()
-    );
+    ));
 }

@@ -70,4 +70,10 @@ fn capabilities_are_shown_and_can_be_forbidden() {
         "--timeout=60s",
     ]);
     assert_eq!(kubectl.field("pod/early", ".status.phase"), "Running");
+
+    // No waiting mends that, so `sampan run` does not wait.
+    let module = Guest::Sleep.write(cluster.folder.path());
+    let ran = cluster.sampan("run").arg(module).output().expect("runs");
+    let text = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(!ran.status.success() && text.contains(why), "{text}");
 }

@@ -49,6 +49,27 @@ fn run_streams_output_and_returns_the_exit_code() {
 }
 
 #[test]
+fn run_that_is_told_to_stop_removes_its_pod() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    let module = Guest::Sleep.write(cluster.folder.path());
+    for signal in ["TERM", "INT"] {
+        let program = Program::start(cluster.sampan("run").arg(&module));
+        eventually("the pod runs", || {
+            let phases = kubectl.ok(&["get", "pods", "-o", "jsonpath={.items[*].status.phase}"]);
+            (phases == "Running").then_some(())
+        });
+        program.signal(signal);
+        let (status, text) = program.finish();
+        assert_eq!(status.code(), Some(130), "{signal}: {text}");
+        assert_eq!(kubectl.ok(&["get", "pods", "-o", "name"]), "", "{signal}");
+    }
+    cluster.stop();
+}
+
+#[test]
 fn images_are_listed() {
     let cluster = Cluster::start();
     cluster.push(Guest::Hello, "team/hello:v1");

@@ -1,8 +1,10 @@
 //! `sampan up`: the first command a user types.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::support::{Cluster, Guest, PodSpec, Program, have, repository, sampan, which};
+use crate::support::{
+    Cluster, Guest, PodSpec, Program, eventually, have, repository, sampan, which,
+};
 
 #[test]
 fn the_quickstart_runs_shows_its_output_and_answers() {
@@ -55,6 +57,23 @@ fn once_ends_by_itself_and_again_changes_nothing() {
     }
     let second = run();
     assert!(second.contains("pod/ticker unchanged"), "{second}");
+}
+
+#[test]
+fn it_does_not_end_when_nobody_reads_what_it_says() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let mut command = sampan();
+    command
+        .args(["up", "--once", "--port", "0", "--data-dir"])
+        .arg(folder.path().join("data"))
+        .arg("--apply")
+        .arg(repository().join("samples/quickstart"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    drop((child.stdout.take(), child.stderr.take()));
+    let status = eventually("it ends by itself", || child.try_wait().expect("waits"));
+    assert!(status.success(), "{status}");
 }
 
 #[test]
