@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, ListParams, ObjectMeta, PostParams, WatchEvent, WatchParams};
 
+use crate::disk::Disk;
 use crate::support::{Cluster, Guest, PATIENCE, PodSpec, sampan};
 
 fn run(args: &[&str], paths: &[&Path]) -> Output {
@@ -197,4 +198,36 @@ fn a_stopped_cluster_and_bad_archives() {
     assert!(nothing.contains("holds no state"), "{nothing}");
     let missing = error(&restore(&folder.join("missing"), &target));
     assert!(missing.contains("missing"), "{missing}");
+}
+
+/// A data folder that is a file system of its own cannot be replaced; it is filled.
+#[test]
+fn a_mounted_folder_is_filled() {
+    let Some(disk) = Disk::mount(64) else { return };
+    let cluster = Cluster::serve(&[]);
+    let elsewhere = tempfile::tempdir().expect("temp dir");
+    let file = elsewhere.path().join("cluster.backup");
+    text(&backup(&cluster.data(), &file));
+    cluster.stop();
+    std::fs::create_dir(disk.file("lost+found")).expect("as mke2fs makes it");
+    let target = disk.inside("");
+    let restored = |file: &Path| {
+        let mut command = disk.sampan();
+        command.args(["restore", "--data-dir"]).arg(&target);
+        command.arg(file).output().expect("nsenter runs")
+    };
+    text(&restored(&file));
+    let found = std::fs::read_dir(disk.file("")).expect("the folder");
+    let mut names: Vec<_> = found
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    assert!(names.iter().any(|name| name == "state.db"), "{names:?}");
+    assert!(
+        !names
+            .iter()
+            .any(|name| name.as_encoded_bytes().starts_with(b".sampan"))
+    );
+    let again = error(&restored(&file));
+    assert!(again.contains("is not empty"), "{again}");
 }

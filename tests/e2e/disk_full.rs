@@ -1,68 +1,30 @@
 //! A disk that fills up in the midst of writing: writes are refused and say why, everything else goes on, and room is all
 //! it takes.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::json;
 
-use crate::support::{PATIENCE, Program, client_of, have, sampan};
+use crate::disk::Disk;
+use crate::support::{PATIENCE, Program, client_of};
 
 const DISK_MIB: usize = 16;
 const BALLAST_BYTES: usize = 4 << 20;
 const OBJECT_BYTES: usize = 256 << 10;
 
-/// A small file system of its own, in a mount namespace that lives as long as this.
-struct Disk {
-    keeper: Program,
-    folder: tempfile::TempDir,
+fn serve(disk: &Disk) -> Program {
+    let mut command = disk.sampan();
+    command
+        .args(["server", "--port", "0", "--data-dir"])
+        .arg(disk.inside("data"));
+    let mut server = Program::start(&mut command);
+    server.wait_for("sampan agent --kubeconfig");
+    server
 }
 
-impl Disk {
-    fn mount() -> Option<Disk> {
-        let tried = Command::new("unshare").args(["-rm", "true"]).output();
-        let works = tried.is_ok_and(|output| output.status.success());
-        if !have("user namespaces", works) {
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("temp dir");
-        let script = format!(
-            "mount -t tmpfs -o size={DISK_MIB}m none \"$1\" && echo mounted && exec sleep infinity"
-        );
-        let mut command = Command::new("unshare");
-        command.args(["-rm", "sh", "-c", &script, "sh"]);
-        let mut keeper = Program::start(command.arg(folder.path()));
-        keeper.wait_for("mounted");
-        Some(Disk { keeper, folder })
-    }
-
-    /// A file on the disk, as seen from here.
-    fn file(&self, name: &str) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.keeper.id()));
-        let inside = self.folder.path().strip_prefix("/").expect("absolute");
-        root.join(inside).join(name)
-    }
-
-    fn serve(&self) -> Program {
-        let sampan = sampan();
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--user", "--mount", "--preserve-credentials", "-t"])
-            .arg(self.keeper.id().to_string())
-            .arg(Path::new(sampan.get_program()))
-            .args(["server", "--port", "0", "--data-dir"])
-            .arg(self.folder.path().join("data"));
-        let mut server = Program::start(&mut command);
-        server.wait_for("sampan agent --kubeconfig");
-        server
-    }
-
-    async fn objects(&self) -> Api<ConfigMap> {
-        Api::default_namespaced(client_of(&self.file("data/admin.kubeconfig")).await)
-    }
+async fn objects(disk: &Disk) -> Api<ConfigMap> {
+    Api::default_namespaced(client_of(&disk.file("data/admin.kubeconfig")).await)
 }
 
 async fn create(api: &Api<ConfigMap>, name: &str) -> Result<(), kube::Error> {
@@ -80,9 +42,11 @@ async fn names(api: &Api<ConfigMap>) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_writes_and_nothing_else() {
-    let Some(disk) = Disk::mount() else { return };
-    let server = disk.serve();
-    let api = disk.objects().await;
+    let Some(disk) = Disk::mount(DISK_MIB) else {
+        return;
+    };
+    let server = serve(&disk);
+    let api = objects(&disk).await;
     let ballast = disk.file("ballast");
     std::fs::write(&ballast, vec![0; BALLAST_BYTES]).expect("written");
     let watch = api.watch(&WatchParams::default(), "0").await;
@@ -135,8 +99,8 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
 
     server.signal("KILL");
     server.finish();
-    let server = disk.serve();
-    let api = disk.objects().await;
+    let server = serve(&disk);
+    let api = objects(&disk).await;
     assert_eq!(names(&api).await, acknowledged);
     create(&api, "full-zest").await.expect("written");
     server.signal("TERM");

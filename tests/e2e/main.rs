@@ -7,6 +7,7 @@ mod bad_requests;
 mod capabilities;
 mod clients;
 mod crash;
+mod disk;
 mod disk_full;
 mod history;
 mod host_interfaces;
