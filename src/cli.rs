@@ -32,7 +32,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// List the images in the cluster's own registry, or free what it no longer needs.
     Images(ImagesArgs),
-    /// Save a cluster's state into one file, while it runs or when it is stopped.
+    /// Save a cluster's state into one file, while it runs or when it is stopped; what pods keep in volumes and in
+    /// wasi:keyvalue is not in it.
     Backup(BackupArgs),
     /// Make a data folder out of a backup.
     Restore(RestoreArgs),
@@ -151,8 +152,9 @@ pub(crate) struct AgentArgs {
 /// Which cluster to talk to.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectArgs {
-    /// Kubeconfig of the cluster [default: `admin.kubeconfig` in the data folder of `sampan up`].
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    /// Kubeconfig of the cluster [default: that of --data-dir, else $KUBECONFIG, else `admin.kubeconfig` in the data
+    /// folder of `sampan up`].
+    #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Data folder of the `sampan up` to talk to.
     #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]

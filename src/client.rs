@@ -67,10 +67,18 @@ impl ConnectArgs {
         if let Some(path) = &self.kubeconfig {
             return Ok(path.clone());
         }
-        let root = match &self.data_dir {
-            Some(path) => path.clone(),
-            None => data_dir::default_path(crate::commands::DATA_DIR_NAME)?,
-        };
+        if let Some(path) = &self.data_dir {
+            return Ok(path.join(data_dir::ADMIN_KUBECONFIG));
+        }
+        // It may list several files; kubectl reads them all, we the first that is there.
+        let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+        let mut listed = std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty());
+        if let Some(first) = listed.next() {
+            let found = [first.clone()].into_iter().chain(listed);
+            let mut found = found.filter(|path| path.exists());
+            return Ok(found.next().unwrap_or(first));
+        }
+        let root = data_dir::default_path(crate::commands::DATA_DIR_NAME)?;
         Ok(root.join(data_dir::ADMIN_KUBECONFIG))
     }
 

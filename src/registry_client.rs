@@ -43,6 +43,14 @@ impl ImageName {
                 "{text:?} is not an image name: use lower-case letters, digits, '.', '_', '-' and '/'"
             );
         }
+        // As everybody reads names: what looks like a host is one, if something follows.
+        if let Some((host, _)) = repository.split_once('/')
+            && (host == "localhost" || host.contains('.'))
+        {
+            bail!(
+                "{text:?} names the registry {host}: this one is the cluster's own, and its images have no host in their names"
+            );
+        }
         let tag_ok = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if tag.is_empty()
             || tag.len() > 128
@@ -285,6 +293,14 @@ mod tests {
             );
         };
         check("app:v1", "app", "v1");
+        check("team.a", "team.a", "latest");
+        check("team/app.b", "team/app.b", "latest");
+        for elsewhere in ["docker.io/library/app:v1", "localhost/app"] {
+            let error = ImageName::parse(elsewhere)
+                .expect_err(elsewhere)
+                .to_string();
+            assert!(error.contains("names the registry"), "{error}");
+        }
         check("hello.wasm", "hello.wasm", "latest");
         check("team/app_x:2.0", "team/app_x", "2.0");
         for bad in ["", "App", "app:", "app:-x", "/app", "a b", "app:v1:v2/x"] {

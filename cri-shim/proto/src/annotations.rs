@@ -25,6 +25,10 @@ pub const CAPABILITIES_INFO: &str = "capabilities";
 /// compiled: the size of that module in bytes, as a decimal number. CRI has no call that tells of such progress.
 pub const COMPILING: &str = "sampan/compiling-bytes";
 
+/// Key of a sandbox's verbose status, present while a CreateContainer call in it waits for a module that is not being
+/// compiled yet, because others are before it: the number of such modules.
+pub const WAITING_TO_COMPILE: &str = "sampan/waiting-to-compile";
+
 /// What a label of a namespace that forbids a capability begins with; its name follows.
 pub const FORBID_LABEL: &str = "forbid.sampan.dev/";
 

@@ -29,12 +29,8 @@ pub(super) fn warnings(pod: &Value) -> Vec<String> {
             }
         }
     }
-    for (index, volume) in object::items(pod, "spec.volumes").iter().enumerate() {
-        if !object::text(volume, "emptyDir.sizeLimit").is_empty() {
-            warnings.push(format!(
-                "spec.volumes[{index}].emptyDir.sizeLimit: not supported yet, it has no effect"
-            ));
-        }
+    if object::get(pod, "spec.resources.limits").is_some() {
+        warnings.push("spec.resources.limits: not supported yet, it has no effect".to_owned());
     }
     warnings
 }
@@ -63,12 +59,12 @@ mod tests {
         let pod = json!({"spec": {
             "containers": [{"name": "a", "livenessProbe": {"httpGet": {"port": 80}}},
                 {"name": "b", "readinessProbe": {"exec": {}}, "lifecycle": {"preStop": {"exec": {}}}}],
-            "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}],
+            "resources": {"limits": {"cpu": "1"}},
         }});
         let expected = [
             "spec.containers[1].readinessProbe.exec: not supported yet, it never succeeds",
             "spec.containers[1].lifecycle.preStop.exec: not supported yet, it never succeeds",
-            "spec.volumes[0].emptyDir.sizeLimit: not supported yet, it has no effect",
+            "spec.resources.limits: not supported yet, it has no effect",
         ];
         assert_eq!(warnings(&pod), expected);
         assert!(warnings(&json!({"spec": {"containers": [{"name": "a"}]}})).is_empty());

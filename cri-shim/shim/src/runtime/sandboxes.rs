@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use sampan_proto::{COMPILING, Code, CriError, v1};
+use sampan_proto::{COMPILING, Code, CriError, WAITING_TO_COMPILE, v1};
 
 use super::info::RUNTIME_HANDLERS;
 use crate::filter;
@@ -93,11 +93,13 @@ impl Shim {
         let compiling = loads
             .iter()
             .find_map(|digest| self.engine.compiling(digest));
-        let compiling = compiling.map(|compiling| compiling.module_bytes.to_string());
-        compiling
-            .into_iter()
-            .map(|bytes| (COMPILING.to_string(), bytes))
-            .collect()
+        let told = match compiling {
+            Some(compiling) => Some((COMPILING, compiling.module_bytes.to_string())),
+            None if loads.is_empty() => None,
+            None => Some((WAITING_TO_COMPILE, loads.len().to_string())),
+        };
+        let told = told.map(|(key, value)| (key.to_owned(), value));
+        told.into_iter().collect()
     }
 
     pub(super) fn list_sandboxes(

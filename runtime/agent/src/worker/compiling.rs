@@ -2,29 +2,65 @@
 
 use std::time::{Duration, Instant};
 
-use sampan_proto::{COMPILING, CriError, v1};
+use sampan_proto::{COMPILING, Code, CriError, WAITING_TO_COMPILE, v1};
 
 use super::start::Start;
 use crate::events::Severity;
 
-/// Compilations that are over sooner are nobody's business.
+/// Compilations that are over sooner are nobody's business. While one waits for others, it is looked at again as often.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
+/// What the runtime does about a module.
+enum Work {
+    /// Others are before it.
+    Waits,
+    /// It is compiled, and so large.
+    Compiles(String),
+    /// Something else takes long.
+    Other,
+}
+
 impl Start {
-    /// Makes the container; if that takes long because its module is compiled, events say so.
+    /// Makes the container; if that takes long because its module is compiled, events say so. Nothing is made once the
+    /// pod is to stop.
     pub(super) async fn create_container(
         &self,
         request: v1::CreateContainerRequest,
     ) -> Result<v1::CreateContainerResponse, CriError> {
-        let begun = Instant::now();
-        let mut call = self.shared.runtime.create_container(request);
-        if let Ok(done) = tokio::time::timeout(TOLD_AFTER, &mut call).await {
-            return done;
+        tokio::select! {
+            biased;
+            // Whoever else waits for the module gets it all the same.
+            () = self.cancel.cancelled() => {
+                Err(CriError::new(Code::Cancelled, "the pod is to stop"))
+            }
+            done = self.create_and_tell(request) => done,
         }
-        let Some(size) = self.compiling().await else {
-            return call.await;
-        };
+    }
+
+    async fn create_and_tell(
+        &self,
+        request: v1::CreateContainerRequest,
+    ) -> Result<v1::CreateContainerResponse, CriError> {
+        let mut begun = Instant::now();
+        let mut call = self.shared.runtime.create_container(request);
         let image = self.container.image.as_deref().unwrap_or_default();
+        let mut told = false;
+        let size = loop {
+            if let Ok(done) = tokio::time::timeout(TOLD_AFTER, &mut call).await {
+                return done;
+            }
+            match self.work().await {
+                Work::Compiles(size) => break size,
+                Work::Other => return call.await,
+                Work::Waits if !told => {
+                    told = true;
+                    let what = format!("the module of image \"{image}\" waits for others");
+                    self.tell("WaitingToCompile", &format!("Waiting to compile: {what}"));
+                }
+                Work::Waits => {}
+            }
+            begun = Instant::now();
+        };
         let what = format!("the module of image \"{image}\" ({size} bytes)");
         self.tell("Compiling", &format!("Compiling {what}"));
         let done = call.await;
@@ -35,14 +71,19 @@ impl Start {
         done
     }
 
-    /// The size of the module that the runtime is compiling for this pod.
-    async fn compiling(&self) -> Option<String> {
+    /// What the runtime does about the module of this pod.
+    async fn work(&self) -> Work {
         let request = v1::PodSandboxStatusRequest {
             pod_sandbox_id: self.sandbox_id.clone(),
             verbose: true,
         };
         let status = self.shared.runtime.pod_sandbox_status(request).await;
-        status.ok()?.info.remove(COMPILING)
+        let mut info = status.map(|status| status.info).unwrap_or_default();
+        match info.remove(COMPILING) {
+            Some(size) => Work::Compiles(size),
+            None if info.contains_key(WAITING_TO_COMPILE) => Work::Waits,
+            None => Work::Other,
+        }
     }
 
     fn tell(&self, reason: &str, message: &str) {

@@ -37,7 +37,7 @@ pub(super) struct Start {
     outdated: Option<(String, u32)>,
     pub(super) recorder: PodRecorder,
     hooks: Option<Hooks>,
-    cancel: CancellationToken,
+    pub(super) cancel: CancellationToken,
 }
 
 impl Worker {
@@ -253,6 +253,10 @@ impl Start {
         };
         match self.create_container(request).await {
             Ok(response) => Ok(response.container_id),
+            Err(_) if self.cancel.is_cancelled() => Err(StartFailure {
+                cancelled: true,
+                ..StartFailure::default()
+            }),
             Err(error) => {
                 let message = format!("Error: {}", error.message);
                 let name = &self.container.name;

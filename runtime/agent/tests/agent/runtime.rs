@@ -22,6 +22,8 @@ struct Data {
     containers: BTreeMap<String, (String, ContainerConfig, ContainerStatus)>,
     images: BTreeSet<String>,
     calls: Vec<String>,
+    /// Sandboxes whose containers wait for a compiler that never comes.
+    queued: BTreeSet<String>,
     auths: Vec<AuthConfig>,
 }
 
@@ -212,10 +214,11 @@ impl RuntimeService for FakeRuntime {
         let data = self.data.lock();
         let config = data.sandboxes.get(&r.pod_sandbox_id);
         let config = config.ok_or_else(|| CriError::not_found("no such sandbox"))?;
-        let number = u64::from_str_radix(&r.pod_sandbox_id, 16).unwrap();
+        let id = r.pod_sandbox_id;
+        let number = u64::from_str_radix(&id, 16).unwrap();
         Ok(PodSandboxStatusResponse {
             status: Some(PodSandboxStatus {
-                id: r.pod_sandbox_id,
+                id: id.clone(),
                 metadata: config.metadata.clone(),
                 network: Some(PodSandboxNetworkStatus {
                     // A sandbox on the host's network has no address of its own.
@@ -227,6 +230,10 @@ impl RuntimeService for FakeRuntime {
                 }),
                 ..Default::default()
             }),
+            info: match data.queued.contains(&id) {
+                true => [(sampan_proto::WAITING_TO_COMPILE.to_owned(), "1".to_owned())].into(),
+                false => Default::default(),
+            },
             ..Default::default()
         })
     }
@@ -251,6 +258,10 @@ impl RuntimeService for FakeRuntime {
                 Code::InvalidArgument,
                 "the module does not compile",
             ));
+        }
+        if config.args.first().is_some_and(|arg| arg == "queued") {
+            self.data.lock().queued.insert(r.pod_sandbox_id);
+            return std::future::pending().await;
         }
         let id = self.id("create", &config.labels["io.kubernetes.container.name"]);
         let logs = r.sandbox_config.unwrap().log_directory;

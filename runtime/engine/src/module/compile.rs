@@ -25,6 +25,10 @@ const BASE: u64 = 16 * MIB;
 const PER_BYTE: u64 = 2;
 const PER_CODE_BYTE: u64 = 12;
 
+/// A module up to this size need not wait behind larger ones: there is a place for it beside theirs, in which one at a
+/// time is compiled, and the few MiB that takes are not counted.
+const SMALL_BYTES: u64 = MIB;
+
 /// Stack of a compiling thread; the compiler recurses with the nesting of blocks, which is bounded by validation.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -39,6 +43,7 @@ pub struct Compiling {
 
 pub(super) struct Compiler {
     places: Arc<Semaphore>,
+    small: Arc<Semaphore>,
     memory: Arc<Semaphore>,
     memory_limit: u64,
     time_limit: Duration,
@@ -53,6 +58,8 @@ struct Progress {
 /// The right to compile one module.
 pub(super) struct Place {
     digest: String,
+    /// Whether it is the one beside the others.
+    beside: bool,
     _thread: OwnedSemaphorePermit,
 }
 
@@ -60,7 +67,7 @@ pub(super) struct Place {
 struct Held {
     under_way: Arc<Mutex<HashMap<String, Progress>>>,
     place: Place,
-    _memory: OwnedSemaphorePermit,
+    _memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Held {
@@ -77,6 +84,7 @@ impl Compiler {
             .min(Semaphore::MAX_PERMITS);
         Compiler {
             places: Arc::new(Semaphore::new(config.compile_parallelism.max(1))),
+            small: Arc::new(Semaphore::new(1)),
             memory: Arc::new(Semaphore::new(units)),
             memory_limit: config.max_compile_memory,
             time_limit: config.compile_time_limit,
@@ -84,14 +92,20 @@ impl Compiler {
         }
     }
 
-    /// Waits for a place. A digest whose last compilation is overdue and still runs gets none.
-    pub(super) async fn place(&self, digest: &str) -> Result<Place, LoadError> {
+    /// Waits for a place for a module of so many bytes. A digest whose last compilation is overdue and still runs gets
+    /// none.
+    pub(super) async fn place(&self, digest: &str, bytes: u64) -> Result<Place, LoadError> {
         if self.under_way.lock().contains_key(digest) {
             return Err(self.overdue());
         }
-        let thread = self.places.clone().acquire_owned().await;
+        let (beside, thread) = tokio::select! {
+            biased;
+            thread = self.places.clone().acquire_owned() => (false, thread),
+            thread = self.small.clone().acquire_owned(), if bytes <= SMALL_BYTES => (true, thread),
+        };
         Ok(Place {
             digest: digest.to_owned(),
+            beside,
             _thread: thread.map_err(|_closed| LoadError::ShuttingDown)?,
         })
     }
@@ -111,12 +125,18 @@ impl Compiler {
             });
         }
         let units = u32::try_from(needed.div_ceil(MIB)).unwrap_or(u32::MAX);
-        let memory = self.memory.clone().acquire_many_owned(units).await;
+        let memory = match place.beside {
+            true => None,
+            false => {
+                let memory = self.memory.clone().acquire_many_owned(units).await;
+                Some(memory.map_err(|_closed| LoadError::ShuttingDown)?)
+            }
+        };
         let digest = place.digest.clone();
         let held = Held {
             under_way: self.under_way.clone(),
             place,
-            _memory: memory.map_err(|_closed| LoadError::ShuttingDown)?,
+            _memory: memory,
         };
         let progress = Progress {
             module_bytes: module.len() as u64,
@@ -183,6 +203,7 @@ mod tests {
     use super::*;
 
     const DIGEST: &str = "sha256:0";
+    const LARGE: u64 = 2 * SMALL_BYTES;
 
     fn compiler(change: impl FnOnce(&mut EngineConfig)) -> Compiler {
         let mut config = EngineConfig::new("unused");
@@ -195,7 +216,7 @@ mod tests {
     async fn what_takes_too_long_is_refused_until_it_has_ended() {
         let compiler = compiler(|config| config.compile_time_limit = Duration::ZERO);
         let (go, wait) = std::sync::mpsc::channel::<()>();
-        let place = compiler.place(DIGEST).await.expect("free");
+        let place = compiler.place(DIGEST, LARGE).await.expect("free");
         let slow = move || {
             wait.recv().ok();
             Ok(())
@@ -203,13 +224,32 @@ mod tests {
         let result = compiler.run(place, b"", slow).await;
         assert!(matches!(result, Err(LoadError::CompileTime { .. })));
         assert!(compiler.progress(DIGEST).is_some());
-        assert!(compiler.place(DIGEST).await.is_err(), "not a second time");
-        let other = compiler.place("sha256:1");
+        assert!(
+            compiler.place(DIGEST, LARGE).await.is_err(),
+            "not a second time"
+        );
+        let other = compiler.place("sha256:1", LARGE);
         let none_free = tokio::time::timeout(Duration::from_millis(20), other).await;
         assert!(none_free.is_err(), "its place is still taken");
         drop(go);
-        compiler.place("sha256:1").await.expect("free again");
+        compiler.place("sha256:1", LARGE).await.expect("free again");
         assert_eq!(compiler.progress(DIGEST), None);
+    }
+
+    #[tokio::test]
+    async fn small_modules_pass_large_ones() {
+        let compiler = compiler(|_| {});
+        let _large = compiler.place(DIGEST, LARGE).await.expect("free");
+        let small = compiler.place("sha256:1", 100).await;
+        let small = small.expect("beside the large one");
+        let waits = |bytes| {
+            let place = compiler.place("sha256:2", bytes);
+            tokio::time::timeout(Duration::from_millis(20), place)
+        };
+        assert!(waits(100).await.is_err(), "one at a time");
+        assert!(waits(LARGE).await.is_err());
+        compiler.run(small, b"", || Ok(())).await.expect("small");
+        assert!(waits(100).await.is_ok());
     }
 
     #[tokio::test]
@@ -218,23 +258,23 @@ mod tests {
         let module = wat::parse_str(text).expect("valid");
         assert!(estimate(&module) > BASE + (PER_BYTE + PER_CODE_BYTE) * 300_000);
         let compiler = compiler(|config| config.max_compile_memory = BASE + MIB);
-        let place = compiler.place(DIGEST).await.expect("free");
+        let place = compiler.place(DIGEST, LARGE).await.expect("free");
         let result = compiler.run(place, &module, || Ok(())).await;
         let Err(LoadError::CompileMemory { needed, limit }) = result else {
             panic!("{result:?}")
         };
         assert_eq!((needed, limit), (estimate(&module), BASE + MIB));
-        let place = compiler.place(DIGEST).await.expect("free");
+        let place = compiler.place(DIGEST, LARGE).await.expect("free");
         compiler.run(place, b"", || Ok(())).await.expect("small");
     }
 
     #[tokio::test]
     async fn a_panic_of_the_compiler_is_an_error_of_one_load() {
         let compiler = compiler(|_| {});
-        let place = compiler.place(DIGEST).await.expect("free");
+        let place = compiler.place(DIGEST, LARGE).await.expect("free");
         let work = || -> Result<(), LoadError> { panic!("as asked") };
         let result = compiler.run(place, b"", work).await;
         assert!(matches!(result, Err(LoadError::Compile { .. })));
-        compiler.place(DIGEST).await.expect("free again");
+        compiler.place(DIGEST, LARGE).await.expect("free again");
     }
 }

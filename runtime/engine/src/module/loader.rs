@@ -152,7 +152,9 @@ impl Work {
         if let Some(loaded) = blocking(&threads, cached.clone()).await? {
             return Ok(loaded);
         }
-        let place = self.compiler.place(&source.digest).await?;
+        // What cannot be looked at is told when it is read.
+        let length = std::fs::metadata(&source.path).map_or(u64::MAX, |file| file.len());
+        let place = self.compiler.place(&source.digest, length).await?;
         let (work, read) = (self.clone(), source.clone());
         let read = blocking(&threads, move || {
             // An overdue compilation may have ended while this one waited for its place.
