@@ -325,7 +325,12 @@ mod tests {
         let loader = Loader::open(backends, &config).expect("opened");
         let threads = Handle::current();
         let (first, second) = (source(dir.path(), "first"), source(dir.path(), "second"));
-        let place = loader.work.compiler.place("sha256:0").await.expect("free");
+        let place = loader
+            .work
+            .compiler
+            .place("sha256:0", u64::MAX)
+            .await
+            .expect("free");
         let waiting = loader.load(&first, &threads);
         let abandoned = tokio::time::timeout(Duration::from_millis(300), waiting).await;
         assert!(abandoned.is_err(), "the only place is taken");
