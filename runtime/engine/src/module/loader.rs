@@ -325,16 +325,14 @@ mod tests {
         let loader = Loader::open(backends, &config).expect("opened");
         let threads = Handle::current();
         let (first, second) = (source(dir.path(), "first"), source(dir.path(), "second"));
-        let place = loader
-            .work
-            .compiler
-            .place("sha256:0", u64::MAX)
-            .await
-            .expect("free");
+        let compiler = &loader.work.compiler;
+        // The one for small modules, too.
+        let large = compiler.place("sha256:0", u64::MAX).await.expect("free");
+        let small = compiler.place("sha256:1", 0).await.expect("free");
         let waiting = loader.load(&first, &threads);
         let abandoned = tokio::time::timeout(Duration::from_millis(300), waiting).await;
-        assert!(abandoned.is_err(), "the only place is taken");
-        drop(place);
+        assert!(abandoned.is_err(), "every place is taken");
+        drop((large, small));
         let loading = loader.load(&second, &threads);
         let loaded = tokio::time::timeout(Duration::from_secs(60), loading).await;
         loaded.expect("the place is free").expect("valid");
