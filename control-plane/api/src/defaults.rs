@@ -37,7 +37,9 @@ use crate::resource::Resource;
 
 pub use admission::{admission_pod, tolerations as pod_tolerations};
 pub use parts::{prepare_part, stamp_conditions};
-pub use prepare::{bumps_generation, prepare_create, prepare_status_update, prepare_update};
+pub use prepare::{
+    bumps_generation, checks_health, prepare_create, prepare_status_update, prepare_update,
+};
 pub use qos::qos_class;
 pub use service::addresses as service_addresses;
 

@@ -62,6 +62,15 @@ impl Cluster {
         Cluster { server, dir }
     }
 
+    /// Stopped in order, and started again on the same folder.
+    pub(crate) async fn restarted(self) -> Cluster {
+        self.server.close().await;
+        let Cluster { server, dir } = self;
+        drop(server);
+        let config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+        Cluster::with(config, dir).await
+    }
+
     pub(crate) fn admin(&self) -> Client {
         self.client(UserInfo::admin())
     }

@@ -16,6 +16,7 @@ use crate::resource::Resource;
 use super::definition;
 
 pub use generation::bumps_generation;
+pub use service::checks_health;
 
 /// The finalizer that keeps a namespace until it is empty.
 const NAMESPACE_FINALIZER: &str = "kubernetes";

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use crate::defaults::checks_health;
 use crate::names;
 use crate::object::{get, int, is_empty, items, text};
 use crate::status::FieldError;
@@ -32,7 +33,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
         external_name(spec, &path, out);
     }
     optional_choice(out, spec, &path, "internalTrafficPolicy", &POLICIES);
-    external_traffic(spec, &path, kind, out);
+    external_traffic(spec, &path, checks_health(value), out);
     if !is_empty(spec, "loadBalancerSourceRanges") {
         source_ranges(spec, &path, kind, out);
     }
@@ -52,8 +53,7 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
         out.push(FieldError::invalid("spec.clusterIPs[0]", all, why));
     }
     let port = |value: &Value| int(value, "spec.healthCheckNodePort").unwrap_or(0);
-    let checked = |value: &Value| get(value, "spec").is_some_and(checks_health);
-    if checked(new) && checked(old) && port(new) != port(old) {
+    if checks_health(new) && checks_health(old) && port(new) != port(old) {
         let why = "field is immutable";
         out.push(FieldError::forbidden("spec.healthCheckNodePort", why));
     }
@@ -77,12 +77,8 @@ pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-/// Whether load balancers ask each node if it has a pod of the service.
-fn checks_health(spec: &Value) -> bool {
-    text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
-}
-
-fn external_traffic(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+fn external_traffic(spec: &Value, path: &Path, checked: bool, out: &mut Vec<FieldError>) {
+    let kind = text(spec, "type");
     optional_choice(out, spec, path, "externalTrafficPolicy", &POLICIES);
     let external = matches!(kind, "NodePort" | "LoadBalancer")
         || kind == "ClusterIP" && !is_empty(spec, "externalIPs");
@@ -98,7 +94,7 @@ fn external_traffic(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldEr
     );
     match number.unwrap_or(0) {
         0 => {}
-        number if checks_health(spec) => invalid(out, &at, number, names::port_number(number)),
+        number if checked => invalid(out, &at, number, names::port_number(number)),
         number => {
             let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
             out.push(FieldError::invalid(at, number, why));

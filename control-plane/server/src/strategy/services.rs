@@ -35,12 +35,6 @@ fn is_own(service: &Value) -> bool {
     (object::namespace(service), object::name(service)) == ("default", "kubernetes")
 }
 
-/// Whether load balancers ask each node if it has a pod of the service.
-fn checks_health(service: &Value) -> bool {
-    kind(service) == "LoadBalancer"
-        && object::text(service, "spec.externalTrafficPolicy") == "Local"
-}
-
 /// Brings the two spellings of the address in line.
 pub(super) fn complete(service: &mut Value) {
     if !has_cluster_ip(service) {
@@ -171,7 +165,7 @@ fn node_ports(
     old: Option<&Value>,
 ) -> std::result::Result<(), Box<FieldError>> {
     let wanted = has_node_ports(service);
-    let checked = checks_health(service);
+    let checked = defaults::checks_health(service);
     let held = old.map(ports_of).unwrap_or_default();
     let ports = object::items_mut(service, "spec.ports").iter_mut();
     for (index, port) in ports.enumerate() {

@@ -136,6 +136,21 @@ async fn a_port_for_health_checks() {
     );
 }
 
+/// Waits until the object is there.
+async fn appears(client: &Client, path: &str) -> Value {
+    let look = async {
+        loop {
+            let answer = client.get(path).await;
+            if answer.status == StatusCode::OK {
+                return answer.json();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, look).await;
+    found.unwrap_or_else(|_| panic!("{path} does not appear"))
+}
+
 /// What a client that hangs up asked for is done whole or not at all.
 #[tokio::test]
 async fn an_impatient_client_leaves_no_half() {
@@ -148,23 +163,15 @@ async fn an_impatient_client_leaves_no_half() {
         .await
         .expect(504);
     let path = format!("{SERVICES}/a");
-    let begun = std::time::Instant::now();
-    while admin.get(&path).await.status != 200 {
-        assert!(begun.elapsed() < PATIENCE, "it was given up");
-        tokio::task::yield_now().await;
-    }
+    let stored = appears(&admin, &path).await;
     admin.post(SERVICES, &service("b", ports)).await.refused(
         422,
         "Invalid",
         "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated",
     );
-    let stored = admin.get(&path).await.expect(200);
     let address = stored["spec"]["clusterIP"].as_str().expect("an address");
     let record = format!("/apis/networking.k8s.io/v1/ipaddresses/{address}");
-    while admin.get(&record).await.status != 200 {
-        assert!(begun.elapsed() < PATIENCE, "it has no IPAddress");
-        tokio::task::yield_now().await;
-    }
+    appears(&admin, &record).await;
 }
 
 /// The process ended when a Service was gone and its IPAddress was not.
@@ -185,11 +192,7 @@ async fn an_address_left_behind_is_free_again() {
         .admin()
         .create(ADDRESSES, stale("10.96.7.7", "gone"))
         .await;
-    cluster.server.close().await;
-    let Cluster { server, dir } = cluster;
-    drop(server);
-    let config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
-    let cluster = Cluster::with(config, dir).await;
+    let cluster = cluster.restarted().await;
     let admin = cluster.admin();
     let asked = service("a", json!({"clusterIP": "10.96.7.7"}));
     admin.create(SERVICES, asked).await;
@@ -200,11 +203,7 @@ async fn an_address_left_behind_is_free_again() {
     let (api, shutdown) = (cluster.server.api().clone(), CancellationToken::new());
     let until = shutdown.clone();
     let keeping = tokio::spawn(async move { crate::bootstrap::keep(&api, until).await });
-    let begun = std::time::Instant::now();
-    while admin.get(&format!("{SERVICES}/kubernetes")).await.status != 200 {
-        assert!(begun.elapsed() < PATIENCE, "it was not brought back");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    appears(&admin, &format!("{SERVICES}/kubernetes")).await;
     shutdown.cancel();
     keeping.await.expect("an end");
 }
@@ -216,11 +215,7 @@ async fn addresses_are_known_after_a_restart() {
         .admin()
         .create(SERVICES, service("a", json!({"type": "NodePort"})))
         .await;
-    cluster.server.close().await;
-    let Cluster { server, dir } = cluster;
-    drop(server);
-    let config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
-    let cluster = Cluster::with(config, dir).await;
+    let cluster = cluster.restarted().await;
     let again = service("b", json!({"clusterIP": created["spec"]["clusterIP"]}));
     cluster.admin().post(SERVICES, &again).await.expect(422);
     let read = cluster

@@ -94,7 +94,8 @@ fn is_balanced(service: &Value) -> bool {
     text(service, "spec.type") == "LoadBalancer"
 }
 
-fn checks_health(service: &Value) -> bool {
+/// Whether load balancers ask each node if it has a pod of the service.
+pub fn checks_health(service: &Value) -> bool {
     is_balanced(service) && text(service, "spec.externalTrafficPolicy") == "Local"
 }
 
