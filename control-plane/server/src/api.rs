@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authn::Tokens;
-use crate::authz::Policy;
+use crate::authz::{Policy, Relations};
 use crate::bootstrap::Facts;
 use crate::chain::{InFlight, Limits};
 use crate::customs::Customs;
@@ -34,6 +34,7 @@ pub(crate) struct Api {
     pub(crate) tokens: Tokens,
     pub(crate) signing_key: SigningKey,
     pub(crate) policy: Policy,
+    pub(crate) relations: Relations,
     pub(crate) extra: Option<axum::Router>,
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,

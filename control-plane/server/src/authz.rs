@@ -12,6 +12,7 @@ use http::request::Parts;
 use sampan_api::selector::FieldSelector;
 use sampan_api::status::Status;
 
+pub(crate) use node::Relations;
 pub(crate) use rbac::{GROUP, Policy};
 pub(crate) use rule::{Rule, uncovered};
 
@@ -44,6 +45,8 @@ pub(crate) struct Object<'a> {
     pub(crate) namespace: &'a str,
     /// Empty: any.
     pub(crate) name: &'a str,
+    /// What a collection is narrowed to.
+    pub(crate) fields: Option<&'a FieldSelector>,
 }
 
 /// What was decided.
@@ -117,12 +120,16 @@ pub(crate) async fn authorize(
         return Err(with_reason(status, &decision.reason));
     };
     // Of what is written, a selector tells nothing.
-    let selected = match verb {
-        "list" | "watch" => selected_name(target, query),
+    let fields = match verb {
+        "list" | "watch" | "deletecollection" => selector(target, query),
         _ => None,
     };
-    let name = selected.as_deref().unwrap_or(&target.name);
-    authorize_target(api, user, verb, target, name).await
+    // A list or watch of the one object that a selector names counts as a request about that object.
+    let selected = (fields.as_ref())
+        .filter(|_| verb != "deletecollection")
+        .and_then(|fields| fields.exact("metadata.name"));
+    let name = selected.unwrap_or(&target.name);
+    authorize_target(api, user, verb, target, name, fields.as_ref()).await
 }
 
 /// Lets somebody create an object by another verb, or 403.
@@ -131,7 +138,7 @@ pub(crate) async fn authorize_creation(
     user: &UserInfo,
     target: &ResourceTarget,
 ) -> Result<()> {
-    authorize_target(api, user, "create", target, &target.name).await
+    authorize_target(api, user, "create", target, &target.name, None).await
 }
 
 async fn authorize_target(
@@ -140,6 +147,7 @@ async fn authorize_target(
     verb: &str,
     target: &ResourceTarget,
     name: &str,
+    fields: Option<&FieldSelector>,
 ) -> Result<()> {
     let what = What::Resource(Object {
         group: target.resource.group,
@@ -151,6 +159,7 @@ async fn authorize_target(
             _ => &target.namespace,
         },
         name,
+        fields,
     });
     let decision = decide(
         api,
@@ -167,13 +176,12 @@ async fn authorize_target(
     Err(forbidden(user, verb, target, &what, &decision.reason))
 }
 
-/// A list or watch of the one object a field selector names counts as a request about that object.
-fn selected_name(target: &ResourceTarget, query: &Query) -> Option<String> {
+/// The field selector of a collection, where it can be read.
+fn selector(target: &ResourceTarget, query: &Query) -> Option<FieldSelector> {
     if !target.name.is_empty() {
         return None;
     }
-    let fields = FieldSelector::parse(query.get("fieldSelector")?).ok()?;
-    fields.exact("metadata.name").map(str::to_owned)
+    FieldSelector::parse(query.get("fieldSelector")?).ok()
 }
 
 fn forbidden(
@@ -218,6 +226,7 @@ pub(crate) fn forbidden_object(
         subresource,
         namespace,
         name,
+        ..
     } = *object;
     let status = Status::forbidden_named(
         &user.name,

@@ -23,7 +23,7 @@ use tower::util::BoxCloneService;
 
 use crate::api::Api;
 use crate::authn::{TokenFileError, Tokens};
-use crate::authz::Policy;
+use crate::authz::{Policy, Relations};
 use crate::bootstrap::{self, Facts};
 use crate::chain::InFlight;
 use crate::config::{DATABASE, PKI_FOLDER, ServerConfig};
@@ -145,6 +145,7 @@ impl Server {
             tokens: Tokens::load(&dir.join(PKI_FOLDER).join("tokens.csv"))?,
             signing_key: SigningKey::open(&dir.join(PKI_FOLDER))?,
             policy: Policy::default(),
+            relations: Relations::default(),
             extra: config.extra.clone(),
             limits: config.limits.clone(),
             in_flight: InFlight::default(),

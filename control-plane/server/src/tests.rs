@@ -19,6 +19,7 @@ mod logs;
 mod managers;
 mod metrics;
 mod namespaces;
+mod nodes;
 mod patches;
 mod pods;
 mod protobuf;

@@ -114,6 +114,14 @@ impl FieldSelector {
     }
 }
 
+impl FromIterator<FieldRequirement> for FieldSelector {
+    fn from_iter<I: IntoIterator<Item = FieldRequirement>>(requirements: I) -> FieldSelector {
+        FieldSelector {
+            requirements: requirements.into_iter().collect(),
+        }
+    }
+}
+
 impl fmt::Display for FieldSelector {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, one) in self.requirements.iter().enumerate() {

@@ -249,6 +249,7 @@ mod tests {
                 subresource,
                 namespace: "n",
                 name,
+                fields: None,
             }),
         };
         let pods = rule(

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sampan_api::object;
+use sampan_api::selector::{FieldOperator, FieldRequirement, FieldSelector};
 use sampan_api::status::{FieldError, Status};
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ pub(super) async fn answer(call: &Call, target: &ResourceTarget, review: &mut Va
     let null = Value::Null;
     let spec = object::get(review, "spec").unwrap_or(&null);
     let text = |path: &str| object::text(spec, path);
+    let fields = object::get(spec, "resourceAttributes.fieldSelector").and_then(field_selector);
     let asked = match object::get(spec, "resourceAttributes") {
         Some(_) => Attributes {
             verb: text("resourceAttributes.verb"),
@@ -48,6 +50,7 @@ pub(super) async fn answer(call: &Call, target: &ResourceTarget, review: &mut Va
                 subresource: text("resourceAttributes.subresource"),
                 namespace: text("resourceAttributes.namespace"),
                 name: text("resourceAttributes.name"),
+                fields: fields.as_ref(),
             }),
         },
         None => Attributes {
@@ -80,6 +83,32 @@ fn subject(review: &Value) -> UserInfo {
             .map(|(key, values)| (key.to_owned(), texts(values)))
             .collect(),
     }
+}
+
+/// As text, or as requirements; of those only the ones that ask for one value narrow a collection to something an
+/// authorizer knows.
+fn field_selector(selector: &Value) -> Option<FieldSelector> {
+    let raw = object::text(selector, "rawSelector");
+    if !raw.is_empty() {
+        return FieldSelector::parse(raw).ok();
+    }
+    let one = |wanted: &Value| {
+        let [value] = object::items(wanted, "values") else {
+            return None;
+        };
+        let operator = match object::text(wanted, "operator") {
+            "In" => FieldOperator::Equals,
+            "NotIn" => FieldOperator::NotEquals,
+            _ => return None,
+        };
+        Some(FieldRequirement {
+            field: object::text(wanted, "key").to_owned(),
+            operator,
+            value: value.as_str()?.to_owned(),
+        })
+    };
+    let wanted = object::items(selector, "requirements").iter();
+    Some(wanted.filter_map(one).collect())
 }
 
 fn check(kind: &str, review: &Value) -> Vec<FieldError> {

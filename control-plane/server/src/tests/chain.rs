@@ -113,7 +113,7 @@ async fn who_may_do_what() {
     let agent = || UserInfo::node("n1");
     let nobody = UserInfo::anonymous;
     let someone = || UserInfo::new("someone", []);
-    let users: [(UserInfo, &str, String, bool); 24] = [
+    let users: [(UserInfo, &str, String, bool); 25] = [
         (nobody(), "GET", "/version".into(), true),
         (nobody(), "GET", "/readyz".into(), true),
         (nobody(), "GET", "/api".into(), false),
@@ -142,7 +142,13 @@ async fn who_may_do_what() {
             format!("{CONFIGMAPS}/zz"),
             true,
         ),
-        (agent(), "GET", "/api/v1/pods".into(), true),
+        (agent(), "GET", "/api/v1/pods".into(), false),
+        (
+            agent(),
+            "GET",
+            "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1".into(),
+            true,
+        ),
         (agent(), "PATCH", format!("{PODS}/n1/status"), true),
         (agent(), "PATCH", format!("{PODS}/n2/status"), false),
         (agent(), "PATCH", format!("{PODS}/n1"), false),

@@ -1,10 +1,11 @@
-//! Registry credentials from a pod's pull secrets and its ServiceAccount's.
+//! Registry credentials from a pod's pull secrets. Those of its ServiceAccount were put into the pod by admission; the
+//! node may read no others.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::Pod;
 use sampan_proto::v1;
 use serde::Deserialize;
 
@@ -34,27 +35,14 @@ struct DockerConfig {
 pub(super) async fn of_pod(objects: &Objects, pod: &Pod, image: &str) -> Vec<v1::AuthConfig> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let spec = pod.spec.as_ref();
-    let mut names: Vec<String> = spec
-        .and_then(|spec| spec.image_pull_secrets.as_deref())
+    let secrets = spec.and_then(|spec| spec.image_pull_secrets.as_deref());
+    let names = secrets
         .unwrap_or_default()
         .iter()
-        .map(|reference| reference.name.clone())
-        .collect();
-    if let Some(account) = spec.and_then(|spec| spec.service_account_name.as_deref()) {
-        let accounts = kube::Api::<ServiceAccount>::namespaced(objects.client(), namespace);
-        if let Ok(Some(account)) = accounts.get_opt(account).await {
-            names.extend(
-                account
-                    .image_pull_secrets
-                    .into_iter()
-                    .flatten()
-                    .map(|r| r.name),
-            );
-        }
-    }
+        .map(|secret| &secret.name);
     let mut entries = Vec::new();
     for name in names {
-        match objects.content(ObjectKind::Secret, namespace, &name).await {
+        match objects.content(ObjectKind::Secret, namespace, name).await {
             Ok(Some(content)) => {
                 if let Some(json) = content.get(".dockerconfigjson") {
                     let config: DockerConfig = serde_json::from_slice(json).unwrap_or_default();
