@@ -1,11 +1,20 @@
 //! The command line, as clap sees it. What kubectl already does well is left to kubectl.
 
+mod values;
+
+pub(crate) use values::check_node_name;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use sampan_controllers::Selection;
 use sampan_image::Mirror;
+
+use values::{
+    parse_age, parse_host_path, parse_label, parse_mirror, parse_node_name, parse_pair,
+    parse_resource, parse_size,
+};
 
 /// A Kubernetes for WebAssembly in one binary.
 #[derive(Debug, Parser)]
@@ -74,7 +83,7 @@ pub(crate) struct UpArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeArgs {
     /// Name of the node [default: the host name].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_node_name)]
     pub(crate) node_name: Option<String>,
     /// Extended resource of the node, such as `example.com/gpu=2`. May be repeated.
     #[arg(long, value_name = "NAME=COUNT", value_parser = parse_resource)]
@@ -108,7 +117,7 @@ pub(crate) struct ServerArgs {
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
     /// Name of the node that `agent.kubeconfig` is written for.
-    #[arg(long, value_name = "NAME", default_value = "node-1")]
+    #[arg(long, value_name = "NAME", default_value = "node-1", value_parser = parse_node_name)]
     pub(crate) node_name: String,
     #[command(flatten)]
     pub(crate) loops: LoopArgs,
@@ -174,7 +183,7 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     pub(crate) cmd: Vec<String>,
     /// Of a folder: environment variable of its programs. May be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub(crate) env: Vec<(String, String)>,
     /// Of a folder: where relative commands begin.
     #[arg(long, value_name = "PATH", default_value = "")]
@@ -191,8 +200,11 @@ pub(crate) struct RunArgs {
     #[arg(last = true)]
     pub(crate) args: Vec<String>,
     /// Environment variable of the program. May be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub(crate) env: Vec<(String, String)>,
+    /// Annotation of the pod. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) annotations: Vec<(String, String)>,
     /// Namespace of the pod.
     #[arg(short, long, default_value = "default")]
     pub(crate) namespace: String,
@@ -257,77 +269,6 @@ pub(crate) enum Output {
     Json,
 }
 
-fn parse_label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
-        _ => Err(format!("{text:?} is not of the form KEY=VALUE")),
-    }
-}
-
-/// A folder, and whether it is read-only.
-fn parse_host_path(text: &str) -> Result<(PathBuf, bool), String> {
-    let (folder, read_only) = match text.strip_suffix(":ro") {
-        Some(folder) => (folder, true),
-        None => (text, false),
-    };
-    let real = std::fs::canonicalize(folder).map_err(|error| format!("{folder:?}: {error}"))?;
-    match real.is_dir() {
-        true => Ok((real, read_only)),
-        false => Err(format!("{folder:?} is no folder")),
-    }
-}
-
-fn parse_mirror(text: &str) -> Result<(String, Mirror), String> {
-    let (host, url) =
-        parse_label(text).map_err(|_| format!("{text:?} is not of the form HOST=URL"))?;
-    let mirror = url.parse::<Mirror>().map_err(|error| error.to_string())?;
-    Ok((host, mirror))
-}
-
-/// Seconds.
-fn parse_age(text: &str) -> Result<u32, String> {
-    let bad = || format!("{text:?} is not a duration such as 90s, 15m, 24h or 7d");
-    let (number, unit) = text
-        .split_at_checked(text.len().wrapping_sub(1))
-        .ok_or_else(bad)?;
-    let seconds: u32 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(bad()),
-    };
-    let number: u32 = number.parse().map_err(|_| bad())?;
-    number.checked_mul(seconds).ok_or_else(bad)
-}
-
-/// Bytes.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let bad = || format!("{text:?} is not a size such as 500Mi or 20Gi");
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match &text[digits.len()..] {
-        "" => 0,
-        "Ki" => 10,
-        "Mi" => 20,
-        "Gi" => 30,
-        "Ti" => 40,
-        _ => return Err(bad()),
-    };
-    let number: u64 = digits.parse().map_err(|_| bad())?;
-    number.checked_mul(1 << shift).ok_or_else(bad)
-}
-
-fn parse_resource(text: &str) -> Result<(String, u64), String> {
-    let (name, count) = parse_label(text)?;
-    if !name.contains('/') {
-        return Err(format!("{name:?} needs a domain, as in example.com/gpu"));
-    }
-    let count = count
-        .parse()
-        .map_err(|_| format!("{count:?} is not a whole number"))?;
-    Ok((name, count))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,48 +277,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes() {
-        for (text, bytes) in [("7", 7), ("500Mi", 500 << 20), ("20Gi", 20 << 30)] {
-            assert_eq!(parse_size(text), Ok(bytes));
-        }
-        for bad in ["", "Gi", "-1", "1G", "1.5Gi", "20000000Ti"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn resources_and_labels() {
-        assert_eq!(
-            parse_resource("example.com/gpu=2"),
-            Ok(("example.com/gpu".into(), 2))
-        );
-        assert!(parse_resource("gpu=2").is_err());
-        assert!(parse_resource("example.com/gpu=two").is_err());
-        assert_eq!(parse_label("a="), Ok(("a".into(), String::new())));
-        assert!(parse_label("=a").is_err());
-        let (host, mirror) = parse_mirror("docker.io=http://127.0.0.1:5000/hub").expect("a mirror");
-        assert_eq!(
-            (host.as_str(), mirror.to_string().as_str()),
-            ("docker.io", "http://127.0.0.1:5000/hub")
-        );
-        assert_eq!((parse_age("90s"), parse_age("7d")), (Ok(90), Ok(604_800)));
-        for bad in ["", "s", "5", "1w", "-1s", "99999d"] {
-            assert!(parse_age(bad).is_err(), "{bad}");
-        }
-        assert!(parse_mirror("docker.io").is_err() && parse_mirror("docker.io=x").is_err());
-    }
-
-    #[test]
-    fn host_paths_are_folders_that_exist() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let real = dir.path().canonicalize().expect("it exists");
-        let text = dir.path().to_str().expect("UTF-8");
-        assert_eq!(parse_host_path(text), Ok((real.clone(), false)));
-        assert_eq!(parse_host_path(&format!("{text}:ro")), Ok((real, true)));
-        assert!(parse_host_path(&format!("{text}/none")).is_err());
-        assert!(parse_host_path("/dev/null").is_err());
     }
 }

@@ -92,12 +92,17 @@ impl ConnectArgs {
             );
         }
         let client = from_kubeconfig(&path, agent::COMMAND).await?;
-        client.apiserver_version().await.with_context(|| {
-            format!(
-                "the cluster of {} does not answer; is `sampan up` running?",
-                path.display()
-            )
-        })?;
+        match client.apiserver_version().await {
+            Ok(_) => {}
+            // It answers, and says no.
+            Err(error @ kube::Error::Api(_)) => return Err(error.into()),
+            Err(error) => {
+                return Err(anyhow::Error::new(error).context(format!(
+                    "the cluster of {} does not answer; is `sampan up` running?",
+                    path.display()
+                )));
+            }
+        }
         Ok(client)
     }
 }

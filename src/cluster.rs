@@ -106,6 +106,7 @@ impl Cluster {
             ip: node::LOOPBACK,
             args: args.clone(),
             registry: cluster.registry.clone(),
+            registry_hosts: registry_hosts(cluster.addr()),
             tls: node::tls_from_authority(cluster.server.pki(), &name)?,
         };
         let client =
@@ -150,6 +151,17 @@ impl Cluster {
         self.server.close().await;
         stopped
     }
+}
+
+/// How images may name the registry of a server in this process: by where it listens, and by loopback if it listens there.
+fn registry_hosts(addr: SocketAddr) -> Vec<String> {
+    let port = addr.port();
+    let mut hosts = vec![addr.to_string()];
+    let ip = addr.ip();
+    if ip.is_loopback() || ip.is_unspecified() {
+        hosts.extend(["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}")));
+    }
+    hosts
 }
 
 /// A taken port is the one thing another flag mends.

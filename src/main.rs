@@ -57,7 +57,14 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    output::complain(format_args!("error: {error:#}"));
+    let words = output::words(error);
+    // What the server says begins as kubectl's users know it.
+    let prefix = if words.starts_with(output::FROM_SERVER) {
+        ""
+    } else {
+        "error: "
+    };
+    output::complain(format_args!("{prefix}{words}"));
     ExitCode::FAILURE
 }
 

@@ -16,7 +16,7 @@ use sampan_server::{CertificateRequest, Pki};
 use sampan_shim::{Shim, ShimConfig};
 
 use crate::buckets::Buckets;
-use crate::cli::NodeArgs;
+use crate::cli::{NodeArgs, check_node_name};
 use crate::data_dir::create_private_dir;
 use crate::tasks::Tasks;
 
@@ -42,6 +42,8 @@ pub(crate) struct NodeConfig {
     pub(crate) args: NodeArgs,
     /// The cluster's own registry, asked first for names without a host.
     pub(crate) registry: Arc<dyn Distribution>,
+    /// `host:port` by which images name that registry, too.
+    pub(crate) registry_hosts: Vec<String>,
     pub(crate) tls: ServingIdentity,
 }
 
@@ -60,8 +62,8 @@ pub(crate) fn name(args: &NodeArgs) -> anyhow::Result<String> {
         .map(|c| if valid(c) { c } else { '-' })
         .collect();
     let name = name.trim_matches(['-', '.']).to_string();
-    if name.is_empty() {
-        bail!("the host name {host:?} cannot name a node: choose one with --node-name");
+    if let Err(why) = check_node_name(&name) {
+        bail!("the host name cannot name a node: choose one with --node-name ({why})");
     }
     Ok(name)
 }
@@ -80,6 +82,19 @@ pub(crate) fn tls_from_authority(pki: &Pki, name: &str) -> anyhow::Result<Servin
         issued.key_pem,
         pki.ca_pem(),
     ))
+}
+
+/// The server's `host:port` in the kubeconfig.
+pub(crate) fn server_host(path: &Path) -> anyhow::Result<Option<String>> {
+    let kubeconfig = kube::config::Kubeconfig::read_from(path)
+        .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+    let cluster = kubeconfig.clusters.first();
+    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.clone());
+    let server: Option<http::Uri> = server.and_then(|server| server.parse().ok());
+    Ok(server.and_then(|server| {
+        let port = server.port_u16().unwrap_or(443);
+        Some(format!("{}:{port}", server.host()?))
+    }))
 }
 
 /// The certificate of the kubeconfig, which the cluster's authority signed for this node: it serves as well.
@@ -121,6 +136,7 @@ pub(crate) async fn start(
     let engine = Engine::new(engine).context("the Wasm engine")?;
     let mut images = ImageConfig::new(config.dir.join("images"));
     images.local = Some(config.registry.clone());
+    images.local_hosts = config.registry_hosts.clone();
     images.file_roots = config.args.image_dir.clone();
     images.insecure_registries = config.args.insecure_registry.clone();
     for (host, mirror) in &config.args.registry_mirror {

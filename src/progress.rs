@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{Api, LogParams};
 use kube::runtime::watcher;
 
-use crate::output::{complain, say};
+use crate::output::{complain, say, words};
 use crate::watching::{self, Patience};
 
 /// Lines of a pod's output that are shown.
@@ -94,7 +94,8 @@ impl Progress {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    complain(format_args!("cannot watch the applied pods: {error}"));
+                    let why = words(&error.into());
+                    complain(format_args!("cannot watch the applied pods: {why}"));
                     return Ok(false);
                 }
             }

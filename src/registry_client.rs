@@ -8,6 +8,8 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 
+use crate::output;
+
 /// The largest module or folder that is pushed.
 pub(crate) const MAX_MODULE_BYTES: u64 = 512 * 1024 * 1024;
 /// Names in one answer.
@@ -240,13 +242,26 @@ async fn get_json<T: serde::de::DeserializeOwned>(
 }
 
 fn expect(status: StatusCode, wanted: StatusCode, uri: &str, body: &[u8]) -> anyhow::Result<()> {
-    if status != wanted {
-        bail!(
-            "the registry answered {status} to {uri}: {}",
-            String::from_utf8_lossy(body)
-        );
+    if status == wanted {
+        return Ok(());
     }
-    Ok(())
+    // The API server refuses in its own way, before the registry is asked.
+    #[derive(Deserialize)]
+    struct Refusal {
+        kind: String,
+        #[serde(default)]
+        reason: String,
+        message: String,
+    }
+    if let Ok(refusal) = serde_json::from_slice::<Refusal>(body)
+        && refusal.kind == "Status"
+    {
+        bail!(output::from_server(&refusal.reason, &refusal.message));
+    }
+    bail!(
+        "the registry answered {status} to {uri}: {}",
+        String::from_utf8_lossy(body)
+    )
 }
 
 async fn send(

@@ -26,6 +26,7 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
         ip: args.node_ip,
         args: args.node.clone(),
         registry: Arc::new(RemoteRegistry::new(client.clone())),
+        registry_hosts: node::server_host(&args.kubeconfig)?.into_iter().collect(),
         tls: node::tls_from_kubeconfig(&args.kubeconfig)?,
     };
     node::start(&mut tasks, client, config).await?;

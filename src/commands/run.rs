@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, LogParams, ObjectMeta, PostParams};
 use kube::runtime::watcher;
 
 use crate::cli::RunArgs;
-use crate::output::complain;
+use crate::output::{self, complain};
 use crate::progress::{Standing, standing};
 use crate::registry_client::{self, ImageName};
 use crate::signals::{self, EXIT_INTERRUPTED};
@@ -72,7 +72,10 @@ async fn delete(api: &Api<Pod>, name: &str) {
     match api.delete(name, &now).await {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.code == 404 => {}
-        Err(error) => complain(format_args!("warning: cannot delete pod {name}: {error}")),
+        Err(error) => {
+            let why = output::words(&error.into());
+            complain(format_args!("warning: cannot delete pod {name}: {why}"));
+        }
     }
 }
 
@@ -115,6 +118,7 @@ fn pod(args: &RunArgs, stem: &str, image: String) -> Pod {
         metadata: ObjectMeta {
             name: args.name.clone(),
             generate_name: args.name.is_none().then(|| format!("{stem}-")),
+            annotations: Some(args.annotations.iter().cloned().collect()),
             ..ObjectMeta::default()
         },
         spec: Some(PodSpec {

@@ -30,6 +30,9 @@ pub struct ImageConfig {
     pub dir: PathBuf,
     /// The cluster's own registry; names without a registry are looked up here first.
     pub local: Option<Arc<dyn Distribution>>,
+    /// `host:port` by which references name that registry: it is asked as it is asked for names without a registry,
+    /// and nobody else is.
+    pub local_hosts: Vec<String>,
     /// `file://` and `oci://` references must lie below one of these folders. None: they are refused.
     pub file_roots: Vec<PathBuf>,
     /// `host` or `host:port` of registries spoken to in plain HTTP. Loopback hosts always are.
@@ -49,6 +52,7 @@ impl ImageConfig {
         ImageConfig {
             dir: dir.into(),
             local: None,
+            local_hosts: Vec::new(),
             file_roots: Vec::new(),
             insecure_registries: Vec::new(),
             mirrors: BTreeMap::new(),
@@ -71,6 +75,7 @@ pub struct Usage {
 pub struct ImageStore {
     pub(crate) inventory: Inventory,
     pub(crate) local: Option<Arc<dyn Distribution>>,
+    pub(crate) local_hosts: Vec<String>,
     pub(crate) file_roots: FileRoots,
     pub(crate) remotes: Remotes,
     pub(crate) limits: Limits,
@@ -98,6 +103,7 @@ impl ImageStore {
             inventory,
             parts,
             local: config.local,
+            local_hosts: config.local_hosts,
             file_roots,
             remotes,
             permits: Semaphore::new(config.limits.downloads.max(1)),

@@ -117,14 +117,22 @@ impl Source {
 /// The places to ask for `name`.
 pub(crate) fn sources(store: &ImageStore, name: &OciName, auth: Option<&Auth>) -> Vec<Source> {
     let mut sources = Vec::new();
-    if let (None, Some(own)) = (&name.domain, &store.local) {
-        sources.push(Source {
-            place: own.clone(),
-            repository: name.path.clone(),
-            label: "the cluster's own registry".into(),
-            name: Some(name.clone()),
-            role: Role::Own,
-        });
+    if let Some(own) = &store.local {
+        let addressed = name.domain.as_ref();
+        let addressed = addressed.is_some_and(|host| store.local_hosts.contains(host));
+        if addressed || name.domain.is_none() {
+            sources.push(Source {
+                place: own.clone(),
+                repository: name.path.clone(),
+                label: "the cluster's own registry".into(),
+                name: Some(name.clone()),
+                role: Role::Own,
+            });
+        }
+        // What names it by its address means nobody else.
+        if addressed {
+            return sources;
+        }
     }
     let full = name.in_default_registry();
     let domain = full.domain.clone().unwrap_or_default();

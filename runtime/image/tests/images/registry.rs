@@ -71,6 +71,32 @@ async fn in_process_pulls_share_the_blob_on_disk() {
     assert_eq!(inode(image.module(None).unwrap().path), inode(theirs));
 }
 
+/// Its address names it as no address does, whatever it would take to connect to it, and nobody else is asked.
+#[tokio::test]
+async fn the_own_registry_is_known_by_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::open(dir.path().join("registry")).unwrap();
+    let server = serve(registry.router()).await;
+    push(&server, "team/app", "v1", &module("addressed")).await;
+    let mut config = impatient(&dir.path().join("images"));
+    config.local = Some(registry);
+    // Nothing listens there.
+    config.local_hosts = vec!["127.0.0.1:1".into()];
+    let store = ImageStore::open(config).unwrap();
+    let name = "127.0.0.1:1/team/app:v1";
+    let image = store.pull(name, None).await.unwrap();
+    assert_eq!(image.repo_tags, [name]);
+    assert_eq!(store.get(name).unwrap().id, image.id);
+    let error = store.pull("127.0.0.1:1/none:v1", None).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, sampan_image::PullError::NotFound { .. }) && !text.contains("http"),
+        "{text}"
+    );
+    let other = store.pull("127.0.0.1:2/team/app:v1", None).await;
+    assert!(other.is_err());
+}
+
 #[tokio::test]
 async fn a_foreign_client_pushes_and_pulls() {
     let (_dir, _registry, server, _) = start().await;
