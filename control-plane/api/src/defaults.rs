@@ -134,7 +134,10 @@ fn node(value: &mut Value) {
         .and_then(Value::as_str);
     match (single.is_empty(), first.map(str::to_owned)) {
         (true, Some(first)) => set(value, "spec.podCIDR", first),
-        (false, None) => set(value, "spec.podCIDRs", vec![single]),
+        // Where they differ, the older field counts.
+        (false, first) if first.as_ref() != Some(&single) => {
+            set(value, "spec.podCIDRs", vec![single]);
+        }
         _ => {}
     }
 }

@@ -33,15 +33,19 @@ pub fn dns1123_label(value: &str) -> Vec<String> {
 /// A DNS-1123 subdomain: the name of most objects.
 pub fn dns1123_subdomain(value: &str) -> Vec<String> {
     let mut errors = too_long(value, SUBDOMAIN_MAX);
-    if !is_subdomain(value) {
-        errors.push(pattern(
+    errors.extend(subdomain_pattern(value));
+    errors
+}
+
+fn subdomain_pattern(value: &str) -> Option<String> {
+    (!is_subdomain(value)).then(|| {
+        pattern(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
              '-' or '.', and must start and end with an alphanumeric character",
             SUBDOMAIN_PATTERN,
             &["example.com"],
-        ));
-    }
-    errors
+        )
+    })
 }
 
 /// A DNS-1035 label: services.
@@ -127,7 +131,9 @@ pub fn qualified_name(value: &str) -> Vec<String> {
             if prefix.is_empty() {
                 errors.push("prefix part must be non-empty".to_owned());
             } else {
-                let wrong = dns1123_subdomain(prefix).into_iter();
+                let mut wrong = too_many_bytes(prefix, SUBDOMAIN_MAX);
+                wrong.extend(subdomain_pattern(prefix));
+                let wrong = wrong.into_iter();
                 errors.extend(wrong.map(|message| format!("prefix part {message}")));
             }
             name
@@ -144,7 +150,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
         errors.push("name part must be non-empty".to_owned());
     }
     errors.extend(
-        too_long(name, LABEL_MAX)
+        too_many_bytes(name, LABEL_MAX)
             .into_iter()
             .map(|text| format!("name part {text}")),
     );
@@ -156,7 +162,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
 
 /// A label value.
 pub fn label_value(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, LABEL_MAX);
+    let mut errors = too_many_bytes(value, LABEL_MAX);
     if !value.is_empty() && !is_key(value) {
         errors.push(pattern(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', \
@@ -314,6 +320,15 @@ fn is_key(value: &str) -> bool {
 
 fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+/// The same in the words that newer rules of upstream's have.
+fn too_many_bytes(value: &str, max: usize) -> Vec<String> {
+    if value.len() > max {
+        vec![format!("must be no more than {max} bytes")]
+    } else {
+        Vec::new()
+    }
 }
 
 fn too_long(value: &str, max: usize) -> Vec<String> {

@@ -124,6 +124,7 @@ async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<
 pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
     match resource.bucket {
         "pods" => pods::warnings(value),
+        "services" => services::warnings(value),
         "customresourcedefinitions" => custom::definition_warnings(value),
         _ if resource.is_custom() => custom::finalizer_warnings(value),
         _ => Vec::new(),

@@ -14,7 +14,8 @@ use crate::resource::Resource;
 use crate::status::FieldError;
 
 use super::change::Change;
-use super::path::Path;
+use super::metadata;
+use super::path::{Path, labels};
 use super::resource_name;
 use super::volume_source::driver_name;
 
@@ -31,6 +32,10 @@ pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
         "DeviceClass" => class(part(value, "spec"), &path, out),
         "ResourceClaim" => claim::spec(part(value, "spec"), &path, out),
         "ResourceClaimTemplate" => {
+            let meta = part(value, "spec.metadata");
+            let here = path.child("metadata");
+            metadata::annotations(meta, &here.child("annotations"), out);
+            labels(out, meta, &here, "labels");
             claim::spec(part(value, "spec.spec"), &path.child("spec"), out);
         }
         "ResourceSlice" => slice::spec(part(value, "spec"), &path, out),

@@ -13,7 +13,7 @@ use crate::status::FieldError;
 use super::address::{self, canonical_ip, ip};
 use super::change::Change;
 use super::domain;
-use super::path::{Path, invalid, labels, optional_text, required_choice};
+use super::path::{Path, invalid, labels, optional_choice, optional_text, text_if_set};
 
 const MAX_ENDPOINTS: usize = 1000;
 const MAX_ADDRESSES: usize = 100;
@@ -61,8 +61,11 @@ fn general(value: &Value, out: &mut Vec<FieldError>) {
         if !seen.insert(name) {
             out.push(FieldError::duplicate(here.child("name"), name));
         }
-        required_choice(out, port, &here, "protocol", &PROTOCOLS);
-        optional_text(out, port, &here, "appProtocol", names::qualified_name);
+        if get(port, "protocol").is_none() {
+            out.push(FieldError::required(here.child("protocol"), ""));
+        }
+        optional_choice(out, port, &here, "protocol", &PROTOCOLS);
+        text_if_set(out, port, &here, "appProtocol", names::qualified_name);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::status::FieldError;
 
 use super::address::{self, ip};
 use super::change::Change;
-use super::path::{Path, invalid, optional_text, required_choice};
+use super::path::{Path, invalid, optional_text, required_choice, text_if_set};
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
@@ -60,5 +60,5 @@ fn port(one: &Value, needs_name: bool, path: &Path, out: &mut Vec<FieldError>) {
     let number = int(one, "port").unwrap_or(0);
     invalid(out, &path.child("port"), number, names::port_number(number));
     required_choice(out, one, path, "protocol", &PROTOCOLS);
-    optional_text(out, one, path, "appProtocol", names::qualified_name);
+    text_if_set(out, one, path, "appProtocol", names::qualified_name);
 }

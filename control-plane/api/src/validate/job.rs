@@ -95,8 +95,8 @@ fn indexed(spec: &Value) -> bool {
 }
 
 fn completion_mode(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    match text(spec, "completionMode") {
-        "" | "NonIndexed" => {
+    match get(spec, "completionMode").and_then(Value::as_str) {
+        None | Some("NonIndexed") => {
             for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
                 if let Some(number) = int(spec, field) {
                     let why = "requires indexed completion mode";
@@ -104,8 +104,8 @@ fn completion_mode(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
                 }
             }
         }
-        "Indexed" => indexed_limits(spec, path, out),
-        other => {
+        Some("Indexed") => indexed_limits(spec, path, out),
+        Some(other) => {
             let at = path.child("completionMode");
             out.push(FieldError::not_supported(
                 at,

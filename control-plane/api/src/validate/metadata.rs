@@ -67,6 +67,31 @@ pub(super) fn create(resource: &Resource, value: &Value, out: &mut Vec<FieldErro
     }
     common(value, &path, out);
     finalizers(value, &path.child("finalizers"), out);
+    if has_core_rules(resource) {
+        for (at, finalizer) in object::finalizers(value).enumerate() {
+            whose(finalizer, &path.child("finalizers").index(at), out);
+        }
+    }
+}
+
+/// Kinds whose new objects upstream checks as those of the core group. Custom resources and what the server registers are
+/// checked less.
+fn has_core_rules(resource: &Resource) -> bool {
+    let apart = [
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+    ];
+    resource.custom().is_none() && !apart.contains(&resource.group)
+}
+
+/// A finalizer is one of Kubernetes' own, or says by its domain whose it is.
+pub(super) fn whose(finalizer: &str, path: &Path, out: &mut Vec<FieldError>) {
+    const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    if !finalizer.contains('/') && !STANDARD.contains(&finalizer) {
+        let why = "name is neither a standard finalizer name nor is it fully qualified";
+        out.push(FieldError::invalid(path, finalizer, why));
+    }
 }
 
 pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {

@@ -6,6 +6,7 @@ use crate::names;
 use crate::object::{self, items, text};
 use crate::status::FieldError;
 
+use super::metadata;
 use super::path::{Path, invalid};
 
 pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
@@ -13,6 +14,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     for finalizer in items(value, "spec.finalizers") {
         let name = finalizer.as_str().unwrap_or("");
         invalid(out, &path, name, names::qualified_name(name));
+        metadata::whose(name, &path, out);
     }
 }
 

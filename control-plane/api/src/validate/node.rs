@@ -9,19 +9,16 @@ use crate::object::{get, is_empty, items, text};
 use crate::status::FieldError;
 
 use super::address::cidr;
-use super::path::{Path, amounts, invalid, optional_text, required_choice, required_text};
+use super::path::{Path, amounts, invalid, optional_text, required_choice};
 
 /// What a taint does to pods that do not tolerate it.
 pub(super) const TAINT_EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     let spec = get(value, "spec").unwrap_or(&Value::Null);
-    taints(spec, &Path::new("spec.taints"), out);
-    let path = Path::new("spec.podCIDRs");
-    for (at, range) in items(spec, "podCIDRs").iter().enumerate() {
-        let text = range.as_str().unwrap_or("");
-        invalid(out, &path.index(at), text, cidr(text));
-    }
+    // Upstream looks for them there, and says so.
+    taints(spec, &Path::new("metadata.taints"), out);
+    pod_ranges(spec, out);
     status(value, out);
 }
 
@@ -38,11 +35,31 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
+/// One range of addresses, or one of each family. What has no list has one range; decoding makes both say the same.
+fn pod_ranges(spec: &Value, out: &mut Vec<FieldError>) {
+    let path = Path::new("spec.podCIDRs");
+    let ranges: Vec<&str> = items(spec, "podCIDRs")
+        .iter()
+        .map(|range| range.as_str().unwrap_or(""))
+        .collect();
+    for (at, text) in ranges.iter().enumerate() {
+        invalid(out, &path.index(at), *text, cidr(text));
+    }
+    if ranges.len() > 1 && ranges.iter().all(|text| cidr(text).is_empty()) {
+        let families = ranges.iter().filter(|text| text.contains(':')).count();
+        if ranges.len() > 2 || families != 1 {
+            let why = "may specify no more than one CIDR for each IP family";
+            out.push(FieldError::invalid(path, ranges, why));
+        }
+    }
+}
+
 fn taints(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let mut seen = HashSet::new();
     for (at, taint) in items(spec, "taints").iter().enumerate() {
         let here = path.index(at);
-        required_text(out, taint, &here, "key", names::qualified_name);
+        let key = text(taint, "key");
+        invalid(out, &here.child("key"), key, names::qualified_name(key));
         optional_text(out, taint, &here, "value", names::label_value);
         required_choice(out, taint, &here, "effect", &TAINT_EFFECTS);
         let identity = (text(taint, "key"), text(taint, "effect"));

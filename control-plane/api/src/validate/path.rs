@@ -96,6 +96,19 @@ pub(super) fn optional_text(
     }
 }
 
+/// The string at `field`, when it is set, must follow the rule: see [`optional_choice`].
+pub(super) fn text_if_set(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    rule: Rule,
+) {
+    if let Some(found) = get(value, field).and_then(Value::as_str) {
+        invalid(out, &path.child(field), found, rule(found));
+    }
+}
+
 /// The string at `field` must be one of `supported`.
 pub(super) fn required_choice(
     out: &mut Vec<FieldError>,
@@ -107,11 +120,12 @@ pub(super) fn required_choice(
     if text(value, field).is_empty() {
         out.push(FieldError::required(path.child(field), ""));
     } else {
-        optional_choice(out, value, path, field, supported);
+        choice(out, value, path, field, supported);
     }
 }
 
-/// The string at `field`, when there is one, must be one of `supported`.
+/// The string at `field`, when it is set, must be one of `supported`. Of upstream's fields that are pointers: the empty
+/// string is something else than nothing.
 pub(super) fn optional_choice(
     out: &mut Vec<FieldError>,
     value: &Value,
@@ -119,8 +133,27 @@ pub(super) fn optional_choice(
     field: &str,
     supported: &[&str],
 ) {
+    if get(value, field).is_some() {
+        choice(out, value, path, field, supported);
+    }
+}
+
+/// The string at `field`, when it is not empty, must be one of `supported`.
+pub(super) fn choice_or_empty(
+    out: &mut Vec<FieldError>,
+    value: &Value,
+    path: &Path,
+    field: &str,
+    supported: &[&str],
+) {
+    if !text(value, field).is_empty() {
+        choice(out, value, path, field, supported);
+    }
+}
+
+fn choice(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str, supported: &[&str]) {
     let found = text(value, field);
-    if !found.is_empty() && !supported.contains(&found) {
+    if !supported.contains(&found) {
         out.push(FieldError::not_supported(
             path.child(field),
             found,

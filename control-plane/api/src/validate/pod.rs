@@ -30,7 +30,7 @@ use crate::object::{flag, get, int, is_empty, items, part, text};
 use crate::status::FieldError;
 
 use super::path::{
-    Path, amounts, in_range, invalid, labels, optional_choice, optional_text, required_choice,
+    Path, amounts, choice_or_empty, in_range, invalid, labels, optional_text, required_choice,
 };
 
 pub(super) use affinity::node_selector;
@@ -145,7 +145,7 @@ pub(super) fn spec(spec: &Value, path: &Path, home: Home<'_>, out: &mut Vec<Fiel
         optional_text(out, spec, path, field, names::dns1123_subdomain);
     }
     let preemption = ["PreemptLowerPriority", "Never"];
-    optional_choice(out, spec, path, "preemptionPolicy", &preemption);
+    choice_or_empty(out, spec, path, "preemptionPolicy", &preemption);
     amounts(out, spec, path, "overhead");
     os::check(spec, path, out);
     env::files(&context, path, out);

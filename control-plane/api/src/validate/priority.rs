@@ -7,7 +7,7 @@ use crate::resource::Resource;
 use crate::status::FieldError;
 
 use super::change::Change;
-use super::path::{Path, optional_choice};
+use super::path::{Path, required_choice};
 
 const SYSTEM_PREFIX: &str = "system-";
 const SYSTEM: [(&str, i64); 2] = [
@@ -32,7 +32,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
         out.push(FieldError::forbidden("value", why));
     }
     let policies = ["PreemptLowerPriority", "Never"];
-    optional_choice(out, value, &Path::new(""), "preemptionPolicy", &policies);
+    required_choice(out, value, &Path::new(""), "preemptionPolicy", &policies);
 }
 
 /// How a class with a name of the system's differs from the system's class.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, is_empty, items, part, text};
 use crate::resource::Resource;
+use crate::selector::LabelSelector;
 use crate::status::FieldError;
 
 use super::change::Change;
@@ -76,6 +77,10 @@ fn aggregation(value: &Value, out: &mut Vec<FieldError>) {
     }
     for (at, selector) in selectors.iter().enumerate() {
         label_selector(selector, &path.index(at), out);
+        if LabelSelector::from_match(selector).is_err() {
+            let why = "invalid label selector.";
+            out.push(FieldError::invalid(path.index(at), Value::Null, why));
+        }
     }
 }
 

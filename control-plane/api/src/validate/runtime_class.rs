@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, text};
+use crate::object::{get, items, text};
 use crate::status::FieldError;
 
 use super::IMMUTABLE;
@@ -24,7 +24,14 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     if let Some(scheduling) = get(value, "scheduling") {
         let path = Path::new("scheduling");
         labels(out, scheduling, &path, "nodeSelector");
-        tolerations(scheduling, &path.child("tolerations"), out);
+        let path = path.child("tolerations");
+        tolerations(scheduling, &path, out);
+        let all = items(scheduling, "tolerations");
+        for (at, one) in all.iter().enumerate() {
+            if all[..at].contains(one) {
+                out.push(FieldError::duplicate(path.index(at), one.clone()));
+            }
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use crate::status::FieldError;
 
 use super::address::{cidr, endpoint, ip};
 use super::path::{
-    Path, in_range, invalid, labels, optional_choice, optional_text, port, required_choice,
+    Path, choice_or_empty, invalid, labels, optional_choice, optional_text, port, required_choice,
+    text_if_set,
 };
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -27,16 +28,15 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     ports(spec, &path, kind, out);
     labels(out, spec, &path, "selector");
     affinity(spec, &path, out);
-    required_choice(out, spec, &path, "type", &TYPES);
     addresses(spec, &path, kind, out);
     if kind == "ExternalName" {
         external_name(spec, &path, out);
     }
-    optional_choice(out, spec, &path, "internalTrafficPolicy", &POLICIES);
+    required_choice(out, spec, &path, "type", &TYPES);
+    node_ports(spec, &path, kind, out);
+    load_balancer(spec, &path, kind, out);
     external_traffic(spec, &path, checks_health(value), out);
-    if !is_empty(spec, "loadBalancerSourceRanges") {
-        source_ranges(spec, &path, kind, out);
-    }
+    optional_choice(out, spec, &path, "internalTrafficPolicy", &POLICIES);
     let preferences = ["PreferClose", "PreferSameZone", "PreferSameNode"];
     optional_choice(out, spec, &path, "trafficDistribution", &preferences);
 }
@@ -56,6 +56,13 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     if checks_health(new) && checks_health(old) && port(new) != port(old) {
         let why = "field is immutable";
         out.push(FieldError::forbidden("spec.healthCheckNodePort", why));
+    }
+    let class = |value: &Value| get(value, "spec.loadBalancerClass").cloned();
+    let balanced = |value: &Value| text(value, "spec.type") == "LoadBalancer";
+    if balanced(new) && balanced(old) && class(new) != class(old) {
+        let shown = class(new).unwrap_or_default();
+        let why = "may not change once set";
+        out.push(FieldError::invalid("spec.loadBalancerClass", shown, why));
     }
     create(new, out);
 }
@@ -79,7 +86,7 @@ pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
 
 fn external_traffic(spec: &Value, path: &Path, checked: bool, out: &mut Vec<FieldError>) {
     let kind = text(spec, "type");
-    optional_choice(out, spec, path, "externalTrafficPolicy", &POLICIES);
+    choice_or_empty(out, spec, path, "externalTrafficPolicy", &POLICIES);
     let external = matches!(kind, "NodePort" | "LoadBalancer")
         || kind == "ClusterIP" && !is_empty(spec, "externalIPs");
     if !is_empty(spec, "externalTrafficPolicy") && !external {
@@ -109,8 +116,7 @@ fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
     if list.is_empty() && !headless && kind != "ExternalName" {
         out.push(FieldError::required(&path, ""));
     }
-    let (mut named, mut numbered) = (HashSet::new(), HashSet::new());
-    let mut on_node = HashSet::new();
+    let mut named = HashSet::new();
     for (at, one) in list.iter().enumerate() {
         let here = path.index(at);
         match text(one, "name") {
@@ -127,43 +133,78 @@ fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
         invalid(out, &here.child("port"), number, names::port_number(number));
         required_choice(out, one, &here, "protocol", &PROTOCOLS);
         port(out, one, &here, "targetPort");
-        optional_text(out, one, &here, "appProtocol", names::qualified_name);
-        let protocol = text(one, "protocol");
-        if !numbered.insert((number, protocol)) {
-            out.push(FieldError::duplicate(&here, one.clone()));
-        }
-        let node_port = int(one, "nodePort").unwrap_or(0);
-        if node_port == 0 {
-            continue;
-        }
-        if !matches!(kind, "NodePort" | "LoadBalancer") {
-            let why = format!("may not be used when `type` is '{kind}'");
+        text_if_set(out, one, &here, "appProtocol", names::qualified_name);
+    }
+}
+
+/// Ports on nodes, and what no two ports may have in common.
+fn node_ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+    let path = path.child("ports");
+    let all = || {
+        let list = items(spec, "ports").iter().enumerate();
+        list.map(|(at, one)| (path.index(at), text(one, "protocol"), one))
+    };
+    let number = |one: &Value, field: &str| int(one, field).unwrap_or(0);
+    let on_node = || all().filter(|(_, _, one)| number(one, "nodePort") != 0);
+    if kind == "ClusterIP" {
+        for (here, _, _) in on_node() {
+            let why = "may not be used when `type` is 'ClusterIP'";
             out.push(FieldError::forbidden(here.child("nodePort"), why));
-        } else if !on_node.insert((node_port, protocol)) {
-            out.push(FieldError::duplicate(here.child("nodePort"), node_port));
         }
     }
+    let mut seen = HashSet::new();
+    for (here, protocol, one) in on_node() {
+        let port = number(one, "nodePort");
+        if !seen.insert((protocol, port)) {
+            out.push(FieldError::duplicate(here.child("nodePort"), port));
+        }
+    }
+    let mut seen = HashSet::new();
+    for (here, protocol, one) in all() {
+        if !seen.insert((protocol, number(one, "port"))) {
+            out.push(FieldError::duplicate(here, one.clone()));
+        }
+    }
+}
+
+/// What only a load balancer has.
+fn load_balancer(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+    if !is_empty(spec, "loadBalancerSourceRanges") {
+        source_ranges(spec, path, kind, out);
+    }
+    let why = "may only be used when `type` is 'LoadBalancer'";
+    if kind != "LoadBalancer" {
+        for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
+            if get(spec, field).is_some() {
+                out.push(FieldError::forbidden(path.child(field), why));
+            }
+        }
+        return;
+    }
+    text_if_set(out, spec, path, "loadBalancerClass", names::qualified_name);
 }
 
 fn affinity(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     required_choice(out, spec, path, "sessionAffinity", &["ClientIP", "None"]);
     let config = path.child("sessionAffinityConfig");
-    match get(spec, "sessionAffinityConfig.clientIP") {
-        Some(client) if text(spec, "sessionAffinity") == "ClientIP" => {
-            let here = config.child("clientIP");
-            in_range(
-                out,
-                client,
-                &here,
-                "timeoutSeconds",
-                (1, MAX_AFFINITY_SECONDS),
-            );
+    match (
+        text(spec, "sessionAffinity"),
+        get(spec, "sessionAffinityConfig"),
+    ) {
+        ("ClientIP", Some(given)) => {
+            let here = config.child("clientIP").child("timeoutSeconds");
+            let seconds = int(given, "clientIP.timeoutSeconds");
+            let wrong = |seconds: &i64| !(1..=MAX_AFFINITY_SECONDS).contains(seconds);
+            if let Some(seconds) = seconds.filter(wrong) {
+                let why = format!("must be greater than 0 and less than {MAX_AFFINITY_SECONDS}");
+                out.push(FieldError::invalid(here, seconds, why));
+            }
         }
-        Some(_) => {
+        ("None", Some(_)) => {
             let why = "must not be set when session affinity is None";
             out.push(FieldError::forbidden(config, why));
         }
-        None => {}
+        _ => {}
     }
 }
 

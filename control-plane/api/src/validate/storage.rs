@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::status::FieldError;
 
 use super::change::Change;
-use super::path::{Path, in_range, invalid, optional_choice, quantity};
+use super::path::{Path, choice_or_empty, in_range, invalid, optional_choice, quantity};
 use super::selector::label_selector;
 use super::volume;
 use super::volume_source::driver_name;
@@ -26,7 +26,7 @@ pub(super) fn class(value: &Value, out: &mut Vec<FieldError>) {
     let root = Path::new("");
     provisioner(value, "provisioner", out);
     parameters(value, out);
-    optional_choice(out, value, &root, "reclaimPolicy", &["Delete", "Retain"]);
+    choice_or_empty(out, value, &root, "reclaimPolicy", &["Delete", "Retain"]);
     let modes = ["Immediate", "WaitForFirstConsumer"];
     optional_choice(out, value, &root, "volumeBindingMode", &modes);
     let mut seen = HashSet::new();
@@ -35,7 +35,8 @@ pub(super) fn class(value: &Value, out: &mut Vec<FieldError>) {
             .index(at)
             .child("matchLabelExpressions");
         topology(term, &here, out);
-        if !seen.insert(term.to_string()) {
+        // A term that says nothing is what no term says already.
+        if is_empty(term, "matchLabelExpressions") || !seen.insert(term.to_string()) {
             out.push(FieldError::duplicate(here, ""));
         }
     }
@@ -70,6 +71,7 @@ pub(super) fn class_update(
     old: &Value,
     out: &mut Vec<FieldError>,
 ) {
+    class(new, out);
     let change = Change::of(resource, new, old);
     for field in [
         "parameters",

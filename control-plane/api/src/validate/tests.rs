@@ -7,6 +7,7 @@ use crate::resource::{Resource, find_kind};
 
 mod access;
 mod apps;
+mod chosen;
 mod devices;
 mod flow;
 mod jobs;
@@ -146,8 +147,8 @@ fn metadata_maps_and_lists() {
         "metadata.annotations: Too long: may not be more than 262144 bytes",
     );
     starts(
-        json!({"metadata.finalizers": ["a b"]}),
-        "metadata.finalizers: Invalid value: \"a b\": name part must consist of",
+        json!({"metadata.finalizers": ["a.b/c d"]}),
+        "metadata.finalizers: Invalid value: \"a.b/c d\": name part must consist of",
     );
     starts(
         json!({"metadata.ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p"}]}),

@@ -8,7 +8,7 @@ use crate::status::FieldError;
 
 use super::IMMUTABLE;
 use super::claim::{VOLUME_MODES, access_modes, size};
-use super::path::{Path, invalid, optional_choice, optional_text, required_text};
+use super::path::{Path, choice_or_empty, invalid, optional_choice, optional_text, required_text};
 use super::pod::{diff, node_selector};
 use super::semantic::normal;
 use super::volume_source::{common, driver_name, no_backsteps, secret_reference};
@@ -40,7 +40,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     modes(spec, &path, out);
     capacity(spec, &path, out);
     let field = "persistentVolumeReclaimPolicy";
-    optional_choice(out, spec, &path, field, &POLICIES);
+    choice_or_empty(out, spec, &path, field, &POLICIES);
     if let Some(affinity) = get(spec, "nodeAffinity") {
         let here = path.child("nodeAffinity").child("required");
         match get(affinity, "required") {

@@ -62,6 +62,49 @@ pub(super) fn complete(service: &mut Value) {
     object::set_default(service, "spec.ipFamilyPolicy", "SingleStack");
 }
 
+/// What of a service is ignored, or will be: upstream's words.
+pub(super) fn warnings(service: &Value) -> Vec<String> {
+    let text = |field: &str| object::text(service, field);
+    let has = |field: &str| !object::is_empty(service, field);
+    let (kind, address) = (text("spec.type"), text("spec.clusterIP"));
+    let headless = matches!(kind, "" | "ClusterIP") && address == NONE;
+    let alias = kind == "ExternalName";
+    let sticks = text("spec.sessionAffinity") == "ClientIP";
+    let near = text("spec.trafficDistribution") == "PreferClose";
+    let found = [
+        (
+            headless && has("spec.loadBalancerIP"),
+            "spec.loadBalancerIP is ignored for headless services",
+        ),
+        (
+            headless && has("spec.externalIPs"),
+            "spec.externalIPs is ignored for headless services",
+        ),
+        (
+            headless && sticks,
+            "spec.SessionAffinity is ignored for headless services",
+        ),
+        (
+            has("spec.externalIPs") && !headless && !alias,
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+        ),
+        (
+            has("spec.externalIPs") && alias,
+            "spec.externalIPs is ignored when spec.type is \"ExternalName\"",
+        ),
+        (
+            has("spec.externalName") && !alias,
+            "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+        ),
+        (
+            near,
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
+        ),
+    ];
+    let found = found.into_iter().filter(|(holds, _)| *holds);
+    found.map(|(_, words)| words.to_owned()).collect()
+}
+
 /// Claims what the service needs and does not hold yet.
 pub(super) fn reserve<'a>(
     pool: &'a Addresses,

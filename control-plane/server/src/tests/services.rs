@@ -293,3 +293,37 @@ async fn what_a_service_cannot_have() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_ignored_is_told() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for (name, spec, warning) in [
+        (
+            "a",
+            json!({"trafficDistribution": "PreferClose"}),
+            "spec.trafficDistribution: \\\"PreferClose\\\" is deprecated; use \\\"PreferSameZone\\\"",
+        ),
+        (
+            "b",
+            json!({"externalIPs": ["1.2.3.4"]}),
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+        ),
+        (
+            "c",
+            json!({"clusterIP": "None", "sessionAffinity": "ClientIP"}),
+            "spec.SessionAffinity is ignored for headless services",
+        ),
+        (
+            "d",
+            json!({"externalName": "example.com"}),
+            "spec.externalName is ignored when spec.type is not \\\"ExternalName\\\"",
+        ),
+    ] {
+        let answer = admin.post(SERVICES, &service(name, spec)).await;
+        answer.expect(201);
+        assert_eq!(answer.header("warning"), format!("299 - \"{warning}\""));
+    }
+    let plain = admin.post(SERVICES, &service("e", json!({}))).await;
+    assert!(!plain.headers.contains_key("warning"));
+}

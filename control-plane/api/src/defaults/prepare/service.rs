@@ -53,10 +53,12 @@ fn keep_node_ports(new: &mut Value, old: &Value) {
 }
 
 fn drop_by_type(new: &mut Value, old: &Value) {
-    let node_ports = |service: &Value| -> Vec<i64> {
-        items(service, "spec.ports").iter().map(node_port).collect()
+    let node_ports = |service: &Value| -> HashSet<i64> {
+        let numbers = items(service, "spec.ports").iter().map(node_port);
+        numbers.filter(|number| *number != 0).collect()
     };
-    if has_node_ports(old) && !has_node_ports(new) && node_ports(new) == node_ports(old) {
+    let only_given = node_ports(new).is_subset(&node_ports(old));
+    if has_node_ports(old) && !has_node_ports(new) && only_given {
         for port in items_mut(new, "spec.ports") {
             remove(port, "nodePort");
         }
@@ -122,6 +124,16 @@ mod tests {
         let expected = service(json!({"type": "ClusterIP", "clusterIP": "10.0.0.1",
             "clusterIPs": ["10.0.0.1"], "ports": [{"port": 80}]}));
         assert_eq!(new, expected);
+        // Nor need it know all that was given.
+        let mut new = old.clone();
+        set(&mut new, "spec.type", "ClusterIP");
+        set(
+            &mut new,
+            "spec.ports",
+            json!([{"port": 80, "nodePort": 30000}, {"port": 81}]),
+        );
+        update(&mut new, &old);
+        assert_eq!(new["spec"]["ports"], json!([{"port": 80}, {"port": 81}]));
         // What the client asks for itself is not forgotten in silence.
         let mut new = old.clone();
         set(&mut new, "spec.type", "ClusterIP");

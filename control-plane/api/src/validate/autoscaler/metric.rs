@@ -55,9 +55,11 @@ pub(super) fn check(metric: &Value, path: &Path, out: &mut Vec<FieldError>) {
         .chain(given)
         .map(|(field, _)| field)
         .collect();
-    let expected = expected.map_or("", |(_, field)| *field);
-    if others.len() > 1 || !others.contains(&expected) {
-        for field in others.into_iter().filter(|field| *field != expected) {
+    let Some((_, expected)) = expected else {
+        return;
+    };
+    if others.len() > 1 || !others.contains(expected) {
+        for field in others.into_iter().filter(|field| field != expected) {
             let why = "must populate the given metric source only";
             out.push(FieldError::forbidden(path.child(field), why));
         }

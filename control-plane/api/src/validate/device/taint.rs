@@ -6,7 +6,7 @@ use crate::names;
 use crate::object::text;
 use crate::status::FieldError;
 
-use super::super::path::{Path, invalid, optional_choice, optional_text, required_choice};
+use super::super::path::{Path, choice_or_empty, invalid, optional_text, required_choice};
 
 const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "None"];
 
@@ -33,5 +33,5 @@ pub(super) fn toleration(toleration: &Value, path: &Path, out: &mut Vec<FieldErr
             out.push(FieldError::not_supported(at, other, &["Equal", "Exists"]));
         }
     }
-    optional_choice(out, toleration, path, "effect", &EFFECTS);
+    choice_or_empty(out, toleration, path, "effect", &EFFECTS);
 }

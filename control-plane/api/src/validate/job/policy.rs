@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, int, is_empty, items, text};
+use crate::object::{get, int, items, text};
 use crate::status::FieldError;
 
 use super::super::path::{Path, invalid, not_negative};
@@ -199,7 +199,7 @@ fn success_rule(rule: &Value, completions: i64, path: &Path, out: &mut Vec<Field
 
 /// When a pod that is going gets its successor.
 pub(super) fn replacement(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    if is_empty(spec, "podReplacementPolicy") {
+    if get(spec, "podReplacementPolicy").is_none() {
         return;
     }
     let supported: &[&str] = if get(spec, "podFailurePolicy").is_some() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, int, is_empty, items, text};
+use crate::object::{get, int, is_empty, items, part, text};
 use crate::status::FieldError;
 
 use super::super::path::{Path, invalid};
@@ -141,9 +141,8 @@ fn pod_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
     for (at, weighted) in items(affinity, PREFERRED).iter().enumerate() {
         let here = path.child(PREFERRED).index(at);
         weight(weighted, &here, out);
-        if let Some(term) = get(weighted, "podAffinityTerm") {
-            pod_affinity_term(term, &here.child("podAffinityTerm"), out);
-        }
+        let term = part(weighted, "podAffinityTerm");
+        pod_affinity_term(term, &here.child("podAffinityTerm"), out);
     }
 }
 

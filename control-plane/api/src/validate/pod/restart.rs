@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::object::{get, is_empty, items, text};
+use crate::object::{get, items, text};
 use crate::status::FieldError;
 
 use super::super::path::{Path, optional_choice};
@@ -17,7 +17,7 @@ const MAX_CODES: usize = 255;
 /// `restartPolicy` and `restartPolicyRules` of a container.
 pub(super) fn policy(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let rules = items(container, "restartPolicyRules");
-    if is_empty(container, "restartPolicy") {
+    if get(container, "restartPolicy").is_none() {
         if !rules.is_empty() {
             let why = "must specify restartPolicy when restart rules are used";
             out.push(FieldError::required(path.child("restartPolicy"), why));

@@ -9,7 +9,7 @@ use crate::object::{entries, get, int, is_empty, items, text};
 use crate::status::FieldError;
 
 use super::super::node::TAINT_EFFECTS;
-use super::super::path::{Path, invalid, optional_choice};
+use super::super::path::{Path, choice_or_empty, invalid, optional_choice};
 use super::super::selector::label_selector;
 
 pub(in super::super) fn tolerations(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
@@ -50,7 +50,7 @@ pub(in super::super) fn tolerations(spec: &Value, path: &Path, out: &mut Vec<Fie
                 out.push(FieldError::not_supported(at_operator, operator, known));
             }
         }
-        optional_choice(out, toleration, &here, "effect", &TAINT_EFFECTS);
+        choice_or_empty(out, toleration, &here, "effect", &TAINT_EFFECTS);
     }
 }
 

@@ -118,7 +118,7 @@ fn nodes_and_namespaces() {
         core("Node"),
         node(json!({"spec.taints": [{"key": "a", "effect": "Never"}]})),
         &[
-            "spec.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \
+            "metadata.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \
            \"PreferNoSchedule\", \"NoExecute\"",
         ],
     );
