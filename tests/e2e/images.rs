@@ -49,6 +49,68 @@ fn run_streams_output_and_returns_the_exit_code() {
 }
 
 #[test]
+fn run_says_what_the_server_says_and_takes_annotations() {
+    let cluster = Cluster::start();
+    let module = Guest::Hello.write(cluster.folder.path());
+    let refused = |args: &[&str], expected: &str| {
+        let output = cluster.sampan("run").arg(&module).args(args).output();
+        let output = output.expect("runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.starts_with(expected), "{text}");
+    };
+    refused(
+        &["--namespace", "nowhere"],
+        "Error from server (NotFound): namespaces \"nowhere\" not found",
+    );
+    refused(
+        &["--name", "Bad_Name"],
+        "Error from server (Invalid): Pod \"Bad_Name\" is invalid: metadata.name: Invalid value",
+    );
+    refused(
+        &["--annotations", "a b=c"],
+        "Error from server (Invalid): Pod ",
+    );
+    let kept = [
+        "--annotations",
+        "example.com/a=b c",
+        "--keep",
+        "--name",
+        "kept",
+    ];
+    let output = cluster.sampan("run").arg(&module).args(kept).output();
+    assert!(output.expect("runs").status.success());
+    if let Some(kubectl) = cluster.kubectl() {
+        let found = kubectl.field("pod/kept", ".metadata.annotations.example\\.com/a");
+        assert_eq!(found, "b c");
+    }
+    cluster.stop();
+}
+
+/// By its address, which clients push to, as by no address.
+#[test]
+fn images_of_the_own_registry_by_its_address() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::Hello, "team/hello:v1");
+    let port = cluster.url.rsplit(':').next().expect("a port");
+    for (name, host) in [("address", "127.0.0.1"), ("name", "localhost")] {
+        let image = format!("{host}:{port}/team/hello:v1");
+        kubectl.apply(&PodSpec::new(name, &image).to_string());
+        kubectl.ok(&[
+            "wait",
+            "--for=jsonpath={.status.phase}=Succeeded",
+            &format!("pod/{name}"),
+            "--timeout=90s",
+        ]);
+        assert_eq!(kubectl.ok(&["logs", name]), "hello guest\n");
+    }
+    cluster.stop();
+}
+
+#[test]
 fn run_that_is_told_to_stop_removes_its_pod() {
     let cluster = Cluster::start();
     let Some(kubectl) = cluster.kubectl() else {

@@ -1,6 +1,55 @@
 //! Nodes as administrators handle them: cordons, taints, drains.
 
-use crate::support::{Cluster, Guest, PodSpec, eventually};
+use serde_json::json;
+
+use crate::support::{Cluster, Guest, Kubectl, PodSpec, eventually};
+
+/// With a node's credentials one reads what its pods name, and no other Secret.
+#[test]
+fn a_node_reads_what_its_pods_name() {
+    let cluster = Cluster::start();
+    let (Some(kubectl), Some(node)) = (
+        cluster.kubectl(),
+        Kubectl::find(
+            cluster.data().join("agent.kubeconfig"),
+            cluster.folder.path(),
+        ),
+    ) else {
+        return;
+    };
+    cluster.push(Guest::Hello, "hello:v1");
+    for name in ["named", "other"] {
+        kubectl.ok(&["create", "secret", "generic", name, "--from-literal=a=b"]);
+    }
+    let env = json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "named", "key": "a"}}}]);
+    let pod = PodSpec::new("reader", "hello:v1").container("env", env);
+    kubectl.apply(&pod.to_string());
+    kubectl.ok(&[
+        "wait",
+        "--for=jsonpath={.status.phase}=Succeeded",
+        "pod/reader",
+        "--timeout=90s",
+    ]);
+    assert_eq!(
+        node.ok(&["get", "secret", "named", "-o", "name"]),
+        "secret/named\n"
+    );
+    for args in [
+        &["get", "secret", "other"][..],
+        &["get", "secrets"],
+        &["get", "pods", "-A"],
+    ] {
+        let refused = node.fails(args);
+        assert!(
+            refused.contains("Error from server (Forbidden)"),
+            "{refused}"
+        );
+    }
+    let why = "no relationship found between node 'test-node' and this object";
+    let refused = node.fails(&["get", "secret", "other"]);
+    assert!(refused.contains(why), "{refused}");
+    cluster.stop();
+}
 
 #[test]
 fn cordons_and_taints() {

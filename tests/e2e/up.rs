@@ -136,6 +136,14 @@ fn mistakes_are_told_before_anything_starts() {
         &["--apply", bad.to_str().expect("UTF-8")],
         "an object has no apiVersion",
     );
+    check(
+        &["--node-name", "Bad_Name"],
+        "invalid value 'Bad_Name' for '--node-name <NAME>'",
+    );
+    check(
+        &["--node-label", "a b=c"],
+        "invalid value 'a b=c' for '--node-label <KEY=VALUE>'",
+    );
 }
 
 #[test]

@@ -52,8 +52,7 @@ impl From<PatchError> for Status {
 
 /// Applies the operations of a JSON patch in order; all or none.
 pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchError> {
-    let malformed = |error: serde_json::Error| PatchError::Malformed(error.to_string());
-    let operations: json_patch::Patch = serde_json::from_slice(operations).map_err(malformed)?;
+    let operations = read_operations(operations)?;
     let count = operations.len();
     if count > MAX_JSON_PATCH_OPERATIONS {
         return Err(PatchError::TooLarge(format!(
@@ -84,6 +83,67 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
         json_patch::patch_unsafe(&mut patched, &[operation]).map_err(PatchError::Operation)?;
     }
     Ok(patched)
+}
+
+/// What is no list of objects is no JSON patch; an object that is no operation is one that does not apply.
+fn read_operations(bytes: &[u8]) -> Result<json_patch::Patch, PatchError> {
+    let malformed = |why: String| PatchError::Malformed(format!("error decoding patch: {why}"));
+    let given: Value =
+        serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    let mismatch = |value: &Value, wanted: &str| {
+        let found = json_type(value);
+        malformed(format!(
+            "json: cannot unmarshal {found} into Go value of type {wanted}"
+        ))
+    };
+    match &given {
+        Value::Null => return Ok(json_patch::Patch(Vec::new())),
+        Value::Array(all) => {
+            if let Some(wrong) = all.iter().find(|one| !one.is_object()) {
+                return Err(mismatch(wrong, "handlers.jsonPatchOp"));
+            }
+        }
+        other => return Err(mismatch(other, "[]handlers.jsonPatchOp")),
+    }
+    serde_json::from_value(given).map_err(|error| PatchError::NotApplicable(error.to_string()))
+}
+
+/// Reads a merge patch.
+pub fn read_merge(bytes: &[u8]) -> Result<Value, PatchError> {
+    let malformed = |why| PatchError::Malformed(format!("error decoding patch: {why}"));
+    let map = read_map(bytes).map_err(malformed)?;
+    map.ok_or_else(|| PatchError::Malformed("Invalid JSON Patch".to_owned()))
+}
+
+/// Reads a strategic merge patch. `null` is Go's nil map: nothing to merge.
+pub fn read_strategic(bytes: &[u8]) -> Result<Value, PatchError> {
+    let map = read_map(bytes).map_err(PatchError::Malformed)?;
+    Ok(map.unwrap_or_else(|| Value::Object(serde_json::Map::new())))
+}
+
+/// An object, or nothing.
+fn read_map(bytes: &[u8]) -> Result<Option<Value>, String> {
+    match serde_json::from_slice(bytes) {
+        Ok(map @ Value::Object(_)) => Ok(Some(map)),
+        Ok(Value::Null) => Ok(None),
+        Ok(other) => Err(format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            json_type(&other)
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// As Go's decoder calls it.
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 /// How many items of lists an operation pushes along or pulls up.
@@ -187,7 +247,8 @@ mod tests {
             assert_eq!(Status::from(error).code, code, "{operations}");
         };
         check(json!({"a": 1}), 400);
-        check(json!([{"op": "frobnicate", "path": "/a"}]), 400);
+        check(json!([1]), 400);
+        check(json!([{"op": "frobnicate", "path": "/a"}]), 422);
         check(json!([{"op": "test", "path": "/a", "value": 2}]), 422);
         check(json!([{"op": "remove", "path": "/nope"}]), 422);
         check(json!([{"op": "add", "path": "/x/y", "value": 1}]), 422);

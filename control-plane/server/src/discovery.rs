@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderValue, StatusCode};
 use sampan_api::discovery;
+use sampan_api::status::Status;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -68,6 +69,10 @@ pub(crate) fn resources(call: &Call, group: &str, version: &str) -> Answer {
     };
     match discovery::resource_list(&call.api.customs.served(), &group_version) {
         Some(document) => plain(call, &document),
+        // Of a group that is served, upstream answers as for an object.
+        None if discovery::group(&call.api.customs.served(), group).is_some() => {
+            Err(Status::path_not_found())
+        }
         None => Ok(respond::no_such_path()),
     }
 }

@@ -25,6 +25,21 @@ pub(super) fn apply(pod: &mut Value) {
         });
     }
     pod_requests(pod);
+    addresses(pod);
+}
+
+/// The older field is the first of the newer list, whichever the client set; where they differ, the older one counts.
+fn addresses(pod: &mut Value) {
+    let single = text(pod, "status.podIP").to_owned();
+    let first = items(pod, "status.podIPs").first();
+    let first = first.map(|one| text(one, "ip").to_owned());
+    match (single.is_empty(), first) {
+        (true, Some(first)) if !first.is_empty() => set(pod, "status.podIP", first),
+        (false, first) if first.as_ref() != Some(&single) => {
+            set(pod, "status.podIPs", json!([{ "ip": single }]));
+        }
+        _ => {}
+    }
 }
 
 /// Requests of the pod as a whole: the sum of its containers', else its limits.

@@ -69,18 +69,37 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
 
 pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
     let path = Path::new("status.loadBalancer.ingress");
-    for (at, ingress) in items(value, "status.loadBalancer.ingress")
-        .iter()
-        .enumerate()
-    {
-        optional_text(out, ingress, &path.index(at), "ip", ip);
-        optional_text(
-            out,
-            ingress,
-            &path.index(at),
-            "hostname",
-            names::dns1123_subdomain,
-        );
+    let given = items(value, "status.loadBalancer.ingress");
+    if !given.is_empty() && text(value, "spec.type") != "LoadBalancer" {
+        let why = "may only be used when `spec.type` is 'LoadBalancer'";
+        out.push(FieldError::forbidden(path, why));
+        return;
+    }
+    for (at, ingress) in given.iter().enumerate() {
+        ingress_point(ingress, &path.index(at), out);
+    }
+}
+
+/// One way in that a load balancer has.
+fn ingress_point(ingress: &Value, path: &Path, out: &mut Vec<FieldError>) {
+    optional_text(out, ingress, path, "ip", ip);
+    let (at, has_ip) = (path.child("ipMode"), !is_empty(ingress, "ip"));
+    match (get(ingress, "ipMode").is_some(), has_ip) {
+        (false, true) => {
+            let why = "must be specified when `ip` is set";
+            out.push(FieldError::required(at, why));
+        }
+        (true, false) => {
+            let why = "may not be specified when `ip` is not set";
+            out.push(FieldError::forbidden(at, why));
+        }
+        _ => optional_choice(out, ingress, path, "ipMode", &["Proxy", "VIP"]),
+    }
+    optional_text(out, ingress, path, "hostname", names::dns1123_subdomain);
+    let hostname = text(ingress, "hostname");
+    if ip(hostname).is_empty() {
+        let why = "must be a DNS name, not an IP address";
+        out.push(FieldError::invalid(path.child("hostname"), hostname, why));
     }
 }
 

@@ -166,14 +166,13 @@ fn media(headers: &HeaderMap) -> Result<Media> {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return Ok(Media::Json);
     };
-    match value
-        .to_str()
-        .unwrap_or("-")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-    {
+    let mut parts = value.to_str().unwrap_or("-").split(';').map(str::trim);
+    let kind = parts.next().unwrap_or("").to_ascii_lowercase();
+    // As Go reads it: what is no parameter spoils the whole.
+    if parts.any(|part| !part.is_empty() && !part.contains('=')) {
+        return Err(Status::unsupported_media_type());
+    }
+    match kind.as_str() {
         "" | "application/json" => Ok(Media::Json),
         "application/yaml" => Ok(Media::Yaml),
         "application/vnd.kubernetes.protobuf" => Ok(Media::Protobuf),

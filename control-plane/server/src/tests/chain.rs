@@ -344,3 +344,15 @@ async fn deprecated_kinds_warn() {
     );
     assert_eq!(admin.get("/api/v1/services").await.header("warning"), "");
 }
+
+/// A version that a group does not have is not found as an object is not; of a group nobody has there is no page.
+#[tokio::test]
+async fn versions_nobody_serves() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let why = "the server could not find the requested resource";
+    let answer = admin.get("/apis/batch/v1beta1").await;
+    answer.refused(404, "NotFound", why);
+    let answer = admin.get("/apis/nobody.example.com/v1").await;
+    assert_eq!(&*answer.bytes, b"404 page not found\n");
+}

@@ -215,3 +215,28 @@ async fn namespaces_have_no_grace_period() {
     assert!(marked["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(marked["metadata"].get("deletionGracePeriodSeconds"), None);
 }
+
+/// A name stays taken while its object waits for finalizers, and the update that takes the last one away is answered with
+/// what it made of the object.
+#[tokio::test]
+async fn a_name_is_taken_until_the_object_is_gone() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let mut held = configmap("a");
+    held["metadata"]["finalizers"] = json!(["example.com/f"]);
+    admin.create(CONFIGMAPS, held).await;
+    let path = format!("{CONFIGMAPS}/a");
+    let new = configmap("a");
+    let again = || admin.post(CONFIGMAPS, &new);
+    let why = "configmaps \"a\" already exists";
+    again().await.refused(409, "AlreadyExists", why);
+    admin.delete(&path).await.expect(200);
+    let why = format!("object is being deleted: {why}");
+    again().await.refused(409, "AlreadyExists", &why);
+    let nothing = json!({"metadata": {"finalizers": null}});
+    let last = admin.merge(&path, nothing).await.expect(200);
+    assert_eq!(last["metadata"].get("finalizers"), None);
+    assert!(last["metadata"]["deletionTimestamp"].is_string());
+    admin.get(&path).await.expect(404);
+    again().await.expect(201);
+}

@@ -125,3 +125,68 @@ async fn concurrent_patches_all_happen() {
     let read = admin.get(&format!("{CONFIGMAPS}/a")).await.expect(200);
     assert_eq!(read["data"].as_object().expect("data").len(), 17);
 }
+
+/// What is no patch is told so in the words of upstream's decoder.
+#[tokio::test]
+async fn bodies_that_are_no_patches() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = format!("{CONFIGMAPS}/a");
+    let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    let does_not_apply = "the server rejected our request due to an error in our request";
+    let map = "into Go value of type map[string]interface {}";
+    for (kind, body, code, message) in [
+        (
+            "json-patch",
+            "{}",
+            400,
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp".to_owned(),
+        ),
+        (
+            "json-patch",
+            "[1]",
+            400,
+            "error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp".to_owned(),
+        ),
+        ("json-patch", r#"[{"op": "foo", "path": "/a"}]"#, 422, does_not_apply.to_owned()),
+        ("json-patch", r#"[{"path": "/a"}]"#, 422, does_not_apply.to_owned()),
+        ("json-patch", r#"[{"op": "add", "path": "a", "value": 1}]"#, 422, does_not_apply.to_owned()),
+        ("merge-patch", "[1]", 400, format!("error decoding patch: json: cannot unmarshal array {map}")),
+        ("merge-patch", "null", 400, "Invalid JSON Patch".to_owned()),
+        ("strategic-merge-patch", "\"x\"", 400, format!("json: cannot unmarshal string {map}")),
+    ] {
+        let content_type = format!("application/{kind}+json");
+        let headers = [("content-type", content_type.as_str())];
+        let answer = admin.send("PATCH", &path, &headers, body).await;
+        let reason = if code == 422 { "Invalid" } else { "BadRequest" };
+        answer.refused(code, reason, &message);
+    }
+    for kind in ["json-patch", "strategic-merge-patch"] {
+        let content_type = format!("application/{kind}+json");
+        let headers = [("content-type", content_type.as_str())];
+        let same = admin
+            .send("PATCH", &path, &headers, "null")
+            .await
+            .expect(200);
+        assert_eq!(version(&same), version(&created));
+    }
+}
+
+/// Media types have no case, and parameters have values.
+#[tokio::test]
+async fn media_types_of_bodies() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for (name, content_type, code) in [
+        ("a", "APPLICATION/JSON", 201),
+        ("b", "application/json; charset=utf-8", 201),
+        ("c", "application/json;foo", 415),
+    ] {
+        let headers = [("content-type", content_type)];
+        let body = configmap(name).to_string();
+        admin
+            .send("POST", CONFIGMAPS, &headers, body)
+            .await
+            .expect(code);
+    }
+}

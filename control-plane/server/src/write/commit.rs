@@ -22,8 +22,8 @@ use crate::{part, respond, strategy};
 pub(crate) enum Updated {
     /// A new version, or the old one when nothing changed.
     Stored(Stored),
-    /// It was the last thing a deletion waited for.
-    Removed(Stored),
+    /// It was the last thing a deletion waited for: what the object would have been.
+    Removed(Box<Obj>),
     /// Nothing was stored.
     Dry(Box<Obj>),
 }
@@ -31,8 +31,8 @@ pub(crate) enum Updated {
 impl Updated {
     fn object(&self) -> &Obj {
         match self {
-            Updated::Stored(entry) | Updated::Removed(entry) => &entry.object,
-            Updated::Dry(object) => object,
+            Updated::Stored(entry) => &entry.object,
+            Updated::Removed(object) | Updated::Dry(object) => object,
         }
     }
 
@@ -100,14 +100,14 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
         strategy::reserve(api, resource, subresource, &mut new, Some(old), dry_run).await?;
     if strategy::removed_by_update(resource, &new, old) {
         if dry_run {
-            return Ok(Outcome::Done(Updated::Dry(Box::new(
-                current.object.at(current.revision),
-            ))));
+            let last = unstored(resource, new, current.revision)?;
+            return Ok(Outcome::Done(Updated::Dry(Box::new(last))));
         }
-        return Ok(match remove(api, current).await? {
-            Some(entry) => Outcome::Done(Updated::Removed(entry)),
-            None => Outcome::Lost,
-        });
+        let Some(entry) = remove(api, current).await? else {
+            return Ok(Outcome::Lost);
+        };
+        let last = unstored(resource, new, entry.revision)?;
+        return Ok(Outcome::Done(Updated::Removed(Box::new(last))));
     }
     if unchanged(resource, &new, old, current)? {
         return Ok(Outcome::Done(Updated::Stored(current.clone())));

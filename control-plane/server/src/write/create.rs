@@ -17,7 +17,7 @@ use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Expected, Form, Offer, Output, negotiate_for, read_object};
 use crate::metrics::Phase;
 use crate::object::{Obj, ObjCodec, Stored, storage_row};
-use crate::read::key;
+use crate::read::{find, key};
 use crate::request::ResourceTarget;
 use crate::user::UserInfo;
 use crate::{part, respond, strategy};
@@ -202,7 +202,22 @@ pub(crate) async fn store_new(
             Err(error) => return Err(txn_failed(error)),
         }
     }
-    Err(Status::already_exists(resource, &name))
+    Err(taken(api, resource, &namespace, &name).await?)
+}
+
+/// 409: the name is taken, for a while at least.
+async fn taken(
+    api: &Api,
+    resource: &'static Resource,
+    namespace: &str,
+    name: &str,
+) -> Result<Status> {
+    let mut status = Status::already_exists(resource, name);
+    let there = find(api, resource, namespace, name).await?;
+    if there.is_some_and(|there| there.object.deletion.is_some()) {
+        status.message = format!("object is being deleted: {}", status.message);
+    }
+    Ok(status)
 }
 
 /// Creates an object of the server's own: nobody is asked whether it may be, and a status it brings is kept.

@@ -71,16 +71,6 @@ impl Patch {
     }
 }
 
-fn map(bytes: &[u8]) -> Result<Value> {
-    match serde_json::from_slice(bytes) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(Status::bad_request("the patch must be a JSON object")),
-        Err(error) => Err(Status::bad_request(format!(
-            "error decoding patch: {error}"
-        ))),
-    }
-}
-
 /// PATCH of an object or of a part of it.
 pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let patch_type = PatchType::of(&call)?;
@@ -94,8 +84,8 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let body = read_body(body, call.api.limits.body_bytes).await?;
     let patch = match patch_type {
         PatchType::Json => Patch::Json(body),
-        PatchType::Merge => Patch::Merge(map(&body)?),
-        PatchType::Strategic => Patch::Strategic(map(&body)?),
+        PatchType::Merge => Patch::Merge(rules::read_merge(&body)?),
+        PatchType::Strategic => Patch::Strategic(rules::read_strategic(&body)?),
         PatchType::Apply => return apply(&call, &target, body, &options, &output).await,
     };
     let resource = target.resource;

@@ -332,3 +332,70 @@ fn others() {
         )],
     );
 }
+
+#[test]
+fn ways_into_services() {
+    let balanced = |ingress: Value| {
+        object(
+            json!({"metadata.resourceVersion": "1", "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+            "status": {"loadBalancer": {"ingress": [ingress]}}}),
+        )
+    };
+    let path = "status.loadBalancer.ingress[0]";
+    for (ingress, expect) in [
+        (json!({"ip": "1.2.3.4", "hostname": "a.example.com"}), ""),
+        (
+            json!({"hostname": "a.example.com", "ipMode": "VIP"}),
+            ".ipMode: Forbidden: may not be specified when `ip` is not set",
+        ),
+        (
+            json!({"ip": "1.2.3.4", "ipMode": ""}),
+            ".ipMode: Unsupported value: \"\": supported values: \"Proxy\", \"VIP\"",
+        ),
+        (
+            json!({"hostname": "1.2.3.4"}),
+            ".hostname: Invalid value: \"1.2.3.4\": must be a DNS name, not an IP address",
+        ),
+    ] {
+        let mut service = balanced(ingress);
+        defaults::apply(core("Service"), &mut service);
+        let found = lines(&status_update(core("Service"), &service, &service));
+        let expect: Vec<String> = Some(expect)
+            .filter(|expect| !expect.is_empty())
+            .map(|expect| format!("{path}{expect}"))
+            .into_iter()
+            .collect();
+        assert_eq!(found, expect);
+    }
+    let mut other = balanced(json!({"ip": "1.2.3.4", "ipMode": "VIP"}));
+    set(&mut other, "spec.type", "ClusterIP");
+    assert_eq!(
+        lines(&status_update(core("Service"), &other, &other)),
+        [
+            "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"
+        ]
+    );
+}
+
+/// The two spellings of a pod's address follow each other.
+#[test]
+fn addresses_of_pods() {
+    for (status, expect) in [
+        (
+            json!({"podIP": "10.0.0.1"}),
+            json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}),
+        ),
+        (
+            json!({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}),
+            json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}),
+        ),
+        (
+            json!({"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.1"}]}),
+            json!({"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}),
+        ),
+    ] {
+        let mut pod = pod(json!({"status": status}));
+        defaults::apply(core("Pod"), &mut pod);
+        assert_eq!(pod["status"], expect);
+    }
+}
