@@ -13,7 +13,7 @@ use crate::config::AgentConfig;
 use crate::content::{NodeFacts, Objects, Services, Sources, VolumePolicy};
 use crate::cri::inventory;
 use crate::events::recorder;
-use crate::images::{Collector, Known, Puller};
+use crate::images::{Collector, Known, PullRecords, Puller};
 use crate::kubelet_api::{BindError, KubeletApi};
 use crate::limits::{API_CALL, CONCURRENT_REFRESHES, CONCURRENT_STARTS};
 use crate::logs::{FolderWatch, rotate_loop};
@@ -109,12 +109,14 @@ impl Agent {
         let found = inventory(runtime.as_ref())
             .await
             .map_err(AgentError::Runtime)?;
+        let records = PullRecords::open(config.data_dir.join("image-pulls.json")).await;
+        let records = Arc::new(records);
         let (recorder, sender) = recorder(client.clone(), &config.node_name);
         let objects = Objects::new(client.clone());
         let shared = Arc::new(Shared {
             client: client.clone(),
             runtime: runtime.clone(),
-            puller: Puller::new(images.clone(), objects.clone()),
+            puller: Puller::new(images.clone(), objects.clone(), records.clone()),
             sources: Sources::new(objects.clone()),
             services: Services::default(),
             volumes,
@@ -137,6 +139,7 @@ impl Agent {
             host: host.clone(),
             policy: config.image_collection,
             known: Known::default(),
+            records,
         };
         let (registered, on_registered) = tokio::sync::watch::channel(None);
         let node = NodeLoop {

@@ -23,7 +23,7 @@ pub(crate) use expand::expand;
 pub(crate) use hosts::write_hosts;
 pub(crate) use mounts::{Limit, Mounts, Source, mounts};
 pub(crate) use namespace::Standing;
-pub(crate) use objects::{ObjectKind, Objects};
+pub(crate) use objects::Objects;
 pub(crate) use place::{VolumePolicy, is_here, local_folder, memory_dir, wants_memory};
 pub(crate) use services::Services;
 pub(crate) use settings::host_annotations;

@@ -2,6 +2,7 @@
 
 mod collect;
 mod credentials;
+mod records;
 mod reference;
 
 use std::sync::Arc;
@@ -18,12 +19,16 @@ use crate::limits::CONCURRENT_PULLS;
 use crate::plan::StartFailure;
 
 pub(crate) use collect::{Collector, Known};
+use credentials::{Credential, Origin};
+use records::Access;
+pub(crate) use records::PullRecords;
 
 /// Looks images up and pulls them.
 pub(crate) struct Puller {
     images: Arc<dyn ImageService>,
     objects: Objects,
     pulls: Semaphore,
+    records: Arc<PullRecords>,
 }
 
 /// An image that is to be on the node.
@@ -63,11 +68,16 @@ enum Policy {
 }
 
 impl Puller {
-    pub(crate) fn new(images: Arc<dyn ImageService>, objects: Objects) -> Puller {
+    pub(crate) fn new(
+        images: Arc<dyn ImageService>,
+        objects: Objects,
+        records: Arc<PullRecords>,
+    ) -> Puller {
         Puller {
             images,
             objects,
             pulls: Semaphore::new(CONCURRENT_PULLS),
+            records,
         }
     }
 
@@ -93,16 +103,25 @@ impl Puller {
                 refuse(recorder, wanted, "ImageInspectError", message)
             })?,
         };
-        if let Some(found) = present {
+        if let Some(found) = &present
+            && self.may_use(pod, image, &found.id, recorder).await
+        {
             let message = format!(
                 "Container image \"{image}\" already present on machine and can be accessed by the pod"
             );
             wanted.tell(recorder, Severity::Normal, "Pulled", &message);
-            return Ok(found.id);
+            return Ok(found.id.clone());
         }
         if policy == Policy::Never {
-            let message =
-                format!("Container image \"{image}\" is not present with pull policy of Never");
+            let message = match present {
+                Some(_) => format!(
+                    "Container image \"{image}\" is present with pull policy of Never but does not have the proper auth \
+                     in image secret that was used to pull the image"
+                ),
+                None => {
+                    format!("Container image \"{image}\" is not present with pull policy of Never")
+                }
+            };
             wanted.tell(recorder, Severity::Warning, "ErrImageNeverPull", &message);
             return Err(refuse(recorder, wanted, "ErrImageNeverPull", message));
         }
@@ -110,6 +129,35 @@ impl Puller {
             pulled = self.pull(pod, wanted, recorder) => pulled,
             () = cancel.cancelled() => Err(StartFailure { cancelled: true, ..Default::default() }),
         }
+    }
+
+    /// Whether the pod may use an image that is here without asking the registry.
+    async fn may_use(&self, pod: &Pod, image: &str, id: &str, recorder: &PodRecorder) -> bool {
+        match self.records.access(image, id).await {
+            Access::Everybody => true,
+            Access::With(secrets) if secrets.is_empty() => false,
+            Access::With(secrets) => {
+                let own = self.credentials(pod, image, recorder).await;
+                own.iter().any(|one| secrets.contains(&one.origin))
+            }
+        }
+    }
+
+    /// What the pod may log in with. Secrets that are not there are told of.
+    async fn credentials(&self, pod: &Pod, image: &str, recorder: &PodRecorder) -> Vec<Credential> {
+        let found = credentials::of_pod(&self.objects, pod, image).await;
+        if !found.missing.is_empty() {
+            let message = format!(
+                "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                found.missing.join(", ")
+            );
+            recorder.pod(
+                Severity::Warning,
+                "FailedToRetrieveImagePullSecret",
+                &message,
+            );
+        }
+        found.fitting
     }
 
     async fn look_up(&self, image: &str) -> Result<Option<v1::Image>, sampan_proto::CriError> {
@@ -136,10 +184,12 @@ impl Puller {
         // The semaphore is never closed; without a permit the pull just goes on.
         let _permit = self.pulls.acquire().await;
         let started = Instant::now();
-        let auths = credentials::of_pod(&self.objects, pod, image).await;
-        let result = self.pull_with_any(image, auths).await;
+        let own = self.credentials(pod, image, recorder).await;
+        self.records.begins(image).await;
+        let result = self.pull_with_any(image, own).await;
         match result {
-            Ok(id) => {
+            Ok((id, with)) => {
+                self.records.pulled(image, &id, with.as_ref()).await;
                 let size = self
                     .look_up(&id)
                     .await
@@ -156,6 +206,7 @@ impl Puller {
                 Ok(id)
             }
             Err(error) => {
+                self.records.failed(image).await;
                 let (reason, why) = pull_failure(image, &error);
                 let message = format!("Failed to pull image \"{image}\": {why}");
                 wanted.tell(recorder, Severity::Warning, "Failed", &message);
@@ -164,18 +215,22 @@ impl Puller {
         }
     }
 
-    /// Tries the credentials in turn, as one pod may carry several for one registry.
+    /// Tries the credentials in turn, as one pod may carry several for one registry. Tells whose did.
     async fn pull_with_any(
         &self,
         image: &str,
-        auths: Vec<v1::AuthConfig>,
-    ) -> Result<String, sampan_proto::CriError> {
-        let mut attempts: Vec<Option<v1::AuthConfig>> = auths.into_iter().map(Some).collect();
+        own: Vec<Credential>,
+    ) -> Result<(String, Option<Origin>), sampan_proto::CriError> {
+        let mut attempts: Vec<Option<Credential>> = own.into_iter().map(Some).collect();
         if attempts.is_empty() {
             attempts.push(None);
         }
         let mut result = Err(sampan_proto::CriError::internal("no pull was tried"));
-        for auth in attempts {
+        for attempt in attempts {
+            let (auth, origin) = match attempt {
+                Some(Credential { auth, origin }) => (Some(auth), Some(origin)),
+                None => (None, None),
+            };
             let request = v1::PullImageRequest {
                 image: Some(v1::ImageSpec {
                     image: image.to_owned(),
@@ -184,11 +239,8 @@ impl Puller {
                 auth,
                 sandbox_config: None,
             };
-            result = self
-                .images
-                .pull_image(request)
-                .await
-                .map(|response| response.image_ref);
+            let pulled = self.images.pull_image(request).await;
+            result = pulled.map(|response| (response.image_ref, origin));
             if result.is_ok() {
                 break;
             }
@@ -208,6 +260,7 @@ fn refuse(
     StartFailure {
         reason: reason.to_owned(),
         message,
+        image: Some(wanted.image.to_owned()),
         ..Default::default()
     }
 }

@@ -9,6 +9,7 @@
 mod backoff;
 mod capabilities;
 mod conditions;
+mod ephemeral;
 mod outcome;
 mod patch;
 mod phase;
@@ -30,6 +31,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 use crate::probe::Kind;
 pub(crate) use backoff::{Backoff, after};
 pub(crate) use capabilities::{CAPABILITIES, capabilities, known_capabilities};
+pub(crate) use ephemeral::{container_named, ephemeral_containers};
 pub(crate) use outcome::{Outcome, StartFailure};
 pub(crate) use patch::{is_only_creating, status_patch};
 pub(crate) use restart::{KILLED, should_restart};
@@ -182,7 +184,7 @@ pub(crate) fn container_hash(container: &Container) -> String {
     format!("{hash:x}")
 }
 
-/// Init containers, then containers.
+/// Init containers, then containers; not the ephemeral ones.
 pub(crate) fn all_containers(pod: &Pod) -> impl Iterator<Item = (&Container, bool)> {
     let spec = pod.spec.as_ref();
     let init = spec

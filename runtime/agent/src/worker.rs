@@ -226,6 +226,8 @@ impl Worker {
                 let subscription = self.open_volumes();
                 self.work.push(self.create_sandbox(attempt, subscription));
             }
+            // The files of a subPath may be the very ones that are being replaced. The end of that is news.
+            Action::Start { .. } if self.volumes.under_way() => {}
             Action::Start { container, attempt } => {
                 self.cancel = CancellationToken::new();
                 if let Some(start) = self.start_container(&container, attempt) {

@@ -1,6 +1,7 @@
 //! Pulling: from a reference to an image in the store.
 //!
-//! A tag is resolved for every pull with that pull's own credentials. The content behind it is then fetched
+//! A name is resolved for every pull with that pull's own credentials, one with a digest too: who knows the digest of an
+//! image that is here may not use it for that. The content behind it is then fetched
 //! once, however many pulls want it at the same time, and every byte is checked against its digest here,
 //! whatever the place it came from has checked already.
 
@@ -86,15 +87,6 @@ async fn pull_name(
     name: &OciName,
     auth: Option<&Auth>,
 ) -> Result<Arc<Image>, FetchError> {
-    if name.digest.is_some() {
-        let snapshot = store.inventory.snapshot();
-        let known = recorded_names(name)
-            .into_iter()
-            .find_map(|text| snapshot.by_name(&text));
-        if let Some(item) = known {
-            return Ok(item.image.clone());
-        }
-    }
     let mut failures: Vec<(String, FetchError)> = Vec::new();
     for source in source::sources(store, name, auth) {
         let failed = match resolve(store, &source, name.target()).await {

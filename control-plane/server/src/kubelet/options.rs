@@ -18,7 +18,11 @@ pub(super) fn container(pod: &Value, asked: Option<&str>) -> Result<String> {
     let (mains, inits) = (names("spec.containers"), names("spec.initContainers"));
     let pod_name = object::name(pod);
     if let Some(asked) = asked {
-        if mains.contains(&asked) || inits.contains(&asked) {
+        let ephemeral = names("spec.ephemeralContainers");
+        if [&mains, &inits, &ephemeral]
+            .iter()
+            .any(|names| names.contains(&asked))
+        {
             return Ok(asked.to_owned());
         }
         return Err(Status::bad_request(format!(
@@ -128,6 +132,12 @@ mod tests {
         assert_eq!(
             container(&pod(&["a", "b"], &["i"]), Some("i")).expect("an init container"),
             "i"
+        );
+        let mut debugged = pod(&["a"], &[]);
+        debugged["spec"]["ephemeralContainers"] = json!([{"name": "e"}]);
+        assert_eq!(
+            container(&debugged, Some("e")).expect("an ephemeral container"),
+            "e"
         );
         for (pod, asked, expected) in [
             (

@@ -158,7 +158,7 @@ impl Maker<'_> {
         let at = match cached {
             Some(at) => at,
             None => {
-                let content = self.objects.content(kind, self.namespace, name).await?;
+                let content = self.objects.variables(kind, self.namespace, name).await?;
                 self.cache.push((kind, name.to_owned(), content));
                 self.cache.len() - 1
             }

@@ -119,24 +119,53 @@ impl Objects {
         namespace: &str,
         name: &str,
     ) -> Result<Known, ObjectError> {
-        let client = self.client.clone();
-        let found = match kind {
-            ObjectKind::ConfigMap => Api::<ConfigMap>::namespaced(client, namespace)
+        let known = match kind {
+            ObjectKind::ConfigMap => {
+                let found = self.config_map(namespace, name).await?;
+                found.map(Readable::known)
+            }
+            ObjectKind::Secret => Api::<Secret>::namespaced(self.client(), namespace)
                 .get_opt(name)
                 .await
-                .map(|object| object.map(Readable::known)),
-            ObjectKind::Secret => Api::<Secret>::namespaced(client, namespace)
-                .get_opt(name)
-                .await
-                .map(|object| object.map(Readable::known)),
+                .map_err(|error| ObjectError::new(kind.word(), name, &error))?
+                .map(Readable::known),
         };
-        let absent = Known {
+        Ok(known.unwrap_or(Known {
             content: None,
             version: 0,
-        };
-        found
-            .map(|known| known.unwrap_or(absent))
-            .map_err(|error| ObjectError::new(kind.word(), name, &error))
+        }))
+    }
+
+    async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ConfigMap>, ObjectError> {
+        let maps = Api::<ConfigMap>::namespaced(self.client(), namespace);
+        let found = maps.get_opt(name).await;
+        found.map_err(|error| ObjectError::new(ObjectKind::ConfigMap.word(), name, &error))
+    }
+
+    /// What environment variables may be taken from: of a ConfigMap its `data` only, as upstream.
+    pub(crate) async fn variables(
+        &self,
+        kind: ObjectKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<Content>>, ObjectError> {
+        match kind {
+            ObjectKind::ConfigMap => {
+                let found = self.config_map(namespace, name).await?;
+                Ok(found.map(|map| {
+                    let text = ConfigMap {
+                        binary_data: None,
+                        ..map
+                    };
+                    Arc::new(text.content())
+                }))
+            }
+            ObjectKind::Secret => self.content(kind, namespace, name).await,
+        }
     }
 
     /// The object's content now; none when there is no such object.

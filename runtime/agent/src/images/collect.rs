@@ -9,6 +9,7 @@ use sampan_proto::{CriError, ImageService, RuntimeService, v1};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::PullRecords;
 use crate::config::ImageCollection;
 use crate::limits::IMAGE_COLLECTION_PERIOD;
 use crate::node::HostSource;
@@ -20,6 +21,7 @@ pub(crate) struct Collector {
     pub(crate) host: HostSource,
     pub(crate) policy: ImageCollection,
     pub(crate) known: Known,
+    pub(crate) records: Arc<PullRecords>,
 }
 
 /// What has been seen of the images, by id. A restart forgets it, and everything is young again.
@@ -50,8 +52,11 @@ impl Collector {
 
     /// Remembers what is here and in use, and frees at least so many bytes if it can.
     async fn collect(&mut self, bytes: u64) -> Result<(), CriError> {
+        let changes = self.records.changes().await;
         let images = self.images.list_images(v1::ListImagesRequest::default());
         let images = images.await?.images;
+        let here = images.iter().map(|image| image.id.clone()).collect();
+        self.records.keep(&here, changes).await;
         let request = v1::ListContainersRequest::default();
         let containers = self.runtime.list_containers(request).await?.containers;
         let mut used = HashSet::new();

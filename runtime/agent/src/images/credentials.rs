@@ -1,16 +1,17 @@
 //! Registry credentials from a pod's pull secrets. Those of its ServiceAccount were put into the pod by admission; the
 //! node may read no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use sampan_proto::v1;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::reference;
-use crate::content::{ObjectKind, Objects};
+use crate::agent::in_time;
+use crate::content::Objects;
 
 /// One entry of a docker configuration.
 #[derive(Clone, Default, Deserialize)]
@@ -30,49 +31,98 @@ struct DockerConfig {
     auths: BTreeMap<String, Entry>,
 }
 
-/// Credentials that fit `image`, the most specific first. A secret that is missing or malformed
-/// is passed over, as upstream does: the pull then tells what is wrong.
-pub(super) async fn of_pod(objects: &Objects, pod: &Pod, image: &str) -> Vec<v1::AuthConfig> {
-    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    let spec = pod.spec.as_ref();
-    let secrets = spec.and_then(|spec| spec.image_pull_secrets.as_deref());
-    let names = secrets
-        .unwrap_or_default()
-        .iter()
-        .map(|secret| &secret.name);
-    let mut entries = Vec::new();
-    for name in names {
-        match objects.content(ObjectKind::Secret, namespace, name).await {
-            Ok(Some(content)) => {
-                if let Some(json) = content.get(".dockerconfigjson") {
-                    let config: DockerConfig = serde_json::from_slice(json).unwrap_or_default();
-                    entries.extend(config.auths);
-                }
-                if let Some(json) = content.get(".dockercfg") {
-                    let auths: BTreeMap<String, Entry> =
-                        serde_json::from_slice(json).unwrap_or_default();
-                    entries.extend(auths);
-                }
-            }
-            Ok(None) => tracing::warn!(namespace, name, "pull secret not found"),
-            Err(error) => tracing::warn!(namespace, name, %error, "pull secret not read"),
-        }
-    }
-    select(entries, image)
+/// A Secret that credentials came from, the very object of that name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Origin {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
 }
 
-fn select(entries: Vec<(String, Entry)>, image: &str) -> Vec<v1::AuthConfig> {
+/// One way to log in.
+#[derive(Clone)]
+pub(super) struct Credential {
+    pub(super) auth: v1::AuthConfig,
+    pub(super) origin: Origin,
+}
+
+/// What a pod may log in with.
+#[derive(Default)]
+pub(super) struct Credentials {
+    /// Those that fit the image, the most specific first.
+    pub(super) fitting: Vec<Credential>,
+    /// The names of its Secrets that could not be read.
+    pub(super) missing: Vec<String>,
+}
+
+/// The credentials of a pod for `image`. A secret that is malformed is passed over, as upstream does: the pull then
+/// tells what is wrong.
+pub(super) async fn of_pod(objects: &Objects, pod: &Pod, image: &str) -> Credentials {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let secrets = kube::Api::<Secret>::namespaced(objects.client(), namespace);
+    let (mut entries, mut missing) = (Vec::new(), Vec::new());
+    for name in secret_names(pod) {
+        match in_time(secrets.get_opt(name)).await {
+            Ok(Some(secret)) => entries.extend(entries_of(secret)),
+            Ok(None) => missing.push(name.to_owned()),
+            Err(error) => {
+                tracing::warn!(namespace, name, %error, "pull secret not read");
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    Credentials {
+        fitting: select(entries, image),
+        missing,
+    }
+}
+
+/// The names of its Secrets, each once.
+fn secret_names(pod: &Pod) -> Vec<&str> {
+    let spec = pod.spec.as_ref();
+    let own = spec.and_then(|spec| spec.image_pull_secrets.as_deref());
+    let names = own.unwrap_or_default().iter().map(|secret| &*secret.name);
+    let mut seen = BTreeSet::new();
+    names
+        .filter(|name| !name.is_empty() && seen.insert(*name))
+        .collect()
+}
+
+/// The entries of a Secret in both forms there are.
+fn entries_of(secret: Secret) -> Vec<(String, Entry, Origin)> {
+    let metadata = secret.metadata;
+    let origin = Origin {
+        namespace: metadata.namespace.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default(),
+    };
+    let data = secret.data.unwrap_or_default();
+    let mut auths = BTreeMap::new();
+    if let Some(json) = data.get(".dockerconfigjson") {
+        let config: DockerConfig = serde_json::from_slice(&json.0).unwrap_or_default();
+        auths.extend(config.auths);
+    }
+    if let Some(json) = data.get(".dockercfg") {
+        let config: BTreeMap<String, Entry> = serde_json::from_slice(&json.0).unwrap_or_default();
+        auths.extend(config);
+    }
+    let with_origin = |(key, entry)| (key, entry, origin.clone());
+    auths.into_iter().map(with_origin).collect()
+}
+
+fn select(entries: Vec<(String, Entry, Origin)>, image: &str) -> Vec<Credential> {
     let (registry, path) = reference::registry_and_path(image);
-    let mut fitting: Vec<(usize, v1::AuthConfig)> = entries
+    let mut fitting: Vec<(usize, Credential)> = entries
         .into_iter()
-        .filter_map(|(key, entry)| {
+        .filter_map(|(key, entry, origin)| {
             let (host, prefix) = normalize(&key);
-            (host_fits(&host, &registry) && path_fits(&prefix, &path))
-                .then(|| (host.len() + prefix.len(), auth(&host, entry)))
+            let fits = host_fits(&host, &registry) && path_fits(&prefix, &path);
+            let auth = auth(&host, entry);
+            fits.then_some((host.len() + prefix.len(), Credential { auth, origin }))
         })
         .collect();
     fitting.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-    fitting.into_iter().map(|(_, auth)| auth).collect()
+    fitting.into_iter().map(|(_, fitting)| fitting).collect()
 }
 
 /// The key of an entry as host and path. Docker Hub has an old name of its own.
@@ -147,7 +197,7 @@ mod tests {
 
     #[test]
     fn entries_fit_by_host_and_path() {
-        let entries: Vec<(String, Entry)> = [
+        let entries: Vec<(String, Entry, Origin)> = [
             "reg.io",
             "reg.io/team",
             "*.corp.io",
@@ -162,13 +212,18 @@ mod tests {
                     username: key.into(),
                     ..Entry::default()
                 },
+                Origin {
+                    namespace: "n".into(),
+                    name: "s".into(),
+                    uid: "u".into(),
+                },
             )
         })
         .collect();
         let check = |image: &str, expect: &[&str]| {
             let got: Vec<String> = select(entries.clone(), image)
                 .into_iter()
-                .map(|auth| auth.username)
+                .map(|fitting| fitting.auth.username)
                 .collect();
             assert_eq!(got, expect, "{image}");
         };

@@ -5,7 +5,7 @@ const FILE_SCHEMES: [&str; 2] = ["file://", "oci://"];
 
 /// Why `image` is no image reference; nothing for one that is.
 pub(super) fn check(image: &str) -> Result<(), String> {
-    if FILE_SCHEMES.iter().any(|scheme| image.starts_with(scheme)) {
+    if is_file(image) {
         return Ok(());
     }
     let bad = |why: &str| Err(format!("couldn't parse image name \"{image}\": {why}"));
@@ -60,10 +60,15 @@ pub(super) fn check(image: &str) -> Result<(), String> {
 
 /// Whether the reference floats: tag `latest`, or neither tag nor digest.
 pub(super) fn is_latest(image: &str) -> bool {
-    if image.contains('@') || FILE_SCHEMES.iter().any(|scheme| image.starts_with(scheme)) {
+    if image.contains('@') || is_file(image) {
         return false;
     }
     matches!(parts(image).2, None | Some("latest"))
+}
+
+/// Whether it names a file of the node.
+pub(super) fn is_file(image: &str) -> bool {
+    FILE_SCHEMES.iter().any(|scheme| image.starts_with(scheme))
 }
 
 /// Registry and repository, with Docker Hub for names that give none.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Api;
 use crate::cri::container_log_path;
 use crate::logs::{Follower, Following, LogOptions, LogStream, parse_options};
-use crate::plan::all_containers;
+use crate::plan::container_named;
 use crate::registry::PodView;
 
 pub(super) async fn container_logs(
@@ -74,7 +74,7 @@ fn attempt(
     container: &str,
     options: &LogOptions,
 ) -> Result<u32, String> {
-    if !all_containers(&view.pod).any(|(c, _)| c.name == container) {
+    if container_named(&view.pod, container).is_none() {
         return Err(format!("container {container} is not valid for pod {pod}"));
     }
     let newest = view.containers.get(container).map(|c| c.attempt);
@@ -120,7 +120,8 @@ fn status<'a>(view: &'a PodView, container: &str) -> Option<&'a ContainerStatus>
         .status
         .init_container_statuses
         .iter()
-        .chain(&view.status.container_statuses);
+        .chain(&view.status.container_statuses)
+        .chain(&view.status.ephemeral_container_statuses);
     statuses.flatten().find(|status| status.name == container)
 }
 

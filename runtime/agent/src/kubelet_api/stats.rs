@@ -78,7 +78,9 @@ fn usages(stats: Vec<v1::ContainerStats>, pods: &[Pod]) -> BTreeMap<PodKey, Vec<
     let started: BTreeMap<&str, Timestamp> = statuses
         .flat_map(|status| {
             let init = status.init_container_statuses.iter().flatten();
+            let ephemeral = status.ephemeral_container_statuses.iter().flatten();
             init.chain(status.container_statuses.iter().flatten())
+                .chain(ephemeral)
         })
         .filter_map(|status| {
             let (_, id) = status.container_id.as_ref()?.split_once("://")?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::all_containers;
 use super::state::PodState;
+use super::{all_containers, ephemeral_containers};
 
 /// The annotation of a pod.
 pub(crate) const CAPABILITIES: &str = "sampan.dev/capabilities";
@@ -26,8 +26,10 @@ pub(crate) fn capabilities(pod: &Pod, state: &PodState, known: &str) -> String {
         .split(';')
         .filter_map(|part| part.split_once('='))
         .collect();
-    let told = all_containers(pod).filter_map(|(container, _)| {
-        let name = container.name.as_str();
+    let names = all_containers(pod).map(|(container, _)| container.name.clone());
+    let names = names.chain(ephemeral_containers(pod).map(|container| container.name));
+    let told = names.filter_map(|name| {
+        let name = name.as_str();
         let track = state.containers.get(name);
         let own = track
             .and_then(|track| track.instance.as_ref())

@@ -41,6 +41,8 @@ pub(crate) enum Outcome {
 pub(crate) struct StartFailure {
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// The image that could not be had, of the container or of one of its volumes.
+    pub(crate) image: Option<String>,
     /// Hash of what the container was to be made from: a failure says nothing of another image.
     pub(crate) hash: String,
     /// Something the user is about to create is missing: look again soon.

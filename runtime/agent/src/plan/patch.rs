@@ -4,12 +4,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 use serde_json::{Map, Value, json};
 
 /// Fields of a status the node does not write.
-const FOREIGN: [&str; 4] = [
-    "qosClass",
-    "nominatedNodeName",
-    "resourceClaimStatuses",
-    "ephemeralContainerStatuses",
-];
+const FOREIGN: [&str; 3] = ["qosClass", "nominatedNodeName", "resourceClaimStatuses"];
 
 /// The `status` of a patch that turns `known` into `next`; none when nothing differs.
 pub(crate) fn status_patch(known: &PodStatus, next: &PodStatus) -> Option<Value> {

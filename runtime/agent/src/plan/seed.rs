@@ -53,6 +53,7 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
         .init_container_statuses
         .iter()
         .chain(&status.container_statuses)
+        .chain(&status.ephemeral_container_statuses)
         .flatten()
     {
         let track = state.track(&reported.name);

@@ -1,4 +1,4 @@
-//! What to start next: init containers in order, sidecars, then the others.
+//! What to start next: ephemeral containers at any time, init containers in order, sidecars, then the others.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
@@ -6,8 +6,8 @@ use super::resize;
 use super::state::{PodState, Sandbox};
 use super::track::{Run, Track};
 use super::{
-    Action, Input, Wake, all_containers, container_hash, init_containers, is_sidecar,
-    main_containers, should_restart,
+    Action, Input, Wake, all_containers, container_hash, ephemeral_containers, init_containers,
+    is_sidecar, main_containers, should_restart,
 };
 use crate::limits::DEFAULT_GRACE_SECONDS;
 
@@ -136,6 +136,14 @@ fn next(input: &Input<'_>, wake: &mut Wake) -> Option<(String, u32)> {
     let (pod, state) = (input.pod, input.state);
     let none = Track::default();
     let sandbox = state.sandbox.attempt();
+    for container in ephemeral_containers(pod) {
+        let track = state.containers.get(&container.name).unwrap_or(&none);
+        if track.instance.is_none()
+            && let Some(start) = ready(input, &container, track, wake)
+        {
+            return Some(start);
+        }
+    }
     for container in init_containers(pod) {
         let track = state.containers.get(&container.name).unwrap_or(&none);
         if is_sidecar(container) {

@@ -232,6 +232,7 @@ impl PodState {
         track.failure = Some(Failure {
             reason: failure.reason,
             message: failure.message,
+            image: failure.image,
             hash: failure.hash,
             since: now,
         });

@@ -11,8 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::backoff::go_duration;
 use super::track::{Exit, Instance, Run, Track};
 use super::{
-    Input, Intent, Wake, after, conditions, init_containers, is_sidecar, main_containers,
-    should_restart,
+    Input, Intent, Wake, after, conditions, ephemeral_containers, init_containers, is_sidecar,
+    main_containers, should_restart,
 };
 use super::{phase, start};
 use crate::cri::wanted_limits;
@@ -37,14 +37,16 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
     phase::wake_at_deadline(input, wake);
     let phase = phase::phase(input);
     let over = matches!(phase, "Succeeded" | "Failed");
-    let mut of = |containers: &[Container], init: bool| -> Vec<ContainerStatus> {
+    let mut of = |containers: &[Container], part: Part| -> Vec<ContainerStatus> {
         containers
             .iter()
-            .map(|c| container_status(input, c, init, over, wake))
+            .map(|c| container_status(input, c, part, over, wake))
             .collect()
     };
-    let init = of(init_containers(input.pod), true);
-    let main = of(main_containers(input.pod), false);
+    let init = of(init_containers(input.pod), Part::Init);
+    let main = of(main_containers(input.pod), Part::Main);
+    let ephemeral: Vec<Container> = ephemeral_containers(input.pod).collect();
+    let ephemeral = of(&ephemeral, Part::Ephemeral);
     let conditions = conditions::conditions(input, phase, &init, &main);
     let deadline =
         phase::deadline_exceeded(input) && phase::is_ending(input) && phase != "Succeeded";
@@ -64,6 +66,7 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
         start_time: input.state.start_time.map(Time),
         init_container_statuses: (!init.is_empty()).then_some(init),
         container_statuses: Some(main),
+        ephemeral_container_statuses: (!ephemeral.is_empty()).then_some(ephemeral),
         qos_class: input.known.qos_class.clone(),
         nominated_node_name: input.known.nominated_node_name.clone(),
         resource_claim_statuses: input.known.resource_claim_statuses.clone(),
@@ -71,10 +74,18 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
     }
 }
 
+/// The list of a pod that a container stands in.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Init,
+    Main,
+    Ephemeral,
+}
+
 fn container_status(
     input: &Input<'_>,
     container: &Container,
-    init: bool,
+    part: Part,
     over: bool,
     wake: &mut Wake,
 ) -> ContainerStatus {
@@ -83,7 +94,7 @@ fn container_status(
     let instance = track.instance.as_ref();
     let running = track.running().is_some();
     let started = running && input.state.probes.started(&container.name);
-    let (state, last_state) = states(input, container, track, init, over, wake);
+    let (state, last_state) = states(input, container, track, part, over, wake);
     let (state, last_state) = match kept_end(input, container, &state) {
         Some(known) => match track.exit() {
             Some(exit) => (terminated(exit), track.last.as_ref().map(terminated)),
@@ -110,12 +121,15 @@ fn container_status(
         restart_count: instance.map_or(0, |instance| {
             i32::try_from(instance.attempt).unwrap_or(i32::MAX)
         }),
-        ready: if init && !is_sidecar(container) {
-            track.exit().is_some_and(|exit| exit.code == 0)
-        } else {
-            running && !over && input.state.probes.ready(&container.name)
+        ready: match part {
+            Part::Init if !is_sidecar(container) => track.exit().is_some_and(|exit| exit.code == 0),
+            Part::Init | Part::Main => {
+                running && !over && input.state.probes.ready(&container.name)
+            }
+            // Nobody waits for one.
+            Part::Ephemeral => false,
         },
-        started: Some(started),
+        started: (part != Part::Ephemeral).then_some(started),
         stop_signal: instance.and(
             container
                 .lifecycle
@@ -178,7 +192,7 @@ fn states(
     input: &Input<'_>,
     container: &Container,
     track: &Track,
-    init: bool,
+    part: Part,
     over: bool,
     wake: &mut Wake,
 ) -> (ContainerState, Option<ContainerState>) {
@@ -195,7 +209,7 @@ fn states(
     }
     let ending = over || phase::is_ending(input) || input.intent != Intent::Run;
     if let Some(Run::Exited(exit)) = run {
-        let restarts = !ending && will_restart(input, container, track, init);
+        let restarts = !ending && will_restart(input, container, track, part);
         let waiting = restarts
             .then(|| waiting_after_exit(input, container, track, wake))
             .flatten();
@@ -204,7 +218,7 @@ fn states(
             None => (terminated(exit), last),
         };
     }
-    if ending && over && (input.state.initialized || input.state.lost) && !init {
+    if ending && over && (input.state.initialized || input.state.lost) && part == Part::Main {
         return (never_located(), last);
     }
     let state = match &track.failure {
@@ -215,9 +229,11 @@ fn states(
     (state, last)
 }
 
-fn will_restart(input: &Input<'_>, container: &Container, track: &Track, init: bool) -> bool {
-    if !init {
-        return start::wants_restart(input.pod, container, track);
+fn will_restart(input: &Input<'_>, container: &Container, track: &Track, part: Part) -> bool {
+    match part {
+        Part::Main => return start::wants_restart(input.pod, container, track),
+        Part::Ephemeral => return false,
+        Part::Init => {}
     }
     if is_sidecar(container) {
         return true;
@@ -270,7 +286,8 @@ fn failure_state(
         wake.at(turns);
         return waiting(&failure.reason, Some(failure.message.clone()));
     }
-    let image = container.image.as_deref().unwrap_or_default();
+    let image = failure.image.as_deref().or(container.image.as_deref());
+    let image = image.unwrap_or_default();
     let message = format!(
         "Back-off pulling image \"{image}\": {}: {}",
         failure.reason, failure.message

@@ -1,6 +1,7 @@
 //! Tables over the pure core: a pod, the outcomes so far, and what the plan then is.
 
 mod capabilities;
+mod ephemeral;
 mod life;
 mod probes;
 mod resize;
@@ -103,9 +104,7 @@ impl World {
     }
 
     fn started(&mut self, name: &str) {
-        let (container, _) = all_containers(&self.pod)
-            .find(|(c, _)| c.name == name)
-            .unwrap();
+        let container = container_named(&self.pod, name).unwrap();
         let attempt = self
             .state
             .containers
@@ -114,7 +113,7 @@ impl World {
         let instance = Instance {
             id: format!("{name}{attempt}"),
             attempt,
-            hash: container_hash(container),
+            hash: container_hash(&container),
             image: container.image.clone().unwrap_or_default(),
             image_id: "sha256:1".into(),
             capabilities: None,
@@ -158,8 +157,7 @@ impl World {
 
     /// Hash of a container as it is in the pod now.
     fn hash(&self, name: &str) -> String {
-        let found = all_containers(&self.pod).find(|(container, _)| container.name == name);
-        container_hash(found.unwrap().0)
+        container_hash(&container_named(&self.pod, name).unwrap())
     }
 
     fn set_image(&mut self, image: &str) {
@@ -194,6 +192,7 @@ impl World {
             .init_container_statuses
             .iter()
             .chain(&status.container_statuses)
+            .chain(&status.ephemeral_container_statuses)
             .flatten();
         let state = all
             .clone()

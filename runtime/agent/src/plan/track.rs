@@ -80,6 +80,8 @@ pub(crate) struct Kill {
 pub(crate) struct Failure {
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// The image that could not be had, of the container or of one of its volumes.
+    pub(crate) image: Option<String>,
     /// Hash of what the container was to be made from.
     pub(crate) hash: String,
     pub(crate) since: Timestamp,

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 
-use super::init_containers;
 use super::phase::{DEADLINE_MESSAGE, DEADLINE_REASON};
+use super::{ephemeral_containers, init_containers};
 
 /// An event about to be recorded on the pod or one of its containers.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,10 @@ pub(crate) fn notes(pod: &Pod, before: &PodStatus, after: &PodStatus) -> Vec<Not
             &after.init_container_statuses,
         ),
         (&before.container_statuses, &after.container_statuses),
+        (
+            &before.ephemeral_container_statuses,
+            &after.ephemeral_container_statuses,
+        ),
     ] {
         for status in list_after.iter().flatten() {
             let earlier = list_before.iter().flatten().find(|s| s.name == status.name);
@@ -84,14 +88,17 @@ fn waiting_reason(status: &ContainerStatus) -> Option<&str> {
 
 /// Where a container stands in its pod, as events name it.
 pub(crate) fn field_path(pod: &Pod, container: &str) -> String {
-    if init_containers(pod)
+    let is_init = init_containers(pod)
         .iter()
-        .any(|init| init.name == container)
-    {
-        format!("spec.initContainers{{{container}}}")
-    } else {
-        format!("spec.containers{{{container}}}")
-    }
+        .any(|init| init.name == container);
+    let list = match is_init {
+        true => "initContainers",
+        false if ephemeral_containers(pod).any(|one| one.name == container) => {
+            "ephemeralContainers"
+        }
+        false => "containers",
+    };
+    format!("spec.{list}{{{container}}}")
 }
 
 /// `NAME_NAMESPACE(UID)`, as upstream names pods in messages.

@@ -21,7 +21,7 @@ use crate::cri::{self, ContainerParts, observe_verbose};
 use crate::events::{PodRecorder, Severity, cut};
 use crate::images::Wanted;
 use crate::limits::{DEFAULT_GRACE_SECONDS, STATUS_MESSAGE_MAX};
-use crate::plan::{Instance, Outcome, Run, Sandbox, StartFailure, all_containers, container_hash};
+use crate::plan::{Instance, Outcome, Run, Sandbox, StartFailure, container_hash, container_named};
 
 /// All that one start needs, taken from the worker at its beginning.
 pub(super) struct Start {
@@ -53,7 +53,7 @@ impl Worker {
         else {
             return None;
         };
-        let (container, _) = all_containers(&self.pod).find(|(c, _)| c.name == name)?;
+        let container = container_named(&self.pod, name)?.into_owned();
         let track = self.state.containers.get(name);
         let outdated = track
             .and_then(|track| track.last.as_ref())
@@ -61,7 +61,7 @@ impl Worker {
         let start = Start {
             shared: self.shared.clone(),
             pod: self.pod.clone(),
-            container: container.clone(),
+            container,
             attempt,
             sandbox_id: id.clone(),
             sandbox_attempt: *sandbox_attempt,

@@ -1,5 +1,6 @@
 //! Stopping containers, and looking at how they ended.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -12,7 +13,7 @@ use super::message::finished;
 use super::{Done, Shared, Worker};
 use crate::cri::observe;
 use crate::limits::MIN_STOP_SECONDS;
-use crate::plan::{Backoff, Exit, Outcome, Run, all_containers};
+use crate::plan::{Backoff, Exit, Outcome, Run, container_named};
 
 /// What the runtime gets beyond the grace period before the call counts as failed (kubelet's).
 const STOP_SLACK: Duration = Duration::from_secs(120);
@@ -66,10 +67,7 @@ impl Worker {
     }
 
     fn container(&self, name: &str) -> Option<Container> {
-        all_containers(&self.pod)
-            .map(|(c, _)| c)
-            .find(|c| c.name == name)
-            .cloned()
+        container_named(&self.pod, name).map(Cow::into_owned)
     }
 }
 

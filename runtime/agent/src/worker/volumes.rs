@@ -61,6 +61,11 @@ impl Volumes {
         self.tokens = tokens;
     }
 
+    /// Whether they are being brought up to date.
+    pub(super) fn under_way(&self) -> bool {
+        self.under_way
+    }
+
     /// Looks again at what the volumes show.
     pub(super) fn changed(&mut self) {
         self.due = true;

@@ -6,6 +6,7 @@ mod api;
 mod capabilities;
 mod cluster;
 mod hooks;
+mod image_access;
 mod kubelet;
 mod namespaces;
 mod node;

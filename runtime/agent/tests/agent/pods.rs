@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, eventually};
 
@@ -294,4 +294,26 @@ async fn a_burst_is_not_held_up() {
     );
     let writes = cluster.api.requests("/status");
     assert!(writes <= 2 * PODS, "{writes} status writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ephemeral_container_runs_and_says_so() {
+    let cluster = Cluster::new();
+    cluster.pod("p", &["run"], json!({}));
+    let mut pod = cluster.until("p", "/status/phase", json!("Running")).await;
+    pod["spec"]["ephemeralContainers"] =
+        json!([{"name": "debugger", "image": "app:v1", "args": ["exit", "3", "hello"]}]);
+    cluster.api.put("pods", pod);
+    let code = "/status/ephemeralContainerStatuses/0/state/terminated/exitCode";
+    cluster.until("p", code, json!(3)).await;
+    let path = "spec.ephemeralContainers{debugger}";
+    let started = eventually(|| {
+        let events = cluster.api.list("events");
+        let started = |event: &&Value| {
+            event["reason"] == "Started" && event["involvedObject"]["fieldPath"] == path
+        };
+        events.iter().find(started).map(|_| ())
+    });
+    assert!(started.await.is_some());
+    assert_eq!(cluster.get("p")["status"]["phase"], "Running");
 }

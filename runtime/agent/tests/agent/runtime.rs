@@ -408,7 +408,13 @@ impl ImageService for FakeRuntime {
     }
     async fn pull_image(&self, r: PullImageRequest) -> Answer<PullImageResponse> {
         let name = r.image.unwrap().image;
+        let anonymous = r.auth.is_none();
         self.data.lock().auths.extend(r.auth);
+        if name.contains("private") && anonymous {
+            return Err(CriError::internal(format!(
+                "{name}: no basic auth credentials"
+            )));
+        }
         if name.contains("missing") {
             return Err(CriError::not_found(format!("{name}: not found")));
         }

@@ -99,6 +99,37 @@ async fn configuration_that_appears_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn variables_are_taken_from_text_only() {
+    let cluster = Cluster::new();
+    cluster.api.put(
+        "configmaps",
+        json!({"metadata": {"name": "m", "namespace": "default"},
+        "data": {"TEXT": "t"}, "binaryData": {"BYTES": "Ynl0ZXM="}}),
+    );
+    let all = json!({"container": {"envFrom": [{"configMapRef": {"name": "m"}}]}});
+    cluster.pod("all", &["run"], all);
+    cluster
+        .until("all", "/status/phase", json!("Running"))
+        .await;
+    let names: Vec<String> = cluster
+        .runtime
+        .config("c")
+        .envs
+        .into_iter()
+        .map(|env| env.key)
+        .collect();
+    assert!(
+        names.contains(&"TEXT".into()) && !names.contains(&"BYTES".into()),
+        "{names:?}"
+    );
+    let one = json!({"container": {
+        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "BYTES"}}}]}});
+    cluster.pod("one", &["run"], one);
+    let text = "couldn't find key BYTES in ConfigMap default/m";
+    cluster.until("one", MESSAGE, json!(text)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn volumes_that_cannot_be_made() {
     let cluster = Cluster::new();
     cluster.pod(

@@ -163,6 +163,28 @@ fn missing_images_back_off() {
 }
 
 #[test]
+fn the_image_of_a_volume_is_named_where_it_is_missing() {
+    let mut world = World::new(json!({}));
+    world.sandbox();
+    let failure = StartFailure {
+        reason: "ErrImagePull".into(),
+        message: "not found".into(),
+        image: Some("model:v2".into()),
+        hash: world.hash("c"),
+        ..StartFailure::default()
+    };
+    world.apply(Outcome::StartFailed {
+        container: "c".into(),
+        failure,
+    });
+    world.pass(2);
+    assert_eq!(
+        world.message("c"),
+        "Back-off pulling image \"model:v2\": ErrImagePull: not found"
+    );
+}
+
+#[test]
 fn other_reasons_are_shown_as_they_are() {
     for reason in [
         "InvalidImageName",
@@ -191,7 +213,7 @@ fn missing_configuration_is_tried_again_soon() {
         message: "configmap \"x\" not found".into(),
         quick_retry: true,
         hash: world.hash("c"),
-        cancelled: false,
+        ..StartFailure::default()
     };
     world.apply(Outcome::StartFailed {
         container: "c".into(),
