@@ -158,11 +158,14 @@ pub(crate) async fn start(
         agent_config(&config, pod_cidr),
     )
     .with_namespace_data(Arc::new(Buckets(shim.clone())));
-    let shutdown = tasks.shutdown();
+    let (shutdown, dir) = (tasks.shutdown(), config.dir.clone());
     tasks.spawn("the node agent", async move {
         let ended = agent.run(shutdown).await;
         // Guests end with their process: they get a moment to do so of themselves.
         shim.shutdown(GUEST_GRACE).await;
+        if let Err(error) = sampan_agent::keep_ends(shim.as_ref(), &dir).await {
+            tracing::warn!(%error, "how containers ended is not noted");
+        }
         Ok(ended?)
     });
     Ok(())

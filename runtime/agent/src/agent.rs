@@ -21,7 +21,7 @@ use crate::namespace_data::NamespaceData;
 use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
 use crate::registry::Registry;
 use crate::worker::Shared;
-use crate::{local_volumes, namespace_data, pods, quantity};
+use crate::{ends, local_volumes, namespace_data, pods, quantity};
 
 /// Why the agent could not start. Once it runs only a bug ends it before its time.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,8 @@ impl Agent {
         };
         let facts = facts(&identity, &host).await;
         volumes.memory = facts.memory;
-        let found = inventory(runtime.as_ref())
+        let ends = ends::take(&config.data_dir).await;
+        let found = inventory(runtime.as_ref(), ends)
             .await
             .map_err(AgentError::Runtime)?;
         let records = PullRecords::open(config.data_dir.join("image-pulls.json")).await;

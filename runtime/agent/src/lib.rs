@@ -17,6 +17,7 @@ mod agent;
 mod config;
 mod content;
 mod cri;
+mod ends;
 mod events;
 mod handler;
 mod housekeeping;
@@ -36,4 +37,5 @@ mod worker;
 
 pub use agent::{Agent, AgentError};
 pub use config::{AgentConfig, HostFolder, ImageCollection, ServingIdentity};
+pub use ends::{EndsError, keep_ends};
 pub use namespace_data::{NamespaceData, NamespaceDataError};

@@ -37,6 +37,7 @@ pub(crate) use patch::{is_only_creating, status_patch};
 pub(crate) use restart::{KILLED, should_restart};
 pub(crate) use seed::{Found, seed};
 pub(crate) use state::{PodState, Sandbox};
+pub(crate) use status::terminated;
 pub(crate) use track::{Exit, Instance, Kill, Limits, Run, Track};
 pub(crate) use transition::{Note, field_path, notes};
 

@@ -42,6 +42,7 @@ use crate::probe::{Answer, Due};
 use crate::registry::Registry;
 use hooks::Hooks;
 pub(crate) use inbox::{Inbox, News};
+pub(crate) use message::finished;
 use report::{Report, Written};
 use sandbox::pod_ips;
 use volumes::Volumes;

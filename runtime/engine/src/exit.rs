@@ -49,7 +49,8 @@ impl Exit {
 /// Reads the error a guest's call ended with. `denied` tells that the guest was refused memory before.
 pub(crate) fn from_error(error: &wasmtime::Error, denied: bool) -> Exit {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return match exit.0 {
+        // Of what a process exits with the system tells the lowest byte.
+        return match exit.0 & 0xff {
             0 => Exit::Code(0),
             _ if denied => Exit::OutOfMemory,
             code => Exit::Code(code),
@@ -131,6 +132,14 @@ mod tests {
         ];
         for (exit, code) in cases {
             assert_eq!(exit.code(), code, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_lowest_byte_of_an_exit_code_is_told() {
+        for (given, told) in [(0, 0), (3, 3), (255, 255), (256, 0), (259, 3), (-1, 255)] {
+            let error = wasmtime::Error::from(wasmtime_wasi::I32Exit(given));
+            assert_eq!(from_error(&error, false).code(), told, "{given}");
         }
     }
 

@@ -6,6 +6,7 @@ use sampan_proto::{CriError, RuntimeService, v1};
 
 use super::names;
 use super::observe::observe;
+use crate::ends::Ends;
 use crate::plan::Found;
 
 /// By pod UID: what the runtime has of it, and all of its sandboxes.
@@ -18,9 +19,16 @@ pub(crate) struct Inventory {
     pub(crate) adopted: BTreeSet<String>,
 }
 
-/// Asks the runtime for everything it has. Called once at start, not in a loop.
-pub(crate) async fn inventory(runtime: &dyn RuntimeService) -> Result<Inventory, CriError> {
+/// Asks the runtime for everything it has. Called once at start, not in a loop. `ends` are of containers it has no more,
+/// by pod UID.
+pub(crate) async fn inventory(
+    runtime: &dyn RuntimeService,
+    ends: BTreeMap<String, Ends>,
+) -> Result<Inventory, CriError> {
     let mut inventory = Inventory::default();
+    for (uid, ends) in ends {
+        inventory.pods.entry(uid).or_default().ends = ends;
+    }
     let sandboxes = runtime
         .list_pod_sandbox(v1::ListPodSandboxRequest::default())
         .await?

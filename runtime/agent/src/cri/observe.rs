@@ -15,6 +15,8 @@ pub(crate) struct Observed {
     pub(crate) log_path: String,
     /// Host file of the termination message, when it is mounted.
     pub(crate) message_file: Option<String>,
+    /// Whether the end of the log stands in for a message where the container failed.
+    pub(crate) falls_back_to_log: bool,
     limits: Option<Limits>,
     id: String,
     attempt: u32,
@@ -78,6 +80,8 @@ pub(crate) fn observe(status: &v1::ContainerStatus) -> Observed {
             .iter()
             .find(|mount| Some(&mount.container_path) == message_path.as_ref())
             .map(|mount| mount.host_path.clone()),
+        falls_back_to_log: annotation(names::MESSAGE_POLICY)
+            .is_some_and(|policy| policy == "FallbackToLogsOnError"),
         limits: status
             .resources
             .as_ref()

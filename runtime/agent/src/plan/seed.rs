@@ -2,7 +2,7 @@
 //! the API server was told before.
 //!
 //! After a restart of the process that held the runtime nothing is found: containers reported as
-//! running then are lost (`ContainerStatusUnknown`, 137), ended ones stay ended.
+//! running then ended as was noted when it stopped, or are lost (`ContainerStatusUnknown`, 137); ended ones stay ended.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 use super::state::{PodState, Sandbox};
 use super::track::{Exit, Instance, Run, Track};
 use super::{KILLED, main_containers, should_restart};
+use crate::ends::Ends;
 
 /// The runtime's view of one pod when its worker starts.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Found {
     pub(crate) sandbox: Option<(String, u32, Vec<String>)>,
     /// Container name and instance, oldest first.
     pub(crate) containers: Vec<(String, Instance)>,
+    /// How containers ended that an earlier process stopped with itself.
+    pub(crate) ends: Ends,
 }
 
 /// The state to start from.
@@ -58,7 +61,7 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
     {
         let track = state.track(&reported.name);
         if track.instance.is_none() {
-            *track = from_report(reported, now);
+            *track = from_report(reported, &found.ends, now);
         }
     }
     let ran = state
@@ -90,7 +93,7 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
 }
 
 /// A container as it was last reported, by a process that is gone.
-fn from_report(reported: &ContainerStatus, now: Timestamp) -> Track {
+fn from_report(reported: &ContainerStatus, ends: &Ends, now: Timestamp) -> Track {
     let id = reported
         .container_id
         .as_deref()
@@ -102,8 +105,11 @@ fn from_report(reported: &ContainerStatus, now: Timestamp) -> Track {
         .as_ref()
         .and_then(|state| state.terminated.as_ref());
     let (exit, last) = if let Some(running) = current.and_then(|state| state.running.as_ref()) {
-        let mut exit = Exit::lost(id.clone(), None, now);
-        exit.started_at = running.started_at.as_ref().map(|time| time.0);
+        let exit = ends.get(&id).map(from_terminated);
+        let exit = exit.unwrap_or_else(|| Exit {
+            started_at: running.started_at.as_ref().map(|time| time.0),
+            ..Exit::lost(id.clone(), None, now)
+        });
         (exit, last)
     } else if let Some(terminated) = current.and_then(|state| state.terminated.as_ref()) {
         (from_terminated(terminated), last)

@@ -305,7 +305,7 @@ fn waiting(reason: &str, message: Option<String>) -> ContainerState {
     }
 }
 
-fn terminated(exit: &Exit) -> ContainerState {
+pub(crate) fn terminated(exit: &Exit) -> ContainerState {
     let time = |at: Option<Timestamp>| at.map(Time);
     ContainerState {
         terminated: Some(ContainerStateTerminated {

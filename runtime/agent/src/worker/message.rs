@@ -53,7 +53,7 @@ pub(super) fn message_file(
 }
 
 /// Adds the termination message to a container that has ended.
-pub(super) async fn finished(mut observed: Observed, container: &Container) -> Observed {
+pub(crate) async fn finished(mut observed: Observed) -> Observed {
     let Some(Run::Exited(exit)) = &mut observed.run else {
         return observed;
     };
@@ -61,11 +61,9 @@ pub(super) async fn finished(mut observed: Observed, container: &Container) -> O
         Some(file) => read_end(Path::new(file)).await,
         None => String::new(),
     };
-    let fall_back =
-        container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
     if !written.is_empty() {
         exit.message = written;
-    } else if fall_back && exit.code != 0 && !observed.log_path.is_empty() {
+    } else if observed.falls_back_to_log && exit.code != 0 && !observed.log_path.is_empty() {
         let tail = crate::logs::tail(
             Path::new(&observed.log_path),
             TERMINATION_LOG_LINES,

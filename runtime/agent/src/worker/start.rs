@@ -131,7 +131,7 @@ impl Start {
             .container(&name, Severity::Normal, "Started", "Container started");
         match status {
             Ok(status) => {
-                let observed = finished(observe_verbose(&status), &self.container).await;
+                let observed = finished(observe_verbose(&status)).await;
                 let instance = observed.instance(self.sandbox_attempt).ok_or_else(|| {
                     failure("RunContainerError", "the runtime says it was not started")
                 })?;
@@ -163,9 +163,8 @@ impl Start {
             .container(name, Severity::Normal, "Killing", reason);
         let spec = self.pod.spec.as_ref();
         let grace = spec.and_then(|spec| spec.termination_grace_period_seconds);
-        let container = Some(&self.container);
         let grace = grace.unwrap_or(DEFAULT_GRACE_SECONDS);
-        let exit = stop(&self.shared, &instance.id, grace, Some(hooks), container).await;
+        let exit = stop(&self.shared, &instance.id, grace, Some(hooks)).await;
         Instance {
             run: Run::Exited(exit),
             ..instance

@@ -1,11 +1,9 @@
 //! Stopping containers, and looking at how they ended.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Container;
 use sampan_proto::{CriError, v1};
 
 use super::hooks::Hooks;
@@ -13,7 +11,7 @@ use super::message::finished;
 use super::{Done, Shared, Worker};
 use crate::cri::observe;
 use crate::limits::MIN_STOP_SECONDS;
-use crate::plan::{Backoff, Exit, Outcome, Run, container_named};
+use crate::plan::{Backoff, Exit, Outcome, Run};
 
 /// What the runtime gets beyond the grace period before the call counts as failed (kubelet's).
 const STOP_SLACK: Duration = Duration::from_secs(120);
@@ -29,9 +27,8 @@ impl Worker {
         hooks: Option<Hooks>,
     ) -> BoxFuture<'static, Done> {
         let shared = self.shared.clone();
-        let spec = self.container(&container);
         Box::pin(async move {
-            let exit = stop(&shared, &id, grace, hooks.as_ref(), spec.as_ref()).await;
+            let exit = stop(&shared, &id, grace, hooks.as_ref()).await;
             Done::outcome(Outcome::Exited {
                 container,
                 id,
@@ -43,18 +40,17 @@ impl Worker {
     /// Asks the runtime about containers that may have ended.
     pub(super) fn look_at(&self, ids: Vec<String>) -> BoxFuture<'static, Done> {
         let shared = self.shared.clone();
-        let known: Vec<(String, String, Option<Container>)> = ids
+        let known: Vec<(String, String)> = ids
             .into_iter()
             .filter_map(|id| {
                 let name = self.state.container_of(&id)?.to_owned();
-                let spec = self.container(&name);
-                Some((id, name, spec))
+                Some((id, name))
             })
             .collect();
         Box::pin(async move {
             let mut outcomes = Vec::new();
-            for (id, container, spec) in known {
-                if let Some(exit) = exit_of(&shared, &id, spec.as_ref()).await {
+            for (id, container) in known {
+                if let Some(exit) = exit_of(&shared, &id).await {
                     outcomes.push(Outcome::Exited {
                         container,
                         id,
@@ -65,20 +61,10 @@ impl Worker {
             Done::Outcomes(outcomes)
         })
     }
-
-    fn container(&self, name: &str) -> Option<Container> {
-        container_named(&self.pod, name).map(Cow::into_owned)
-    }
 }
 
 /// Runs the hook, stops the container, and tells how it ended. What the hook took is taken from the grace period.
-pub(super) async fn stop(
-    shared: &Shared,
-    id: &str,
-    grace: i64,
-    hooks: Option<&Hooks>,
-    spec: Option<&Container>,
-) -> Exit {
+pub(super) async fn stop(shared: &Shared, id: &str, grace: i64, hooks: Option<&Hooks>) -> Exit {
     let left = match hooks {
         Some(hooks) => hooks.pre_stop(grace).await,
         None => grace,
@@ -99,7 +85,7 @@ pub(super) async fn stop(
             Err(_) => Some("the runtime did not answer in time".to_owned()),
         };
         if problem.is_none()
-            && let Some(exit) = exit_of(shared, id, spec).await
+            && let Some(exit) = exit_of(shared, id).await
         {
             return exit;
         }
@@ -115,7 +101,7 @@ pub(super) async fn stop(
 }
 
 /// How a container ended; nothing while it runs. One the runtime does not know is lost.
-async fn exit_of(shared: &Shared, id: &str, container: Option<&Container>) -> Option<Exit> {
+async fn exit_of(shared: &Shared, id: &str) -> Option<Exit> {
     let request = v1::ContainerStatusRequest {
         container_id: id.to_owned(),
         verbose: false,
@@ -123,10 +109,7 @@ async fn exit_of(shared: &Shared, id: &str, container: Option<&Container>) -> Op
     let answer: Result<_, CriError> = shared.runtime.container_status(request).await;
     match answer {
         Ok(response) => {
-            let mut observed = observe(&response.status.unwrap_or_default());
-            if let Some(container) = container {
-                observed = finished(observed, container).await;
-            }
+            let observed = finished(observe(&response.status.unwrap_or_default())).await;
             match observed.run {
                 Some(Run::Exited(exit)) => Some(exit),
                 _ => None,

@@ -119,6 +119,17 @@ impl Cluster {
         self.start();
     }
 
+    /// Ends the agent and then, with their process, the containers `c`; and starts both again.
+    pub(crate) async fn restart_orderly(&mut self, code: i32) {
+        self.stop.cancel();
+        self.agent.take().unwrap().await.unwrap();
+        self.runtime.finish("c", code);
+        let kept = sampan_agent::keep_ends(self.runtime.as_ref(), self.dir.path()).await;
+        kept.unwrap();
+        self.runtime = Arc::new(FakeRuntime::new(&["app:v1"]));
+        self.start();
+    }
+
     /// The folder that pods may use as hostPath.
     pub(crate) fn host_folder(&self) -> PathBuf {
         let folder = self.dir.path().join("host");

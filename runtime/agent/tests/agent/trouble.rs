@@ -223,6 +223,28 @@ async fn a_restart_on_a_runtime_that_forgot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_is_not_forgotten() {
+    let mut cluster = Cluster::new();
+    cluster.pod("p", &["run", "message=bye"], json!({}));
+    let before = cluster.until("p", "/status/phase", json!("Running")).await;
+    let container = |pod: &serde_json::Value| pod["status"]["containerStatuses"][0].clone();
+    cluster.restart_orderly(143).await;
+    let count = "/status/containerStatuses/0/restartCount";
+    let pod = cluster.until("p", count, json!(1)).await;
+    let last = &container(&pod)["lastState"]["terminated"];
+    assert_eq!(
+        (&last["exitCode"], &last["reason"], &last["message"]),
+        (&json!(143), &json!("Error"), &json!("bye"))
+    );
+    assert_eq!(last["containerID"], container(&before)["containerID"]);
+    // What was noted is of that stop only.
+    cluster.restart(true).await;
+    let pod = cluster.until("p", count, json!(2)).await;
+    let last = &container(&pod)["lastState"]["terminated"];
+    assert_eq!(last["reason"], "ContainerStatusUnknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_on_a_runtime_that_lived_on() {
     let mut cluster = Cluster::new();
     cluster.pod("p", &["run"], json!({}));

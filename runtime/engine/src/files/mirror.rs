@@ -4,7 +4,7 @@
 //! copying.
 
 use super::host::HostPath;
-use super::scratch::transfer;
+use super::scratch::{MAX_COPY, transfer};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 /// Files and folders that are mirrored at most: an image's `/etc` has some hundred.
 const MAX_ENTRIES: usize = 16_384;
 const MAX_DEPTH: usize = 32;
+/// Bytes that are copied at most for one mirror; links take none.
+const MAX_COPIED: u64 = 256 << 20;
 
 /// How the files of a mirror come to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(super) enum By {
 
 /// The folder at `path` below a mount, if there is one. No link leads out of the mount.
 pub(super) fn folder_below(mount: &HostPath, path: &str) -> Option<OwnedFd> {
+    let path = if path.is_empty() { "." } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(mount.descriptor(), path, flags, Mode::empty(), resolve).ok()
@@ -44,6 +47,7 @@ pub(super) fn mirror(
         mount,
         by,
         entries: 0,
+        copied: 0,
     };
     mirror.folder(folder, into, except, 0)
 }
@@ -52,6 +56,7 @@ struct Mirror<'a> {
     mount: &'a HostPath,
     by: By,
     entries: usize,
+    copied: u64,
 }
 
 impl Mirror<'_> {
@@ -96,7 +101,7 @@ impl Mirror<'_> {
         Ok(())
     }
 
-    fn file(&self, folder: &OwnedFd, name: &CStr, shown: &Path) -> io::Result<()> {
+    fn file(&mut self, folder: &OwnedFd, name: &CStr, shown: &Path) -> io::Result<()> {
         let linked = self.by == By::Links
             && rustix::fs::linkat(folder, name, CWD, shown, AtFlags::empty()).is_ok();
         if linked {
@@ -104,12 +109,18 @@ impl Mirror<'_> {
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
-        transfer(fs::File::from(file), fs::File::create_new(shown)?)
+        self.copy(fs::File::from(file), shown)
+    }
+
+    fn copy(&mut self, file: fs::File, shown: &Path) -> io::Result<()> {
+        let left = MAX_COPIED.saturating_sub(self.copied).min(MAX_COPY);
+        self.copied += transfer(file, fs::File::create_new(shown)?, left)?;
+        Ok(())
     }
 
     /// A link that stays in its folder is made again. What another leads to within the mount is shown in its place if it
     /// is a file; one that leads to a folder or nowhere is left out.
-    fn link(&self, folder: &OwnedFd, name: &CStr, shown: &Path) -> io::Result<()> {
+    fn link(&mut self, folder: &OwnedFd, name: &CStr, shown: &Path) -> io::Result<()> {
         let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
         let target = PathBuf::from(target.to_string_lossy().into_owned());
         let stays = target
@@ -134,7 +145,7 @@ impl Mirror<'_> {
         if self.by == By::Links && rustix::fs::linkat(CWD, source, CWD, shown, follow).is_ok() {
             return Ok(());
         }
-        transfer(file, fs::File::create_new(shown)?)
+        self.copy(file, shown)
     }
 
     /// A folder's path as seen from the mount.

@@ -150,12 +150,16 @@ impl Preopens {
                 .push(Single { name, source });
         }
         let mut private = Vec::new();
+        let mut shown_in = Vec::new();
         for (guest, files) in files {
             let shown = show(scratch, &limits, &folders, &guest, &files);
             let (folder, preopen) = shown.map_err(failed(&first_host(&files), &guest))?;
-            folders.extend(preopen);
+            shown_in.extend(preopen);
             private.push(folder);
         }
+        // What shows a root filesystem's own files beside mounted ones stands in for it.
+        folders.retain(|folder| shown_in.iter().all(|shown| shown.guest != folder.guest));
+        folders.extend(shown_in);
         Self::preopen(folders, private)
     }
 
@@ -237,6 +241,8 @@ fn show(
         None => None,
     };
     let (mut folder, is_new) = match (around, sub) {
+        // Directly in an image's root filesystem.
+        (Some((at, "")), _) if at.read_only && at.guest == "/" => (scratch.folder()?, true),
         (Some((at, "")), _) => (scratch.inside(at.host()?, at.read_only)?, false),
         (_, Some(sub)) => (scratch.inside(&HostPath::of(sub), false)?, false),
         _ => (scratch.folder()?, true),

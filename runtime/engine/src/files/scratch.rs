@@ -4,15 +4,18 @@
 //! same inode, so both sides see every write, and the guest sees no sibling. Where no hard link is possible (another
 //! filesystem) the file is copied, and brought back when the container has ended if it may be written. Renaming or
 //! removing the file affects only the guest's view. A file that is shown inside a mounted folder is noted before (see
-//! `notes`), so that it is found if the process ends without removing it.
+//! `notes`), so that it is found if the process ends without removing it; containers that share the folder share the file
+//! (see `placed`).
 
 mod notes;
+mod placed;
 
 use super::host::{self, HostPath};
 use super::quota::Quotas;
 use crate::Mount;
 use crate::module::private_dir;
 use notes::Notes;
+use placed::{Placed, What};
 use rustix::fs::{AtFlags, CWD};
 use std::fs;
 use std::io::{self, Write as _};
@@ -20,8 +23,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Largest file that is copied for a mount. Larger ones need a hard link, or a mounted folder.
+/// Largest file that is copied for a mount that may be written. Larger ones need a hard link, or a mounted folder.
 pub(super) const MAX_COPY: u64 = 64 << 20;
+
+/// Largest file that is copied to be read. File systems that share content between files copy it in no time.
+const MAX_COPY_TO_READ: u64 = 4 << 30;
 
 /// Names tried for an engine's folder before giving up.
 const MAX_ATTEMPTS: u32 = 1_000;
@@ -32,6 +38,7 @@ pub(crate) struct Scratch {
     _lock: fs::File,
     next: AtomicU64,
     quotas: Quotas,
+    placed: Placed,
 }
 
 impl Scratch {
@@ -53,6 +60,7 @@ impl Scratch {
                         _lock: lock,
                         next: AtomicU64::new(0),
                         quotas: Quotas::default(),
+                        placed: Placed::default(),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -76,8 +84,6 @@ impl Scratch {
             path,
             read_only: false,
             mounted: None,
-            notes: None,
-            shown: Vec::new(),
             copies: Vec::new(),
         })
     }
@@ -89,9 +95,12 @@ impl Scratch {
         Ok(PrivateFolder {
             path: mounted.path(),
             read_only,
-            mounted: Some(mounted.clone()),
-            notes: Some(notes),
-            shown: Vec::new(),
+            mounted: Some(Mounted {
+                folder: mounted.clone(),
+                notes,
+                placed: self.placed.clone(),
+                shown: Vec::new(),
+            }),
             copies: Vec::new(),
         })
     }
@@ -137,11 +146,18 @@ pub(crate) struct PrivateFolder {
     path: PathBuf,
     read_only: bool,
     /// The mounted folder that the files were put into, which `path` leads to. `None` if the folder itself is ours.
-    mounted: Option<HostPath>,
-    /// Where it is noted what was put into a mounted folder.
-    notes: Option<Notes>,
-    shown: Vec<PathBuf>,
+    mounted: Option<Mounted>,
     copies: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A mounted folder that other containers may have mounted as well.
+struct Mounted {
+    folder: HostPath,
+    /// Where it is noted what was put into it.
+    notes: Notes,
+    /// What all containers have put into such folders.
+    placed: Placed,
+    shown: Vec<String>,
 }
 
 impl PrivateFolder {
@@ -157,77 +173,107 @@ impl PrivateFolder {
         mount: &Mount,
         copy: bool,
     ) -> io::Result<Shown> {
-        if self.read_only {
-            return Err(io::Error::other("the folder it is in is mounted read-only"));
-        }
+        self.check_writable()?;
         if !file.kind()?.is_file() {
             return Err(io::Error::other("only files and folders can be mounted"));
         }
-        let shown = self.free(name)?;
-        // The path of a descriptor is a link, and what it leads to is wanted.
-        let follow = AtFlags::SYMLINK_FOLLOW;
-        if !copy && rustix::fs::linkat(CWD, file.path(), CWD, &shown, follow).is_ok() {
-            self.shown.push(shown);
+        let shown = self.path.join(name);
+        let is_copy = match &mut self.mounted {
+            None => place(&shown, file, mount, copy)?,
+            Some(mounted) => {
+                let what = What::of(file, mount.read_only)?;
+                mounted.notes.add(name)?;
+                let put = |shown: &Path| place(shown, file, mount, copy);
+                let is_copy = mounted.placed.put(&mounted.folder, name, what, put)?;
+                mounted.shown.push(name.to_owned());
+                is_copy
+            }
+        };
+        if !is_copy {
             return Ok(Shown::Link);
         }
-        let target = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&shown)?;
-        if mount.read_only {
-            target.set_permissions(fs::Permissions::from_mode(0o444))?;
-        } else {
+        if !mount.read_only {
             self.copies.push((shown.clone(), mount.host.clone()));
         }
-        self.shown.push(shown.clone());
-        transfer(fs::File::open(file.path())?, target)?;
         Ok(Shown::Copy(shown))
-    }
-
-    /// Where a file of this name is about to be put.
-    fn free(&mut self, name: &str) -> io::Result<PathBuf> {
-        let shown = self.path.join(name);
-        if shown.symlink_metadata().is_ok() {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-        }
-        if let Some(notes) = &mut self.notes {
-            notes.add(name)?;
-        }
-        Ok(shown)
     }
 
     /// Shows content that no file of the host holds.
     pub(super) fn write(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
-        if self.read_only {
-            return Err(io::Error::other("the folder it is in is mounted read-only"));
+        self.check_writable()?;
+        let put = |shown: &Path| {
+            let mut file = fs::File::create_new(shown)?;
+            file.set_permissions(fs::Permissions::from_mode(0o444))?;
+            file.write_all(content)?;
+            Ok(true)
+        };
+        match &mut self.mounted {
+            None => put(&self.path.join(name))?,
+            Some(mounted) => {
+                mounted.notes.add(name)?;
+                let what = What::Content(content.to_owned());
+                let done = mounted.placed.put(&mounted.folder, name, what, put)?;
+                mounted.shown.push(name.to_owned());
+                done
+            }
+        };
+        Ok(())
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        match self.read_only {
+            true => Err(io::Error::other("the folder it is in is mounted read-only")),
+            false => Ok(()),
         }
-        let shown = self.free(name)?;
-        let mut file = fs::File::create_new(&shown)?;
-        file.set_permissions(fs::Permissions::from_mode(0o444))?;
-        self.shown.push(shown);
-        file.write_all(content)
     }
 
     /// The copies that the guest may have written.
     pub(crate) fn copies_to_bring_back(&self) -> Option<Copies> {
+        let mounted = self.mounted.as_ref();
         (!self.copies.is_empty()).then(|| Copies {
             files: self.copies.clone(),
-            _mounted: self.mounted.clone(),
+            _mounted: mounted.map(|mounted| mounted.folder.clone()),
         })
     }
 }
 
+/// Puts a mount's file there, as a link if that is allowed and possible. True if it is a copy.
+fn place(shown: &Path, file: &HostPath, mount: &Mount, copy: bool) -> io::Result<bool> {
+    // The path of a descriptor is a link, and what it leads to is wanted.
+    let follow = AtFlags::SYMLINK_FOLLOW;
+    if !copy && rustix::fs::linkat(CWD, file.path(), CWD, shown, follow).is_ok() {
+        return Ok(false);
+    }
+    let mut target = fs::OpenOptions::new();
+    let target = target.write(true).create_new(true).open(shown)?;
+    let most = match mount.read_only {
+        true => MAX_COPY_TO_READ,
+        false => MAX_COPY,
+    };
+    if mount.read_only {
+        target.set_permissions(fs::Permissions::from_mode(0o444))?;
+    }
+    let copied = transfer(fs::File::open(file.path())?, target, most);
+    copied.inspect_err(|_| remove_file(shown))?;
+    Ok(true)
+}
+
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
-        if self.mounted.is_none() {
-            remove_tree(&self.path);
-        } else {
-            for shown in &self.shown {
-                if let Err(error) = fs::remove_file(shown) {
-                    tracing::debug!(%error, "a file mounted into a folder is already gone from it");
+        match &self.mounted {
+            None => remove_tree(&self.path),
+            Some(mounted) => {
+                for name in &mounted.shown {
+                    mounted.placed.give_up(&mounted.folder, name);
                 }
             }
         }
+    }
+}
+
+fn remove_file(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(%error, "a file mounted into a folder is already gone from it");
     }
 }
 
@@ -256,18 +302,19 @@ fn bring_back(copy: &Path, original: &Path) -> io::Result<()> {
         .read(true)
         .custom_flags(nofollow)
         .open(copy)?;
-    transfer(copy, host::overwrite(original)?)
+    transfer(copy, host::overwrite(original)?, MAX_COPY)?;
+    Ok(())
 }
 
-pub(super) fn transfer(mut from: fs::File, mut to: fs::File) -> io::Result<()> {
+/// Copies a file of at most so many bytes. Returns how many it has.
+pub(super) fn transfer(mut from: fs::File, mut to: fs::File, most: u64) -> io::Result<u64> {
     let metadata = from.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    if metadata.len() > MAX_COPY {
+    if metadata.len() > most {
         let message = format!("it has {} bytes, too many to be copied", metadata.len());
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    io::copy(&mut from, &mut to)?;
-    Ok(())
+    io::copy(&mut from, &mut to)
 }

@@ -20,6 +20,7 @@ mod pool;
 mod processor;
 mod reuse;
 mod signals;
+mod single_files;
 mod sockets;
 mod support;
 mod volumes;

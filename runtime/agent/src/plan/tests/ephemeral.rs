@@ -70,7 +70,7 @@ fn one_that_is_reported_does_not_run_again_after_a_restart() {
     let mut after = World::of(world.pod);
     assert_eq!(after.shown("e"), "Terminated:ContainerStatusUnknown:137");
     after.sandbox();
-    assert_eq!(after.actions(), ["start i 0"]);
+    assert_eq!(after.actions(), ["start i 1"]);
 }
 
 #[test]

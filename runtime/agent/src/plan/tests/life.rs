@@ -195,6 +195,7 @@ fn a_runtime_that_lived_on_is_adopted() {
     let found = Found {
         sandbox: Some(("s".into(), 0, vec!["1.1.1.1".into()])),
         containers: vec![("c".into(), instance)],
+        ..Found::default()
     };
     world.state = seed(&pod, found, world.now);
     assert_eq!(
@@ -202,4 +203,27 @@ fn a_runtime_that_lived_on_is_adopted() {
         ("Running", "Running")
     );
     assert!(world.actions().is_empty());
+}
+
+#[test]
+fn what_was_noted_at_an_orderly_stop_is_how_it_ended() {
+    let mut world = World::new(json!({"restartPolicy": "OnFailure"}));
+    world.sandbox();
+    world.started("c");
+    world.pod.status = Some(world.plan().status);
+    let end = json!({"exitCode": 0, "reason": "Completed", "containerID": "sampan://c0",
+        "finishedAt": "2026-01-01T00:00:05Z"});
+    let found = Found {
+        ends: [("c0".to_owned(), serde_json::from_value(end).unwrap())].into(),
+        ..Found::default()
+    };
+    let mut after = World::of(world.pod.clone());
+    assert_eq!(
+        after.phase(),
+        "Running",
+        "nobody knows, and it is tried again"
+    );
+    after.state = seed(&world.pod, found, world.now);
+    assert_eq!(after.shown("c"), "Terminated:Completed:0");
+    assert_eq!(after.phase(), "Succeeded");
 }
