@@ -53,15 +53,10 @@ async fn pulls_use_the_pods_secrets() {
         json!({"metadata": {"name": "r", "namespace": "default"},
         "data": {".dockerconfigjson": config}}),
     );
-    cluster.api.put(
-        "serviceaccounts",
-        json!({"metadata": {"name": "sa", "namespace": "default"},
-        "imagePullSecrets": [{"name": "r"}]}),
-    );
     cluster.pod(
         "p",
         &["run"],
-        json!({"serviceAccountName": "sa",
+        json!({"imagePullSecrets": [{"name": "r"}],
         "container": {"image": "reg.io/app:v1"}}),
     );
     cluster.until("p", "/status/phase", json!("Running")).await;
