@@ -5,9 +5,10 @@
 
 mod strategic;
 
-use json_patch::{AddOperation, PatchError as OperationError, PatchOperation};
+use json_patch::{AddOperation, MoveOperation, PatchError as OperationError, PatchOperation};
 use serde_json::Value;
 
+use crate::object::{MAX_NESTING, nests_deeper};
 use crate::status::Status;
 
 pub use strategic::strategic;
@@ -18,7 +19,8 @@ pub const MAX_JSON_PATCH_OPERATIONS: usize = 10_000;
 /// of them could double the object until memory ends.
 pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
-/// How many items of lists all its operations together may push along: some tenths of a second's work.
+/// How many items of lists all its operations together may push along, and values they may move deeper: some tenths of
+/// a second's work.
 const MAX_MOVED_ITEMS: usize = 10_000_000;
 
 /// Why a patch gives no object.
@@ -77,6 +79,11 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
         if moved > MAX_MOVED_ITEMS {
             return Err(PatchError::TooLarge(format!(
                 "the operations of a JSON patch may move {MAX_MOVED_ITEMS} items of lists"
+            )));
+        }
+        if too_deep(&operation, &patched) {
+            return Err(PatchError::Malformed(format!(
+                "the operations of a JSON patch may nest an object {MAX_NESTING} levels deep"
             )));
         }
         let operation = lenient(operation, &patched);
@@ -146,7 +153,36 @@ fn json_type(value: &Value) -> &'static str {
     }
 }
 
-/// How many items of lists an operation pushes along or pulls up.
+/// Whether an operation would nest the object deeper than it may ever be. It is asked before each, since copies double the
+/// depth and everything that walks over a value, its end included, takes stack for each level.
+fn too_deep(operation: &PatchOperation, patched: &Value) -> bool {
+    let value = match operation {
+        PatchOperation::Add(add) => Some(&add.value),
+        PatchOperation::Replace(replace) => Some(&replace.value),
+        PatchOperation::Copy(copy) => patched.pointer(copy.from.as_str()),
+        PatchOperation::Move(from_to) => deepened(from_to, patched),
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => None,
+    };
+    let above = operation.path().count();
+    value.is_some_and(|value| nests_deeper(value, MAX_NESTING.saturating_sub(above)))
+}
+
+/// What an operation moves to a place deeper than where it is.
+fn deepened<'v>(from_to: &MoveOperation, patched: &'v Value) -> Option<&'v Value> {
+    let deeper = from_to.path.count() > from_to.from.count();
+    patched.pointer(from_to.from.as_str()).filter(|_| deeper)
+}
+
+/// How many values there are in one, itself included.
+fn values_in(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(values_in).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.values().map(values_in).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// How many items of lists an operation pushes along or pulls up, and how many values it moves deeper.
 fn moved_items(operation: &PatchOperation, patched: &Value) -> usize {
     let behind = |path: &str| {
         let (list, at) = path.rsplit_once('/')?;
@@ -160,7 +196,8 @@ fn moved_items(operation: &PatchOperation, patched: &Value) -> usize {
         PatchOperation::Remove(remove) => behind(remove.path.as_str()),
         PatchOperation::Copy(copy) => behind(copy.path.as_str()),
         PatchOperation::Move(from_to) => {
-            behind(from_to.from.as_str()) + behind(from_to.path.as_str())
+            let deeper = deepened(from_to, patched).map_or(0, values_in);
+            behind(from_to.from.as_str()) + behind(from_to.path.as_str()) + deeper
         }
         PatchOperation::Replace(_) | PatchOperation::Test(_) => 0,
     }
@@ -237,6 +274,67 @@ mod tests {
         assert!(json_patch(&original, few.as_bytes()).is_ok());
         let at_the_end = many.replace("/l/0", "/l/-");
         assert!(json_patch(&original, at_the_end.as_bytes()).is_ok());
+    }
+
+    /// A few copies, each of the whole into its own deepest place, double the depth with each step. Even to drop what
+    /// comes of it would overflow the stack, and that ends the process.
+    #[test]
+    fn a_patch_that_nests_too_deep() {
+        let check = |operations: &[Value], applies: bool| {
+            let operations = Value::from(operations).to_string();
+            match json_patch(&json!({}), operations.as_bytes()) {
+                Ok(_) => assert!(applies, "{operations}"),
+                Err(error) => {
+                    assert!(!applies, "{operations}: {error}");
+                    assert_eq!(Status::from(error).code, 400);
+                }
+            }
+        };
+        let mut double = vec![json!({"op": "add", "path": "/x", "value": {}})];
+        double.extend(
+            (0..16).map(
+                |step| json!({"op": "copy", "from": "/x", "path": "/x".repeat((1 << step) + 1)}),
+            ),
+        );
+        check(&double, false);
+        // 64 levels below the object, and one more inside the last.
+        check(&double[..7], true);
+        check(&double[..8], false);
+        let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"x": inner}));
+        let (path, value) = ("/x".repeat(61), nested(60));
+        let start = json!({"op": "add", "path": "/x", "value": nested(60)});
+        let y = json!({"op": "add", "path": "/y", "value": nested(60)});
+        for (operation, fits) in [
+            (
+                json!({"op": "add", "path": "/x".repeat(60), "value": nested(60)}),
+                true,
+            ),
+            (json!({"op": "add", "path": path, "value": value}), false),
+            (
+                json!({"op": "replace", "path": path, "value": value}),
+                false,
+            ),
+            (json!({"op": "move", "from": "/y", "path": path}), false),
+            (
+                json!({"op": "move", "from": "/y", "path": "/x".repeat(60)}),
+                true,
+            ),
+        ] {
+            check(&[start.clone(), y.clone(), operation], fits);
+        }
+    }
+
+    /// To see how deep a value is that moves takes a look at all of it.
+    #[test]
+    fn a_patch_that_moves_a_large_value_deeper_and_back() {
+        let original = json!({"a": vec![0; 200_000], "b": {}});
+        let there = r#"{"op": "move", "from": "/a", "path": "/b/a"}"#;
+        let back = r#"{"op": "move", "from": "/b/a", "path": "/a"}"#;
+        let moves =
+            |count: usize| format!("[{}]", vec![format!("{there},{back}"); count].join(","));
+        assert!(json_patch(&original, moves(10).as_bytes()).is_ok());
+        let refused = json_patch(&original, moves(100).as_bytes());
+        assert!(matches!(refused, Err(PatchError::TooLarge(_))));
     }
 
     #[test]
