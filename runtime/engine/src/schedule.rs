@@ -13,7 +13,7 @@ mod metered;
 mod threads;
 
 pub(crate) use clock::{Clock, Ticker};
-pub(crate) use metered::Metered;
+pub(crate) use metered::{Metered, Milestone};
 pub(crate) use threads::Threads;
 
 use crate::EngineConfig;

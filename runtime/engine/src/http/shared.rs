@@ -10,7 +10,7 @@ use super::instance::{Failure, Head, serve};
 use super::request::Handler;
 use super::response::Outcome;
 use super::warm::Lease;
-use crate::schedule::Metered;
+use crate::schedule::{Metered, Milestone};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http::{Request, StatusCode};
@@ -73,6 +73,8 @@ pub(super) struct Worker {
     jobs: mpsc::UnboundedSender<Job>,
     state: Mutex<State>,
     changed: Notify,
+    /// Reached with every request that is over.
+    milestone: Milestone,
 }
 
 #[derive(Default)]
@@ -165,6 +167,7 @@ impl Worker {
                 ..State::default()
             }),
             changed: Notify::new(),
+            milestone: Milestone::default(),
         });
         let flight = job.flight.clone();
         let Ok(seat) = worker.clone().take(job, limits) else {
@@ -206,6 +209,7 @@ impl Worker {
             .lock()
             .flights
             .retain(|other| !Arc::ptr_eq(other, flight));
+        self.milestone.reach();
         self.changed.notify_one();
     }
 
@@ -276,7 +280,8 @@ async fn run(
     lease: impl Future<Output = Result<Lease, Failure>> + Send + 'static,
 ) {
     let at_work = worker.clone();
-    let work = Metered::new(
+    let milestone = worker.milestone.clone();
+    let work = Metered::with_milestone(
         async move {
             let mut lease = lease.await?;
             work(&mut lease, &at_work, &mut jobs).await?;
@@ -285,6 +290,7 @@ async fn run(
         },
         handler.clock(),
         handler.meter(),
+        milestone,
     );
     let result = tokio::select! {
         biased;

@@ -2,7 +2,8 @@
 //! the processor time to the container's meter.
 //!
 //! It is polled in the task that holds it for as long as the guest is brief. One that goes on for longer than a tick
-//! is moved into a task of its own on the threads for such guests, and comes back when it waits for something.
+//! is moved into a task of its own on the threads for such guests, and comes back when it waits for something, or has
+//! finished what it was at.
 
 use super::clock::Clock;
 use crate::config::TICK;
@@ -42,9 +43,26 @@ struct Guest<F> {
     turn: Turn,
     /// Used since the guest last rested.
     burst_nanos: u64,
+    milestone: Milestone,
     /// Until the quota lets the container run again.
     pause: Option<Pin<Box<Sleep>>>,
     waker: Option<(Arc<Watched>, Waker)>,
+}
+
+/// Reached by a guest that has finished one of many things, such as a request. It may have the next at hand, but it is
+/// not one that goes on: it gives its place up like one that rests, so that a share is all it gets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Milestone(Arc<AtomicBool>);
+
+impl Milestone {
+    pub(crate) fn reach(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was reached since the last look.
+    fn was_reached(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// A task's waker that remembers whether it was called: a guest that was woken while it ran wants to go on.
@@ -70,6 +88,16 @@ where
     F::Output: Send,
 {
     pub(crate) fn new(guest: F, clock: Arc<Clock>, meter: Arc<Meter>) -> Self {
+        Self::with_milestone(guest, clock, meter, Milestone::default())
+    }
+
+    /// A guest that does many things one after the other, and says when one of them is done.
+    pub(crate) fn with_milestone(
+        guest: F,
+        clock: Arc<Clock>,
+        meter: Arc<Meter>,
+        milestone: Milestone,
+    ) -> Self {
         Metered(Place::Here(Guest {
             future: Box::pin(guest),
             clock,
@@ -77,6 +105,7 @@ where
             stage: Stage::Brief,
             turn: Turn::None,
             burst_nanos: 0,
+            milestone,
             pause: None,
             waker: None,
         }))
@@ -189,7 +218,7 @@ impl<F: Future> Future for Away<F> {
 /// What a guest's time on a processor led to.
 enum Step<T> {
     Ended(T),
-    /// It waits for something.
+    /// It waits for something, or has finished something and may have been woken for more.
     Rests,
     /// It has only paused, and its task was woken already.
     GoesOn,
@@ -241,9 +270,10 @@ impl<F: Future> Guest<F> {
         let cpu = &self.meter.cpu;
         cpu.charge(used);
         self.burst_nanos = self.burst_nanos.saturating_add(used);
+        let finished = self.milestone.was_reached();
         let (step, next) = match result {
             Poll::Ready(output) => (Step::Ended(output), Next::Rest),
-            Poll::Pending if !watched.woken.load(Ordering::Relaxed) => {
+            Poll::Pending if finished || !watched.woken.load(Ordering::Relaxed) => {
                 self.burst_nanos = 0;
                 (Step::Rests, Next::Rest)
             }
@@ -286,18 +316,48 @@ mod tests {
     use crate::schedule::{Threads, Ticker};
     use crate::{CpuLimits, EngineConfig};
 
-    #[test]
-    fn guests_time_is_measured() {
+    fn busy() {
+        let clock = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let begun = clock();
+        while (clock() - begun).tv_nsec < 1_000_000 {}
+    }
+
+    fn run<F>(milestone: &Milestone, guest: F) -> (F::Output, Arc<Meter>)
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         let config = EngineConfig::new("unused");
         let threads = Threads::start(&config).expect("threads can be started");
         let ticker = Ticker::start(&config, &threads, || {}).expect("threads can be started");
         let meter = Arc::new(Meter::new(0, CpuLimits::default()));
-        let busy = async {
-            let clock = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-            let begun = clock();
-            while (clock() - begun).tv_nsec < 1_000_000 {}
-        };
-        futures::executor::block_on(Metered::new(busy, ticker.clock(), meter.clone()));
+        let (clock, milestone) = (ticker.clock(), milestone.clone());
+        let guest = Metered::with_milestone(guest, clock, meter.clone(), milestone);
+        (futures::executor::block_on(guest), meter)
+    }
+
+    #[test]
+    fn guests_time_is_measured() {
+        let ((), meter) = run(&Milestone::default(), async { busy() });
         assert!(meter.cpu.used_nanos() >= 1_000_000);
+    }
+
+    #[test]
+    fn a_guest_that_goes_on_is_moved_and_one_that_has_more_to_do_is_not() {
+        for finishes in [false, true] {
+            let milestone = Milestone::default();
+            let reached = milestone.clone();
+            let guest = async move {
+                for _ in 0..3 {
+                    busy();
+                    if finishes {
+                        reached.reach();
+                    }
+                    tokio::task::yield_now().await;
+                }
+                std::thread::current().name() == Some("sampan-long")
+            };
+            let (is_moved, _) = run(&milestone, guest);
+            assert_eq!(is_moved, !finishes);
+        }
     }
 }
