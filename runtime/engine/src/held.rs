@@ -5,12 +5,12 @@
 //! than some megabytes.
 
 use crate::host::keyvalue::Swap;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use std::any::Any;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::p2::types::{
-    HostIncomingResponse, HostOutgoingRequest, HostOutgoingResponse,
+    HostIncomingRequest, HostIncomingResponse, HostOutgoingRequest, HostOutgoingResponse,
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
@@ -20,9 +20,21 @@ pub(crate) const BODY_CHUNK: usize = 64 << 10;
 /// What a header takes beside its name and value, roughly.
 const PER_HEADER: usize = 64;
 
-/// The bytes behind the handles in a table.
-pub(crate) fn bytes_behind(table: &mut ResourceTable) -> u64 {
-    table.iter_mut().map(|entry| behind(&*entry) as u64).sum()
+/// The bytes behind the handles in a table. What is in a request that came in cannot be seen there, so each is taken for
+/// the largest the guest was given.
+pub(crate) fn bytes_behind(table: &mut ResourceTable, largest_request: usize) -> u64 {
+    let bytes = |entry: &dyn Any| match entry.is::<HostIncomingRequest>() {
+        true => largest_request,
+        false => behind(entry),
+    };
+    table.iter_mut().map(|entry| bytes(&*entry) as u64).sum()
+}
+
+/// The bytes of a request's head.
+pub(crate) fn head(uri: &Uri, headers: &HeaderMap) -> usize {
+    let authority = uri.authority().map_or(0, |it| it.as_str().len());
+    let path = uri.path_and_query().map_or(0, |it| it.as_str().len());
+    fields(headers) + authority + path
 }
 
 fn behind(entry: &dyn Any) -> usize {
@@ -75,8 +87,8 @@ mod tests {
             .expect("within its limit");
         let handle = table.push(map).expect("room");
         table.push("something else").expect("room");
-        assert_eq!(bytes_behind(&mut table), 60_001 + PER_HEADER as u64);
+        assert_eq!(bytes_behind(&mut table, 0), 60_001 + PER_HEADER as u64);
         table.delete(handle).expect("it is there");
-        assert_eq!(bytes_behind(&mut table), 0);
+        assert_eq!(bytes_behind(&mut table, 0), 0);
     }
 }

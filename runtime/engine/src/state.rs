@@ -1,5 +1,6 @@
 //! What a store holds for its guest: WASI contexts, open files, limits. Made from a [`Template`], once per instance.
 
+use crate::config::TICK;
 use crate::files::{self, FileBudget, Preopens};
 use crate::held;
 use crate::host::HostState;
@@ -9,7 +10,9 @@ use crate::output::Output;
 use crate::signals::Signals;
 use crate::sockets::{self, Reach, Sockets};
 use crate::{ContainerSpec, EngineConfig};
+use http::Request;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -45,6 +48,10 @@ pub(crate) struct ComponentState {
     pub(crate) signals: Signals,
     host: HostState,
     limits: GuestLimits,
+    /// When it was last measured what the host holds for it.
+    measured: Instant,
+    /// Bytes of the largest head of a request it was given.
+    largest_request: usize,
 }
 
 impl ComponentState {
@@ -75,14 +82,35 @@ impl ComponentState {
 }
 
 impl ComponentState {
-    /// What is done whenever the guest gives way to others: what it makes the host hold is memory of its container.
+    /// Whenever the guest gives way to others: what it makes the host hold is memory of its container. Whether there
+    /// is so much.
+    fn measure(&mut self) -> bool {
+        self.measured = Instant::now();
+        let bytes = held::bytes_behind(&mut self.table, self.largest_request);
+        self.limits.host_holds(bytes)
+    }
+
     fn give_way(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        let bytes = held::bytes_behind(&mut self.table);
-        match self.limits.host_holds(bytes) {
+        match self.measure() {
             true => Ok(UpdateDeadline::Yield(1)),
             false => Err(wasmtime::Error::msg(
                 "the host holds more behind the guest's handles than its memory limit allows",
             )),
+        }
+    }
+
+    /// The guest is given a request.
+    pub(crate) fn begin<T>(&mut self, request: &Request<T>) {
+        let bytes = held::head(request.uri(), request.headers());
+        self.largest_request = self.largest_request.max(bytes);
+    }
+
+    /// The guest is done with a request and may be given another. Requests that are over within a slice must not add
+    /// up unmeasured; what was measured less than a slice ago is left for the next time.
+    pub(crate) fn rest(&mut self) {
+        if self.measured.elapsed() >= TICK {
+            // Too much is remembered as refused.
+            let _enough = self.measure();
         }
     }
 
@@ -196,6 +224,8 @@ impl Template {
             signals: self.signals.clone(),
             host: HostState::new(&self.spec.host, &streams.stderr),
             limits: self.limits(),
+            measured: Instant::now(),
+            largest_request: 0,
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limits);
@@ -236,6 +266,39 @@ impl Template {
 
 /// Every tick a running guest gives way to the others, and sees whether it was cancelled.
 fn prepare<T>(store: &mut Store<T>) {
-    store.set_epoch_deadline(1);
+    begin_slice(store);
     store.epoch_deadline_async_yield_and_update(1);
+}
+
+/// A guest runs until the next tick before it gives way. Without this one that has waited since an earlier tick would
+/// give way before its first instruction, and its task go once around the queue.
+pub(crate) fn begin_slice<T>(store: &mut Store<T>) {
+    store.set_epoch_deadline(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn a_guest_that_has_waited_begins_with_a_whole_slice() {
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let engine = wasmtime::Engine::new(&config).expect("valid");
+        let text = r#"(module (func (export "run")))"#;
+        let module = wasmtime::Module::new(&engine, text).expect("valid");
+        let mut store = Store::new(&engine, ());
+        prepare(&mut store);
+        let instance = wasmtime::Instance::new_async(&mut store, &module, &[]);
+        let instance = instance.await.expect("it has no imports");
+        let run = instance.get_typed_func::<(), ()>(&mut store, "run");
+        let run = run.expect("exported");
+        engine.increment_epoch();
+        let called = run.call_async(&mut store, ()).now_or_never();
+        assert!(called.is_none(), "its slice was over");
+        begin_slice(&mut store);
+        let called = run.call_async(&mut store, ()).now_or_never();
+        called.expect("it has time").expect("it returns");
+    }
 }

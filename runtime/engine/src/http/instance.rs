@@ -3,7 +3,7 @@
 use super::response::Ending;
 use crate::engine::Runner;
 use crate::module::{Module, Prepared};
-use crate::state::{ComponentState, Streams, Template};
+use crate::state::{ComponentState, Streams, Template, begin_slice};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, header};
 use std::future::poll_fn;
@@ -87,6 +87,7 @@ impl Instance {
         request: Request<WasiBody>,
         head: oneshot::Sender<Head>,
     ) -> Result<Called, Failure> {
+        begin_slice(&mut self.store);
         let result = match &self.proxy {
             Proxy::P2(proxy) => call_p2(&mut self.store, proxy, request, head).await,
             Proxy::P3(service) => call_p3(&mut self.store, service, request, head).await,
@@ -94,11 +95,20 @@ impl Instance {
         result.map_err(|error| (error, self.store.data().denied()))
     }
 
+    /// Looks at what the guest makes the host hold, before it waits for another request. Too much is as memory that was
+    /// refused.
+    pub(super) fn rest(&mut self) {
+        self.store.data_mut().rest();
+    }
+
     /// What a guest of 0.3 is called by, for requests side by side.
     pub(super) fn service(&mut self) -> Option<(&mut Store<ComponentState>, &Service)> {
         match &self.proxy {
             Proxy::P2(_) => None,
-            Proxy::P3(service) => Some((&mut self.store, service)),
+            Proxy::P3(service) => {
+                begin_slice(&mut self.store);
+                Some((&mut self.store, service))
+            }
         }
     }
 
@@ -137,6 +147,7 @@ async fn call_p2(
     request: Request<WasiBody>,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<Called> {
+    store.data_mut().begin(&request);
     let mut http = store.data_mut().http();
     let request = match http.new_incoming_request(SchemeP2::Http, request) {
         Ok(request) => request,

@@ -389,10 +389,11 @@ impl Handler {
     }
 
     /// Lets an instance wait for further requests, or ends it.
-    pub(super) async fn keep(&self, lease: Lease) {
+    pub(super) async fn keep(&self, mut lease: Lease) {
         let Some(pool) = &self.warm else {
             return lease.instance.end().await;
         };
+        lease.instance.rest();
         lease.instance.drained().await;
         if let Err(lease) = pool.keep(lease) {
             lease.instance.end().await;

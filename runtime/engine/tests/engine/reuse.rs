@@ -1,7 +1,8 @@
 //! Instances of handlers that answer more than one request.
 
-use crate::support::{Bench, Running, get, listen_locally, raw, soon, until};
-use http::StatusCode;
+use crate::support::{Bench, Running, get, listen_locally, raw, send, soon, until};
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use sampan_engine::{ContainerSpec, Exit, Reuse};
 use std::time::Duration;
 
@@ -116,6 +117,33 @@ async fn waiting_instances_give_way_to_the_memory_of_others() {
         assert_eq!(handler.container.stats().memory_bytes, 0);
         handler.is_healthy().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_short_requests_leave_behind_adds_up() {
+    let bench = Bench::new();
+    // Room for one instance of 128 KiB, and for as much behind its handles.
+    let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(256 << 10);
+    let handler = handler(&bench, "http-handler", reuse(1_000, LONG), small).await;
+    let long = "x".repeat(8 << 10);
+    let mut most = 0;
+    for _ in 0..200 {
+        let request = Request::get("/k").header("x-long", &long);
+        let request = request.body(Full::default()).unwrap();
+        let (status, _) = soon(send(handler.addr(), request)).await;
+        assert_eq!(status, StatusCode::OK);
+        until(|| {
+            let waiting = handler.container.stats().waiting_instances;
+            waiting == bench.engine.stats().instances
+        })
+        .await;
+        if most > 0 && bench.engine.stats().instances == 0 {
+            assert!(most > 192 << 10, "{most}");
+            return;
+        }
+        most = most.max(handler.container.stats().memory_bytes);
+    }
+    panic!("an instance that keeps all requests is kept: {most}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

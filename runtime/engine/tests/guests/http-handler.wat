@@ -2,7 +2,7 @@
 ;;   t traps at once          s never ends           m takes memory until it is refused, then traps
 ;;   h sends half, then traps l writes to its log for ever    i waits for an hour before it answers
 ;;   w answers, then works on for an hour              n answers with the number of requests this instance was given
-;;   b answers for ever, as long as that can be written
+;;   b answers for ever, as long as that can be written   k keeps the request, for ever
 ;;   anything else: answers "hello\n".
 (component $handler
   (import "wasi:io/error@0.2.3" (instance $io-error (export "error" (type (sub resource)))))
@@ -103,6 +103,7 @@
   (core func $subscribe (canon lower (func $clock "subscribe-duration")))
   (core func $block (canon lower (func $poll "[method]pollable.block")))
   (core func $drop-stream (canon resource.drop $output-stream))
+  (core func $drop-request (canon resource.drop $incoming-request))
 
   (core module $main
     (import "libc" "memory" (memory 2))
@@ -118,6 +119,7 @@
     (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
     (import "host" "block" (func $block (param i32)))
     (import "host" "drop-stream" (func $drop-stream (param i32)))
+    (import "host" "drop-request" (func $drop-request (param i32)))
     (data (i32.const 64) "hello\n")
     (data (i32.const 80) "0 req\n")
     (global $count (mut i32) (i32.const 0))
@@ -128,6 +130,7 @@
       (local.set $from (i32.const 64))
       (global.set $count (i32.add (global.get $count) (i32.const 1)))
       (call $path (local.get $request) (i32.const 0))
+      (if (i32.eqz (call $is (i32.const 0x6b))) (then (call $drop-request (local.get $request))))
       (if (call $is (i32.const 0x74)) (then unreachable))
       (if (call $is (i32.const 0x73)) (then (loop $forever (br $forever))))
       (if (call $is (i32.const 0x69)) (then (call $block (call $subscribe (i64.const 3600000000000)))))
@@ -173,7 +176,8 @@
       (export "get-stdout" (func $get-stdout))
       (export "subscribe" (func $subscribe))
       (export "block" (func $block))
-      (export "drop-stream" (func $drop-stream))))))
+      (export "drop-stream" (func $drop-stream))
+      (export "drop-request" (func $drop-request))))))
 
   (func $handle (param "request" (own $incoming-request)) (param "response-out" (own $response-outparam))
     (canon lift (core func $main "handle")))
