@@ -175,8 +175,9 @@ impl Engine {
         }
     }
 
-    /// Starts a container. For an HTTP handler this returns once it listens; for a command, before it runs: what
-    /// goes wrong after that is told by [`Container::wait`].
+    /// Starts a container. For an HTTP handler this returns once it listens. A command begins on the caller's thread, so
+    /// that a short one costs no switch of threads; one that waits or has run until the next tick, a millisecond at
+    /// most, goes on on the engine's. How it ends is told by [`Container::wait`].
     pub async fn start(
         &self,
         module: &Module,
@@ -209,7 +210,7 @@ impl Engine {
         });
         let ending = Ending::new();
         let end = ending.end();
-        let (addresses, task) = match permit {
+        let addresses = match permit {
             Some(permit) => {
                 let run = command::run(
                     inner.runner(),
@@ -218,7 +219,8 @@ impl Engine {
                     control.clone(),
                     permit,
                 );
-                (Vec::new(), to_the_end(run, template, ending))
+                begin_here(to_the_end(run, template, ending), inner.threads());
+                Vec::new()
             }
             None => {
                 let server = http::Server::bind(
@@ -229,10 +231,11 @@ impl Engine {
                     inner.threads(),
                 )?;
                 let addresses = server.addresses();
-                (addresses, to_the_end(server.run(), template, ending))
+                let task = to_the_end(server.run(), template, ending);
+                inner.threads().spawn(task);
+                addresses
             }
         };
-        inner.threads().spawn(task);
         Ok(Container::new(control, meter, signals, addresses, end))
     }
 
@@ -323,6 +326,19 @@ fn to_the_end(
         }));
     };
     AssertUnwindSafe(run).catch_unwind().then(finish).boxed()
+}
+
+/// Runs a command's task up to its first pause; what it has to do then it does on the engine's threads. It waits for its
+/// quota and its turn like any other.
+fn begin_here(mut task: BoxFuture<'static, ()>, threads: &Handle) {
+    // Its sockets, timers and tasks belong there.
+    let entered = threads.enter();
+    let ended = (&mut task).now_or_never().is_some();
+    drop(entered);
+    if !ended {
+        // Whatever has woken it meanwhile was not heard, but a new task is polled at once.
+        threads.spawn(task);
+    }
 }
 
 /// How many instances the kernel has mappings for, at most what is configured. Beyond `vm.max_map_count` any

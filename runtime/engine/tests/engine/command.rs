@@ -1,7 +1,8 @@
 //! Commands: output, arguments, exit codes, traps.
 
-use crate::support::Bench;
-use sampan_engine::{Exit, Workload};
+use crate::support::{Bench, Collected, soon};
+use futures::FutureExt;
+use sampan_engine::{ContainerSpec, Exit, Workload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hello_prints_and_ends() {
@@ -14,6 +15,21 @@ async fn hello_prints_and_ends() {
         (exit, stdout.as_str(), stderr.as_str()),
         (Exit::Code(0), "hello\n", "")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_command_ends_where_it_is_started_and_a_long_one_goes_on_elsewhere() {
+    let bench = Bench::new();
+    for (guest, is_short) in [("hello", true), ("sleep", false), ("spin", false)] {
+        let module = bench.load(guest).await;
+        let sink = Collected::new();
+        let spec = ContainerSpec::new(guest, sink.clone(), sink);
+        let container = bench.engine.start(&module, spec).await.unwrap();
+        let ended = container.wait().now_or_never();
+        assert_eq!(ended, is_short.then_some(Exit::Code(0)), "{guest}");
+        container.kill();
+        soon(container.wait()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
