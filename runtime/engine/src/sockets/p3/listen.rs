@@ -6,8 +6,11 @@ use crate::sockets::account::{Listener, Socket};
 use crate::state::ComponentState;
 use futures::channel::mpsc;
 use futures::{SinkExt, StreamExt};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -22,25 +25,69 @@ pub(super) fn gated(
     mut store: StoreContextMut<'_, ComponentState>,
     connections: Connections,
     listener: Listener,
+    local: SocketAddr,
     lease: Lease,
 ) -> wasmtime::Result<Connections> {
     let (pass, passed) = mpsc::channel(0);
+    let open = Arc::new(());
+    let bell = Bell {
+        local,
+        open: Arc::downgrade(&open),
+    };
     let gate = Gate {
         listener,
         pass,
+        _open: open,
         _lease: lease,
     };
     connections.pipe(&mut store, gate)?;
-    let behind = Behind { passed, next: None };
+    let behind = Behind {
+        passed,
+        next: None,
+        _bell: bell,
+    };
     StreamReader::new(&mut store, behind)
 }
 
-/// Where the guest closed its end the gate goes with the next connection, and the host's socket with it: nobody wakes it
-/// before. So it keeps the place of the listening socket in the budget.
+/// Where the guest closed its end the gate goes with the next connection, and the host's socket with it: nothing else
+/// wakes it. Until then it keeps the place of the listening socket in the budget.
 struct Gate {
     listener: Listener,
     pass: mpsc::Sender<Resource<TcpSocket>>,
+    _open: Arc<()>,
     _lease: Lease,
+}
+
+/// Is that next connection, once the guest's end is closed: else its port would be taken until somebody calls. The
+/// socket goes when the guest's event loop gets to it.
+struct Bell {
+    local: SocketAddr,
+    /// Where the whole instance goes, the gate may be gone before, and the port somebody else's.
+    open: Weak<()>,
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        if self.open.strong_count() > 0
+            && let Err(error) = ring(self.local)
+        {
+            tracing::debug!(%error, "a closed listener keeps its port until somebody calls");
+        }
+    }
+}
+
+/// Connects and goes away again. On the same host the kernel has done its part before this returns.
+fn ring(listener: SocketAddr) -> Result<(), Errno> {
+    let family = match listener {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &listener) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 impl Gate {
@@ -103,6 +150,7 @@ impl StreamConsumer<ComponentState> for Gate {
 struct Behind {
     passed: mpsc::Receiver<Resource<TcpSocket>>,
     next: Option<Resource<TcpSocket>>,
+    _bell: Bell,
 }
 
 impl Behind {

@@ -240,8 +240,14 @@ fn listen(mut store: Store<'_>, (this,): (This,)) -> Answer<StreamReader<This>> 
             if let Some(known) = view(store.data_mut()).account.open.get_mut(&this.rep()) {
                 known.step = Step::Listening;
             }
-            let lease = view(store.data_mut()).lease(&this)?;
-            Ok((Ok(listen::gated(store, connections, listener, lease)?),))
+            let mut view = view(store.data_mut());
+            let lease = view.lease(&this)?;
+            let local = match HostTcpSocket::get_local_address(&mut view.wasi, again(&this)) {
+                Ok(local) => local.into(),
+                Err(error) => return answer(Err(error)),
+            };
+            let gated = listen::gated(store, connections, listener, local, lease)?;
+            Ok((Ok(gated),))
         }
         Err(error) => answer(Err(error)),
     }

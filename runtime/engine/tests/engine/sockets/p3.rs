@@ -124,7 +124,29 @@ async fn streams_count_for_as_long_as_they_live() {
     .await;
 }
 
-/// The host's socket of a listener that was closed goes with the next connection only, so it counts until then.
+/// A closed listener's port is free as soon as the guest has waited for something.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_can_be_listened_on_again() {
+    let net = net(29);
+    let _server = net.echo(2, "0.0.0.0:7000").await;
+    let steps = [
+        "tcp-bind 0.0.0.0:7001",
+        "tcp-call 127.32.29.2:7000 a",
+        "tcp-bind 0.0.0.0:7001",
+        "tcp-call 127.32.29.2:7000 b",
+        "tcp-bind 0.0.0.0:7001",
+    ];
+    // Its one listener, and the connection.
+    let said = net.said_with(3, &steps, |spec| spec.max_sockets = 2).await;
+    assert_eq!(
+        said.matches("listening 0.0.0.0:7001\n").count(),
+        3,
+        "{said}"
+    );
+    assert!(!said.contains("error"), "{said}");
+}
+
+/// The host's socket of a listener that was closed goes when the guest waits for something, and counts until then.
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_listeners_count_until_they_are_gone() {
     let steps = ["tcp-relisten 0.0.0.0:0"];
