@@ -1,5 +1,7 @@
 //! Images that lie, explode or never end, from a registry that means harm: their pods say what happened, the node goes on.
 
+mod neighbour;
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,10 +13,16 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{Cluster, Guest, PodSpec, eventually};
+use neighbour::Neighbour;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
+const WASM: &str = "application/wasm";
+
+/// Bytes of the large module.
+const LARGE: usize = 100_000_000;
 
 fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
@@ -51,6 +59,15 @@ impl Lies {
         let layer = gzip.finish().expect("in memory");
         let layer = self.blob(name, LAYER, &layer);
         (config, layer)
+    }
+
+    /// An image of one module.
+    fn module(&mut self, name: &str, module: &[u8]) {
+        let config =
+            json!({"os": "wasip1", "architecture": "wasm", "layerDigests": [digest(module)]});
+        let config = self.blob(name, WASM_CONFIG, config.to_string().as_bytes());
+        let layer = self.blob(name, WASM, module);
+        self.manifest(name, config, &[layer]);
     }
 
     /// Serves on loopback for as long as the test runs.
@@ -150,6 +167,18 @@ fn attacks() -> (SocketAddr, Vec<(&'static str, &'static str)>) {
     lies.answers
         .insert("/v2/index/manifests/v1".into(), index.into());
 
+    let text: String = (0..10_000)
+        .map(|number| format!("(import \"acme:flood/i{number}@1.0.0\" (instance))"))
+        .collect();
+    let imports = wat::parse_str(format!("(component {text})")).expect("valid");
+    lies.module("imports", &imports);
+    let pages = LARGE.div_ceil(65_536);
+    let text = format!(
+        r#"(module (memory {pages}) (func (export "_start")) (data (i32.const 0) "{}"))"#,
+        "x".repeat(LARGE)
+    );
+    lies.module("large", &wat::parse_str(text).expect("valid"));
+
     let told = vec![
         ("layers", "10000 layers, at most 128 are allowed"),
         ("digest", "digest mismatch"),
@@ -168,16 +197,12 @@ fn bad_images_are_told_and_harm_nobody() {
     let Some(kubectl) = cluster.kubectl() else {
         return;
     };
-    cluster.push(Guest::Sleep, "sleep");
-    kubectl.apply(&PodSpec::new("neighbour", "sleep").to_string());
-    kubectl.ok(&[
-        "wait",
-        "--for=condition=Ready",
-        "pod/neighbour",
-        "--timeout=60s",
-    ]);
+    let neighbour = Neighbour::start(&cluster, &kubectl);
     let (registry, attacks) = attacks();
-    for (name, _) in &attacks {
+    let alone = neighbour.alone();
+    let measuring = neighbour.measure();
+    let names = attacks.iter().map(|(name, _)| *name);
+    for name in names.chain(["imports", "large"]) {
         let image = format!("{registry}/{name}:v1");
         kubectl.apply(&PodSpec::new(name, &image).to_string());
     }
@@ -194,11 +219,17 @@ fn bad_images_are_told_and_harm_nobody() {
             "{name}: {reason}"
         );
     }
+    eventually("what the component imports is told", || {
+        let text = kubectl.ok(&["describe", "pod", "imports"]);
+        text.contains("acme:flood/i0@1.0.0").then_some(())
+    });
+    let succeeded = "--for=jsonpath={.status.phase}=Succeeded";
+    kubectl.ok(&["wait", succeeded, "pod/large", "--timeout=120s"]);
+    measuring.end().compare(alone);
     let restarts = ".status.containerStatuses[0].restartCount";
     assert_eq!(kubectl.field("pod/neighbour", restarts), "0");
     cluster.push(Guest::Hello, "hello");
     kubectl.apply(&PodSpec::new("after", "hello").to_string());
-    let succeeded = "--for=jsonpath={.status.phase}=Succeeded";
     kubectl.ok(&["wait", succeeded, "pod/after", "--timeout=60s"]);
     // Nothing of them stayed.
     let store = cluster.data().join("node/images");
