@@ -2,8 +2,10 @@
 
 mod api;
 mod body;
+mod compile;
 mod connection;
 mod load;
+mod module;
 mod own;
 mod pods;
 mod processor;
@@ -38,6 +40,8 @@ enum Command {
     Server(OwnArgs),
     /// Starts pods, one by one and in a burst, from POST to Running as a watcher sees it.
     Pods(PodsArgs),
+    /// Reads from a cluster of its own, alone and while it compiles a large module.
+    Compile(CompileArgs),
 }
 
 /// Which cluster.
@@ -120,6 +124,22 @@ impl OwnArgs {
 }
 
 #[derive(Debug, Args)]
+struct CompileArgs {
+    /// The `sampan` to run.
+    #[arg(long, default_value = "target/release/sampan")]
+    binary: PathBuf,
+    /// Folder on the disk to use; a data folder is made in it, and removed at the end.
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// Size of the module, in MiB.
+    #[arg(long, default_value_t = 10)]
+    megabytes: usize,
+    /// Seconds of reads before.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+}
+
+#[derive(Debug, Args)]
 struct PodsArgs {
     #[command(flatten)]
     target: Target,
@@ -158,6 +178,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Api(args) => api::run(args).await,
         Command::Server(args) => own::run(args).await,
         Command::Pods(args) => pods::run(args).await,
+        Command::Compile(args) => compile::run(args).await,
     }
 }
 

@@ -100,8 +100,8 @@ async fn load_again(server: &Process, args: &OwnArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `sampan server` on a folder.
-struct Process {
+/// `sampan server` or `sampan up` on a folder.
+pub(crate) struct Process {
     child: Child,
     kubeconfig: PathBuf,
     /// From its start until it said where it listens.
@@ -110,9 +110,18 @@ struct Process {
 
 impl Process {
     async fn start(binary: &Path, data: &Path) -> anyhow::Result<Self> {
-        let start = Instant::now();
+        Self::start_as("server", "listens on", binary, data).await
+    }
+
+    /// With a node.
+    pub(crate) async fn start_cluster(binary: &Path, data: &Path) -> anyhow::Result<Self> {
+        Self::start_as("up", "The cluster is up", binary, data).await
+    }
+
+    async fn start_as(verb: &str, ready: &str, binary: &Path, data: &Path) -> anyhow::Result<Self> {
+        let (start, told) = (Instant::now(), ready);
         let mut child = Command::new(binary)
-            .args(["server", "--port", "0", "--data-dir"])
+            .args([verb, "--port", "0", "--data-dir"])
             .arg(data)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -122,7 +131,7 @@ impl Process {
         let mut lines = BufReader::new(output).lines();
         let ready = async {
             while let Some(line) = lines.next_line().await? {
-                if line.contains("listens on") {
+                if line.contains(told) {
                     return anyhow::Ok(());
                 }
             }
@@ -146,7 +155,7 @@ impl Process {
         Ok(load.of_server(self.child.id()))
     }
 
-    async fn endpoint(&self) -> anyhow::Result<Endpoint> {
+    pub(crate) async fn endpoint(&self) -> anyhow::Result<Endpoint> {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
         let options = KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
@@ -171,7 +180,7 @@ impl Process {
         self.proc("io", "write_bytes:")
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let id = self.child.id().context("it runs")?.to_string();
         Command::new("kill").arg(id).status().await?;
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;

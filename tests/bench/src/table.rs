@@ -15,6 +15,7 @@ pub(crate) struct Summary {
     pub(crate) mean_ms: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
 }
 
 impl Samples {
@@ -89,13 +90,13 @@ pub(crate) fn row(what: &str, mut samples: Samples, elapsed: impl Into<Elapsed>)
     let Elapsed { time, server } = elapsed.into();
     let count = samples.len();
     let per_second = count as f64 / time.as_secs_f64().max(f64::EPSILON);
-    let [p50_ms, p99_ms, max] =
+    let [p50_ms, p99_ms, max_ms] =
         [500, 990, 1000].map(|per_mille| samples.at(per_mille).as_secs_f64() * 1000.0);
     let server = server.map_or("-".to_owned(), |used| {
         format!("{:.1}", used.as_secs_f64() * 1e6 / count.max(1) as f64)
     });
     println!(
-        "{what:<38} {count:>9} {per_second:>12.0} {p50_ms:>10.2} {p99_ms:>10.2} {max:>10.2} {server:>10}"
+        "{what:<38} {count:>9} {per_second:>12.0} {p50_ms:>10.2} {p99_ms:>10.2} {max_ms:>10.2} {server:>10}"
     );
     let sum: Duration = samples.0.iter().sum();
     Summary {
@@ -103,6 +104,7 @@ pub(crate) fn row(what: &str, mut samples: Samples, elapsed: impl Into<Elapsed>)
         mean_ms: sum.as_secs_f64() * 1000.0 / count.max(1) as f64,
         p50_ms,
         p99_ms,
+        max_ms,
     }
 }
 
