@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     // State holds keys and Secrets: no file is made for others to read, whatever the folder it is in.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     raise_file_limit();
+    sampan_engine::widen_descriptor_table();
     refuse_huge_pages();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -3,7 +3,7 @@
 use crate::backend::Backends;
 use crate::config::{MAPPINGS_PER_INSTANCE, RESERVED_MAPPINGS};
 use crate::container::{Control, Ending, StartError};
-use crate::files::{FileBudget, Preopens, Scratch};
+use crate::files::{self, FileBudget, Preopens, Scratch};
 use crate::limits::Meter;
 use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
 use crate::schedule::{Clock, Threads, Ticker};
@@ -117,6 +117,7 @@ impl Runner {
 impl Engine {
     /// Sets up wasmtime, the guests' threads and the cache folder.
     pub fn new(config: EngineConfig) -> Result<Engine, EngineError> {
+        files::widen_descriptor_table();
         let config = Arc::new(config);
         let backends = Backends::new(config.clone()).map_err(|error| EngineError::Wasmtime {
             message: format!("{error:#}"),

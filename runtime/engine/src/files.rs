@@ -13,9 +13,11 @@ pub(crate) mod p2;
 pub(crate) mod p3;
 mod quota;
 mod scratch;
+mod table;
 
 pub(crate) use mounts::Preopens;
 pub(crate) use scratch::Scratch;
+pub use table::widen_descriptor_table;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -34,6 +34,7 @@ pub use container::{Container, StartError, Stats};
 pub use cpu::{CpuLimits, CpuQuota};
 pub use engine::{Engine, EngineError, EngineStats};
 pub use exit::Exit;
+pub use files::widen_descriptor_table;
 pub use host::keyvalue::{KeyPage, KeyValueBucket, KeyValueError, KeyValuePair, KeyValueStore};
 pub use host::{HostInterfaces, Settings};
 pub use module::{Compiling, Entry, LoadError, Module, ModuleSource, Workload};

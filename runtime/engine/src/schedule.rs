@@ -10,10 +10,12 @@
 
 mod clock;
 mod metered;
+mod priority;
 mod threads;
 
 pub(crate) use clock::{Clock, Ticker};
 pub(crate) use metered::{Metered, Milestone};
+pub(crate) use priority::Priority;
 pub(crate) use threads::Threads;
 
 use crate::EngineConfig;

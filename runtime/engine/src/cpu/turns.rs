@@ -8,6 +8,10 @@
 //! ones, for as long as they are [`Stage::Brief`]; all others share the long ones. So a guest that runs now and then
 //! does not wait for those that always run. It cannot get more than its share in this way: what it uses counts, and
 //! with too much of it the container's guests go to where the others queue.
+//!
+//! A guest pauses each tick, but not in the host's own work for it: a deep stack that is read after a trap, an instance
+//! whose memory is given back, a thousand files that are closed. So a brief place that somebody keeps for longer is
+//! lent to the next who waits, until it is given back; one at a time, for which there is a thread.
 
 use super::Cpu;
 use crate::config::TIME_SLICE;
@@ -44,6 +48,11 @@ struct State {
     now: u64,
     brief: Queue,
     long: Queue,
+    ticks: u64,
+    /// Since which tick each of the brief places is taken.
+    taken: Vec<u64>,
+    /// Whether one that is overdue was lent to somebody else.
+    lent: bool,
 }
 
 /// The places of one kind, and who waits for them.
@@ -79,6 +88,8 @@ impl Default for Account {
 pub(crate) struct Pass {
     stage: Stage,
     let_in: AtomicBool,
+    /// The tick at which it was.
+    since: AtomicU64,
     waker: Mutex<Waker>,
 }
 
@@ -88,8 +99,17 @@ pub(crate) enum Turn {
     #[default]
     None,
     Waiting(Arc<Pass>),
-    /// With the time used in this place so far.
-    Mine(Stage, u64),
+    Mine(Place),
+}
+
+/// A place of an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    stage: Stage,
+    /// Time used in it so far.
+    used: u64,
+    /// The tick at which it was taken.
+    since: u64,
 }
 
 impl Turn {
@@ -98,7 +118,7 @@ impl Turn {
         match self {
             Turn::None => false,
             Turn::Waiting(pass) => pass.stage == Stage::Long,
-            Turn::Mine(stage, _) => *stage == Stage::Long,
+            Turn::Mine(place) => place.stage == Stage::Long,
         }
     }
 }
@@ -126,7 +146,27 @@ impl Turns {
             now: 0,
             brief: Queue::new(places),
             long: Queue::new(places),
+            ticks: 0,
+            taken: Vec::new(),
+            lent: false,
         }))
+    }
+
+    /// Time passes: whoever waits behind a guest that has not paused may have its place.
+    pub(crate) fn tick(&self) {
+        let mut state = self.0.lock();
+        state.ticks += 1;
+        let next = match state.may_lend() {
+            true => state.brief.first(),
+            false => None,
+        };
+        let let_in = next.map(|(pass, time)| {
+            state.lent = true;
+            state.admit(&pass, time);
+            pass
+        });
+        drop(state);
+        wake(let_in);
     }
 
     /// Asks for a place, or whether the one asked for has come.
@@ -135,7 +175,11 @@ impl Turns {
         match turn {
             Turn::Mine(..) => Entry::LetIn,
             Turn::Waiting(pass) if pass.let_in.load(Ordering::Relaxed) => {
-                *turn = Turn::Mine(pass.stage, 0);
+                *turn = Turn::Mine(Place {
+                    stage: pass.stage,
+                    used: 0,
+                    since: pass.since.load(Ordering::Relaxed),
+                });
                 Entry::LetIn
             }
             Turn::Waiting(pass) => {
@@ -159,12 +203,13 @@ impl Turns {
     /// An instance that had a place has run for so long. One that goes on for long keeps its place if nobody who waits
     /// has a better right to it.
     pub(crate) fn leave(&self, cpu: &Cpu, nanos: u64, next: Next, turn: &mut Turn, waker: &Waker) {
-        let Turn::Mine(had, used) = *turn else {
+        let Turn::Mine(place) = *turn else {
             return;
         };
+        let had = place.stage;
         let mut state = self.0.lock();
         state.charge(cpu, nanos);
-        let used = used.saturating_add(nanos);
+        let used = place.used.saturating_add(nanos);
         let left = match (had, next) {
             (Stage::Brief, Next::GoOn(Stage::Brief)) => false,
             (Stage::Long, Next::GoOn(_)) => {
@@ -173,14 +218,15 @@ impl Turns {
             (Stage::Brief, Next::GoOn(Stage::Long)) | (_, Next::Rest) => true,
         };
         if !left {
-            *turn = Turn::Mine(had, if used >= SLICE_NANOS { 0 } else { used });
+            let used = if used >= SLICE_NANOS { 0 } else { used };
+            *turn = Turn::Mine(Place { used, ..place });
             if had == Stage::Long {
                 state.now = state.now.max(cpu.account.time());
             }
             return;
         }
         *turn = Turn::None;
-        let let_in = state.hand_over(had);
+        let let_in = state.hand_over(had, place.since);
         if next != Next::Rest {
             state.take(cpu, Stage::Long, turn, waker);
         }
@@ -196,9 +242,9 @@ impl Turns {
         let mut state = self.0.lock();
         let next = match std::mem::take(turn) {
             Turn::None => None,
-            Turn::Mine(stage, _) => state.hand_over(stage),
+            Turn::Mine(place) => state.hand_over(place.stage, place.since),
             Turn::Waiting(pass) if pass.let_in.load(Ordering::Relaxed) => {
-                state.hand_over(pass.stage)
+                state.hand_over(pass.stage, pass.since.load(Ordering::Relaxed))
             }
             Turn::Waiting(pass) => {
                 state.queue(pass.stage).withdraw(account, &pass);
@@ -253,19 +299,39 @@ impl State {
 
     /// A place if there is one, else a pass for the next.
     fn take(&mut self, cpu: &Cpu, stage: Stage, turn: &mut Turn, waker: &Waker) -> Entry {
-        if self.queue(stage).free == 0 {
+        if self.queue(stage).free > 0 {
+            self.queue(stage).free -= 1;
+        } else if stage == Stage::Brief && self.may_lend() {
+            self.lent = true;
+        } else {
             *turn = Turn::Waiting(self.queue(stage).add(&cpu.account, stage, waker));
             return Entry::Waits;
         }
         self.let_in(stage, cpu.account.time());
-        self.queue(stage).free -= 1;
-        *turn = Turn::Mine(stage, 0);
+        *turn = Turn::Mine(Place {
+            stage,
+            used: 0,
+            since: self.ticks,
+        });
         Entry::LetIn
+    }
+
+    /// Whether a brief place is overdue, and none is lent.
+    fn may_lend(&self) -> bool {
+        !self.lent && self.taken.iter().any(|since| self.is_overdue(*since))
+    }
+
+    /// A whole tick has passed since: the guest there has had the time to pause.
+    fn is_overdue(&self, since: u64) -> bool {
+        since + 1 < self.ticks
     }
 
     /// The present moves on to the time of whoever is let in. Brief guests may be ahead of it, and move it only where
     /// no others compete: else a container could draw the present along and never be found ahead.
     fn let_in(&mut self, stage: Stage, time: u64) {
+        if stage == Stage::Brief {
+            self.taken.push(self.ticks);
+        }
         if stage == Stage::Long || self.long.is_idle() {
             self.now = self.now.max(time);
         }
@@ -286,10 +352,28 @@ impl State {
     }
 
     /// Gives a place that became free to whoever has the best right to it.
-    fn hand_over(&mut self, stage: Stage) -> Option<Arc<Pass>> {
-        let (pass, time) = self.queue(stage).next()?;
-        self.let_in(stage, time);
+    fn hand_over(&mut self, stage: Stage, since: u64) -> Option<Arc<Pass>> {
+        if stage == Stage::Brief {
+            let known = self.taken.iter().position(|taken| *taken == since);
+            if let Some(at) = known {
+                self.taken.swap_remove(at);
+            }
+            if self.is_overdue(since) && std::mem::take(&mut self.lent) {
+                return None;
+            }
+        }
+        let Some((pass, time)) = self.queue(stage).first() else {
+            self.queue(stage).free += 1;
+            return None;
+        };
+        self.admit(&pass, time);
         Some(pass)
+    }
+
+    fn admit(&mut self, pass: &Pass, time: u64) {
+        self.let_in(pass.stage, time);
+        pass.since.store(self.ticks, Ordering::Relaxed);
+        pass.let_in.store(true, Ordering::Relaxed);
     }
 }
 
@@ -322,6 +406,7 @@ impl Queue {
         let pass = Arc::new(Pass {
             stage,
             let_in: AtomicBool::new(false),
+            since: AtomicU64::new(0),
             waker: Mutex::new(waker.clone()),
         });
         self.order.insert(account.key());
@@ -332,8 +417,8 @@ impl Queue {
         pass
     }
 
-    /// Lets in the first who waits, or keeps the place free.
-    fn next(&mut self) -> Option<(Arc<Pass>, u64)> {
+    /// Takes the first who waits out of the queue.
+    fn first(&mut self) -> Option<(Arc<Pass>, u64)> {
         while let Some((time, number)) = self.order.first().copied() {
             let queue = self.waiting.entry(number).or_default();
             let pass = queue.pop_front();
@@ -342,11 +427,9 @@ impl Queue {
                 self.order.remove(&(time, number));
             }
             if let Some(pass) = pass {
-                pass.let_in.store(true, Ordering::Relaxed);
                 return Some((pass, time));
             }
         }
-        self.free += 1;
         None
     }
 

@@ -4,17 +4,14 @@
 //! keeps its place and its memory in the books until it really ends, and what it made is kept for the next who asks.
 //! Until then no second one is begun for the same digest.
 
+use crate::schedule::Priority;
 use crate::{EngineConfig, LoadError};
 use parking_lot::Mutex;
-use rustix::process::setpriority_process;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use wasmparser::{Parser, Payload};
-
-/// The lowest priority there is: a compilation takes what nobody else wants.
-const NICE: i32 = 19;
 
 /// The unit memory is counted in.
 const MIB: u64 = 1 << 20;
@@ -148,10 +145,7 @@ impl Compiler {
             .name("sampan-compile".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                // On Linux this concerns the calling thread only. A refusal costs fairness, not correctness.
-                if let Err(error) = setpriority_process(None, NICE) {
-                    tracing::debug!(%error, "a compiling thread keeps its priority");
-                }
+                Priority::Idle.take();
                 let result = work();
                 drop(held);
                 // Nobody may be waiting any more.

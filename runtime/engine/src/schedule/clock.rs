@@ -1,7 +1,7 @@
 //! The epoch ticker. It sleeps while no guest is being run: an idle engine has no timer at all.
 
-use super::places;
 use super::threads::{Handles, Threads};
+use super::{Priority, places};
 use crate::EngineConfig;
 use crate::config::TICK;
 use crate::cpu::Turns;
@@ -43,7 +43,10 @@ impl Ticker {
             .name("sampan-epoch".to_owned())
             .spawn({
                 let clock = clock.clone();
-                move || clock.run(tick)
+                move || {
+                    Priority::Ticker.take();
+                    clock.run(tick);
+                }
             })?;
         clock.thread.get_or_init(|| thread.thread().clone());
         Ok(Ticker { clock })
@@ -77,6 +80,7 @@ impl Clock {
             } else {
                 std::thread::park_timeout(TICK);
                 tick();
+                self.turns.tick();
             }
         }
     }

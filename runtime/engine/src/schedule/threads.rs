@@ -1,8 +1,8 @@
 //! The threads guests run on, and what the kernel thinks of them.
 
-use super::places;
+use super::{Priority, places};
 use crate::EngineConfig;
-use rustix::process::{getpriority_process, setpriority_process};
+use rustix::process::getpriority_process;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Task polls after which a worker looks at sockets and timers. With every worker busy, a timer is late by at most
@@ -36,14 +36,14 @@ impl Threads {
             .max_blocking_threads(config.max_blocking_threads.max(1))
             .event_interval(EVENT_INTERVAL)
             .thread_name("sampan-guest")
-            .on_thread_start(move || be_nice(nice))
+            .on_thread_start(move || Priority::Prompt(nice).take())
             .enable_all()
             .build()?;
         // Without sockets and timers: what happens here uses those of the other.
         let long = Builder::new_multi_thread()
             .worker_threads(places(config))
             .thread_name("sampan-long")
-            .on_thread_start(move || be_nice(long_nice))
+            .on_thread_start(move || Priority::Long(long_nice).take())
             .build()?;
         Ok(Threads { brief, long })
     }
@@ -65,15 +65,5 @@ impl Threads {
     pub(crate) fn end(self) {
         self.brief.shutdown_background();
         self.long.shutdown_background();
-    }
-}
-
-/// Changes the priority of the calling thread: on Linux it is not the process's. A refusal costs fairness, not
-/// correctness.
-fn be_nice(nice: Option<i32>) {
-    if let Some(nice) = nice
-        && let Err(error) = setpriority_process(None, nice)
-    {
-        tracing::debug!(%error, "guest threads keep their priority");
     }
 }

@@ -244,3 +244,34 @@ fn places_come_back_from_whoever_goes() {
         assert_eq!((queue.free, waiting), (1, (0, 0)));
     }
 }
+
+#[test]
+fn a_place_that_is_kept_too_long_is_lent_to_one_who_waits() {
+    let turns = Turns::new(1);
+    let cpus: Vec<Cpu> = (0..4).map(|_| Cpu::new(CpuLimits::default())).collect();
+    let mut all: Vec<Turn> = (0..4).map(|_| Turn::None).collect();
+    let enter = |number: usize, turn: &mut Turn| {
+        turns.enter(&cpus[number], Stage::Brief, turn, Waker::noop())
+    };
+    assert_eq!(enter(0, &mut all[0]), Entry::LetIn);
+    assert_eq!(enter(1, &mut all[1]), Entry::Waits);
+    turns.tick();
+    assert_eq!(enter(1, &mut all[1]), Entry::Waits, "not a whole tick yet");
+    turns.tick();
+    assert_eq!(enter(1, &mut all[1]), Entry::LetIn);
+    turns.tick();
+    turns.tick();
+    assert_eq!(enter(2, &mut all[2]), Entry::Waits, "one at a time");
+    // The one that was late gives back what is somebody else's meanwhile, and is late no more.
+    turns.leave(&cpus[0], SLICE, Next::Rest, &mut all[0], Waker::noop());
+    turns.leave(&cpus[1], 1, Next::Rest, &mut all[1], Waker::noop());
+    assert_eq!(enter(2, &mut all[2]), Entry::LetIn);
+    assert_eq!(enter(3, &mut all[3]), Entry::Waits);
+    turns.give_up(cpus[2].account(), &mut all[2]);
+    turns.give_up(cpus[3].account(), &mut all[3]);
+    let state = turns.0.lock();
+    assert_eq!(
+        (state.brief.free, state.taken.len(), state.lent),
+        (1, 0, false)
+    );
+}

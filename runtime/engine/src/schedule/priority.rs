@@ -1,0 +1,126 @@
+//! What the kernel is told about our threads.
+//!
+//! A priority (nice) is a share of the processors to the kernel, not an order: whoever wakes has to wait while the
+//! thread that runs still has some of its time slice, and the kernel looks at that only at its own ticks, 4 ms apart. So
+//! two things go beside it. A thread with a shorter slice than the one that runs goes at once, as long as it takes no
+//! more than its share (since Linux 6.12; before, slices are ignored). And a thread that is idle to the kernel gives way
+//! to whoever wakes, on every Linux.
+
+use rustix::process::{getpriority_process, setpriority_process};
+use std::io;
+use std::time::Duration;
+
+/// The ticker's slice, the shortest there is: while it waits for a processor, no guest pauses.
+const TICKER: Duration = Duration::from_micros(100);
+
+/// Where guests start and requests come in.
+const PROMPT: Duration = Duration::from_micros(300);
+
+/// How a thread stands to the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Priority {
+    /// It runs for microseconds, and others depend on it.
+    Ticker,
+    /// It has short work, at this nice value.
+    Prompt(Option<i32>),
+    /// It may have work for ever, at this nice value.
+    Long(Option<i32>),
+    /// It takes what nobody else wants.
+    Idle,
+}
+
+impl Priority {
+    /// Gives it to the calling thread; to Linux priorities are threads', not processes'. A refusal costs latency, not
+    /// correctness.
+    pub(crate) fn take(self) {
+        let taken = match self {
+            Priority::Ticker => set_slice(TICKER),
+            Priority::Prompt(nice) => be_nice(nice).and_then(|()| set_slice(PROMPT)),
+            Priority::Long(nice) => be_nice(nice),
+            Priority::Idle => be_nice(Some(LOWEST)).and_then(|()| set(libc::SCHED_IDLE, LOWEST, 0)),
+        };
+        if let Err(error) = taken {
+            tracing::debug!(%error, wanted = ?self, "a thread keeps its priority");
+        }
+    }
+}
+
+/// The lowest priority there is.
+const LOWEST: i32 = 19;
+
+fn be_nice(nice: Option<i32>) -> io::Result<()> {
+    match nice {
+        Some(nice) => Ok(setpriority_process(None, nice)?),
+        None => Ok(()),
+    }
+}
+
+fn set_slice(slice: Duration) -> io::Result<()> {
+    let nice = getpriority_process(None)?;
+    set(libc::SCHED_OTHER, nice, slice.as_nanos() as u64)
+}
+
+#[allow(
+    unsafe_code,
+    reason = "the C library has no function for this system call; see the SAFETY comment"
+)]
+fn set(policy: i32, nice: i32, slice: u64) -> io::Result<()> {
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: policy as u32,
+        sched_flags: 0,
+        sched_nice: nice,
+        sched_priority: 0,
+        sched_runtime: slice,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the kernel reads as many bytes as the structure says it has, and keeps no pointer to them.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel says of a thread that took a priority: its policy, its nice value, its slice (where told).
+    fn taken(priority: Priority) -> (String, String, Option<String>) {
+        let thread = std::thread::spawn(move || {
+            priority.take();
+            std::fs::read_to_string("/proc/thread-self/sched").expect("the kernel tells")
+        });
+        let text = thread.join().expect("no panic");
+        let field = |name: &str| {
+            let line = text
+                .lines()
+                .find(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
+            line.and_then(|line| line.rsplit(':').next())
+                .map(|value| value.trim().to_owned())
+        };
+        (
+            field("policy").expect("a policy"),
+            field("prio").expect("a priority"),
+            field("se.slice"),
+        )
+    }
+
+    #[test]
+    fn compilers_are_idle_and_prompt_threads_have_short_slices() {
+        if !std::path::Path::new("/proc/thread-self/sched").exists() {
+            return;
+        }
+        let nice = getpriority_process(None).expect("it has one");
+        let (policy, prio, _) = taken(Priority::Idle);
+        assert_eq!((policy.as_str(), prio.as_str()), ("5", "139"));
+        let (policy, prio, slice) = taken(Priority::Prompt(Some(nice + 1)));
+        assert_eq!((policy, prio), ("0".to_owned(), (121 + nice).to_string()));
+        assert!(slice.is_none_or(|slice| slice == "300000"));
+        let (policy, prio, slice) = taken(Priority::Ticker);
+        assert_eq!((policy, prio), ("0".to_owned(), (120 + nice).to_string()));
+        assert!(slice.is_none_or(|slice| slice == "100000"));
+    }
+}
