@@ -106,8 +106,17 @@ impl Scale {
         Ok(scale)
     }
 
-    /// Writes how many replicas are wanted into the object.
+    /// Writes how many replicas are wanted into the object. Definitions from before paths were bounded may name one that
+    /// no object can have; nothing is written then.
     pub(crate) fn write(&self, value: &mut Value, replicas: i64) {
+        if self
+            .spec_replicas
+            .fields()
+            .nth(object::MAX_NESTING)
+            .is_some()
+        {
+            return;
+        }
         let path = self.spec_replicas.as_str().trim_start_matches('.');
         object::set(value, path, replicas);
     }
@@ -116,6 +125,20 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The value would be too deep to be dropped.
+    #[test]
+    fn paths_deeper_than_objects_write_nothing() {
+        let deep = ".spec".to_owned() + &".a".repeat(400_000);
+        let scale = Scale {
+            spec_replicas: Reading::new(&deep),
+            status_replicas: Reading::new(".status.replicas"),
+            label_selector: None,
+        };
+        let mut value = json!({"spec": {}});
+        scale.write(&mut value, 5);
+        assert_eq!(value, json!({"spec": {}}));
+    }
 
     #[test]
     fn scales_there_and_back() {

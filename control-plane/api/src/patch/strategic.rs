@@ -49,45 +49,50 @@ fn merge_object(
     }
     retain_keys(&mut original, &mut patch)?;
     order::apply_element_orders(&mut original, &mut patch, lookup)?;
+    // They leave together at the end, since each alone would push all behind it along.
+    let mut deleted = HashSet::new();
     for (key, value) in patch {
         match strip_prefix(&key, DELETE_PREFIX) {
             Some(field) => delete_scalars(&mut original, field?, value, lookup)?,
-            None => merge_field(&mut original, key, value, lookup)?,
+            None => {
+                if !merge_field(&mut original, &key, value, lookup)? {
+                    deleted.insert(key);
+                }
+            }
         }
+    }
+    if !deleted.is_empty() {
+        original.retain(|key, _| !deleted.contains(key));
     }
     Ok(original)
 }
 
+/// Whether anything of the field is left; if not, the caller takes it away.
 fn merge_field(
     original: &mut Object,
-    key: String,
+    key: &str,
     patch: Value,
     lookup: &Lookup,
-) -> Result<(), PatchError> {
+) -> Result<bool, PatchError> {
     if patch.is_null() {
-        original.shift_remove(&key);
-        return Ok(());
+        return Ok(false);
     }
-    let merged = match (original.get_mut(&key).map(Value::take), patch) {
+    let merged = match (original.get_mut(key).map(Value::take), patch) {
         (Some(Value::Object(old)), Value::Object(new)) => {
-            Some(Value::Object(merge_object(old, new, &lookup.field(&key))?))
+            Some(Value::Object(merge_object(old, new, &lookup.field(key))?))
         }
         (Some(Value::Array(old)), Value::Array(new)) => {
-            let rules = lookup.list(&key);
+            let rules = lookup.list(key);
             Some(Value::Array(merge_list_field(old, new, &rules)?))
         }
         // Nothing to merge with: the patch's value, without what only means something in a merge.
         (_, new) => as_new(new),
     };
-    match merged {
-        Some(value) => {
-            original.insert(key, value);
-        }
-        None => {
-            original.shift_remove(&key);
-        }
-    }
-    Ok(())
+    let Some(merged) = merged else {
+        return Ok(false);
+    };
+    original.insert(key.to_owned(), merged);
+    Ok(true)
 }
 
 fn merge_list_field(

@@ -1,7 +1,7 @@
 //! The order of merged lists: what the patch names comes in the patch's order (or in that of
 //! `$setElementOrder`), what only the server knows keeps its place relative to that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -22,8 +22,15 @@ pub(super) fn apply_element_orders(
         .filter(|key| key.starts_with(ORDER_PREFIX))
         .cloned()
         .collect();
+    if directives.is_empty() {
+        return Ok(());
+    }
+    // They and their lists leave together at the end, since each alone would push all behind it along.
+    let mut done = HashSet::new();
     for directive in directives {
-        let order = patch.shift_remove(&directive).unwrap_or_default();
+        let order = patch.get_mut(&directive).map(Value::take);
+        let order = order.unwrap_or_default();
+        done.insert(directive.clone());
         let Some(field) = strip_prefix(&directive, ORDER_PREFIX) else {
             continue;
         };
@@ -31,7 +38,9 @@ pub(super) fn apply_element_orders(
         let order = into_list(order)?;
         let old = original.get(field).filter(|old| !old.is_null()).cloned();
         let old = old.map(into_list).transpose()?;
-        let new = patch.shift_remove(field).filter(|new| !new.is_null());
+        let new = patch.get_mut(field).map(Value::take);
+        let new = new.filter(|new| !new.is_null());
+        done.insert(field.to_owned());
         let new = new.map(into_list).transpose()?;
         let rules = lookup.list(field);
         let key = rules.key.as_deref();
@@ -50,6 +59,7 @@ pub(super) fn apply_element_orders(
         let ordered = arrange(merged, &order, &order, &server, key)?;
         original.insert(field.to_owned(), Value::Array(ordered));
     }
+    patch.retain(|key, _| !done.contains(key));
     Ok(())
 }
 

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -162,6 +164,31 @@ fn long_lists() {
     let merged = strategic(&variables(0), &variables(20_000), POD).expect("merges");
     let env = &merged["spec"]["containers"][0]["env"];
     assert_eq!(env.as_array().map(Vec::len), Some(50_000));
+}
+
+/// Taking keys out one by one would take minutes here.
+#[test]
+fn many_keys() {
+    const KEYS: usize = 100_000;
+    let data = |name: fn(usize) -> String, value: &Value| -> Value {
+        let entries = (0..KEYS).map(|at| (name(at), value.clone()));
+        json!({"data": Value::Object(entries.collect())})
+    };
+    let key: fn(usize) -> String = |at| format!("k{at}");
+    let original = data(key, &json!("v"));
+    let start = Instant::now();
+    for patch in [
+        data(key, &Value::Null),
+        data(key, &json!({"$patch": "delete"})),
+    ] {
+        let merged = strategic(&original, &patch, "io.k8s.api.core.v1.ConfigMap").expect("merges");
+        assert_eq!(merged, json!({"data": {}}));
+    }
+    let orders = data(|at| format!("$setElementOrder/k{at}"), &json!([]));
+    let merged = strategic(&json!({"data": {"x": ["a"]}}), &orders, POD).expect("merges");
+    assert_eq!(merged, json!({"data": {"x": ["a"]}}));
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]

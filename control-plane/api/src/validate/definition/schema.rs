@@ -1,5 +1,7 @@
 //! The schema of a version: what of OpenAPI may be used, and how Kubernetes' extensions fit together.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{defaults, rules, structural};
@@ -325,7 +327,16 @@ impl Walk<'_> {
             self.out.push(error);
             return;
         }
-        for (index, key) in keys.iter().enumerate() {
+        let required: HashSet<&str> = items(item, "required")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let mut seen = HashSet::new();
+        for key in keys {
+            // Each error shows all keys, and more errors would not be shown: see MAX_ERRORS.
+            if self.out.len() >= MAX_ERRORS {
+                return;
+            }
             if item
                 .get("properties")
                 .is_none_or(|all| all.get(key.as_str().unwrap_or("")).is_none())
@@ -334,8 +345,9 @@ impl Walk<'_> {
                 let error = FieldError::invalid(path.child(KEYS), keys.to_vec(), why);
                 self.out.push(error);
             }
-            self.map_key(item, &at, key.as_str().unwrap_or(""));
-            if keys[..index].contains(key) {
+            let name = key.as_str().unwrap_or("");
+            self.map_key(item, &at, name, required.contains(name));
+            if !seen.insert(name) {
                 let why = "must not contain duplicate entries";
                 let error = FieldError::invalid(path.child(KEYS), keys.to_vec(), why);
                 self.out.push(error);
@@ -343,7 +355,7 @@ impl Walk<'_> {
         }
     }
 
-    fn map_key(&mut self, item: &Value, path: &Path, key: &str) {
+    fn map_key(&mut self, item: &Value, path: &Path, key: &str, required: bool) {
         let Some(property) = item.get("properties").and_then(|all| all.get(key)) else {
             return;
         };
@@ -354,7 +366,6 @@ impl Walk<'_> {
             let error = FieldError::invalid(path.child("type"), kind, why);
             self.out.push(error);
         }
-        let required = items(item, "required").iter().any(|name| name == key);
         if !required && get(property, "default").is_none() {
             let why = "this property is in x-kubernetes-list-map-keys, so it must have a default \
                        or be a required property";

@@ -1,6 +1,8 @@
 //! What definitions are refused for, in upstream's words.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, json};
 
 use super::*;
 use crate::defaults;
@@ -124,6 +126,39 @@ fn parts_of_versions() {
             "spec.selectableFields[2].jsonPath: Required value",
         ],
     );
+}
+
+#[test]
+fn paths_have_few_steps() {
+    let mut value = plain();
+    let deep = |root: &str| root.to_owned() + &".a".repeat(100);
+    let version = &mut value["spec"]["versions"][0];
+    version["subresources"] = json!({"scale": {"specReplicasPath": deep(".spec"),
+        "statusReplicasPath": ".status".to_owned() + &".a".repeat(99)}});
+    let why = "must be a simple json path of at most 100 steps";
+    let found = deep(".spec");
+    let scale = "spec.subresources.scale.specReplicasPath";
+    check(
+        &value,
+        &[&format!("{scale}: Invalid value: {found:?}: {why}")],
+    );
+}
+
+/// Looking for each key among all others would take minutes here.
+#[test]
+fn many_list_map_keys() {
+    let keys: Vec<String> = (0..200_000).map(|at| format!("k{at}")).collect();
+    let property = |key: &String| (key.clone(), json!({"type": "string"}));
+    let properties: Map<String, Value> = keys.iter().map(property).collect();
+    let mut value = plain();
+    value["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["x"] = json!({
+        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys,
+        "items": {"type": "object", "properties": properties, "required": keys},
+    });
+    let start = Instant::now();
+    check(&value, &[]);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(40), "{took:?}");
 }
 
 #[test]

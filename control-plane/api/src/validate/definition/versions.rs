@@ -13,6 +13,9 @@ use crate::validate::path::Path;
 /// Most fields of a version that selectors may name.
 const MAX_SELECTABLE: usize = 8;
 
+/// Most steps of a path: what objects nest, less the list or map around them.
+const MAX_STEPS: usize = 100;
+
 /// Types and formats a printer column can have.
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] = [
@@ -144,9 +147,13 @@ fn deprecation(version: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
+/// A path of more steps than objects may nest leads nowhere, and a scale would be written that deep.
 fn simple_path(text: &str) -> Option<&'static str> {
     match text.chars().next() {
         None => Some("must not be empty"),
+        Some('.') if text.split('.').nth(MAX_STEPS + 1).is_some() => {
+            Some("must be a simple json path of at most 100 steps")
+        }
         Some('.') => None,
         Some(_) => Some("must be a simple json path starting with ."),
     }
@@ -201,7 +208,8 @@ fn column(column: &Value, path: &Path, out: &mut Vec<FieldError>) {
         "" => out.push(FieldError::required(path.child("JSONPath"), "")),
         found => {
             if let Some(why) = simple_path(found) {
-                out.push(FieldError::invalid(path.child("JSONPath"), found, why));
+                let path = path.child("JSONPath");
+                out.push(FieldError::invalid(path, found, why));
             }
         }
     }
