@@ -86,6 +86,7 @@ pub(crate) async fn admit_update(
     new: &mut Value,
     old: &Value,
 ) -> Result<()> {
+    node_restriction::may_update(user, resource, part, new, old)?;
     match resource.bucket {
         "pods" if part.is_empty() => {
             defaults::pod_tolerations(new);

@@ -3,6 +3,7 @@
 
 mod access;
 mod admission;
+mod agents;
 mod applies;
 mod bad_input;
 mod bootstrap;

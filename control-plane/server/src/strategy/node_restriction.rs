@@ -1,5 +1,7 @@
 //! What an agent may create, in the words of upstream's NodeRestriction: what bears its name, and pods that stand for
-//! what runs on it anyway.
+//! what runs on it anyway; and what it may change (`updates`).
+
+mod updates;
 
 use sampan_api::object;
 use sampan_api::resource::{Resource, find as find_resource};
@@ -9,6 +11,8 @@ use serde_json::Value;
 use crate::api::{Api, Result};
 use crate::read::find;
 use crate::user::UserInfo;
+
+pub(crate) use updates::may_update;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
@@ -28,6 +32,7 @@ pub(crate) async fn may_create(
             "node {node:?} is not allowed to modify {} {name:?}",
             resource.singular
         )),
+        "nodes" => updates::new_node(node, value),
         "resourceslices" if object::text(value, "spec.nodeName") != node => Some(format!(
             "node {node:?} can only create resourceslices with spec.nodeName set to itself"
         )),

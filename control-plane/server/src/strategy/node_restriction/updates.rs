@@ -1,0 +1,143 @@
+//! What an agent may change of what it may write to at all: nothing that would draw pods to its node, and of the status of
+//! pods and claims only what a node knows.
+
+use std::collections::BTreeSet;
+
+use sampan_api::object;
+use sampan_api::resource::Resource;
+use sampan_api::status::Status;
+use serde_json::{Map, Value};
+
+use crate::api::Result;
+use crate::user::UserInfo;
+
+/// Labels below it are promises that nodes cannot make for themselves.
+const PROMISES: &str = "node-restriction.kubernetes.io";
+/// Of the labels Kubernetes gives a meaning, those that are an agent's to set; and whole namespaces of them.
+const OWN_LABELS: [&str; 11] = [
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "node.kubernetes.io/instance-type",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+];
+const OWN_NAMESPACES: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
+
+/// Looks at a change. Only agents are restricted.
+pub(crate) fn may_update(
+    user: &UserInfo,
+    resource: &Resource,
+    part: &str,
+    new: &Value,
+    old: &Value,
+) -> Result<()> {
+    let Some(node) = user.node_name() else {
+        return Ok(());
+    };
+    let refused = match (resource.bucket, part) {
+        ("nodes", _) => own_node(node, new, old),
+        ("pods", "status") => pod_status(node, new, old),
+        ("persistentvolumeclaims", "status") => claim_status(node, new, old),
+        _ => None,
+    };
+    match refused {
+        Some(why) => Err(Status::forbidden(resource, object::name(old), &why)),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with the labels a new node brings.
+pub(super) fn new_node(node: &str, value: &Value) -> Option<String> {
+    let labels = foreign_labels(value, &Value::Null)?;
+    Some(format!(
+        "node {node:?} is not allowed to set the following labels: {labels}"
+    ))
+}
+
+fn own_node(node: &str, new: &Value, old: &Value) -> Option<String> {
+    if object::items(new, "spec.taints") != object::items(old, "spec.taints") {
+        return Some(format!("node {node:?} is not allowed to modify taints"));
+    }
+    if object::owner_references(new) != object::owner_references(old) {
+        return Some(format!(
+            "node {node:?} is not allowed to modify ownerReferences"
+        ));
+    }
+    let labels = foreign_labels(new, old)?;
+    Some(format!("is not allowed to modify labels: {labels}"))
+}
+
+fn pod_status(node: &str, new: &Value, old: &Value) -> Option<String> {
+    if labels(new).ne(labels(old)) {
+        return Some(format!(
+            "node {node:?} cannot update labels through pod status"
+        ));
+    }
+    let claims = |pod: &Value| object::items(pod, "status.resourceClaimStatuses").to_vec();
+    (claims(new) != claims(old))
+        .then(|| format!("node {node:?} cannot update resource claim statuses"))
+}
+
+fn claim_status(node: &str, new: &Value, old: &Value) -> Option<String> {
+    let rest = |claim: &Value| {
+        let mut rest = claim.clone();
+        for known in [
+            "metadata.resourceVersion",
+            "metadata.managedFields",
+            "status.capacity",
+            "status.conditions",
+            "status.allocatedResources",
+            "status.allocatedResourceStatuses",
+        ] {
+            object::remove(&mut rest, known);
+        }
+        rest
+    };
+    (rest(new) != rest(old)).then(|| {
+        format!(
+            "node {node:?} is not allowed to update fields other than status.capacity and status.conditions"
+        )
+    })
+}
+
+fn labels(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    object::entries(value, "metadata.labels")
+}
+
+/// The labels that differ and are not an agent's to set, one after the other in their order.
+fn foreign_labels(new: &Value, old: &Value) -> Option<String> {
+    let none = Map::new();
+    let of = |value| object::labels(value).unwrap_or(&none);
+    let (new, old) = (of(new), of(old));
+    let changed = |(key, _): &(&String, &Value)| new.get(*key) != old.get(*key);
+    let foreign: BTreeSet<&str> = new
+        .iter()
+        .chain(old)
+        .filter(changed)
+        .map(|(key, _)| key.as_str())
+        .filter(|key| is_foreign(key))
+        .collect();
+    let list: Vec<&str> = foreign.into_iter().collect();
+    (!list.is_empty()).then(|| list.join(", "))
+}
+
+fn is_foreign(label: &str) -> bool {
+    let namespace = label.split_once('/').map_or("", |(namespace, _)| namespace);
+    let below = |domain: &str| {
+        namespace
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    if below(PROMISES) {
+        return true;
+    }
+    let known = ["kubernetes.io", "k8s.io"].into_iter().any(below);
+    let own = OWN_LABELS.contains(&label) || OWN_NAMESPACES.into_iter().any(below);
+    known && !own
+}
