@@ -24,6 +24,7 @@ use crate::request::Query;
 use crate::strategy::{Addresses, Charges};
 use crate::tokens::SigningKey;
 use crate::user::UserInfo;
+use crate::write::Lines;
 
 /// What may be refused.
 pub(crate) type Result<T> = std::result::Result<T, Status>;
@@ -42,6 +43,7 @@ pub(crate) struct Api {
     pub(crate) recent: Recent,
     pub(crate) addresses: Addresses,
     pub(crate) charges: Charges,
+    pub(crate) lines: Lines,
     pub(crate) kubelets: Kubelets,
     pub(crate) customs: Customs,
     pub(crate) facts: Facts,

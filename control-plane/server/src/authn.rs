@@ -35,13 +35,15 @@ pub(crate) async fn authenticate(
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Arc<UserInfo>> {
-    if let Peer::User(user, until) = peer {
-        if jiff::Timestamp::now().as_second() <= *until {
+    // A certificate that does not count leaves the word to a token.
+    let refused = match peer {
+        Peer::User(user, until) if Timestamp::now().as_second() <= *until => {
             return Ok(user.clone());
         }
-        tracing::debug!(user = user.name, "the client certificate is over");
-        return Err(Status::unauthorized());
-    }
+        Peer::User(..) => Some("it is over"),
+        Peer::Refused(reason) => Some(&**reason),
+        Peer::Nobody => None,
+    };
     if let Some(token) = bearer(headers) {
         return holder(api, token).await;
     }
@@ -54,12 +56,12 @@ pub(crate) async fn authenticate(
             }
         };
     }
-    match peer {
-        Peer::Refused(reason) => {
+    match refused {
+        Some(reason) => {
             tracing::debug!(%reason, "client certificate refused");
             Err(Status::unauthorized())
         }
-        _ => Ok(Arc::new(UserInfo::anonymous())),
+        None => Ok(Arc::new(UserInfo::anonymous())),
     }
 }
 

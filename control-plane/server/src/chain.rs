@@ -155,7 +155,8 @@ async fn steps(
         let mut share = shared.in_flight.body(&shared.limits);
         let body = match &target {
             Target::Resource(_) => {
-                receive::receive(body, &parts.headers, &shared.limits, &mut share).await?
+                let (headers, limits) = (&parts.headers, &shared.limits);
+                receive::receive(body, headers, limits, &mut share, &user.name).await?
             }
             _ => body,
         };

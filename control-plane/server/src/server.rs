@@ -38,6 +38,7 @@ use crate::strategy::{Addresses, Charges};
 use crate::tls::{Identity, TlsError, Trust, server_config};
 use crate::tokens::SigningKey;
 use crate::user::UserInfo;
+use crate::write::Lines;
 use certificates::{admin_certificate, agent_certificate, kubelet_certificate, server_certificate};
 
 /// The API as a service: what a client in this process talks to.
@@ -152,6 +153,7 @@ impl Server {
             recent: Recent::default(),
             addresses: Addresses::new(config.service_cidr, config.node_ports.clone()),
             charges: Charges::default(),
+            lines: Lines::default(),
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
             customs: Customs::default(),
             shutdown: CancellationToken::new(),

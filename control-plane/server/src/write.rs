@@ -4,6 +4,7 @@
 //! object's removal (its last finalizer went, its grace period is over) is decided in the same commit.
 
 mod apply;
+mod attempts;
 mod collection;
 mod commit;
 mod create;
@@ -15,6 +16,7 @@ mod patch;
 mod stored;
 mod update;
 
+pub(crate) use attempts::{Attempts, Lines};
 pub(crate) use collection::delete_collection;
 pub(crate) use commit::{put as replace, remove, txn_failed};
 pub(crate) use create::{create, store_new, store_own};
@@ -24,6 +26,3 @@ pub(crate) use meta::{check_namespace, generated_name};
 pub(crate) use options::WriteOptions;
 pub(crate) use patch::patch;
 pub(crate) use update::update;
-
-/// A write without a resourceVersion that keeps losing against others gives up after so many attempts.
-pub(crate) const MAX_ATTEMPTS: usize = 32;

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::row;
 use crate::api::{Api, Result};
-use crate::read::{find, prefix};
+use crate::read::{find, key, prefix};
 use crate::respond::parse;
 use crate::user::UserInfo;
-use crate::write::{MAX_ATTEMPTS, Managers, replace, store_new, store_own};
+use crate::write::{Attempts, Managers, replace, store_new, store_own};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 /// After a failure it is tried again, but not at once.
@@ -122,7 +122,10 @@ impl Kept {
 
     /// Creates it, or puts it right.
     pub(super) async fn ensure(&self, api: &Api) -> Result<()> {
-        for _ in 0..MAX_ATTEMPTS {
+        let key = key(self.resource, self.namespace(), self.name());
+        let mut attempts = Attempts::new(api, key);
+        loop {
+            attempts.next().await?;
             let Some(current) = find(api, self.resource, self.namespace(), self.name()).await?
             else {
                 match self.create(api).await {
@@ -141,7 +144,6 @@ impl Kept {
                 return Ok(());
             }
         }
-        Err(Status::conflict_modified(self.resource, self.name()))
     }
 
     async fn create(&self, api: &Api) -> Result<()> {

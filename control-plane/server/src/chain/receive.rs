@@ -1,5 +1,7 @@
 //! Reads request bodies, under a limit for each and one for all of them.
 
+use std::task::Poll;
+
 use axum::body::Body;
 use bytes::{BufMut, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -24,6 +26,7 @@ pub(super) async fn receive(
     headers: &HeaderMap,
     limits: &Limits,
     share: &mut BodyShare,
+    user: &str,
 ) -> Result<Body> {
     if body.is_end_stream() {
         return Ok(body);
@@ -31,12 +34,19 @@ pub(super) async fn receive(
     if body.size_hint().lower() > limits.body_bytes as u64 {
         return Err(too_large(body, limits).await);
     }
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .map_or(&b""[..], HeaderValue::as_bytes);
-    let binary = kind.ends_with(b"protobuf");
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let mut next = body.frame();
+        let frame = match futures::poll!(&mut next) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                share.waits(user)?;
+                next.await
+            }
+        };
+        let Some(frame) = frame else {
+            break;
+        };
         let frame = frame.map_err(|error| {
             Status::bad_request(format!("unable to read the request body: {error}"))
         })?;
@@ -46,13 +56,18 @@ pub(super) async fn receive(
         if whole.len() + data.len() > limits.body_bytes {
             return Err(too_large(body, limits).await);
         }
-        share.grow(data.len() + weight(&data, binary))?;
+        share.grow(data.len())?;
         whole.put_slice(&data);
     }
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let binary = kind.ends_with(b"protobuf");
+    share.whole(weight(&whole, binary))?;
     Ok(Body::from(whole.freeze()))
 }
 
-/// What the values in a piece of a body take beside its bytes, once it is decoded: a short text may hold many.
+/// What the values in a body take beside its bytes, once it is decoded: a short text may hold many.
 fn weight(data: &[u8], binary: bool) -> usize {
     let values = match binary {
         // Two bytes make a field.

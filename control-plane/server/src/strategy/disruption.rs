@@ -11,7 +11,7 @@ use crate::api::{Api, Result};
 use crate::object::Stored;
 use crate::read::{all, find};
 use crate::respond::parse;
-use crate::write::{MAX_ATTEMPTS, replace};
+use crate::write::{Attempts, replace};
 
 const GROUP: &str = "policy";
 /// Evictions that no controller has seen the end of.
@@ -94,7 +94,9 @@ async fn take(
     pod: &str,
     dry_run: bool,
 ) -> Result<()> {
-    for _ in 0..MAX_ATTEMPTS {
+    let mut attempts = Attempts::new(api, entry.key.clone());
+    loop {
+        attempts.next().await?;
         let taken = taken(row, budget, pod)?;
         if dry_run || replace(api, row, &entry, taken).await?.is_some() {
             return Ok(());
@@ -105,9 +107,6 @@ async fn take(
             .ok_or_else(|| Status::not_found(row, &name))?;
         budget = parse(&entry.object.raw)?;
     }
-    let name = &entry.object.name;
-    let why = format!("couldn't update PodDisruptionBudget {name:?} due to conflicts");
-    Err(Status::timeout(&why))
 }
 
 /// The budget with one disruption less, and the pod written down as on its way out.

@@ -20,8 +20,7 @@ pub(crate) async fn accepts(
     let Some(found) = find(api, namespaces, "", namespace).await? else {
         return Err(Status::not_found(namespaces, namespace));
     };
-    // Events may be written to the last: they say why it does not end.
-    if found.object.deletion.is_some() && resource.bucket != "events" {
+    if found.object.deletion.is_some() {
         return Err(Status::namespace_terminating(resource, name, namespace));
     }
     Ok(())

@@ -11,13 +11,15 @@ use sampan_api::amounts::{self, Amounts};
 use sampan_api::resource::{Resource, find as find_resource, resources};
 use sampan_api::status::Status;
 use sampan_api::{object, quota};
+use sampan_store::Key;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::api::{Api, Result};
 use crate::object::Stored;
 use crate::read::{all, find};
 use crate::respond::parse;
-use crate::write::{MAX_ATTEMPTS, replace};
+use crate::write::{Attempts, replace};
 
 /// Charges that are not stored yet, by namespace.
 #[derive(Default)]
@@ -98,7 +100,13 @@ pub(super) async fn charge<'a>(api: &'a Api, write: &Write<'_>) -> Result<Option
     if quotas.is_empty() {
         return Ok(None);
     }
+    // One after the other: they all write the same quotas.
+    let line = Key::new("resourcequotas", &format!("{namespace}/"));
+    let ends = Instant::now() + api.limits.request_timeout;
+    let _head = api.lines.head(&line, ends).await?;
     let charge = api.charges.begin(namespace);
+    // As those before have left them.
+    let quotas = all(api, "", "resourcequotas", namespace).await?;
     let now = Timestamp::now();
     let usage = quota::usage(write.resource, write.new, now);
     let before = write.old.map(|old| quota::usage(write.resource, old, now));
@@ -124,7 +132,9 @@ async fn one(
             why,
         ))
     };
-    for _ in 0..MAX_ATTEMPTS {
+    let mut attempts = Attempts::new(api, entry.key.clone());
+    loop {
+        attempts.next().await?;
         let mut value = parse(&entry.object.raw)?;
         let hard = hard(&value);
         if !quota::matches(write.resource, &value, &hard, write.new) {
@@ -175,7 +185,6 @@ async fn one(
             None => return Ok(()),
         }
     }
-    Err(Status::conflict_modified(row, &name))
 }
 
 fn quotas() -> Result<&'static Resource> {

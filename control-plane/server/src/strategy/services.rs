@@ -25,9 +25,13 @@ fn has_cluster_ip(service: &Value) -> bool {
 }
 
 fn has_node_ports(service: &Value) -> bool {
-    let allocates = kind(service) == "NodePort"
-        || object::get(service, "spec.allocateLoadBalancerNodePorts") != Some(&Value::Bool(false));
-    matches!(kind(service), "NodePort" | "LoadBalancer") && allocates
+    matches!(kind(service), "NodePort" | "LoadBalancer")
+}
+
+/// Whether ports that ask for no number on the nodes get one.
+fn allocates_node_ports(service: &Value) -> bool {
+    kind(service) == "NodePort"
+        || object::get(service, "spec.allocateLoadBalancerNodePorts") != Some(&Value::Bool(false))
 }
 
 /// The Service by which pods find this server.
@@ -207,22 +211,30 @@ fn node_ports(
     service: &mut Value,
     old: Option<&Value>,
 ) -> std::result::Result<(), Box<FieldError>> {
-    let wanted = has_node_ports(service);
+    let (wanted, fills) = (has_node_ports(service), allocates_node_ports(service));
     let checked = defaults::checks_health(service);
     let held = old.map(ports_of).unwrap_or_default();
     let ports = object::items_mut(service, "spec.ports").iter_mut();
     for (index, port) in ports.enumerate() {
-        if wanted {
+        let asks = object::int(port, "nodePort").unwrap_or(0) != 0;
+        if wanted && (asks || fills) {
             let field = format!("spec.ports[{index}].nodePort");
             node_port(pool, reservation, port, "nodePort", &field, &held)?;
-        } else if old.is_some() {
+        } else if old.is_some() && !wanted {
             // The type changed: the port goes with it.
             object::remove(port, "nodePort");
         }
     }
     if checked {
         let field = "spec.healthCheckNodePort";
-        node_port(pool, reservation, service, field, field, &held)?;
+        let old = old.and_then(|old| object::int(old, field));
+        // It answers by itself: it is nobody's port but the one it was.
+        if old.is_none_or(|old| old == 0) || old != object::int(service, field) {
+            let others = std::mem::take(&mut reservation.ports);
+            let claimed = node_port(pool, reservation, service, field, field, &[]);
+            reservation.ports.extend(others);
+            claimed?;
+        }
     }
     Ok(())
 }

@@ -200,6 +200,25 @@ async fn no_two_share_the_last_place() {
     assert_eq!(made, 5, "{answers:?}");
 }
 
+/// Who finds room is let in, however many ask at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn charges_are_made_one_after_the_other() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "1000"}}});
+    admin.create(QUOTAS, quota).await;
+    let all = (0..100).map(|number| {
+        let admin = admin.clone();
+        async move {
+            let map = configmap(&format!("c{number}"));
+            admin.create(CONFIGMAPS, map).await
+        }
+    });
+    futures::future::join_all(all).await;
+    let quota = admin.get(&format!("{QUOTAS}/q")).await.expect(200);
+    assert_eq!(quota["status"]["used"]["configmaps"], "100");
+}
+
 #[tokio::test]
 async fn default_classes_and_claims_that_grow() {
     let cluster = Cluster::start().await;

@@ -131,6 +131,18 @@ async fn leases_are_created_by_update_and_need_a_version() {
     assert_eq!(admin.get(path).await.expect(200), created);
 }
 
+/// Version 0 is no version.
+#[tokio::test]
+async fn a_new_object_may_name_version_0() {
+    let cluster = Cluster::start().await;
+    let mut map = configmap("a");
+    map["metadata"]["resourceVersion"] = json!("0");
+    let made = cluster.admin().create(CONFIGMAPS, map.clone()).await;
+    assert!(version(&made) > 0);
+    map["metadata"] = json!({"name": "b", "resourceVersion": "1"});
+    cluster.admin().post(CONFIGMAPS, &map).await.expect(400);
+}
+
 #[tokio::test]
 async fn dry_run_stores_nothing() {
     let cluster = Cluster::start().await;
@@ -143,6 +155,11 @@ async fn dry_run_stores_nothing() {
     admin.get(&format!("{CONFIGMAPS}/a")).await.expect(404);
     let created = admin.create(CONFIGMAPS, configmap("a")).await;
     let path = format!("{CONFIGMAPS}/a");
+    // What would fail fails.
+    admin
+        .post(&format!("{CONFIGMAPS}?dryRun=All"), &configmap("a"))
+        .await
+        .refused(409, "AlreadyExists", "configmaps \"a\" already exists");
     let dry = admin
         .merge(&format!("{path}?dryRun=All"), json!({"data": {"k": "w"}}))
         .await

@@ -329,6 +329,24 @@ async fn values_count_not_only_bytes() {
     admin.post(CONFIGMAPS, &many).await.expect(429);
 }
 
+/// What the values of a body will take counts when they are there, and not while somebody only says that they will be.
+#[tokio::test]
+async fn values_of_bodies_that_never_end_take_no_place() {
+    let cluster = Cluster::start().await;
+    let commas = ",".repeat(2_000_000);
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews?timeout=3s";
+    let someone = cluster.client(UserInfo::new("someone", []));
+    let silent = (0..2).map(|_| someone.send("POST", path, &[], endless(&commas)));
+    let others = async {
+        // The bodies have come as far as they will when others get their turn.
+        cluster.admin().create(CONFIGMAPS, configmap("a")).await;
+    };
+    let (silent, ()) = tokio::join!(biased; futures::future::join_all(silent), others);
+    for answer in silent {
+        assert_eq!(answer.status.as_u16(), 504);
+    }
+}
+
 /// A body that begins and then says nothing more.
 fn endless(begin: &str) -> Body {
     let begin = Bytes::from(begin.to_owned());

@@ -57,6 +57,14 @@ async fn deletion_is_finished_by_finalize() {
         status["details"]["causes"][0]["reason"],
         "NamespaceTerminating"
     );
+    // Not even events are let in: what came after the last sweep would stay.
+    let event = json!({"metadata": {"name": "e"}, "involvedObject": {"kind": "Namespace", "name": "ns", "namespace": "ns"}});
+    let refused = admin.post(&format!("{path}/events"), &event).await;
+    let status = refused.expect(403);
+    assert_eq!(
+        status["details"]["causes"][0]["reason"],
+        "NamespaceTerminating"
+    );
     // An update cannot take the finalizer away, only `finalize` can.
     let kept = admin
         .merge(path, json!({"spec": {"finalizers": []}}))

@@ -110,7 +110,7 @@ async fn concurrent_patches_all_happen() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();
     admin.create(CONFIGMAPS, configmap("a")).await;
-    let writers = (0..16).map(|writer| {
+    let writers = (0..100).map(|writer| {
         let admin = admin.clone();
         async move {
             let mut data = serde_json::Map::new();
@@ -123,7 +123,7 @@ async fn concurrent_patches_all_happen() {
     });
     futures::future::join_all(writers).await;
     let read = admin.get(&format!("{CONFIGMAPS}/a")).await.expect(200);
-    assert_eq!(read["data"].as_object().expect("data").len(), 17);
+    assert_eq!(read["data"].as_object().expect("data").len(), 101);
 }
 
 /// What is no patch is told so in the words of upstream's decoder.
@@ -189,4 +189,32 @@ async fn media_types_of_bodies() {
             .await
             .expect(code);
     }
+}
+
+/// Nobody who names no version is told of a conflict, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_writes_without_a_version_all_happen() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = format!("{CONFIGMAPS}/a");
+    admin.create(CONFIGMAPS, configmap("a")).await;
+    let writers = (0..100).map(|writer| {
+        let (admin, path) = (admin.clone(), &path);
+        async move {
+            let (mut value, mine) = (configmap("a"), writer.to_string());
+            value["data"] = json!({"k": mine});
+            if writer % 2 == 0 {
+                return admin.put(path, &value).await.expect(200);
+            }
+            let path = format!("{path}?fieldManager=w{writer}&force=true");
+            let apply = [("content-type", "application/apply-patch+yaml")];
+            let answer = admin.send("PATCH", &path, &apply, value.to_string()).await;
+            answer.expect(200)
+        }
+    });
+    futures::future::join_all(writers).await;
+    // Who names a version is told at once, also while others wait.
+    let mut stale = configmap("a");
+    stale["metadata"]["resourceVersion"] = json!("1");
+    admin.put(&path, &stale).await.expect(409);
 }

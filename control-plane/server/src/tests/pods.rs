@@ -146,6 +146,16 @@ async fn binding() {
         .post(&path, &json!({"metadata": {"name": "p"}, "target": {}}))
         .await
         .expect(422);
+    let mut wrong = binding.clone();
+    wrong["target"]["kind"] = json!("ReplicaSet");
+    admin.post(&path, &wrong).await.refused(
+        422,
+        "Invalid",
+        "Binding \"p\" is invalid: target.kind: Unsupported value: \"ReplicaSet\": supported values: \"Node\", \"<empty>\"",
+    );
+    wrong = binding.clone();
+    wrong["metadata"]["namespace"] = json!("other");
+    admin.post(&path, &wrong).await.expect(400);
     let bound = admin.post(&path, &binding).await.expect(201);
     assert_eq!(
         bound,

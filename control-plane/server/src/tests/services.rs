@@ -327,3 +327,56 @@ async fn what_is_ignored_is_told() {
     let plain = admin.post(SERVICES, &service("e", json!({}))).await;
     assert!(!plain.headers.contains_key("warning"));
 }
+
+/// Without node ports of its own accord a service has those it asks for, and nobody else has them.
+#[tokio::test]
+async fn node_ports_only_by_name() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let asked = |name: &str| {
+        let ports =
+            json!([{"name": "a", "port": 80, "nodePort": 30123}, {"name": "b", "port": 81}]);
+        let none =
+            json!({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": ports});
+        service(name, none)
+    };
+    let made = admin.create(SERVICES, asked("a")).await;
+    let ports = |service: &Value| service["spec"]["ports"].clone();
+    assert_eq!(ports(&made)[0]["nodePort"], 30123);
+    assert!(ports(&made)[1].get("nodePort").is_none());
+    admin.post(SERVICES, &asked("b")).await.expect(422);
+    let label = json!({"metadata": {"labels": {"l": "1"}}});
+    let labelled = admin
+        .merge(&format!("{SERVICES}/a"), label)
+        .await
+        .expect(200);
+    assert_eq!(ports(&labelled), ports(&made));
+    admin.delete(&format!("{SERVICES}/a")).await.expect(200);
+    admin.create(SERVICES, asked("b")).await;
+    // Ports that were given stay when no more are wanted.
+    let given = service("c", json!({"type": "LoadBalancer"}));
+    let given = admin.create(SERVICES, given).await;
+    let no_more = json!({"spec": {"allocateLoadBalancerNodePorts": false}});
+    let kept = admin
+        .merge(&format!("{SERVICES}/c"), no_more)
+        .await
+        .expect(200);
+    assert_eq!(ports(&kept), ports(&given));
+}
+
+/// What answers health checks is no port of the service.
+#[tokio::test]
+async fn a_port_for_health_checks_is_not_shared() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let both = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local",
+        "ports": [{"port": 80, "nodePort": 30050}], "healthCheckNodePort": 30050});
+    admin.post(SERVICES, &service("a", both)).await.refused(
+        422,
+        "Invalid",
+        "Service \"a\" is invalid: spec.healthCheckNodePort: Invalid value: 30050: provided port is already allocated",
+    );
+    // A refusal leaves nothing taken.
+    let ports = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30050}]});
+    admin.create(SERVICES, service("b", ports)).await;
+}

@@ -244,3 +244,23 @@ async fn others_can_check_tokens() {
         .await
         .expect(403);
 }
+
+/// A certificate whose time is over while its connection lives leaves the word to a token, as one that was refused does.
+#[tokio::test]
+async fn a_token_beside_a_certificate_that_is_over() {
+    let cluster = Cluster::with_account().await;
+    let path = format!("{ACCOUNTS}/default/token");
+    let token = cluster.admin().create(&path, json!({"spec": {}})).await;
+    let token = token["status"]["token"].as_str().expect("a token");
+    for (token, expected) in [(Some(token), 200), (None, 401)] {
+        let mut request = Request::get("/version");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let user = std::sync::Arc::new(UserInfo::admin());
+        let api = cluster.server.api().clone();
+        let response = api.answer_peer(request, Peer::User(user, 0)).await;
+        assert_eq!(response.status().as_u16(), expected);
+    }
+}

@@ -10,11 +10,11 @@ use super::commit::{Change, Outcome, apply_update, current_value};
 use super::create::new_object;
 use super::managers::{self, Managers};
 use super::meta::{asked_version, check_identity};
-use super::{MAX_ATTEMPTS, WriteOptions};
+use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
 use crate::content::{Output, conform};
-use crate::read::find;
+use crate::read::{find, key};
 use crate::request::ResourceTarget;
 use crate::{part, respond, strategy};
 
@@ -34,7 +34,10 @@ pub(super) async fn apply(
     let config =
         decoded.map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     let mut warnings = Vec::new();
-    for _ in 0..MAX_ATTEMPTS {
+    let key = key(target.resource, &target.namespace, &target.name);
+    let mut attempts = Attempts::new(&call.api, key);
+    loop {
+        attempts.next().await?;
         let current = find(&call.api, target.resource, &target.namespace, &target.name).await?;
         let Some(current) = current else {
             if !target.subresource.is_empty() {
@@ -73,7 +76,6 @@ pub(super) async fn apply(
             return respond::warned(updated.response(target, output), &warnings, output);
         }
     }
-    Err(Status::conflict_modified(target.resource, &target.name))
 }
 
 /// The object after the configuration was applied, in the form of every other body.

@@ -1,10 +1,12 @@
 //! DELETE of a collection: each object under its own rules.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::{StreamExt, stream};
 
 use super::WriteOptions;
 use super::delete::{DeleteOptions, Deleted, delete_one};
-use crate::api::{Answer, Call};
+use crate::api::{Answer, Call, Result};
 use crate::content::{Offer, delete_options, negotiate_for};
 use crate::object::Stored;
 use crate::read::{ListOptions, Selection, collect};
@@ -25,20 +27,29 @@ pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) ->
     options.dry_run |= query_options.dry_run;
     let (meta, items) = collect(&call.api, &target, &list, &selection).await?;
     let (api, options, resource) = (&call.api, &options, target.resource);
-    let deleted: Items = stream::iter(items)
+    let failed = &AtomicBool::new(false);
+    let outcomes: Vec<Result<Option<Stored>>> = stream::iter(items)
         .map(|item: Stored| async move {
+            if failed.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             match delete_one(api, resource, item.clone(), options).await {
                 Ok(Deleted::Gone(entry) | Deleted::Pending(entry)) => Ok(Some(entry)),
                 Ok(Deleted::Dry(..)) => Ok(Some(item)),
                 // Somebody else was faster.
                 Err(status) if status.code == 404 => Ok(None),
-                Err(status) => Err(status),
+                Err(status) => {
+                    failed.store(true, Ordering::Relaxed);
+                    Err(status)
+                }
             }
         })
         .buffered(PARALLEL)
-        .try_filter_map(|entry| async move { Ok(entry) })
-        .try_collect()
-        .await?;
+        .collect()
+        .await;
+    // After an error nothing more begins, but what is on its way ends: what follows from a deletion is part of it.
+    let deleted = outcomes.into_iter().filter_map(Result::transpose);
+    let deleted: Items = deleted.collect::<Result<_>>()?;
     let answer = respond::list(resource, &meta, deleted, &output).await;
     respond::warned(answer, &options.warnings(resource), &output)
 }

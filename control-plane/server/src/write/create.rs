@@ -76,6 +76,10 @@ async fn dry_run(
     let row = part::row(resource);
     let (mut value, _reservation) =
         prepare(&call.api, &call.user, row, value, managers, true).await?;
+    let (namespace, name) = (object::namespace(&value), object::name(&value));
+    if find(&call.api, row, namespace, name).await?.is_some() {
+        return Err(taken(&call.api, row, namespace, name).await?);
+    }
     if output.form == Form::Whole && std::ptr::eq(row, resource) {
         object::remove(&mut value, "metadata.resourceVersion");
         return respond::value(StatusCode::CREATED, &value, output);

@@ -16,8 +16,8 @@ use options::Propagation;
 
 use super::commit::{put, remove};
 use super::create::unstored;
-use super::meta::{bump_generation, mark_deleted};
-use super::{MAX_ATTEMPTS, WriteOptions};
+use super::meta::mark_deleted;
+use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Offer, Output, delete_options, negotiate_for};
 use crate::object::{Obj, Stored, storage_row};
@@ -75,7 +75,10 @@ pub(crate) async fn delete_one(
     options: &DeleteOptions,
 ) -> Result<Deleted> {
     strategy::may_delete(resource, &current.object)?;
-    for _ in 0..MAX_ATTEMPTS {
+    let named = options.resource_version.is_some();
+    let mut attempts = Attempts::new(api, current.key.clone()).of_version(named);
+    loop {
+        attempts.next().await?;
         options.check(resource, &current.object)?;
         if let Some(deleted) = attempt(api, resource, &current, options).await? {
             return Ok(deleted);
@@ -85,7 +88,6 @@ pub(crate) async fn delete_one(
             .await?
             .ok_or_else(|| Status::not_found(resource, &name))?;
     }
-    Err(Status::conflict_modified(resource, &current.object.name))
 }
 
 /// One try; `None` when the version was not current any more.
@@ -187,20 +189,19 @@ fn begin_grace(
     let Some(left) = object::int(new, "metadata.deletionGracePeriodSeconds") else {
         return Grace::Over;
     };
-    // A second deletion can only shorten the first.
-    match asked {
-        Some(_) if grace == 0 => {
+    // A second deletion can only shorten the first, whatever runs by now, and the generation counts the first.
+    match asked.map(|asked| if asked < 0 { 1 } else { asked }) {
+        Some(0) if left > 0 => {
             object::set(new, "metadata.deletionGracePeriodSeconds", 0);
             Grace::Over
         }
-        Some(_) if grace < left => {
+        Some(asked) if asked < left => {
             object::set(
                 new,
                 "metadata.deletionTimestamp",
-                time::seconds(after(since, grace - left)),
+                time::seconds(after(since, asked - left)),
             );
-            object::set(new, "metadata.deletionGracePeriodSeconds", grace);
-            bump_generation(new, resource);
+            object::set(new, "metadata.deletionGracePeriodSeconds", asked);
             Grace::Running
         }
         _ => Grace::Pending,

@@ -75,12 +75,13 @@ pub(crate) fn check_namespace(value: &mut Value, namespace: &str) -> Result<()> 
 
 /// Gives a new object what only the server may.
 pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
-    if !object::resource_version(value).is_empty() {
+    if !asked_version(value).is_empty() {
         return Err(Status::bad_request(
             "resourceVersion should not be set on objects to be created",
         ));
     }
     for field in [
+        "resourceVersion",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",

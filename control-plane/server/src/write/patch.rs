@@ -11,11 +11,11 @@ use super::apply::apply;
 use super::commit::{Change, Outcome, apply_update, current_value};
 use super::managers::Managers;
 use super::meta::{asked_version, check_identity};
-use super::{MAX_ATTEMPTS, WriteOptions};
+use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::content::{Offer, conform_patched, misfit, negotiate_for, read_body};
 use crate::part;
-use crate::read::existing;
+use crate::read::{existing, key};
 use crate::request::ResourceTarget;
 use crate::respond;
 
@@ -89,7 +89,10 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         PatchType::Apply => return apply(&call, &target, body, &options, &output).await,
     };
     let resource = target.resource;
-    for _ in 0..MAX_ATTEMPTS {
+    let key = key(resource, &target.namespace, &target.name);
+    let mut attempts = Attempts::new(&call.api, key);
+    loop {
+        attempts.next().await?;
         let current = existing(&call.api, &target).await?;
         let row = part::row(resource);
         let old = current_value(row, &current)?;
@@ -123,7 +126,6 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
             return Ok(response);
         }
     }
-    Err(Status::conflict_modified(resource, &target.name))
 }
 
 /// A patch may not turn an object into another kind.

@@ -1,6 +1,6 @@
 //! PUT: an object replaces its current version.
 
-use sampan_api::resource::Resource;
+use sampan_api::object;
 use sampan_api::status::{FieldError, Status};
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::commit::{Change, Outcome, apply_update, current_value};
 use super::create::new_object;
 use super::managers::Managers;
 use super::meta::{asked_version, check_identity};
-use super::{MAX_ATTEMPTS, WriteOptions};
+use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
 use crate::content::{Offer, negotiate_for, read_object};
 use crate::object::Stored;
 use crate::part;
-use crate::read::find;
+use crate::read::{find, key};
 use crate::request::ResourceTarget;
 use crate::respond;
 
@@ -26,7 +26,11 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
     let input = read_object(&mut call, part::spoken(&target)).await?;
     let mut value = input.value;
     check_identity(&mut value, &target.namespace, &target.name)?;
-    for _ in 0..MAX_ATTEMPTS {
+    let key = key(resource, &target.namespace, &target.name);
+    let named = !asked_version(&value).is_empty();
+    let mut attempts = Attempts::new(&call.api, key).of_version(named);
+    loop {
+        attempts.next().await?;
         let Some(current) = find(&call.api, resource, &target.namespace, &target.name).await?
         else {
             if !resource.create_on_update || !target.subresource.is_empty() {
@@ -52,11 +56,20 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
                 }
             }
         };
-        check_version(resource, &current, &value)?;
+        check_version(&target, &current, &value)?;
         let row = part::row(resource);
         let old = current_value(row, &current)?;
         let managers = Managers::after(&target, &options.manager, &old, &value)?;
-        let new = part::merged(&target, value.clone(), &old)?;
+        let mut sent = value.clone();
+        if part::is_scale(&target) {
+            // Without a version it is put into whatever there is.
+            object::set(
+                &mut sent,
+                "metadata.resourceVersion",
+                current.object.revision(),
+            );
+        }
+        let new = part::merged(&target, sent, &old)?;
         let change = Change {
             resource: row,
             user: &call.user,
@@ -72,14 +85,13 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             return Ok(response);
         }
     }
-    Err(Status::conflict_modified(resource, &target.name))
 }
 
 /// The version a client started from must be the current one. Without one, most kinds are overwritten.
-fn check_version(resource: &Resource, current: &Stored, value: &Value) -> Result<()> {
-    let wanted = asked_version(value);
+fn check_version(target: &ResourceTarget, current: &Stored, value: &Value) -> Result<()> {
+    let (resource, wanted) = (target.resource, asked_version(value));
     if wanted.is_empty() {
-        if resource.unconditional_update {
+        if resource.unconditional_update || part::is_scale(target) {
             return Ok(());
         }
         let why = "must be specified for an update";

@@ -213,6 +213,12 @@ async fn status_and_scale() {
     let scaled = admin.put(&scale, &wanted).await.expect(200);
     assert_eq!(scaled["spec"]["replicas"], 4);
     admin.put(&scale, &wanted).await.expect(409);
+    // Without a version it is put into whatever there is.
+    let mut anyhow = wanted.clone();
+    anyhow["metadata"]["resourceVersion"] = json!("");
+    anyhow["spec"]["replicas"] = json!(5);
+    let scaled = admin.put(&scale, &anyhow).await.expect(200);
+    assert_eq!(scaled["spec"]["replicas"], 5);
     let scaled = admin
         .merge(&scale, json!({"spec": {"replicas": 6}}))
         .await
@@ -221,7 +227,7 @@ async fn status_and_scale() {
     let whole = admin.get(&path).await.expect(200);
     assert_eq!(
         (&whole["spec"]["count"], &whole["metadata"]["generation"]),
-        (&json!(6), &json!(4))
+        (&json!(6), &json!(5))
     );
     let list = admin.get("/apis/a.io/v1").await.expect(200);
     let names: Vec<&str> = list["resources"]

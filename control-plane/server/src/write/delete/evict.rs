@@ -14,7 +14,7 @@ use crate::read::{existing, find};
 use crate::request::{Query, ResourceTarget};
 use crate::respond::{self, parse};
 use crate::strategy::{self, Guard};
-use crate::write::{MAX_ATTEMPTS, WriteOptions, replace};
+use crate::write::{Attempts, WriteOptions, replace};
 
 /// POST of an Eviction.
 pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
@@ -60,7 +60,9 @@ async fn marked(
     if options.dry_run {
         return Ok(pod);
     }
-    for _ in 0..MAX_ATTEMPTS {
+    let mut attempts = Attempts::new(api, pod.key.clone());
+    loop {
+        attempts.next().await?;
         let value = disrupted(parse(&pod.object.raw)?);
         if let Some(marked) = replace(api, target.resource, &pod, value).await? {
             return Ok(marked);
@@ -73,7 +75,6 @@ async fn marked(
             .ok_or_else(|| Status::not_found(target.resource, &target.name))?;
         options.check(target.resource, &pod.object)?;
     }
-    Err(Status::conflict_modified(target.resource, &target.name))
 }
 
 fn disrupted(mut pod: Value) -> Value {

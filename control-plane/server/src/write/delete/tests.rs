@@ -68,6 +68,14 @@ fn pods_get_their_grace_period() {
         object::deletion_timestamp(&shorter),
         Some("2026-11-23T01:00:05Z")
     );
+    assert_eq!(object::generation(&shorter), 2);
+    // Nothing runs any more: that is for who watches it to say, and not for who asks for more time.
+    let mut ended = (*marked).clone();
+    ended["status"]["phase"] = json!("Succeeded");
+    assert_eq!(
+        plan(pods(), &ended, &options(Some(60), None), now),
+        Plan::Nothing
+    );
     assert_eq!(
         plan(pods(), &marked, &options(Some(0), None), now),
         Plan::Remove
