@@ -5,6 +5,7 @@
 use crate::EngineConfig;
 use crate::files;
 use crate::host;
+use crate::http;
 use crate::signals;
 use crate::sockets;
 use crate::state::{ComponentState, P1State};
@@ -64,6 +65,7 @@ impl Backend {
         files::p3::guard(&mut components)?;
         sockets::p2::guard(&mut components)?;
         sockets::p3::guard(&mut components)?;
+        http::measured::guard(&mut components)?;
         signals::link_interface(&mut components)?;
         host::add_to_linker(&mut components)?;
         Ok(Backend {

@@ -37,7 +37,7 @@ pub struct EngineConfig {
     pub max_module_bytes: u64,
     /// Stack of a guest, in bytes.
     pub max_stack_bytes: usize,
-    /// Modules compiled at once. Each compilation uses one thread.
+    /// Modules compiled at once, beside one that is small. Each compilation uses one thread.
     pub compile_parallelism: usize,
     /// Memory that compilations may take together, in bytes, by an estimate from the size of the module's code. What
     /// would take more alone is refused.

@@ -164,6 +164,11 @@ impl Engine {
         self.inner.loader.compiling(digest)
     }
 
+    /// Whether the module of a digest waits for others to be compiled.
+    pub fn waits_to_compile(&self, digest: &str) -> bool {
+        self.inner.loader.waits_to_compile(digest)
+    }
+
     /// Removes a digest's compiled code from disk, for when its image is removed. Running containers keep it.
     pub async fn evict(&self, digest: &str) {
         let (inner, digest) = (self.inner.clone(), digest.to_owned());
@@ -202,11 +207,11 @@ impl Engine {
         let signals = Signals::new(control.terminate.clone(), module.imports(), &spec);
         let template = Arc::new(Template {
             signals: signals.clone(),
+            file_budget: inner.file_budget.of_container(spec.max_open_files),
             spec,
             config: inner.config.clone(),
             meter: meter.clone(),
             preopens,
-            file_budget: inner.file_budget.clone(),
             network: OnceLock::new(),
         });
         let ending = Ending::new();

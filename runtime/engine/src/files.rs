@@ -26,10 +26,15 @@ use std::time::Duration;
 /// Part of the process's descriptors that guests may use together; the rest is for everything else in it.
 const GUESTS_SHARE: u64 = 2;
 
-/// The descriptors that all guests together may hold.
+/// Part of those that one container may hold, all its instances together. More if one instance may hold more.
+const CONTAINERS_SHARE: u64 = 4;
+
+/// The descriptors that guests may hold: all of them together, or those of one container.
 pub(crate) struct FileBudget {
     used: AtomicU64,
     limit: u64,
+    /// What these are a part of.
+    whole: Option<Arc<FileBudget>>,
 }
 
 impl FileBudget {
@@ -41,18 +46,37 @@ impl FileBudget {
         Arc::new(FileBudget {
             used: AtomicU64::new(0),
             limit,
+            whole: None,
+        })
+    }
+
+    /// The part of one container, each of whose instances may hold `instance` descriptors: one container does not take
+    /// all there are.
+    pub(crate) fn of_container(self: &Arc<Self>, instance: u32) -> Arc<Self> {
+        let limit = (self.limit / CONTAINERS_SHARE).max(u64::from(instance));
+        Arc::new(FileBudget {
+            used: AtomicU64::new(0),
+            limit: limit.min(self.limit),
+            whole: Some(self.clone()),
         })
     }
 
     /// One descriptor, unless guests hold all of theirs.
     pub(crate) fn take(self: &Arc<Self>) -> Option<FileSlot> {
+        let whole = match &self.whole {
+            Some(whole) => Some(Box::new(whole.take()?)),
+            None => None,
+        };
         let taken = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 (used < self.limit).then_some(used + 1)
             })
             .is_ok();
-        taken.then(|| FileSlot(self.clone()))
+        taken.then(|| FileSlot {
+            budget: self.clone(),
+            _whole: whole,
+        })
     }
 
     /// One descriptor, as soon as there is one; looks for it again and again after a pause.
@@ -67,11 +91,14 @@ impl FileBudget {
 }
 
 /// One descriptor out of the budget, given back when dropped.
-pub(crate) struct FileSlot(Arc<FileBudget>);
+pub(crate) struct FileSlot {
+    budget: Arc<FileBudget>,
+    _whole: Option<Box<FileSlot>>,
+}
 
 impl Drop for FileSlot {
     fn drop(&mut self) {
-        self.0.used.fetch_sub(1, Ordering::Relaxed);
+        self.budget.used.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -79,24 +106,41 @@ impl Drop for FileSlot {
 mod tests {
     use super::*;
 
+    fn budget(limit: u64) -> Arc<FileBudget> {
+        Arc::new(FileBudget {
+            used: AtomicU64::new(0),
+            limit,
+            whole: None,
+        })
+    }
+
     #[test]
     fn slots_return_to_the_budget() {
-        let budget = Arc::new(FileBudget {
-            used: AtomicU64::new(0),
-            limit: 1,
-        });
+        let budget = budget(1);
         let slot = budget.take();
         assert!(slot.is_some());
         assert!(budget.take().is_none());
         drop(slot);
         assert!(budget.take().is_some());
     }
+
+    #[test]
+    fn no_container_takes_all_there_are() {
+        let all = budget(8);
+        let (greedy, other) = (all.of_container(1), all.of_container(1));
+        let taken: Vec<_> = std::iter::from_fn(|| greedy.take()).collect();
+        assert_eq!(taken.len(), 2);
+        assert!(other.take().is_some());
+        drop(taken);
+        assert_eq!(all.used.load(Ordering::Relaxed), 0);
+        // What one instance may hold its container may as well, as far as there is so much.
+        assert_eq!(all.of_container(4).limit, 4);
+        assert_eq!(all.of_container(100).limit, 8);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_needs_a_slot_waits_for_one() {
-        let budget = Arc::new(FileBudget {
-            used: AtomicU64::new(0),
-            limit: 1,
-        });
+        let budget = budget(1);
         let slot = budget.take();
         let pause = Duration::from_millis(10);
         let waiting = budget.wait(pause);

@@ -6,6 +6,7 @@
 
 mod connection;
 mod instance;
+pub(crate) mod measured;
 pub(crate) mod outgoing;
 mod request;
 mod response;
@@ -18,7 +19,7 @@ pub(crate) use warm::Pools;
 use crate::Exit;
 use crate::container::{Control, StartError};
 use crate::engine::Runner;
-use crate::files::FileBudget;
+use crate::files::{FileBudget, FileSlot};
 use crate::module::Module;
 use crate::state::Template;
 use ::http::{Request, Version};
@@ -37,12 +38,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 /// Connections the kernel queues while all permitted ones are taken.
 const BACKLOG: u32 = 1_024;
+
+/// Connections of a container that need no open file of all guests' share: one that takes them all silences nobody.
+const OWN_CONNECTIONS: usize = 16;
+
+/// Time for guests to end that were killed. A busy one needs a processor for that, no more.
+const KILL_TIME: Duration = Duration::from_secs(1);
 
 /// Pause after `accept` fails, for instance because the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -107,13 +114,14 @@ impl Server {
         } = self;
         let connections = TaskTracker::new();
         let limit = Arc::new(Semaphore::new(places(handler.limits().max_connections)));
+        let own = Arc::new(Semaphore::new(OWN_CONNECTIONS));
         let accepting = futures::future::join_all(listeners.into_iter().map(|listener| {
             accept(
                 listener,
                 handler.clone(),
                 control.clone(),
                 connections.clone(),
-                (limit.clone(), descriptors.clone()),
+                (limit.clone(), own.clone(), descriptors.clone()),
             )
         }));
         async move {
@@ -125,21 +133,31 @@ impl Server {
                 _ = accepting => {}
             }
             connections.close();
-            let finished = async {
+            let mut finished = Box::pin(async {
                 connections.wait().await;
                 // Instances may live on after their responses.
                 handler.idle().await;
-            };
+            });
             let exit = tokio::select! {
                 biased;
                 () = control.kill.cancelled() => Exit::Signal(9),
-                () = finished => Exit::Code(0),
+                () = &mut finished => Exit::Code(0),
             };
-            // Connections that were cut off may hold the handler for a moment.
+            if exit != Exit::Code(0) {
+                // What guests write is brought back when none of them writes any more.
+                let _ended = timeout(KILL_TIME, finished).await;
+            }
             handler.close();
             exit
         }
     }
+}
+
+/// What a connection's descriptor is taken from.
+#[expect(dead_code, reason = "they are held until the connection's end")]
+enum Descriptor {
+    Own(OwnedSemaphorePermit),
+    Shared(FileSlot),
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -163,15 +181,18 @@ fn accept(
     handler: Arc<Handler>,
     control: Control,
     connections: TaskTracker,
-    (limit, descriptors): (Arc<Semaphore>, Arc<FileBudget>),
+    (limit, own, descriptors): (Arc<Semaphore>, Arc<Semaphore>, Arc<FileBudget>),
 ) -> impl Future<Output = ()> + Send {
     async move {
         // The semaphore is never closed.
         while let Ok(permit) = limit.clone().acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _client)) => {
-                    // The other clients wait in the kernel's queue.
-                    let descriptor = descriptors.wait(ACCEPT_PAUSE).await;
+                    let descriptor = match own.clone().try_acquire_owned() {
+                        Ok(own) => Descriptor::Own(own),
+                        // The other clients wait in the kernel's queue.
+                        Err(_all_taken) => Descriptor::Shared(descriptors.wait(ACCEPT_PAUSE).await),
+                    };
                     let (handler, control) = (handler.clone(), control.clone());
                     connections.spawn(async move {
                         serve(stream, handler, control).await;

@@ -76,6 +76,15 @@ impl Meter {
         }
     }
 
+    /// Takes memory for something the host holds.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
+        // Made only once it was taken: dropped, it gives back.
+        self.take(bytes).then(|| Charge {
+            meter: self.clone(),
+            bytes,
+        })
+    }
+
     fn try_take(&self, bytes: u64) -> bool {
         let limit = self.memory_limit.load(Ordering::Relaxed);
         self.memory
@@ -87,6 +96,25 @@ impl Meter {
 
     fn give_back(&self, bytes: u64) {
         self.memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Memory of a container that the host holds for it; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    meter: Arc<Meter>,
+    bytes: u64,
+}
+
+impl Charge {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.meter.give_back(self.bytes);
     }
 }
 
@@ -269,6 +297,16 @@ mod tests {
         let meter = limits.meter.clone();
         drop(limits);
         assert_eq!(meter.memory(), 0);
+    }
+
+    #[test]
+    fn a_charge_is_memory_until_it_is_dropped() {
+        let mut limits = limits(100);
+        let charge = limits.meter.charge(60).expect("room");
+        assert!(limits.meter.charge(41).is_none());
+        assert!(!limits.memory_growing(0, 60, None).expect("decided"));
+        drop(charge);
+        assert!(limits.memory_growing(0, 60, None).expect("decided"));
     }
 
     #[test]

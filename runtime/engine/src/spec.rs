@@ -161,6 +161,14 @@ pub struct Reuse {
     pub idle_timeout: Duration,
 }
 
+impl HttpLimits {
+    /// Bytes of headers that a guest may put together. They are counted with what they take beside names and values, so
+    /// this is more than `max_header_bytes`: a request that came in can be sent on.
+    pub(crate) fn max_field_bytes(&self) -> usize {
+        self.max_header_bytes.saturating_mul(2)
+    }
+}
+
 impl Default for HttpLimits {
     fn default() -> Self {
         HttpLimits {

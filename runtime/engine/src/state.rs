@@ -22,6 +22,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 /// Resources other than files (streams, pollables, errors, HTTP bodies) one instance may hold.
 const MAX_RESOURCES: usize = 16_384;
 
+/// What a guest may make the host hold more of before that is measured again.
+const UNMEASURED: usize = 512 << 10;
+
 /// State of a WASI p1 module.
 pub(crate) struct P1State {
     pub(crate) wasi: WasiP1Ctx,
@@ -52,6 +55,10 @@ pub(crate) struct ComponentState {
     measured: Instant,
     /// Bytes of the largest head of a request it was given.
     largest_request: usize,
+    /// Bytes that one map of headers may have.
+    max_field_bytes: usize,
+    /// What the host holds more than when it was measured last, at most.
+    unmeasured: usize,
 }
 
 impl ComponentState {
@@ -82,17 +89,23 @@ impl ComponentState {
 }
 
 impl ComponentState {
-    /// Whenever the guest gives way to others: what it makes the host hold is memory of its container. Whether there
-    /// is so much.
+    /// What is done whenever the guest gives way to others.
+    fn give_way(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.must_have_room()?;
+        Ok(UpdateDeadline::Yield(1))
+    }
+
+    /// What the guest makes the host hold is memory of its container. Whether there is so much.
     fn measure(&mut self) -> bool {
         self.measured = Instant::now();
-        let bytes = held::bytes_behind(&mut self.table, self.largest_request);
+        self.unmeasured = 0;
+        let bytes = held::bytes_behind(&mut self.table, self.max_field_bytes, self.largest_request);
         self.limits.host_holds(bytes)
     }
 
-    fn give_way(&mut self) -> wasmtime::Result<UpdateDeadline> {
+    fn must_have_room(&mut self) -> wasmtime::Result<()> {
         match self.measure() {
-            true => Ok(UpdateDeadline::Yield(1)),
+            true => Ok(()),
             false => Err(wasmtime::Error::msg(
                 "the host holds more behind the guest's handles than its memory limit allows",
             )),
@@ -101,7 +114,7 @@ impl ComponentState {
 
     /// The guest is given a request.
     pub(crate) fn begin<T>(&mut self, request: &Request<T>) {
-        let bytes = held::head(request.uri(), request.headers());
+        let bytes = held::head(request.uri(), request.headers(), self.max_field_bytes);
         self.largest_request = self.largest_request.max(bytes);
     }
 
@@ -112,6 +125,20 @@ impl ComponentState {
             // Too much is remembered as refused.
             let _enough = self.measure();
         }
+    }
+
+    /// The guest makes the host hold so much more. It may wait for something in the next moment, for minutes, so this
+    /// does not add up until it gives way.
+    pub(crate) fn grows(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.unmeasured = self.unmeasured.saturating_add(bytes);
+        match self.unmeasured > UNMEASURED {
+            true => self.must_have_room(),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn max_field_bytes(&self) -> usize {
+        self.max_field_bytes
     }
 
     pub(crate) fn host(&mut self) -> (&HostState, &mut ResourceTable) {
@@ -212,20 +239,27 @@ impl Template {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES + self.spec.max_open_files as usize);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(self.spec.http.max_header_bytes.saturating_mul(2));
+        let max_field_bytes = self.spec.http.max_field_bytes();
+        http.set_field_size_limit(max_field_bytes);
         let state = ComponentState {
             wasi,
             table,
             http,
             outgoing: network.outgoing.clone(),
-            files: files::p2::Account::new(self.file_budget.clone(), self.spec.max_open_files)
-                .with_marks(self.preopens.marks()),
+            files: files::p2::Account::new(
+                self.file_budget.clone(),
+                self.spec.max_open_files,
+                self.meter.clone(),
+            )
+            .with_marks(self.preopens.marks()),
             sockets: sockets::Account::new(network.sockets.clone()),
             signals: self.signals.clone(),
             host: HostState::new(&self.spec.host, &streams.stderr),
             limits: self.limits(),
             measured: Instant::now(),
             largest_request: 0,
+            max_field_bytes,
+            unmeasured: 0,
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limits);
@@ -254,7 +288,12 @@ impl Template {
     fn network(&self) -> Network {
         let reach = Reach::new(&self.spec, &self.config);
         Network {
-            outgoing: Outgoing::new(&self.spec, reach.clone(), self.file_budget.clone()),
+            outgoing: Outgoing::new(
+                &self.spec,
+                reach.clone(),
+                self.file_budget.clone(),
+                self.meter.clone(),
+            ),
             sockets: Arc::new(Sockets::new(&self.spec, reach, self.file_budget.clone())),
         }
     }

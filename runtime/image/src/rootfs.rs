@@ -49,10 +49,15 @@ impl Budget<'_> {
             let most = self.limits.entries;
             return Err(FetchError::TooLarge(format!("more than {most} files")));
         }
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(FetchError::Unavailable("the pull was cancelled".into()));
+        self.check()
+    }
+
+    /// Whether the pull goes on.
+    fn check(&self) -> Result<(), FetchError> {
+        match self.cancelled.load(Ordering::Relaxed) {
+            true => Err(FetchError::Unavailable("the pull was cancelled".into())),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -93,10 +93,15 @@ impl Shim {
         let compiling = loads
             .iter()
             .find_map(|digest| self.engine.compiling(digest));
+        let waits = |digest: &&String| self.engine.waits_to_compile(digest);
+        let waiting = || loads.iter().filter(waits).count();
         let told = match compiling {
             Some(compiling) => Some((COMPILING, compiling.module_bytes.to_string())),
-            None if loads.is_empty() => None,
-            None => Some((WAITING_TO_COMPILE, loads.len().to_string())),
+            // What is read, hashed or linked needs no place at the compiler.
+            None => match waiting() {
+                0 => None,
+                waiting => Some((WAITING_TO_COMPILE, waiting.to_string())),
+            },
         };
         let told = told.map(|(key, value)| (key.to_owned(), value));
         told.into_iter().collect()

@@ -201,9 +201,10 @@ impl HostDescriptor for Files<'_> {
             Descriptor::File(_) => return self.wasi.read_directory(fd).await,
         };
         let bytes = listing::bytes(folder, room).await;
-        let bytes = bytes.ok_or(ErrorCode::InsufficientMemory)?;
+        let charge = bytes.and_then(|bytes| self.account.charge(bytes));
+        let charge = charge.ok_or(ErrorCode::InsufficientMemory)?;
         let stream = self.wasi.read_directory(fd).await?;
-        self.account.listed(stream.rep(), bytes);
+        self.account.listed(stream.rep(), charge);
         Ok(stream)
     }
 

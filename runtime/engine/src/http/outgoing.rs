@@ -6,7 +6,8 @@
 
 use crate::ContainerSpec;
 use crate::files::FileBudget;
-use crate::held::BODY_CHUNK;
+use crate::held::{self, BODY_CHUNK};
+use crate::limits::{Charge, Meter};
 use crate::network::Protocol;
 use crate::sockets::lookup::{self, LookupError};
 use crate::sockets::{Reach, Unreachable};
@@ -32,6 +33,9 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// Requests one container may have on their way at once; further ones wait.
 const MAX_REQUESTS: usize = 64;
+
+/// What a request takes beside its head and body: its task, and the buffers of its connection.
+const PER_REQUEST: usize = 16 << 10;
 
 /// Trusts the roots of the web, once made kept for all guests.
 static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
@@ -59,6 +63,8 @@ struct Rules {
     timeout: Duration,
     requests: Arc<Semaphore>,
     budget: Arc<FileBudget>,
+    meter: Arc<Meter>,
+    max_field_bytes: usize,
 }
 
 type Sent = Result<
@@ -70,7 +76,12 @@ type Sent = Result<
 >;
 
 impl Outgoing {
-    pub(crate) fn new(spec: &ContainerSpec, reach: Reach, budget: Arc<FileBudget>) -> Self {
+    pub(crate) fn new(
+        spec: &ContainerSpec,
+        reach: Reach,
+        budget: Arc<FileBudget>,
+        meter: Arc<Meter>,
+    ) -> Self {
         Outgoing {
             rules: Arc::new(Rules {
                 allowed: spec.http.allow_outgoing,
@@ -78,6 +89,8 @@ impl Outgoing {
                 timeout: spec.http.outgoing_timeout,
                 requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
                 budget,
+                meter,
+                max_field_bytes: spec.http.max_field_bytes(),
             }),
         }
     }
@@ -91,7 +104,9 @@ impl WasiHttpHooks for Outgoing {
         _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let rules = self.rules.clone();
-        Box::new(async move { rules.send(request, options).await })
+        // Nothing of it is behind a handle any more, and it may wait for a long time.
+        let charge = rules.charge(&request);
+        Box::new(async move { rules.send(request, options, charge?).await })
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
@@ -111,7 +126,26 @@ struct Times {
 }
 
 impl Rules {
-    async fn send(&self, mut request: Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
+    /// The memory of a request under way.
+    fn charge(&self, request: &Request<WasiBody>) -> Result<Charge, Error> {
+        let body = match request.body().is_end_stream() {
+            true => 0,
+            false => held::BODY,
+        };
+        let head = held::head(request.uri(), request.headers(), self.max_field_bytes);
+        let charge = self.meter.charge((PER_REQUEST + head + body) as u64);
+        charge.ok_or_else(|| {
+            let message = "the container's memory limit has no room for the request";
+            Error::InternalError(Some(message.to_owned()))
+        })
+    }
+
+    async fn send(
+        &self,
+        mut request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        charge: Charge,
+    ) -> Sent {
         if !self.allowed {
             return Err(Error::HttpRequestDenied);
         }
@@ -130,7 +164,7 @@ impl Rules {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = wasmtime_wasi::runtime::spawn(async move {
             let result = connection.await.map_err(Error::from);
-            drop((permit, descriptor));
+            drop((permit, descriptor, charge));
             result
         });
         // The scheme and the authority are for proxies only.
@@ -283,5 +317,44 @@ impl Body for TimedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CpuLimits, EngineConfig, OutputSink};
+    use http_body_util::{Empty, Full};
+    use std::convert::Infallible;
+
+    struct Nowhere;
+
+    #[async_trait::async_trait]
+    impl OutputSink for Nowhere {
+        async fn write(&self, _data: Bytes) {}
+    }
+
+    fn request(
+        body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    ) -> Request<WasiBody> {
+        let body = body.map_err(|never| match never {}).boxed_unsync();
+        let request = Request::get("http://example.com/");
+        request.body(body).expect("valid")
+    }
+
+    #[tokio::test]
+    async fn requests_under_way_are_memory_of_their_container() {
+        let sink = Arc::new(Nowhere);
+        let spec = ContainerSpec::new("x", sink.clone(), sink);
+        let reach = Reach::new(&spec, &EngineConfig::new("unused"));
+        let meter = Arc::new(Meter::new(100 << 10, CpuLimits::default()));
+        let mut outgoing = Outgoing::new(&spec, reach, FileBudget::of_process(), meter.clone());
+        let mut send = |request| outgoing.send_request(request, None, Box::new(async { Ok(()) }));
+        let waiting: Vec<_> = (0..5).map(|_| send(request(Empty::new()))).collect();
+        assert!(meter.memory() >= 5 * PER_REQUEST as u64);
+        let full = Pin::from(send(request(Full::new(Bytes::from_static(b"x"))))).await;
+        assert!(matches!(full, Err(Error::InternalError(Some(_)))));
+        drop(waiting);
+        assert_eq!(meter.memory(), 0);
     }
 }

@@ -270,20 +270,26 @@ impl Handler {
         server: Server,
     ) {
         let (handler, told) = (self.clone(), outcome.clone());
-        let guest = Metered::new(
-            async move { handler.call(request, head, &told, server).await },
-            self.clock(),
-            self.meter(),
-        );
-        tokio::select! {
+        let guest = async move {
+            handler.call(request, head, &told, server).await;
+            // Given back when nothing of the guest is left, wherever that is.
+            drop(permit);
+        };
+        let mut guest = Metered::new(guest, self.clock(), self.meter());
+        let failed = tokio::select! {
             biased;
-            () = self.control.kill.cancelled() => outcome.fail(StatusCode::SERVICE_UNAVAILABLE),
-            ended = timeout_at(end_by, guest) => if ended.is_err() {
-                outcome.fail(StatusCode::GATEWAY_TIMEOUT);
-                self.log("a request was ended: its time was over").await;
-            }
+            () = self.control.kill.cancelled() => Some(StatusCode::SERVICE_UNAVAILABLE),
+            ended = timeout_at(end_by, &mut guest) => ended.is_err().then_some(StatusCode::GATEWAY_TIMEOUT),
+        };
+        let Some(status) = failed else {
+            return;
+        };
+        // Before the guest is freed: that closes the response, and whoever reads it looks at the outcome.
+        outcome.fail(status);
+        guest.end().await;
+        if status == StatusCode::GATEWAY_TIMEOUT {
+            self.log("a request was ended: its time was over").await;
         }
-        drop(permit);
     }
 
     async fn call(
@@ -370,9 +376,7 @@ impl Handler {
         head: oneshot::Sender<Head>,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        let limit = usize::try_from(self.limits().max_body_bytes).unwrap_or(usize::MAX);
-        let request =
-            request.map(|body| Limited::new(body, limit).map_err(body_error).boxed_unsync());
+        let request = self.bounded(request);
         lease.requests = lease.requests.saturating_add(1);
         match lease.instance.call(request, head).await {
             Ok(Called::NoHost) => outcome.fail(StatusCode::BAD_REQUEST),

@@ -7,7 +7,7 @@
 use crate::schedule::Priority;
 use crate::{EngineConfig, LoadError};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -23,7 +23,7 @@ const PER_BYTE: u64 = 2;
 const PER_CODE_BYTE: u64 = 12;
 
 /// A module up to this size need not wait behind larger ones: there is a place for it beside theirs, in which one at a
-/// time is compiled, and the few MiB that takes are not counted.
+/// time is compiled, and what that takes is not counted: 30 MiB by the estimate above.
 const SMALL_BYTES: u64 = MIB;
 
 /// Stack of a compiling thread; the compiler recurses with the nesting of blocks, which is bounded by validation.
@@ -45,6 +45,8 @@ pub(super) struct Compiler {
     memory_limit: u64,
     time_limit: Duration,
     under_way: Arc<Mutex<HashMap<String, Progress>>>,
+    /// Digests that wait for a place or for memory.
+    waiting: Mutex<HashSet<String>>,
 }
 
 struct Progress {
@@ -58,6 +60,18 @@ pub(super) struct Place {
     /// Whether it is the one beside the others.
     beside: bool,
     _thread: OwnedSemaphorePermit,
+}
+
+/// Told as long as it is held.
+struct Waits<'a> {
+    waiting: &'a Mutex<HashSet<String>>,
+    digest: &'a str,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.waiting.lock().remove(self.digest);
+    }
 }
 
 /// What is held until a compilation has really ended.
@@ -86,7 +100,19 @@ impl Compiler {
             memory_limit: config.max_compile_memory,
             time_limit: config.compile_time_limit,
             under_way: Arc::default(),
+            waiting: Mutex::default(),
         }
+    }
+
+    /// Whether a module waits for others to be compiled.
+    pub(super) fn waits(&self, digest: &str) -> bool {
+        self.waiting.lock().contains(digest)
+    }
+
+    fn wait<'a>(&'a self, digest: &'a str) -> Waits<'a> {
+        let waiting = &self.waiting;
+        waiting.lock().insert(digest.to_owned());
+        Waits { waiting, digest }
     }
 
     /// Waits for a place for a module of so many bytes. A digest whose last compilation is overdue and still runs gets
@@ -95,11 +121,14 @@ impl Compiler {
         if self.under_way.lock().contains_key(digest) {
             return Err(self.overdue());
         }
+        let waits = self.wait(digest);
+        // In the others' places it may have to wait for memory behind them.
         let (beside, thread) = tokio::select! {
             biased;
-            thread = self.places.clone().acquire_owned() => (false, thread),
             thread = self.small.clone().acquire_owned(), if bytes <= SMALL_BYTES => (true, thread),
+            thread = self.places.clone().acquire_owned() => (false, thread),
         };
+        drop(waits);
         Ok(Place {
             digest: digest.to_owned(),
             beside,
@@ -125,6 +154,7 @@ impl Compiler {
         let memory = match place.beside {
             true => None,
             false => {
+                let _waits = self.wait(&place.digest);
                 let memory = self.memory.clone().acquire_many_owned(units).await;
                 Some(memory.map_err(|_closed| LoadError::ShuttingDown)?)
             }
@@ -233,17 +263,46 @@ mod tests {
     #[tokio::test]
     async fn small_modules_pass_large_ones() {
         let compiler = compiler(|_| {});
-        let _large = compiler.place(DIGEST, LARGE).await.expect("free");
+        let large = compiler.place(DIGEST, LARGE).await.expect("free");
         let small = compiler.place("sha256:1", 100).await;
         let small = small.expect("beside the large one");
         let waits = |bytes| {
             let place = compiler.place("sha256:2", bytes);
             tokio::time::timeout(Duration::from_millis(20), place)
         };
+        assert!(!compiler.waits("sha256:1"));
         assert!(waits(100).await.is_err(), "one at a time");
         assert!(waits(LARGE).await.is_err());
+        let mut other = std::pin::pin!(compiler.place("sha256:2", LARGE));
+        assert!(futures::poll!(other.as_mut()).is_pending());
+        assert!(compiler.waits("sha256:2"));
         compiler.run(small, b"", || Ok(())).await.expect("small");
         assert!(waits(100).await.is_ok());
+        drop(large);
+        other.await.expect("free");
+        assert!(!compiler.waits("sha256:2"));
+    }
+
+    #[tokio::test]
+    async fn small_modules_do_not_wait_for_memory_behind_large_ones() {
+        let compiler = compiler(|config| {
+            config.compile_parallelism = 3;
+            config.max_compile_memory = BASE;
+        });
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let large = compiler.place(DIGEST, LARGE).await.expect("free");
+        let large = compiler.run(large, b"", move || {
+            wait.recv().ok();
+            Ok(())
+        });
+        let mut large = std::pin::pin!(large);
+        assert!(futures::poll!(large.as_mut()).is_pending());
+        let place = compiler.place("sha256:1", 100).await.expect("free");
+        let small = compiler.run(place, b"", || Ok(()));
+        let small = tokio::time::timeout(Duration::from_secs(20), small).await;
+        small.expect("it need not wait").expect("compiled");
+        drop(go);
+        large.await.expect("compiled");
     }
 
     #[tokio::test]

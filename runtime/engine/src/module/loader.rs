@@ -83,7 +83,8 @@ impl Loader {
         let digest = source.digest.clone();
         let load = self.work.clone().load(source.clone(), threads.clone());
         let (known, ended) = (self.known.clone(), digest.clone());
-        let load = tokio::spawn(async move {
+        // Not where the caller is: that may be shut down while others wait for this.
+        let load = threads.spawn(async move {
             let result = AssertUnwindSafe(load).catch_unwind().await;
             let result = result.unwrap_or_else(|_panic| Err(panicked()));
             known.ended(&ended, &result);
@@ -107,6 +108,11 @@ impl Loader {
     /// The compilation of a digest, if it is under way.
     pub(crate) fn compiling(&self, digest: &str) -> Option<Compiling> {
         self.work.compiler.progress(digest)
+    }
+
+    /// Whether a module waits for others to be compiled.
+    pub(crate) fn waits_to_compile(&self, digest: &str) -> bool {
+        self.work.compiler.waits(digest)
     }
 
     /// How many modules were compiled, and how many came from the cache on disk.

@@ -58,10 +58,12 @@ async fn tables_are_memory() {
 async fn what_the_host_holds_behind_handles_is_memory() {
     let bench = Bench::new();
     let neighbour = bench.neighbour().await;
-    let (exit, ..) = bench
-        .run_with("p2-headers", &[], |spec| spec.memory_limit = Some(8 * MIB))
-        .await;
-    assert_eq!(exit, Exit::OutOfMemory);
+    for guest in ["p2-headers", "p2-bodies"] {
+        let (exit, ..) = bench
+            .run_with(guest, &[], |spec| spec.memory_limit = Some(8 * MIB))
+            .await;
+        assert_eq!(exit, Exit::OutOfMemory, "{guest}");
+    }
     neighbour.is_healthy().await;
 }
 

@@ -98,8 +98,8 @@ async fn a_failed_instance_answers_no_more() {
 async fn waiting_instances_give_way_to_the_memory_of_others() {
     for guest in GUESTS {
         let bench = Bench::new();
-        // Room for four instances of 128 KiB.
-        let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(512 << 10);
+        // Room for three instances of 128 KiB, and for the responses they make.
+        let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(1 << 20);
         let handler = handler(&bench, guest, reuse(9, LONG), small).await;
         let requests = (0..3).map(|_| get(handler.addr(), "/"));
         for (status, _) in soon(futures::future::join_all(requests)).await {
@@ -122,8 +122,8 @@ async fn waiting_instances_give_way_to_the_memory_of_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_short_requests_leave_behind_adds_up() {
     let bench = Bench::new();
-    // Room for one instance of 128 KiB, and for as much behind its handles.
-    let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(256 << 10);
+    // Room for one instance of 128 KiB, for the response it makes, and for as much again behind its handles.
+    let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(512 << 10);
     let handler = handler(&bench, "http-handler", reuse(1_000, LONG), small).await;
     let long = "x".repeat(8 << 10);
     let mut most = 0;
@@ -131,14 +131,16 @@ async fn what_short_requests_leave_behind_adds_up() {
         let request = Request::get("/k").header("x-long", &long);
         let request = request.body(Full::default()).unwrap();
         let (status, _) = soon(send(handler.addr(), request)).await;
-        assert_eq!(status, StatusCode::OK);
+        // One that is measured while it answers may be refused, but not before others added up.
+        let refused = status == StatusCode::SERVICE_UNAVAILABLE && most > 256 << 10;
+        assert!(status == StatusCode::OK || refused, "{status} {most}");
         until(|| {
             let waiting = handler.container.stats().waiting_instances;
             waiting == bench.engine.stats().instances
         })
         .await;
         if most > 0 && bench.engine.stats().instances == 0 {
-            assert!(most > 192 << 10, "{most}");
+            assert!(most > 256 << 10, "{most}");
             return;
         }
         most = most.max(handler.container.stats().memory_bytes);

@@ -31,10 +31,12 @@ impl Registry {
             // A deletion elsewhere either comes before, or sees the blob as used.
             let _writer = here.writer.lock();
             let known = here.content.size(&digest).is_some();
-            here.content.publish(&file.temp, &digest)?;
-            if !known {
+            let published = here.content.publish(&file.temp, &digest);
+            // A failure may come when it is in its place already.
+            if !known && here.content.size(&digest).is_some() {
                 file.taken.keep();
             }
+            published?;
             here.remember(&name, &digest)
         });
         stored.await.map_err(Failure::io("store blob"))

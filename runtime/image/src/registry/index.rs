@@ -100,6 +100,11 @@ impl Index {
         self.drop_all(forgotten)
     }
 
+    /// Something is sent to a repository: what came before may be of the same image, and is young again.
+    pub(crate) fn renew_fresh(&mut self, name: &str) {
+        self.fresh.renew(name);
+    }
+
     /// Forgets an upload; none when there is no such.
     pub(crate) fn remove_fresh(&mut self, name: &str, digest: &Digest) -> Option<Freed> {
         let known = self.fresh.remove(name, digest);

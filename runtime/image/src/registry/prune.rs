@@ -48,16 +48,25 @@ impl Registry {
         .await
     }
 
-    /// Drops uploads and blobs that whoever sent them has forgotten. Costs little when there are none.
-    pub(super) async fn drop_forgotten(self: &Arc<Self>) -> io::Result<()> {
+    /// Drops uploads and blobs that whoever sent them has forgotten. Costs little when there are none. An image may take
+    /// hours: blobs of repositories that something is sent to, such as `name`, stay.
+    pub(super) async fn drop_forgotten(self: &Arc<Self>, name: &str) -> io::Result<()> {
         self.uploads.drop_idle();
         if !self.index.read().has_stale(FRESH_AGE) {
             return Ok(());
         }
+        let mut in_use = self.uploads.repositories();
+        in_use.insert(name.to_owned());
         let here = self.clone();
         blocking(move || {
             let _writer = here.writer.lock();
-            let freed = here.index.write().expire_fresh(FRESH_AGE);
+            let freed = {
+                let mut index = here.index.write();
+                for name in &in_use {
+                    index.renew_fresh(name);
+                }
+                index.expire_fresh(FRESH_AGE)
+            };
             here.delete_blobs(&freed, &mut Pruned::default())
         })
         .await

@@ -35,7 +35,11 @@ impl Room {
 
     /// A blob of so many bytes is gone.
     pub(crate) fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let (relaxed, less) = (Ordering::Relaxed, |used: u64| {
+            Some(used.saturating_sub(bytes))
+        });
+        // It always is an answer.
+        let _before = self.used.fetch_update(relaxed, relaxed, less);
     }
 
     fn with(&self, used: u64, bytes: u64) -> Option<u64> {
@@ -73,5 +77,20 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.room.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_was_taken_cannot_be_given_back() {
+        let room = Room::new(10, 0);
+        let mut taken = room.taken();
+        taken.grow(5).expect("room");
+        room.give_back(7);
+        drop(taken);
+        room.taken().grow(10).expect("all of it");
     }
 }

@@ -114,7 +114,7 @@ impl Registry {
                 return Ok(blob_created(name, &digest));
             }
         }
-        let dropped = self.drop_forgotten().await;
+        let dropped = self.drop_forgotten(name).await;
         dropped.map_err(Failure::io("drop forgotten uploads"))?;
         let id = self.uploads.begin(name).await?;
         if query.get("digest").is_some() {

@@ -1,7 +1,7 @@
 //! Uploads under way: bytes arrive in one piece or many, are hashed as they come, and become a blob when
 //! their digest is right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +104,15 @@ impl Uploads {
         running.retain(|_, slot| {
             slot.touched.elapsed() < IDLE_MAX || Arc::strong_count(&slot.upload) > 1
         });
+    }
+
+    /// Those that something is sent to.
+    pub(crate) fn repositories(&self) -> HashSet<String> {
+        let running = self.running.lock();
+        running
+            .values()
+            .map(|slot| slot.repository.clone())
+            .collect()
     }
 
     fn find(&self, repository: &str, id: &str) -> Result<Shared, Failure> {

@@ -159,10 +159,7 @@ impl Changes<'_, '_> {
             .unwrap_or_default();
         if base == OPAQUE {
             let folder = place.parent().unwrap_or(self.root);
-            return match self.hidden.insert(folder) {
-                true => self.hide_lower(folder),
-                false => Ok(()),
-            };
+            return self.hide_lower(folder);
         }
         if let Some(hidden) = base.strip_prefix(WHITEOUT) {
             return if is_name(hidden) {
@@ -234,9 +231,14 @@ impl Changes<'_, '_> {
         Ok(())
     }
 
-    /// Removes what `folder` has from lower layers.
-    fn hide_lower(&self, folder: &Path) -> Result<(), FetchError> {
+    /// Removes what `folder` has from lower layers. Once for it and all in it: an archive may ask for that in each of many
+    /// nested folders.
+    fn hide_lower(&mut self, folder: &Path) -> Result<(), FetchError> {
+        if !self.hidden.insert(folder) {
+            return Ok(());
+        }
         for entry in fs::read_dir(folder).map_err(|error| written(&error))? {
+            self.budget.check()?;
             let path = entry.map_err(|error| written(&error))?.path();
             if !self.made.contains(&path) {
                 remove(&path)?;

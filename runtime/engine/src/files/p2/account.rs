@@ -3,6 +3,7 @@
 use crate::files::mark::Mark;
 use crate::files::quota::Quota;
 use crate::files::{FileBudget, FileSlot};
+use crate::limits::{Charge, Meter};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Weak};
@@ -12,7 +13,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 /// Descriptors and streams of an instance together, for each file that it may hold open.
 const HOLDERS_PER_FILE: usize = 2;
 
-/// Bytes of the folders' listings that an instance may hold at once: the host reads a folder as a whole.
+/// Bytes of the folders' listings that an instance may hold at once, whatever memory its container has: the host reads a
+/// folder as a whole.
 const MAX_LISTINGS: usize = 16 << 20;
 
 /// Whether a function makes, moves or removes names.
@@ -47,8 +49,9 @@ pub(crate) struct Account {
     open: Vec<(Weak<File>, FileSlot)>,
     /// Held by each opening that is under way.
     opening: Arc<()>,
-    /// Bytes of the listings of folders, by the numbers of their streams.
-    listings: HashMap<u32, usize>,
+    meter: Arc<Meter>,
+    /// Memory of the listings of folders, by the numbers of their streams.
+    listings: HashMap<u32, Charge>,
     /// The rules of the mounts, in their order.
     mounts: Arc<[Mark]>,
     /// Those of descriptors that have any, by their numbers.
@@ -56,12 +59,13 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(budget: Arc<FileBudget>, limit: u32) -> Self {
+    pub(crate) fn new(budget: Arc<FileBudget>, limit: u32, meter: Arc<Meter>) -> Self {
         Account {
             budget,
             limit,
             open: Vec::new(),
             opening: Arc::default(),
+            meter,
             listings: HashMap::new(),
             mounts: Arc::from([]),
             marks: HashMap::new(),
@@ -177,11 +181,17 @@ impl Account {
 
     /// Bytes that a further listing may take.
     pub(super) fn listing_room(&self) -> usize {
-        MAX_LISTINGS.saturating_sub(self.listings.values().sum())
+        let held: u64 = self.listings.values().map(Charge::bytes).sum();
+        MAX_LISTINGS.saturating_sub(usize::try_from(held).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn listed(&mut self, stream: u32, bytes: usize) {
-        self.listings.insert(stream, bytes);
+    /// Memory for a listing.
+    pub(super) fn charge(&self, bytes: usize) -> Option<Charge> {
+        self.meter.charge(bytes as u64)
+    }
+
+    pub(super) fn listed(&mut self, stream: u32, charge: Charge) {
+        self.listings.insert(stream, charge);
     }
 
     pub(super) fn unlisted(&mut self, stream: u32) {
@@ -200,7 +210,8 @@ mod tests {
 
     #[test]
     fn openings_under_way_count() {
-        let mut account = Account::new(FileBudget::of_process(), 2);
+        let meter = Arc::new(Meter::new(100, crate::CpuLimits::default()));
+        let mut account = Account::new(FileBudget::of_process(), 2, meter);
         let file = Arc::new(tempfile::tempfile().expect("a temporary file"));
         let (one, other) = (account.reserve(), account.reserve());
         assert!(one.is_some() && other.is_some());
@@ -214,5 +225,18 @@ mod tests {
         drop(file);
         assert!(account.reserve().is_some(), "the file is closed");
         drop(third);
+    }
+
+    #[test]
+    fn listings_are_memory_of_the_container() {
+        let meter = Arc::new(Meter::new(100, crate::CpuLimits::default()));
+        let mut account = Account::new(FileBudget::of_process(), 2, meter.clone());
+        let charge = account.charge(60).expect("room");
+        account.listed(1, charge);
+        assert_eq!(meter.memory(), 60);
+        assert_eq!(account.listing_room(), MAX_LISTINGS - 60);
+        assert!(account.charge(60).is_none());
+        account.unlisted(1);
+        assert_eq!(meter.memory(), 0);
     }
 }

@@ -30,6 +30,14 @@ impl Fresh {
         new
     }
 
+    /// All of a repository are young again.
+    pub(super) fn renew(&mut self, name: &str) {
+        let fresh = self.by_repository.get_mut(name);
+        for since in fresh.into_iter().flat_map(HashMap::values_mut) {
+            *since = Instant::now();
+        }
+    }
+
     pub(super) fn remove(&mut self, name: &str, digest: &Digest) -> bool {
         let Some(fresh) = self.by_repository.get_mut(name) else {
             return false;

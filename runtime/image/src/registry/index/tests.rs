@@ -61,6 +61,20 @@ fn too_many_fresh_uploads_forget_the_oldest() {
 }
 
 #[test]
+fn uploads_are_young_as_long_as_others_come_to_their_repository() {
+    let mut index = Index::default();
+    for name in ["slow", "forgotten"] {
+        index.add_fresh(name, &digest(name));
+    }
+    index.renew_fresh("slow");
+    for n in 2..fresh::FRESH_MAX {
+        assert!(index.add_fresh("a", &digest(&n.to_string())).is_empty());
+    }
+    assert_eq!(index.add_fresh("a", &digest("b")), [digest("forgotten")]);
+    assert_eq!(index.add_fresh("a", &digest("c")), [digest("slow")]);
+}
+
+#[test]
 fn what_a_tag_leads_to_is_kept() {
     let mut index = Index::default();
     for (name, blobs, subject, tag) in [
