@@ -20,6 +20,7 @@ use crate::logs::{FolderWatch, rotate_loop};
 use crate::namespace_data::NamespaceData;
 use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
 use crate::registry::Registry;
+use crate::room::Room;
 use crate::worker::Shared;
 use crate::{ends, local_volumes, namespace_data, pods, quantity};
 
@@ -124,6 +125,7 @@ impl Agent {
             objects,
             recorder,
             registry: Registry::default(),
+            room: Room::new(facts.cpu_milli, facts.memory),
             facts,
             pods_dir,
             log_dir: config.log_dir.clone(),

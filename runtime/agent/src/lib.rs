@@ -33,6 +33,7 @@ mod pods;
 mod probe;
 mod quantity;
 mod registry;
+mod room;
 mod worker;
 
 pub use agent::{Agent, AgentError};

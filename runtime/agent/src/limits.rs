@@ -29,6 +29,8 @@ pub const MEMORY_PRESSURE_BYTES: u64 = 100 << 20;
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 /// A container that ran this long starts its back-off over.
 pub const BACKOFF_RESET: Duration = Duration::from_secs(600);
+/// First and longest pause before a container that could not be resized is tried again.
+pub const RESIZE_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// How long ErrImagePull is shown before it turns into ImagePullBackOff.
 pub const PULL_ERROR_SHOWN: Duration = Duration::from_secs(2);
 /// First and longest pause while a ConfigMap, Secret or other prerequisite is missing: short,

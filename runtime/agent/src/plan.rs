@@ -34,6 +34,7 @@ pub(crate) use capabilities::{CAPABILITIES, capabilities, known_capabilities};
 pub(crate) use ephemeral::{container_named, ephemeral_containers};
 pub(crate) use outcome::{Outcome, StartFailure};
 pub(crate) use patch::{is_only_creating, status_patch};
+pub(crate) use resize::resize_message;
 pub(crate) use restart::{KILLED, should_restart};
 pub(crate) use seed::{Found, seed};
 pub(crate) use state::{PodState, Sandbox};
@@ -122,6 +123,8 @@ pub(crate) enum Action {
         container: String,
         id: String,
         limits: Limits,
+        /// What it has.
+        before: Option<Limits>,
     },
     /// Gives up the start under way, as far as it can be given up.
     CancelStart,

@@ -40,6 +40,7 @@ use crate::plan::{
 };
 use crate::probe::{Answer, Due};
 use crate::registry::Registry;
+use crate::room::Room;
 use hooks::Hooks;
 pub(crate) use inbox::{Inbox, News};
 pub(crate) use message::finished;
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) volumes: VolumePolicy,
     pub(crate) recorder: Recorder,
     pub(crate) registry: Registry,
+    pub(crate) room: Room,
     pub(crate) facts: NodeFacts,
     pub(crate) pods_dir: PathBuf,
     pub(crate) log_dir: PathBuf,
@@ -163,6 +165,7 @@ impl Worker {
             wake_at: None,
             changed: true,
         };
+        worker.hold_room();
         if matches!(worker.state.sandbox, Sandbox::Ready { .. }) {
             // What changed while no agent was here is not known: everything is looked at.
             worker.open_volumes();
@@ -191,6 +194,7 @@ impl Worker {
     fn step(&mut self) -> Option<Timestamp> {
         let now = Timestamp::now();
         let intent = Intent::of(&self.pod, self.gone);
+        self.settle_resize(intent);
         let plan = plan(&Input {
             pod: &self.pod,
             state: &self.state,
@@ -240,11 +244,13 @@ impl Worker {
                 container,
                 id,
                 limits,
+                before,
             } => {
                 if let Some(instance) = self.instance(&container, &id) {
                     instance.resizing = true;
                 }
-                self.work.push(self.resize_container(container, id, limits));
+                self.work
+                    .push(self.resize_container(container, id, limits, before));
             }
             Action::CancelStart => self.cancel.cancel(),
             Action::Kill {
@@ -341,12 +347,16 @@ impl Worker {
             }
             Done::CleanedUp => {
                 self.shared.registry.remove(&self.uid);
+                self.shared.room.release(&self.uid);
                 self.ended = true;
             }
         }
     }
 
     fn apply(&mut self, outcome: Outcome, now: Timestamp) {
+        if let Outcome::NotResized { error, .. } = &outcome {
+            self.resize_failed(error);
+        }
         let started = match &outcome {
             Outcome::Started { instance, .. } => Some(instance.id.clone()),
             _ => None,

@@ -8,12 +8,18 @@ use super::state::Sandbox;
 use super::{Input, Intent, init_containers, is_sidecar};
 
 /// The kinds of condition this module owns.
-const OWNED: [&str; 4] = [
+const OWNED: [&str; 6] = [
     "PodReadyToStartContainers",
     "Initialized",
     "Ready",
     "ContainersReady",
+    PENDING,
+    IN_PROGRESS,
 ];
+/// Those of them that a pod has only while it is so.
+pub(super) const PASSING: [&str; 2] = [PENDING, IN_PROGRESS];
+const PENDING: &str = "PodResizePending";
+const IN_PROGRESS: &str = "PodResizeInProgress";
 
 struct Verdict {
     kind: &'static str,
@@ -66,7 +72,34 @@ pub(super) fn conditions(
         };
         all.push(condition(scheduled, known, generation, input.now));
     }
+    if !over(phase) {
+        all.extend(resize(input, known));
+    }
     all
+}
+
+/// What is to be told of a resize.
+fn resize(input: &Input<'_>, known: &[PodCondition]) -> Vec<PodCondition> {
+    let resize = &input.state.resize;
+    let pending = resize.pending.as_ref().map(|pending| {
+        let verdict = Verdict {
+            kind: PENDING,
+            status: true,
+            reason: Some(pending.refusal.reason),
+            message: Some(pending.refusal.message.clone()),
+        };
+        condition(verdict, known, pending.generation, input.now)
+    });
+    let progress = resize.progress.as_ref().map(|progress| {
+        let verdict = Verdict {
+            kind: IN_PROGRESS,
+            status: true,
+            reason: progress.error.as_ref().map(|_| "Error"),
+            message: progress.error.clone(),
+        };
+        condition(verdict, known, progress.generation, input.now)
+    });
+    pending.into_iter().chain(progress).collect()
 }
 
 fn condition(

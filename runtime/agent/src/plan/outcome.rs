@@ -34,6 +34,12 @@ pub(crate) enum Outcome {
         id: String,
         limits: Limits,
     },
+    /// It stays with what it has for now.
+    NotResized {
+        container: String,
+        id: String,
+        error: String,
+    },
 }
 
 /// Why a container could not be started, in the words of its waiting state.

@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::PodStatus;
 use serde_json::{Map, Value, json};
 
+use super::conditions::PASSING;
+
 /// Fields of a status the node does not write.
 const FOREIGN: [&str; 3] = ["qosClass", "nominatedNodeName", "resourceClaimStatuses"];
 
@@ -73,8 +75,16 @@ fn changed_items(old: Option<&Value>, new: &Value) -> Option<Value> {
             let before = old.iter().find(|before| before["type"] == item["type"]);
             with_nulls(item, before)
         })
+        .chain(old.iter().filter_map(|item| passed(item, new)))
         .collect();
     (!changed.is_empty()).then_some(Value::Array(changed))
+}
+
+/// Removes a condition of ours that is over.
+fn passed(item: &Value, new: &[Value]) -> Option<Value> {
+    let kind = item["type"].as_str()?;
+    let over = PASSING.contains(&kind) && new.iter().all(|next| next["type"] != kind);
+    over.then(|| json!({ "type": kind, "$patch": "delete" }))
 }
 
 /// A merged item keeps fields the patch does not name: those that went are named as null.

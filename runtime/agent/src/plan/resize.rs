@@ -1,22 +1,202 @@
-//! Resources of a pod that change while its containers run.
+//! Resources of a pod that change while its containers run: what it was given, which may be less than its specification
+//! asks for, and bringing its containers to that.
 
-use k8s_openapi::api::core::v1::Container;
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod, PodStatus, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde::Serialize;
+
+use super::backoff::Backoff;
+use super::state::PodState;
 use super::track::{Instance, Limits};
-use super::{Action, Input, all_containers};
+use super::{Action, Input, Wake, all_containers, init_containers, is_sidecar, main_containers};
 use crate::cri::wanted_limits;
+use crate::limits::RESIZE_RETRY;
+use crate::quantity;
+use crate::room::Refusal;
 
-/// Adds what brings running containers to the limits their specification has now: other limits, or, where its resize
-/// policy says so, another container.
-pub(super) fn resize(input: &Input<'_>, actions: &mut Vec<Action>) {
-    for (container, _) in all_containers(input.pod) {
+/// What a pod was given, and what it waits for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resize {
+    /// By the containers that can be resized.
+    given: BTreeMap<String, ResourceRequirements>,
+    /// Why it was not given what its specification asks for.
+    pub(super) pending: Option<Pending>,
+    /// Its containers are being brought to what it was given.
+    pub(super) progress: Option<Progress>,
+    retry: Backoff,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) refusal: Refusal,
+    pub(super) generation: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) generation: Option<i64>,
+    pub(super) error: Option<String>,
+}
+
+impl Resize {
+    /// What an earlier process had given, as the pod's status tells it; else what the specification asks for.
+    pub(super) fn seed(pod: &Pod, status: &PodStatus) -> Resize {
+        let mut resize = Resize::default();
+        let known = status.container_statuses.iter().flatten();
+        let known: Vec<_> = known
+            .chain(status.init_container_statuses.iter().flatten())
+            .collect();
+        for container in resizable(pod) {
+            let specified = container.resources.clone().unwrap_or_default();
+            let told = known.iter().find(|known| known.name == container.name);
+            let told = told.and_then(|known| {
+                let limits = known.resources.as_ref()?.limits.clone();
+                Some(ResourceRequirements {
+                    limits,
+                    requests: known.allocated_resources.clone(),
+                    ..specified.clone()
+                })
+            });
+            let given = told.filter(|told| !same(told, &specified));
+            let given = given.unwrap_or(specified);
+            resize.given.insert(container.name.clone(), given);
+        }
+        resize
+    }
+
+    /// What a container was given, if it is one that can be resized.
+    pub(crate) fn given(&self, container: &str) -> Option<&ResourceRequirements> {
+        self.given.get(container)
+    }
+
+    /// The container with what it was given.
+    pub(crate) fn with_given(&self, container: Container) -> Container {
+        match self.given(&container.name) {
+            Some(given) => Container {
+                resources: Some(given.clone()),
+                ..container
+            },
+            None => container,
+        }
+    }
+
+    /// Whether the specification asks for something else.
+    pub(crate) fn is_asked(&self, pod: &Pod) -> bool {
+        resizable(pod).any(|container| {
+            let specified = container.resources.clone().unwrap_or_default();
+            self.given(&container.name)
+                .is_none_or(|given| !same(given, &specified))
+        })
+    }
+
+    /// The pod is given what its specification asks for.
+    pub(crate) fn give(&mut self, pod: &Pod) {
+        *self = Resize::seed(pod, &PodStatus::default());
+        self.progress = Some(Progress {
+            generation: pod.metadata.generation,
+            error: None,
+        });
+    }
+
+    /// It is not. True if that is news.
+    pub(crate) fn refuse(&mut self, pod: &Pod, refusal: Refusal) -> bool {
+        let known = self.pending.as_ref();
+        let news = known.is_none_or(|known| known.refusal != refusal);
+        self.pending = Some(Pending {
+            refusal,
+            generation: pod.metadata.generation,
+        });
+        news
+    }
+
+    /// It asks for nothing. True if it did before.
+    pub(crate) fn content(&mut self) -> bool {
+        self.pending.take().is_some()
+    }
+
+    /// A container could not be brought to what it was given.
+    pub(super) fn failed(&mut self, error: &str, generation: Option<i64>, now: Timestamp) {
+        self.retry.fail(now, RESIZE_RETRY);
+        let known = self.progress.as_ref();
+        self.progress = Some(Progress {
+            generation: known.map_or(generation, |known| known.generation),
+            error: Some(error.to_owned()),
+        });
+    }
+
+    /// Whether that was so before, for the same reason but for the figures in it.
+    pub(crate) fn has_failed_by(&self, error: &str) -> bool {
+        let known = self.progress.as_ref();
+        let known = known.and_then(|progress| progress.error.as_deref());
+        let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        known.is_some_and(|known| words(known) == words(error))
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.retry.reset();
+        if let Some(progress) = &mut self.progress {
+            progress.error = None;
+        }
+    }
+}
+
+impl PodState {
+    /// Ends a resize whose containers all have what the pod was given. Returns the generation it was of.
+    pub(crate) fn end_resize(&mut self, pod: &Pod) -> Option<i64> {
+        let open = resizable(pod).any(|container| {
+            let track = self.containers.get(&container.name);
+            track
+                .and_then(|track| track.running())
+                .is_some_and(|one| one.resizing || differs(&self.resize, container, one).is_some())
+        });
+        match open {
+            true => None,
+            false => self.resize.progress.take()?.generation,
+        }
+    }
+}
+
+/// The containers whose resources may change.
+fn resizable(pod: &Pod) -> impl Iterator<Item = &Container> {
+    let containers = all_containers(pod);
+    let containers = containers.filter(|(container, init)| !init || is_sidecar(container));
+    containers.map(|(container, _)| container)
+}
+
+/// Whether both mean the same CPU and memory, whatever way they are written.
+fn same(one: &ResourceRequirements, other: &ResourceRequirements) -> bool {
+    let amounts = |list: &Option<BTreeMap<String, Quantity>>| {
+        let amount = |name: &str| list.as_ref().and_then(|list| list.get(name));
+        let cpu = amount("cpu").and_then(quantity::milli);
+        (cpu, amount("memory").and_then(quantity::whole))
+    };
+    amounts(&one.requests) == amounts(&other.requests)
+        && amounts(&one.limits) == amounts(&other.limits)
+}
+
+/// Adds what brings running containers to the limits the pod was given: other limits, or, where its resize policy says
+/// so, another container.
+pub(super) fn resize(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wake) {
+    let resize = &input.state.resize;
+    let retry = resize.retry.until().filter(|until| *until > input.now);
+    for container in resizable(input.pod) {
         let track = input.state.containers.get(&container.name);
         let Some(instance) = track.and_then(|track| track.running()) else {
             continue;
         };
-        let Some(limits) = changed(container, instance) else {
+        let Some(limits) = differs(resize, container, instance) else {
             continue;
         };
+        if instance.resizing || instance.kill.is_some() {
+            continue;
+        }
+        if let Some(until) = retry {
+            wake.at(until);
+            continue;
+        }
         let (container_name, id) = (container.name.clone(), instance.id.clone());
         actions.push(match needs_restart(container, instance.limits, limits) {
             true => Action::Kill {
@@ -30,16 +210,17 @@ pub(super) fn resize(input: &Input<'_>, actions: &mut Vec<Action>) {
                 container: container_name,
                 id,
                 limits,
+                before: instance.limits,
             },
         });
     }
 }
 
-/// The limits asked for, if they are others than it has and nothing is done about it yet.
-fn changed(container: &Container, instance: &Instance) -> Option<Limits> {
+/// The limits that a container was given, if it runs with others.
+fn differs(resize: &Resize, container: &Container, instance: &Instance) -> Option<Limits> {
     let known = instance.limits?;
-    let wanted = wanted_limits(container);
-    (known != wanted && !instance.resizing && instance.kill.is_none()).then_some(wanted)
+    let wanted = wanted_limits(&resize.with_given(container.clone()));
+    (known != wanted).then_some(wanted)
 }
 
 fn needs_restart(container: &Container, before: Option<Limits>, wanted: Limits) -> bool {
@@ -59,4 +240,45 @@ fn grace(input: &Input<'_>) -> i64 {
     let spec = input.pod.spec.as_ref();
     spec.and_then(|spec| spec.termination_grace_period_seconds)
         .unwrap_or(30)
+}
+
+/// The message of an event about a resize, with what the specification asks for, as upstream writes it.
+pub(crate) fn resize_message(
+    begin: &str,
+    pod: &Pod,
+    generation: Option<i64>,
+    error: Option<&str>,
+) -> String {
+    #[derive(Serialize)]
+    struct Share<'a> {
+        name: &'a str,
+        resources: ResourceRequirements,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Summary<'a> {
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        init_containers: Vec<Share<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        containers: Vec<Share<'a>>,
+        generation: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    }
+    fn share(container: &Container) -> Share<'_> {
+        Share {
+            name: &container.name,
+            resources: container.resources.clone().unwrap_or_default(),
+        }
+    }
+    let summary = Summary {
+        init_containers: init_containers(pod).iter().map(share).collect(),
+        containers: main_containers(pod).iter().map(share).collect(),
+        generation: generation.unwrap_or(0),
+        error,
+    };
+    match serde_json::to_string(&summary) {
+        Ok(text) => format!("{begin}: {text}"),
+        Err(_) => begin.to_owned(),
+    }
 }

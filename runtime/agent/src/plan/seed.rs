@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
+use super::resize::Resize;
 use super::state::{PodState, Sandbox};
 use super::track::{Exit, Instance, Run, Track};
 use super::{KILLED, main_containers, should_restart};
@@ -34,6 +35,7 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
             .flatten()
             .map(|ip| ip.ip.clone())
             .collect(),
+        resize: Resize::seed(pod, &status),
         ..PodState::default()
     };
     let alone = found.sandbox.is_none();

@@ -22,7 +22,7 @@ pub(super) fn start(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wak
         Sandbox::Ready { .. } => {
             replace_changed(input, actions);
             end_failed(input, actions);
-            resize::resize(input, actions);
+            resize::resize(input, actions, wake);
             if input.state.starting.is_none()
                 && let Some((container, attempt)) = next(input, wake)
             {

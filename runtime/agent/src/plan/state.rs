@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 use super::backoff::Backoff;
 use super::outcome::{Outcome, StartFailure};
+use super::resize::Resize;
 use super::track::{Exit, Failure, Instance, Kill, Run, Track};
 use crate::limits::{BACKOFF, CONFIG_RETRY};
 use crate::probe::Probes;
@@ -30,6 +31,8 @@ pub(crate) struct PodState {
     pub(crate) initialized: bool,
     /// Containers were lost with the process and the pod must not start again.
     pub(crate) lost: bool,
+    /// What it was given of the node's CPU and memory.
+    pub(crate) resize: Resize,
     /// When the pod's grace period is over, once its containers are being stopped.
     pub(crate) stop_by: Option<Timestamp>,
     /// What the probes of running containers have found.
@@ -158,6 +161,18 @@ impl PodState {
                     instance.limits = Some(limits);
                     instance.resizing = false;
                 }
+                self.resize.succeeded();
+            }
+            Outcome::NotResized {
+                container,
+                id,
+                error,
+            } => {
+                let track = self.track(&container);
+                if let Some(instance) = track.instance.as_mut().filter(|own| own.id == id) {
+                    instance.resizing = false;
+                }
+                self.resize.failed(&error, pod.metadata.generation, now);
             }
         }
         self.probes.sync(pod, &self.containers);

@@ -158,32 +158,31 @@ fn kept_end<'a>(
     (leaves && !should_restart(input.pod, container, ended.exit_code)).then_some(known)
 }
 
-/// What a container has of its resources: as specified once the runtime holds it to that, else as reported before.
+/// What a container has of its resources: what it was given once the runtime holds it to that, else as reported before.
+/// Nothing is said of containers that cannot be resized.
 fn resources(
     input: &Input<'_>,
     container: &Container,
     instance: Option<&Instance>,
 ) -> (Option<ResourceRequirements>, Option<Requests>) {
-    let specified = container
-        .resources
-        .clone()
-        .filter(|resources| resources.requests.is_some() || resources.limits.is_some());
-    let Some(instance) = instance.filter(|instance| matches!(instance.run, Run::Running { .. }))
-    else {
+    let given = input.state.resize.given(&container.name);
+    let (Some(instance), Some(given)) = (instance, given) else {
         return (None, None);
     };
+    let requests = given.requests.clone();
     let known = input.known.container_statuses.iter().flatten();
     let known = known
         .chain(input.known.init_container_statuses.iter().flatten())
         .find(|known| known.name == container.name);
-    match (instance.limits, known) {
-        (Some(limits), Some(known)) if limits != wanted_limits(container) => {
-            (known.resources.clone(), known.allocated_resources.clone())
+    let as_given = Container {
+        resources: Some(given.clone()),
+        ..Container::default()
+    };
+    match (&instance.run, instance.limits, known) {
+        (Run::Running { .. }, Some(limits), Some(known)) if limits != wanted_limits(&as_given) => {
+            (known.resources.clone(), requests)
         }
-        _ => {
-            let requests = specified.as_ref().and_then(|all| all.requests.clone());
-            (specified, requests)
-        }
+        _ => (Some(given.clone()), requests),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct News {
     pub(crate) look_at_all: bool,
     /// What the pod's volumes show has changed.
     pub(crate) content_changed: bool,
+    /// The node has more room than before.
+    pub(crate) room: bool,
 }
 
 impl News {
@@ -31,6 +33,7 @@ impl News {
             && self.touched.is_empty()
             && !self.look_at_all
             && !self.content_changed
+            && !self.room
     }
 }
 
@@ -71,6 +74,10 @@ impl Inbox {
 
     pub(crate) fn content_changed(&self) {
         self.tell(|news| news.content_changed = true);
+    }
+
+    pub(crate) fn room(&self) {
+        self.tell(|news| news.room = true);
     }
 
     fn tell(&self, change: impl FnOnce(&mut News)) {

@@ -54,6 +54,7 @@ impl Worker {
             return None;
         };
         let container = container_named(&self.pod, name)?.into_owned();
+        let container = self.state.resize.with_given(container);
         let track = self.state.containers.get(name);
         let outdated = track
             .and_then(|track| track.last.as_ref())

@@ -13,6 +13,7 @@ mod node;
 mod places;
 mod pods;
 mod probes;
+mod resize;
 mod runtime;
 mod trouble;
 mod volumes;

@@ -25,6 +25,8 @@ struct Data {
     /// Sandboxes whose containers wait for a compiler that never comes.
     queued: BTreeSet<String>,
     auths: Vec<AuthConfig>,
+    /// What every container uses.
+    memory: u64,
 }
 
 pub(crate) struct FakeRuntime {
@@ -59,6 +61,10 @@ impl FakeRuntime {
 
     pub(crate) fn auths(&self) -> Vec<AuthConfig> {
         self.data.lock().auths.clone()
+    }
+
+    pub(crate) fn set_memory(&self, bytes: u64) {
+        self.data.lock().memory = bytes;
     }
 
     pub(crate) fn counts(&self) -> (usize, usize) {
@@ -374,7 +380,16 @@ impl RuntimeService for FakeRuntime {
         Ok(UpdateContainerResourcesResponse {})
     }
     async fn container_stats(&self, _: ContainerStatsRequest) -> Answer<ContainerStatsResponse> {
-        Ok(ContainerStatsResponse::default())
+        let value = self.data.lock().memory;
+        let memory = MemoryUsage {
+            usage_bytes: Some(UInt64Value { value }),
+            ..Default::default()
+        };
+        let stats = ContainerStats {
+            memory: Some(memory),
+            ..Default::default()
+        };
+        Ok(ContainerStatsResponse { stats: Some(stats) })
     }
     async fn list_container_stats(
         &self,

@@ -35,6 +35,7 @@ fn a_running_container_is_given_the_limits_of_its_specification_once() {
         container: "c".into(),
         id: id.clone(),
         limits: wanted,
+        before: Some(BEFORE),
     };
     assert_eq!(world.plan().actions, [expected]);
     world
@@ -70,4 +71,136 @@ fn its_policy_may_ask_for_another_container_instead() {
     ));
     world.pod.spec.as_mut().expect("a spec").containers[0].resize_policy = None;
     assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
+}
+
+/// The pod's condition of this kind as reason and message.
+fn told(world: &World, kind: &str) -> Option<(Option<String>, Option<String>)> {
+    let conditions = world.plan().status.conditions.expect("conditions");
+    let found = conditions.into_iter().find(|one| one.type_ == kind)?;
+    assert_eq!(found.status, "True");
+    Some((found.reason, found.message))
+}
+
+#[test]
+fn what_it_was_not_given_is_not_used() {
+    let mut world = world(json!([]));
+    world
+        .state
+        .track("c")
+        .instance
+        .as_mut()
+        .expect("one")
+        .limits = Some(Limits {
+        cpu_shares: 1_024,
+        cpu_quota: 100_000,
+        ..BEFORE
+    });
+    assert!(!world.state.resize.is_asked(&world.pod));
+    let before = world.pod.spec.as_ref().expect("a spec").containers[0]
+        .resources
+        .clone();
+    let more =
+        json!({"requests": {"cpu": "2", "memory": "1Mi"}, "limits": {"cpu": "2", "memory": "1Mi"}});
+    let spec = world.pod.spec.as_mut().expect("a spec");
+    spec.containers[0].resources = Some(serde_json::from_value(more).expect("resources"));
+    world.pod.metadata.generation = Some(2);
+    assert!(world.state.resize.is_asked(&world.pod));
+    let refusal = crate::room::Refusal {
+        reason: "Deferred",
+        message: "no room".into(),
+    };
+    let pod = world.pod.clone();
+    assert!(world.state.resize.refuse(&pod, refusal.clone()));
+    assert!(!world.state.resize.refuse(&pod, refusal), "told once");
+    let why = (Some("Deferred".into()), Some("no room".into()));
+    assert_eq!(told(&world, "PodResizePending"), Some(why));
+    let plan = world.plan();
+    assert_eq!(plan.actions, []);
+    let status = &plan.status.container_statuses.expect("statuses")[0];
+    assert_eq!(status.resources, before);
+    assert_eq!(
+        status.allocated_resources,
+        before.and_then(|all| all.requests)
+    );
+
+    // An agent that begins now knows it by the status.
+    world.pod.status = Some(world.plan().status);
+    let mut after = World::of(world.pod.clone());
+    assert!(after.state.resize.is_asked(&after.pod));
+    after.pod.metadata.generation = Some(2);
+    assert_eq!(
+        after
+            .state
+            .resize
+            .given("c")
+            .and_then(|given| given.limits.clone()),
+        world
+            .state
+            .resize
+            .given("c")
+            .and_then(|given| given.limits.clone())
+    );
+
+    // Once there is room it is on its way, and then done.
+    let pod = world.pod.clone();
+    world.known = world.plan().status;
+    world.state.resize.give(&pod);
+    assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
+    assert_eq!(told(&world, "PodResizePending"), None);
+    assert_eq!(told(&world, "PodResizeInProgress"), Some((None, None)));
+    let patch = status_patch(&world.known, &world.plan().status).expect("a change");
+    let gone = json!({"type": "PodResizePending", "$patch": "delete"});
+    assert!(
+        patch["conditions"]
+            .as_array()
+            .expect("some")
+            .contains(&gone),
+        "{patch}"
+    );
+    assert_eq!(world.state.end_resize(&pod), None);
+    let limits = Limits {
+        cpu_shares: 2_048,
+        cpu_quota: 200_000,
+        ..BEFORE
+    };
+    world.apply(Outcome::Resized {
+        container: "c".into(),
+        id: "c0".into(),
+        limits,
+    });
+    assert_eq!(world.state.end_resize(&pod), Some(2));
+    assert_eq!(told(&world, "PodResizeInProgress"), None);
+}
+
+#[test]
+fn memory_that_is_in_use_is_tried_again() {
+    let mut world = world(json!([]));
+    world
+        .state
+        .track("c")
+        .instance
+        .as_mut()
+        .expect("one")
+        .resizing = true;
+    world.apply(Outcome::NotResized {
+        container: "c".into(),
+        id: "c0".into(),
+        error: "in use (7)".into(),
+    });
+    assert!(world.state.resize.has_failed_by("in use (8)"));
+    let why = (Some("Error".into()), Some("in use (7)".into()));
+    assert_eq!(told(&world, "PodResizeInProgress"), Some(why));
+    assert_eq!(world.plan().actions, []);
+    assert_eq!(world.wake_in(), Some(2));
+    world.pass(2);
+    assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
+}
+
+#[test]
+fn events_say_what_was_asked_for() {
+    let pod = world(json!([])).pod;
+    assert_eq!(
+        resize_message("Pod resize Deferred", &pod, Some(3), Some("no room")),
+        r#"Pod resize Deferred: {"containers":[{"name":"c","resources":{"limits":{"cpu":"1","memory":"1Mi"},"requests":{"cpu":"1","memory":"1Mi"}}}],"generation":3,"error":"no room"}"#
+    );
 }

@@ -1,0 +1,138 @@
+//! Pods that ask for other resources while they run.
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+const RESOURCES: &str = "/status/containerStatuses/0/resources";
+
+fn resources(cpu: &str, memory: &str) -> Value {
+    json!({"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}})
+}
+
+async fn running(cluster: &Cluster, name: &str, resources: Value) {
+    cluster.pod(
+        name,
+        &["run"],
+        json!({"container": {"resources": resources}}),
+    );
+    cluster.until(name, "/status/phase", json!("Running")).await;
+}
+
+fn resize(cluster: &Cluster, name: &str, resources: Value) {
+    let mut pod = cluster.get(name);
+    pod["spec"]["containers"][0]["resources"] = resources;
+    pod["metadata"]["generation"] = json!(2);
+    cluster.api.put("pods", pod);
+}
+
+/// The condition of this kind, once its reason is this one.
+async fn condition(cluster: &Cluster, name: &str, kind: &str, reason: &str) -> Value {
+    let found = crate::cluster::eventually(|| {
+        let pod = cluster.get(name);
+        let all = pod["status"]["conditions"].as_array()?.clone();
+        all.into_iter()
+            .find(|one| one["type"] == kind && one["reason"] == reason)
+    });
+    found
+        .await
+        .unwrap_or_else(|| panic!("{:#}", cluster.get(name)["status"]))
+}
+
+fn has_condition(cluster: &Cluster, name: &str, kind: &str) -> bool {
+    let pod = cluster.get(name);
+    let all = pod["status"]["conditions"].as_array();
+    all.is_some_and(|all| all.iter().any(|one| one["type"] == kind))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resize_that_cannot_fit_is_put_off() {
+    let cluster = Cluster::new();
+    let node = crate::cluster::eventually(|| cluster.api.get("nodes", "", "n1")).await;
+    let cpus = node.unwrap()["status"]["allocatable"]["cpu"].clone();
+    let cpus: i64 = cpus.as_str().unwrap().parse().unwrap();
+    let most = (cpus * 1_000 - 100).to_string() + "m";
+    running(&cluster, "large", resources(&most, "1Mi")).await;
+    let little = resources("50m", "1Mi");
+    running(&cluster, "small", little.clone()).await;
+
+    // More than the node has.
+    let cpu = (cpus + 1).to_string();
+    resize(&cluster, "small", resources(&cpu, "1Mi"));
+    let told = condition(&cluster, "small", "PodResizePending", "Infeasible").await;
+    let message = format!(
+        "Node didn't have enough capacity: cpu, requested: {}, capacity: {}",
+        (cpus + 1) * 1_000,
+        cpus * 1_000
+    );
+    assert_eq!(
+        (&told["message"], &told["observedGeneration"]),
+        (&json!(message), &json!(2))
+    );
+    cluster
+        .event("ResizeInfeasible", "Pod resize Infeasible: {")
+        .await;
+
+    // More than the others leave.
+    resize(&cluster, "small", resources("500m", "1Mi"));
+    let told = condition(&cluster, "small", "PodResizePending", "Deferred").await;
+    let message = told["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Node didn't have enough resource: cpu, requested: 500, used: "),
+        "{message}"
+    );
+    cluster
+        .event("ResizeDeferred", "Pod resize Deferred: {")
+        .await;
+    assert_eq!(cluster.runtime.calls("update "), 0);
+    assert_eq!(cluster.get("small").pointer(RESOURCES), Some(&little));
+
+    // It comes when they have gone.
+    cluster.api.delete("pods", "default", "large", 1);
+    let wanted = resources("500m", "1Mi");
+    cluster.until("small", RESOURCES, wanted).await;
+    cluster
+        .event("ResizeStarted", "Pod resize started: {")
+        .await;
+    cluster
+        .event("ResizeCompleted", "Pod resize completed: {")
+        .await;
+    let over = crate::cluster::eventually(|| {
+        let kinds = ["PodResizePending", "PodResizeInProgress"];
+        let none = kinds
+            .iter()
+            .all(|kind| !has_condition(&cluster, "small", kind));
+        none.then_some(())
+    });
+    assert!(over.await.is_some(), "{:#}", cluster.get("small")["status"]);
+    assert_eq!(cluster.runtime.calls("update "), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_in_use_is_not_taken_away() {
+    let cluster = Cluster::new();
+    running(&cluster, "p", resources("50m", "8Mi")).await;
+    cluster.runtime.set_memory(5 << 20);
+    resize(&cluster, "p", resources("50m", "4Mi"));
+    let told = condition(&cluster, "p", "PodResizeInProgress", "Error").await;
+    let message = "cannot decrease memory limits: attempting to set container \"c\" memory limit (4194304) below \
+                   current usage (5242880)";
+    assert_eq!(told["message"], message);
+    cluster.event("ResizeError", "Pod resize error: {").await;
+    assert_eq!(
+        cluster.get("p").pointer(RESOURCES),
+        Some(&resources("50m", "8Mi"))
+    );
+    cluster.runtime.set_memory(3 << 20);
+    cluster.until("p", RESOURCES, resources("50m", "4Mi")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_without_resources_says_so() {
+    let cluster = Cluster::new();
+    running(&cluster, "p", json!({})).await;
+    assert_eq!(cluster.get("p").pointer(RESOURCES), Some(&json!({})));
+    resize(&cluster, "p", json!({"limits": {"cpu": "1"}}));
+    let expected = json!({"limits": {"cpu": "1"}});
+    cluster.until("p", RESOURCES, expected).await;
+}
