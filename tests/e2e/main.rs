@@ -19,6 +19,7 @@ mod kubectl_nodes;
 mod kubectl_objects;
 mod kubectl_output;
 mod kubectl_pods;
+mod kubectl_running;
 mod kubectl_sockets;
 mod languages;
 mod node;

@@ -1,0 +1,81 @@
+//! What people do with kubectl to pods that run already: look into them, resize them, and stop the machine they are on.
+
+use serde_json::json;
+
+use crate::support::{Cluster, Guest, Kubectl, PodSpec, eventually};
+
+fn has(kubectl: &Kubectl, path: &str, expected: &str) {
+    let what = format!("{path} to be {expected:?}");
+    eventually(&what, || {
+        (kubectl.field("pod/p", path) == expected).then_some(())
+    });
+}
+
+#[test]
+fn a_debug_container_runs_in_a_running_pod() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::Sleep, "sleep");
+    cluster.push(Guest::Hello, "hello");
+    kubectl.apply(&PodSpec::new("p", "sleep").json().to_string());
+    kubectl.ok(&["wait", "--for=condition=Ready", "pod/p", "--timeout=60s"]);
+    kubectl.ok(&["debug", "pod/p", "--image=hello", "--container=debugger"]);
+    let code = ".status.ephemeralContainerStatuses[0].state.terminated.exitCode";
+    has(&kubectl, code, "0");
+    let log = kubectl.ok(&["logs", "p", "-c", "debugger"]);
+    assert_eq!(log.lines().count(), 1, "{log}");
+    has(&kubectl, ".status.phase", "Running");
+}
+
+#[test]
+fn a_resize_waits_for_room_and_says_so() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::Sleep, "sleep");
+    let little = json!({"requests": {"cpu": "10m"}});
+    let pod = PodSpec::new("p", "sleep").container("resources", little);
+    kubectl.apply(&pod.json().to_string());
+    kubectl.ok(&["wait", "--for=condition=Ready", "pod/p", "--timeout=60s"]);
+    let name = kubectl.field("pod/p", ".spec.containers[0].name");
+    let resize = |cpu: &str| {
+        let resources = json!({"requests": {"cpu": cpu}});
+        let patch = json!({"spec": {"containers": [{"name": name, "resources": resources}]}});
+        let patch = patch.to_string();
+        kubectl.ok(&["patch", "pod", "p", "--subresource", "resize", "-p", &patch]);
+    };
+    resize("9999");
+    let pending = ".status.conditions[?(@.type==\"PodResizePending\")].reason";
+    has(&kubectl, pending, "Infeasible");
+    let allocated = ".status.containerStatuses[0].allocatedResources.cpu";
+    assert_eq!(kubectl.field("pod/p", allocated), "10m");
+    resize("20m");
+    has(&kubectl, allocated, "20m");
+    has(&kubectl, pending, "");
+}
+
+#[test]
+fn what_ended_with_its_node_is_told_afterwards() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::Graceful, "graceful");
+    let pod = PodSpec::new("p", "graceful").with("/spec/restartPolicy", json!("Always"));
+    kubectl.apply(&pod.json().to_string());
+    kubectl.ok(&["wait", "--for=condition=Ready", "pod/p", "--timeout=60s"]);
+    let Cluster {
+        program, folder, ..
+    } = cluster;
+    program.signal("TERM");
+    let (status, output) = program.finish();
+    assert!(status.success(), "{output}");
+    let cluster = Cluster::start_in(folder, &[]);
+    let kubectl = cluster.kubectl().expect("as before");
+    // The guest ends with the number of the signal.
+    let code = ".status.containerStatuses[0].lastState.terminated.exitCode";
+    has(&kubectl, code, "15");
+}
