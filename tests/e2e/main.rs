@@ -18,6 +18,7 @@ mod kubectl_create;
 mod kubectl_nodes;
 mod kubectl_objects;
 mod kubectl_output;
+mod kubectl_placement;
 mod kubectl_pods;
 mod kubectl_running;
 mod kubectl_sockets;

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::filter::{self, Candidate};
-use crate::score::score;
-use crate::snapshot::Snapshot;
+use crate::score::scores;
+use crate::snapshot::{NodeInfo, Snapshot};
 
 /// Why no node will do, with upstream's wording as its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FitError {
     nodes: usize,
     /// How many nodes give each reason.
     reasons: BTreeMap<String, usize>,
+    /// Pods that come may change it: some node refuses because of which pods run where.
+    pub(crate) by_placement: bool,
 }
 
 impl FitError {
@@ -21,6 +23,7 @@ impl FitError {
         Self {
             nodes,
             reasons: BTreeMap::from([(reason, 0)]),
+            by_placement: false,
         }
     }
 }
@@ -49,32 +52,38 @@ pub(crate) fn decide(
     snapshot: &Snapshot,
     turn: usize,
 ) -> Result<String, FitError> {
-    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    let mut best: Option<i128> = None;
-    let mut winners: Vec<&str> = Vec::new();
-    let mut nodes = 0;
+    let mut error = FitError::default();
+    let mut fitting: Vec<&NodeInfo> = Vec::new();
     for node in snapshot.nodes() {
-        nodes += 1;
-        let against = filter::reasons(candidate, node);
-        if !against.is_empty() {
-            for reason in against {
-                *reasons.entry(reason).or_default() += 1;
-            }
+        error.nodes += 1;
+        let Some(refusal) = filter::refusal(candidate, node) else {
+            fitting.push(node);
             continue;
-        }
-        let score = score(candidate, node);
-        if best.is_none_or(|best| score > best) {
-            best = Some(score);
-            winners.clear();
-        }
-        if best == Some(score) {
-            winners.push(&node.name);
+        };
+        error.by_placement |= refusal.by_placement;
+        for reason in refusal.reasons {
+            *error.reasons.entry(reason).or_default() += 1;
         }
     }
+    let winners = best(&fitting, || scores(candidate, snapshot, &fitting));
     match winners.len() {
-        0 => Err(FitError { nodes, reasons }),
-        count => Ok(winners[turn % count].to_string()),
+        0 => Err(error),
+        count => Ok(winners[turn % count].name.clone()),
     }
+}
+
+/// The nodes that none is better than. Where there is no choice, nothing is scored.
+fn best<'a>(nodes: &[&'a NodeInfo], scores: impl Fn() -> Vec<i128>) -> Vec<&'a NodeInfo> {
+    if nodes.len() < 2 {
+        return nodes.to_vec();
+    }
+    let scores = scores();
+    let best = scores.iter().max().copied().unwrap_or_default();
+    let winners = nodes
+        .iter()
+        .zip(&scores)
+        .filter(|(_, score)| **score == best);
+    winners.map(|(node, _)| *node).collect()
 }
 
 #[cfg(test)]
@@ -102,16 +111,21 @@ mod tests {
         serde_json::from_value(json!({"metadata": {}, "spec": spec})).expect("pod")
     }
 
+    fn decided(pod: &Pod, snapshot: &Snapshot, turn: usize) -> Result<String, FitError> {
+        let candidate = Candidate::new(pod, snapshot).expect("it has no volumes");
+        decide(&candidate, snapshot, turn)
+    }
+
     #[test]
     fn reasons_are_counted_per_node() {
         let nodes = snapshot(&[("a", "1", false), ("b", "1", false), ("c", "8", true)]);
         let pod = pod("2");
-        let error = decide(&Candidate::new(&pod), &nodes, 0).expect_err("no node fits");
+        let error = decided(&pod, &nodes, 0).expect_err("no node fits");
         assert_eq!(
             error.to_string(),
             "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable."
         );
-        let error = decide(&Candidate::new(&pod), &Snapshot::default(), 0).expect_err("no node");
+        let error = decided(&pod, &Snapshot::default(), 0).expect_err("no node");
         assert_eq!(error.to_string(), "no nodes available to schedule pods");
     }
 
@@ -119,10 +133,10 @@ mod tests {
     fn the_best_wins_and_equals_take_turns() {
         let pod = pod("1");
         let nodes = snapshot(&[("a", "2", false), ("b", "8", false)]);
-        assert_eq!(decide(&Candidate::new(&pod), &nodes, 0).as_deref(), Ok("b"));
+        assert_eq!(decided(&pod, &nodes, 0).as_deref(), Ok("b"));
         let nodes = snapshot(&[("a", "2", false), ("b", "2", false)]);
         let picks: Vec<_> = (0..4)
-            .map(|turn| decide(&Candidate::new(&pod), &nodes, turn).expect("fits"))
+            .map(|turn| decided(&pod, &nodes, turn).expect("fits"))
             .collect();
         assert_eq!(picks, ["a", "b", "a", "b"]);
     }

@@ -1,107 +1,136 @@
-//! Which nodes a pod may run on. Each plugin is a function that returns the reasons against; names are upstream's.
+//! Which nodes a pod may run on. Each plugin says why not; names are upstream's.
 
 use k8s_openapi::api::core::v1::{
     NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration,
 };
 use sampan_api::selector::node_requirement_matches;
 
+use crate::affinity::{AffinityFilter, Incoming};
 use crate::pod::host_ports;
-use crate::resources::{Amounts, CPU, MEMORY, PODS};
-use crate::snapshot::NodeInfo;
-use crate::volumes::{Needs, VolumeTable, needs, volume_binding};
+use crate::resources::{Amounts, PODS};
+use crate::snapshot::{NodeInfo, Snapshot};
+use crate::spread::SpreadFilter;
+use crate::volumes::{Needs, needs, volume_binding};
 
 const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+/// Why a pod may not run on a node, with upstream's wording.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reasons: Vec<String>,
+    /// It depends on which pods run where: pods that come may change it, as well as pods that go.
+    pub(crate) by_placement: bool,
+}
+
+impl Refusal {
+    /// About the node and what it has room for.
+    fn of_node(reasons: Vec<String>) -> Self {
+        Self {
+            reasons,
+            by_placement: false,
+        }
+    }
+
+    /// About which pods run where.
+    pub(crate) fn of_placement(reason: &str) -> Self {
+        Self {
+            reasons: vec![reason.to_string()],
+            by_placement: true,
+        }
+    }
+}
 
 /// What filtering needs of a pod, worked out once for all nodes.
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
     pub(crate) pod: &'a Pod,
     pub(crate) weight: Amounts,
+    pub(crate) incoming: Incoming<'a>,
     host_ports: Vec<(String, i32)>,
     /// What its claims need.
     pub(crate) needs: Needs,
+    affinity: AffinityFilter<'a>,
+    spread: SpreadFilter<'a>,
 }
 
 impl<'a> Candidate<'a> {
-    pub(crate) fn new(pod: &'a Pod) -> Self {
-        Self {
+    /// Why no node will do, if its volumes tell already.
+    pub(crate) fn new(pod: &'a Pod, snapshot: &'a Snapshot) -> Result<Self, String> {
+        let needs = needs(pod, &snapshot.volumes)?;
+        let incoming = Incoming::new(pod, snapshot);
+        Ok(Self {
             pod,
             weight: crate::pod::weight(pod),
             host_ports: host_ports(pod),
-            needs: Needs::default(),
-        }
-    }
-
-    /// With what its claims need, or why no node will do.
-    pub(crate) fn with_volumes(pod: &'a Pod, table: &VolumeTable) -> Result<Self, String> {
-        let needs = needs(pod, table)?;
-        Ok(Self {
             needs,
-            ..Self::new(pod)
+            affinity: AffinityFilter::new(incoming.clone(), snapshot),
+            spread: SpreadFilter::new(pod, snapshot),
+            incoming,
         })
-    }
-
-    fn tolerations(&self) -> &[Toleration] {
-        self.pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.tolerations.as_deref())
-            .unwrap_or_default()
     }
 }
 
-/// The reasons why the pod may not run on the node; none means it may.
-pub(crate) fn reasons(candidate: &Candidate<'_>, node: &NodeInfo) -> Vec<String> {
-    let first = node_ready(node)
-        .or_else(|| node_unschedulable(candidate, node))
-        .or_else(|| taint_toleration(candidate, node))
-        .or_else(|| node_affinity(candidate, node))
-        .or_else(|| node_ports(candidate, node));
-    if let Some(reason) = first {
-        return vec![reason];
-    }
-    let lacking = node_resources_fit(candidate, node);
-    if lacking.is_empty() {
-        return volume_binding(&candidate.needs, node).into_iter().collect();
-    }
-    lacking
+/// Why the pod may not run on the node; none means it may.
+pub(crate) fn refusal(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refusal> {
+    let pod = candidate.pod;
+    node_ready(node)
+        .or_else(|| node_unschedulable(pod, node))
+        .or_else(|| taint_toleration(pod, node))
+        .or_else(|| node_affinity(pod, node))
+        .or_else(|| node_ports(candidate, node))
+        .map(|reason| vec![reason])
+        .or_else(|| node_resources_fit(candidate, node))
+        .or_else(|| volume_binding(&candidate.needs, node).map(|reason| vec![reason]))
+        .map(Refusal::of_node)
+        .or_else(|| candidate.spread.refusal(node))
+        .or_else(|| candidate.affinity.refusal(node))
+}
+
+fn tolerations(pod: &Pod) -> &[Toleration] {
+    let spec = pod.spec.as_ref();
+    spec.and_then(|spec| spec.tolerations.as_deref())
+        .unwrap_or_default()
 }
 
 fn node_ready(node: &NodeInfo) -> Option<String> {
     (!node.ready).then(|| "node(s) were not ready".to_string())
 }
 
-fn node_unschedulable(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
+fn node_unschedulable(pod: &Pod, node: &NodeInfo) -> Option<String> {
     let taint = Taint {
         key: UNSCHEDULABLE_TAINT.to_string(),
         effect: "NoSchedule".to_string(),
         ..Taint::default()
     };
-    let tolerated = candidate
-        .tolerations()
-        .iter()
-        .any(|toleration| tolerates(toleration, &taint));
-    (node.unschedulable && !tolerated).then(|| "node(s) were unschedulable".to_string())
+    let tolerated = || {
+        tolerations(pod)
+            .iter()
+            .any(|toleration| tolerates(toleration, &taint))
+    };
+    (node.unschedulable && !tolerated()).then(|| "node(s) were unschedulable".to_string())
 }
 
-fn taint_toleration(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
-    let binding = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
-    let tolerated = |taint: &Taint| {
-        candidate
-            .tolerations()
-            .iter()
-            .any(|toleration| tolerates(toleration, taint))
-    };
-    let taint = node
-        .taints
-        .iter()
-        .filter(binding)
-        .find(|taint| !tolerated(taint))?;
+fn taint_toleration(pod: &Pod, node: &NodeInfo) -> Option<String> {
+    let taint = untolerated_taint(pod, node)?;
     let value = taint.value.as_deref().unwrap_or_default();
     Some(format!(
         "node(s) had untolerated taint(s) {{{}: {value}}}",
         taint.key
     ))
+}
+
+/// The first taint that keeps the pod off the node.
+pub(crate) fn untolerated_taint<'a>(pod: &Pod, node: &'a NodeInfo) -> Option<&'a Taint> {
+    let binding = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+    let tolerated = |taint: &Taint| {
+        tolerations(pod)
+            .iter()
+            .any(|toleration| tolerates(toleration, taint))
+    };
+    node.taints
+        .iter()
+        .filter(binding)
+        .find(|taint| !tolerated(taint))
 }
 
 /// Upstream's matching of a toleration: empty key with `Exists` is every taint, empty effect is every effect.
@@ -125,8 +154,16 @@ pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     }
 }
 
-fn node_affinity(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
-    let spec = candidate.pod.spec.as_ref()?;
+fn node_affinity(pod: &Pod, node: &NodeInfo) -> Option<String> {
+    (!matches_node_affinity(pod, node))
+        .then(|| "node(s) didn't match Pod's node affinity/selector".to_string())
+}
+
+/// Whether the pod's node selector and its required node affinity admit the node.
+pub(crate) fn matches_node_affinity(pod: &Pod, node: &NodeInfo) -> bool {
+    let Some(spec) = pod.spec.as_ref() else {
+        return true;
+    };
     let selected = spec
         .node_selector
         .iter()
@@ -147,8 +184,7 @@ fn node_affinity(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
             .iter()
             .any(|term| matches_term(term, node))
     });
-    (!(selected && admitted))
-        .then(|| "node(s) didn't match Pod's node affinity/selector".to_string())
+    selected && admitted
 }
 
 /// A term without any requirement matches nothing.
@@ -178,17 +214,16 @@ fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
     taken.then(|| "node(s) didn't have free ports for the requested pod ports".to_string())
 }
 
-fn node_resources_fit(candidate: &Candidate<'_>, node: &NodeInfo) -> Vec<String> {
+fn node_resources_fit(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Vec<String>> {
     let lacking = candidate.weight.iter().filter(|(name, wanted)| {
         *wanted > 0 && node.requested.get(name) + wanted > node.allocatable.get(name)
     });
-    lacking
-        .map(|(name, _)| match name {
-            PODS => "Too many pods".to_string(),
-            CPU | MEMORY => format!("Insufficient {name}"),
-            other => format!("Insufficient {other}"),
-        })
-        .collect()
+    let reasons = lacking.map(|(name, _)| match name {
+        PODS => "Too many pods".to_string(),
+        other => format!("Insufficient {other}"),
+    });
+    let reasons: Vec<String> = reasons.collect();
+    (!reasons.is_empty()).then_some(reasons)
 }
 
 #[cfg(test)]

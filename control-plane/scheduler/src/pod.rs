@@ -1,7 +1,11 @@
 //! The little of a pod that outlives its decoding.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::affinity::PodTerms;
+use crate::census::Class;
 use crate::resources::{Amounts, PODS, requests};
 
 /// A pod's identity: a pod of the same name with another uid is another pod.
@@ -26,13 +30,31 @@ impl std::fmt::Display for PodKey {
     }
 }
 
-/// What a pod weighs on the node it is bound to.
+/// What a pod means for the node it is bound to, and for the pods to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BoundPod {
     pub(crate) node: String,
     pub(crate) weight: Amounts,
     /// Host ports the pod holds: protocol and number.
     pub(crate) host_ports: Vec<(String, i32)>,
+    pub(crate) class: Class,
+    /// Its affinity, if it has any.
+    pub(crate) terms: Option<Arc<PodTerms>>,
+}
+
+impl BoundPod {
+    pub(crate) fn on(node: String, pod: &Pod) -> Self {
+        Self {
+            node,
+            weight: weight(pod),
+            host_ports: host_ports(pod),
+            class: Class {
+                labels: Arc::new(pod.metadata.labels.clone().unwrap_or_default()),
+                ending: pod.metadata.deletion_timestamp.is_some(),
+            },
+            terms: PodTerms::of(pod),
+        }
+    }
 }
 
 /// Where a pod stands, seen from the scheduler.
@@ -57,11 +79,7 @@ pub(crate) fn phase(pod: &Pod, scheduler_name: &str) -> Phase {
         return Phase::NotOurs;
     };
     if let Some(node) = spec.node_name.as_ref().filter(|node| !node.is_empty()) {
-        return Phase::Bound(BoundPod {
-            node: node.clone(),
-            weight: weight(pod),
-            host_ports: host_ports(pod),
-        });
+        return Phase::Bound(BoundPod::on(node.clone(), pod));
     }
     let ours = spec
         .scheduler_name

@@ -1,6 +1,8 @@
 //! Pods that wait for a node: in order of priority, then of arrival; those that fit nowhere wait for a change, not for a clock.
+//!
+//! Nodes that change and pods that go may let in any pod; pods that come only those whose affinity or spread refused them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,14 @@ struct Waiting {
     state: State,
 }
 
+impl Waiting {
+    fn unpark(&mut self) {
+        if let State::Parked { not_before } = self.state {
+            self.state = State::BackingOff { until: not_before };
+        }
+    }
+}
+
 /// Higher priorities first, then first come, first served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
@@ -44,6 +54,8 @@ struct Rank {
 pub(crate) struct Queue {
     pods: HashMap<PodKey, Waiting>,
     active: BTreeSet<(Rank, PodKey)>,
+    /// Parked pods that wait for other pods, too.
+    by_placement: HashSet<PodKey>,
     arrivals: u64,
     pending: Pending,
 }
@@ -92,6 +104,7 @@ impl Queue {
     }
 
     pub(crate) fn remove(&mut self, key: &PodKey) {
+        self.by_placement.remove(key);
         if let Some(waiting) = self.pods.remove(key) {
             self.active.remove(&(waiting.rank, key.clone()));
         }
@@ -119,6 +132,12 @@ impl Queue {
         }
     }
 
+    /// The pod fits nowhere, and pods that come may change that.
+    pub(crate) fn park_by_placement(&mut self, key: &PodKey, now: Instant) {
+        self.park(key, now);
+        self.by_placement.insert(key.clone());
+    }
+
     /// Something failed that another try may mend.
     pub(crate) fn put_off(&mut self, key: &PodKey, now: Instant) {
         if let Some(waiting) = self.pods.get_mut(key) {
@@ -130,9 +149,17 @@ impl Queue {
 
     /// The cluster changed: whoever fitted nowhere may fit now.
     pub(crate) fn cluster_changed(&mut self) {
+        self.by_placement.clear();
         for waiting in self.pods.values_mut() {
-            if let State::Parked { not_before } = waiting.state {
-                waiting.state = State::BackingOff { until: not_before };
+            waiting.unpark();
+        }
+    }
+
+    /// A pod has come to a node, or shows other labels: who waited for that may fit now.
+    pub(crate) fn pods_changed(&mut self) {
+        for key in self.by_placement.drain() {
+            if let Some(waiting) = self.pods.get_mut(&key) {
+                waiting.unpark();
             }
         }
     }
@@ -254,6 +281,22 @@ mod tests {
         assert_eq!(queue.pending(), waiting(0, 1));
         assert_eq!(queue.wake(start + BACKOFF_START), None);
         assert_eq!(popped(&mut queue).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn pods_that_come_wake_those_who_wait_for_them() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        for name in ["near", "large"] {
+            queue.put(key(name), pod(0));
+            assert!(queue.pop().is_some());
+        }
+        queue.park_by_placement(&key("near"), start);
+        queue.park(&key("large"), start);
+        queue.pods_changed();
+        assert_eq!(queue.wake(start + BACKOFF_START), None);
+        assert_eq!(popped(&mut queue).as_deref(), Some("near"));
+        assert_eq!(popped(&mut queue), None, "the other waits for room");
     }
 
     #[test]

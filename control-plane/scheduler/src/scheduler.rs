@@ -1,15 +1,12 @@
 //! The loop: takes what the watches bring, tries what waits, lets many bindings be under way.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
-use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::Api;
-use kube::runtime::watcher::{self, watcher};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::runtime::watcher;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,18 +15,14 @@ use crate::decide::{FitError, decide};
 use crate::events::Events;
 use crate::filter::Candidate;
 use crate::metrics::{Attempt, SchedulerMetrics};
-use crate::pod::{BoundPod, Phase, PodKey, host_ports, phase};
+use crate::pod::{BoundPod, Phase, PodKey, phase};
 use crate::queue::Queue;
 use crate::snapshot::Snapshot;
-use crate::volumes::{VolumeTable, bind_claims};
+use crate::volumes::bind_claims;
+use crate::watches::{self, KINDS_BESIDE, News, watch};
 
 /// Bindings under way at once; more would only queue in the server.
 const MAX_BINDINGS: usize = 64;
-
-/// Kinds of storage objects, as bits.
-const CLAIMS: u8 = 1;
-const VOLUMES: u8 = 2;
-const CLASSES: u8 = 4;
 
 /// How the scheduler goes about it.
 #[derive(Debug, Clone)]
@@ -55,8 +48,6 @@ pub struct Scheduler {
     config: SchedulerConfig,
 }
 
-type Watch<K> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<K>>> + Send>>;
-
 struct Tried {
     key: PodKey,
     pod: Arc<Pod>,
@@ -78,8 +69,8 @@ struct State {
     listed_pods: HashSet<PodKey>,
     listed_nodes: HashSet<String>,
     synced: (bool, bool),
-    /// The kinds that are not listed yet.
-    storage_unlisted: u8,
+    /// Which of the kinds beside pods and nodes are listed.
+    listed_beside: [bool; KINDS_BESIDE],
     turn: usize,
 }
 
@@ -93,9 +84,7 @@ impl Scheduler {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut pods = watch::<Pod>(&self.client);
         let mut nodes = watch::<Node>(&self.client);
-        let mut claims = watch::<PersistentVolumeClaim>(&self.client);
-        let mut volumes = watch::<PersistentVolume>(&self.client);
-        let mut classes = watch::<StorageClass>(&self.client);
+        let mut beside = watches::beside(&self.client);
         let (events, writer) = Events::new(self.client.clone());
         let mut writer = std::pin::pin!(writer);
         let mut state = State::new(self.client, self.config, events);
@@ -110,9 +99,7 @@ impl Scheduler {
                 () = shutdown.cancelled() => break,
                 Some(event) = pods.next() => state.pod_event(event),
                 Some(event) = nodes.next() => state.node_event(event),
-                Some(event) = claims.next() => state.storage_event(event, CLAIMS, VolumeTable::claim_event),
-                Some(event) = volumes.next() => state.storage_event(event, VOLUMES, VolumeTable::volume_event),
-                Some(event) = classes.next() => state.storage_event(event, CLASSES, VolumeTable::class_event),
+                Some(news) = beside.next() => state.beside(news),
                 Some(tried) = state.bindings.join_next() => state.bound(tried),
                 Some(_) = state.notes.join_next() => {}
                 () = &mut writer => break,
@@ -120,22 +107,6 @@ impl Scheduler {
             }
         }
     }
-}
-
-fn watch<K>(client: &kube::Client) -> Watch<K>
-where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + serde::de::DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + 'static,
-{
-    use kube::runtime::WatchStreamExt;
-    let api: Api<K> = Api::all(client.clone());
-    watcher(api, watcher::Config::default().streaming_lists())
-        .default_backoff()
-        .boxed()
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
@@ -159,7 +130,7 @@ impl State {
             listed_pods: HashSet::new(),
             listed_nodes: HashSet::new(),
             synced: (false, false),
-            storage_unlisted: CLAIMS | VOLUMES | CLASSES,
+            listed_beside: [false; KINDS_BESIDE],
             turn: 0,
         }
     }
@@ -168,9 +139,9 @@ impl State {
         self.ready() && self.queue.has_active()
     }
 
-    /// Nothing is placed before both lists are known, or a full node would look empty.
+    /// Nothing is placed before all lists are known, or a full node would look empty.
     fn ready(&self) -> bool {
-        let listed = self.synced == (true, true) && self.storage_unlisted == 0;
+        let listed = self.synced == (true, true) && self.listed_beside == [true; KINDS_BESIDE];
         listed && self.bindings.len() < MAX_BINDINGS
     }
 
@@ -184,23 +155,18 @@ impl State {
     }
 
     fn try_one(&mut self, key: PodKey, pod: Arc<Pod>) {
-        let candidate = Candidate::with_volumes(&pod, &self.snapshot.volumes);
         self.turn = self.turn.wrapping_add(1);
         let started = Instant::now();
-        let decided = match candidate {
+        let decided = match Candidate::new(&pod, &self.snapshot) {
             Ok(candidate) => decide(&candidate, &self.snapshot, self.turn)
-                .map(|node| (node, candidate.weight, candidate.needs.waiting())),
+                .map(|node| (node, candidate.needs.waiting())),
             Err(reason) => Err(FitError::everywhere(&self.snapshot, reason)),
         };
         self.config.metrics.decided(started);
         match decided {
-            Ok((node, weight, claims)) => {
-                let bound = BoundPod {
-                    node: node.clone(),
-                    weight,
-                    host_ports: host_ports(&pod),
-                };
-                self.snapshot.pod_bound(key.clone(), bound);
+            Ok((node, claims)) => {
+                let bound = BoundPod::on(node.clone(), &pod);
+                self.pod_bound(key.clone(), bound);
                 self.assumed.insert(key.clone(), pod.metadata.uid.clone());
                 let client = self.client.clone();
                 self.bindings.spawn(async move {
@@ -220,7 +186,10 @@ impl State {
             Err(error) => {
                 let message = error.to_string();
                 self.attempted(Attempt::Unschedulable, started);
-                self.queue.park(&key, Instant::now());
+                match error.by_placement {
+                    true => self.queue.park_by_placement(&key, Instant::now()),
+                    false => self.queue.park(&key, Instant::now()),
+                }
                 self.events.failed(&pod, &message);
                 let client = self.client.clone();
                 self.notes.spawn(async move {
@@ -308,7 +277,7 @@ impl State {
             Phase::Bound(bound) => {
                 self.assumed.remove(&key);
                 self.queue.remove(&key);
-                self.snapshot.pod_bound(key, bound);
+                self.pod_bound(key, bound);
             }
             Phase::Pending => {
                 // An old sight of a pod whose binding is under way, unless it is another pod of that name.
@@ -334,22 +303,18 @@ impl State {
         }
     }
 
-    fn storage_event<K>(
-        &mut self,
-        event: watcher::Result<watcher::Event<K>>,
-        kind: u8,
-        take: fn(&mut VolumeTable, watcher::Event<K>) -> bool,
-    ) {
-        match event {
-            Ok(event) => {
-                if matches!(event, watcher::Event::InitDone) {
-                    self.storage_unlisted &= !kind;
-                }
-                if take(&mut self.snapshot.volumes, event) {
-                    self.queue.cluster_changed();
-                }
-            }
-            Err(error) => tracing::debug!(%error, "watching storage"),
+    fn pod_bound(&mut self, key: PodKey, pod: BoundPod) {
+        if self.snapshot.pod_bound(key, pod) {
+            self.queue.pods_changed();
+        }
+    }
+
+    fn beside(&mut self, news: News) {
+        if let Some(listed) = self.listed_beside.get_mut(news.kind) {
+            *listed |= news.listed;
+        }
+        if (news.take)(&mut self.snapshot) {
+            self.queue.cluster_changed();
         }
     }
 
@@ -363,6 +328,8 @@ impl State {
             Ok(watcher::Event::Delete(node)) => {
                 self.snapshot
                     .node_deleted(node.metadata.name.as_deref().unwrap_or_default());
+                // Without it, the others may be even.
+                self.queue.cluster_changed();
             }
             Ok(watcher::Event::Init) => self.listed_nodes.clear(),
             Ok(watcher::Event::InitApply(node)) => {

@@ -1,19 +1,38 @@
-//! How well a pod fits a node it may run on: 0 to 100 per plugin, added up. Names are upstream's.
+//! How well a pod fits a node it may run on: 0 to 100 per plugin, weighed and added up. Names are upstream's.
 
 use k8s_openapi::api::core::v1::PreferredSchedulingTerm;
 
+use crate::affinity::affinity_scores;
 use crate::filter::{Candidate, matches_term, tolerates};
 use crate::resources::{CPU, MEMORY};
-use crate::snapshot::NodeInfo;
+use crate::snapshot::{NodeInfo, Snapshot};
+use crate::spread::spread_scores;
 
 const MAX: i128 = 100;
 
-/// The sum of all plugins; the higher the better.
-pub(crate) fn score(candidate: &Candidate<'_>, node: &NodeInfo) -> i128 {
-    least_allocated(candidate, node)
-        + balanced_allocation(candidate, node)
-        + node_affinity(candidate, node)
-        + taint_toleration(candidate, node)
+/// For each node the sum of all plugins, with upstream's weights; the higher the better.
+pub(crate) fn scores(
+    candidate: &Candidate<'_>,
+    snapshot: &Snapshot,
+    nodes: &[&NodeInfo],
+) -> Vec<i128> {
+    let alone = nodes.iter().map(|node| {
+        least_allocated(candidate, node)
+            + balanced_allocation(candidate, node)
+            + 2 * node_affinity(candidate, node)
+            + 3 * taint_toleration(candidate, node)
+    });
+    let mut scores: Vec<i128> = alone.collect();
+    let together = [
+        affinity_scores(&candidate.incoming, snapshot, nodes),
+        spread_scores(candidate.pod, snapshot, nodes),
+    ];
+    for more in together.into_iter().flatten() {
+        for (score, more) in scores.iter_mut().zip(more) {
+            *score += 2 * i128::from(more);
+        }
+    }
+    scores
 }
 
 /// What would be in use afterwards, as a fraction in per mille.
@@ -88,7 +107,6 @@ fn taint_toleration(candidate: &Candidate<'_>, node: &NodeInfo) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::Snapshot;
     use k8s_openapi::api::core::v1::Pod;
     use serde_json::{Value, json};
 
@@ -102,10 +120,9 @@ mod tests {
         for node in nodes {
             snapshot.node_applied(&serde_json::from_value(node.clone()).expect("node"));
         }
-        snapshot
-            .nodes()
-            .map(|node| plugin(&Candidate::new(&pod), node))
-            .collect()
+        let candidate = Candidate::new(&pod, &snapshot).expect("it has no volumes");
+        let nodes = snapshot.nodes();
+        nodes.map(|node| plugin(&candidate, node)).collect()
     }
 
     fn node(name: &str, cpu: &str, memory: &str) -> Value {

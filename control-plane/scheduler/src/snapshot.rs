@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::api::core::v1::{Node, Taint};
 
+use crate::affinity::Rules;
+use crate::census::Census;
+use crate::namespaces::Namespaces;
+use crate::owners::Owners;
 use crate::pod::{BoundPod, PodKey};
 use crate::resources::Amounts;
 use crate::volumes::VolumeTable;
@@ -11,6 +15,10 @@ use crate::volumes::VolumeTable;
 /// A node and the sum of what runs on it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NodeInfo {
+    /// Its number among the nodes ever seen.
+    pub(crate) slot: usize,
+    /// Whether there is such a node: pods may be seen before their node, and after it.
+    pub(crate) known: bool,
     pub(crate) name: String,
     pub(crate) ready: bool,
     pub(crate) unschedulable: bool,
@@ -40,26 +48,51 @@ impl NodeInfo {
     }
 }
 
-/// Nodes by name. Pods may be seen before their node: then the node is there without being usable.
+/// What the watches told, counted together. Nothing is forgotten of a node while it may have pods.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    nodes: BTreeMap<String, NodeInfo>,
-    known: std::collections::BTreeSet<String>,
+    /// By slot.
+    nodes: Vec<NodeInfo>,
+    slots: BTreeMap<String, usize>,
     pods: HashMap<PodKey, BoundPod>,
+    pub(crate) census: Census,
+    pub(crate) rules: Rules,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) owners: Owners,
     pub(crate) volumes: VolumeTable,
 }
 
 impl Snapshot {
+    /// In the order of their names.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeInfo> {
-        self.nodes
-            .values()
-            .filter(|node| self.known.contains(&node.name))
+        self.slots.values().filter_map(|slot| self.node_at(*slot))
+    }
+
+    /// None if the node is gone or was never there.
+    pub(crate) fn node_at(&self, slot: usize) -> Option<&NodeInfo> {
+        self.nodes.get(slot).filter(|node| node.known)
+    }
+
+    fn slot_of(&mut self, name: &str) -> usize {
+        if let Some(slot) = self.slots.get(name) {
+            return *slot;
+        }
+        let slot = self.nodes.len();
+        self.slots.insert(name.to_string(), slot);
+        self.nodes.push(NodeInfo {
+            slot,
+            name: name.to_string(),
+            ..NodeInfo::default()
+        });
+        slot
     }
 
     /// Takes a node's new state; true if something changed that may let a pod in.
     pub(crate) fn node_applied(&mut self, node: &Node) -> bool {
-        let name = node.metadata.name.clone().unwrap_or_default();
-        let info = self.nodes.entry(name.clone()).or_default();
+        let slot = self.slot_of(node.metadata.name.as_deref().unwrap_or_default());
+        let Some(info) = self.nodes.get_mut(slot) else {
+            return false;
+        };
         let before = (
             info.ready,
             info.unschedulable,
@@ -74,24 +107,32 @@ impl Snapshot {
             info.labels.clone(),
             info.taints.clone(),
         );
-        let changed = before != after || offered != info.allocatable;
-        self.known.insert(name) || changed
+        let known = std::mem::replace(&mut info.known, true);
+        !known || before != after || offered != info.allocatable
     }
 
     pub(crate) fn node_deleted(&mut self, name: &str) {
-        self.known.remove(name);
+        let slot = self.slots.get(name).copied();
+        if let Some(node) = slot.and_then(|slot| self.nodes.get_mut(slot)) {
+            node.known = false;
+        }
     }
 
-    /// Takes a bound (or assumed) pod; the weight of an earlier state of it is replaced.
-    pub(crate) fn pod_bound(&mut self, key: PodKey, pod: BoundPod) {
+    /// Takes a bound (or assumed) pod; an earlier state of it is replaced. True if something changed.
+    pub(crate) fn pod_bound(&mut self, key: PodKey, mut pod: BoundPod) -> bool {
         if self.pods.get(&key) == Some(&pod) {
-            return;
+            return false;
         }
         self.pod_gone(&key);
-        let node = self.nodes.entry(pod.node.clone()).or_default();
-        node.requested.add(&pod.weight);
-        node.host_ports.extend(pod.host_ports.iter().cloned());
+        let slot = self.slot_of(&pod.node);
+        if let Some(node) = self.nodes.get_mut(slot) {
+            node.requested.add(&pod.weight);
+            node.host_ports.extend(pod.host_ports.iter().cloned());
+        }
+        pod.class = self.census.add(&key.namespace, &pod.class, slot);
+        pod.terms = pod.terms.map(|terms| self.rules.add(&terms, slot));
         self.pods.insert(key, pod);
+        true
     }
 
     /// Forgets a pod; true if it held something.
@@ -99,7 +140,8 @@ impl Snapshot {
         let Some(pod) = self.pods.remove(key) else {
             return false;
         };
-        if let Some(node) = self.nodes.get_mut(&pod.node) {
+        let slot = self.slot_of(&pod.node);
+        if let Some(node) = self.nodes.get_mut(slot) {
             node.requested.subtract(&pod.weight);
             for port in &pod.host_ports {
                 if let Some(at) = node.host_ports.iter().position(|held| held == port) {
@@ -107,12 +149,18 @@ impl Snapshot {
                 }
             }
         }
+        self.census.remove(&key.namespace, &pod.class, slot);
+        if let Some(terms) = &pod.terms {
+            self.rules.remove(terms, slot);
+        }
         true
     }
 
     /// Forgets the nodes that a new list did not hold.
     pub(crate) fn retain_nodes(&mut self, listed: &std::collections::HashSet<String>) {
-        self.known.retain(|name| listed.contains(name));
+        for node in &mut self.nodes {
+            node.known &= listed.contains(&node.name);
+        }
     }
 
     /// Forgets the pods that a new list did not hold.
@@ -132,6 +180,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::census::Class;
     use crate::resources::CPU;
     use serde_json::json;
 
@@ -141,6 +190,8 @@ mod tests {
             node: node.to_string(),
             weight: Amounts::from_quantities(Some(&quantities)),
             host_ports: vec![("TCP".to_string(), 80)],
+            class: Class::default(),
+            terms: None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::status::FieldError;
 use super::MAX_SELECTOR_BYTES;
 
 /// How a requirement relates a label to its values.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Operator {
     /// The label has one of the values (`=`, `==`, `in`).
     In,
@@ -30,7 +30,7 @@ pub enum Operator {
 }
 
 /// One condition of a selector.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Requirement {
     /// The label.
     pub key: String,
@@ -41,7 +41,7 @@ pub struct Requirement {
 }
 
 /// Conditions on labels that all must hold.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct LabelSelector {
     requirements: Vec<Requirement>,
     nothing: bool,
@@ -121,6 +121,19 @@ impl LabelSelector {
             requirements: requirements.collect(),
             nothing: false,
         }
+    }
+
+    /// What meets both.
+    pub fn and(mut self, other: &LabelSelector) -> LabelSelector {
+        self.requirements.extend_from_slice(&other.requirements);
+        self.requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        self.nothing |= other.nothing;
+        self
+    }
+
+    /// Whether it matches no object whatever its labels, as an absent `LabelSelector` does.
+    pub fn is_nothing(&self) -> bool {
+        self.nothing
     }
 
     /// Whether it matches every object.

@@ -33,7 +33,9 @@ fn check(spec: Value, node_extra: Value, expected: &[&str]) {
     let mut snapshot = Snapshot::default();
     snapshot.node_applied(&serde_json::from_value(node(node_extra)).expect("node"));
     let info = snapshot.nodes().next().expect("the node");
-    assert_eq!(reasons(&Candidate::new(&pod), info), expected, "{pod:?}");
+    let candidate = Candidate::new(&pod, &snapshot).expect("it has no volumes");
+    let reasons = refusal(&candidate, info).map(|refusal| refusal.reasons);
+    assert_eq!(reasons.unwrap_or_default(), expected, "{pod:?}");
 }
 
 fn requests(requests: Value) -> Value {

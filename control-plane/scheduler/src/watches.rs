@@ -1,0 +1,102 @@
+//! The watches: pods and nodes, which the loop takes one by one, and the kinds beside them, which only the snapshot needs.
+
+use std::fmt::Debug;
+
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{
+    Namespace, PersistentVolume, PersistentVolumeClaim, ReplicationController, Service,
+};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::Api;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+
+use crate::snapshot::Snapshot;
+
+/// How many kinds [`beside`] watches.
+pub(crate) const KINDS_BESIDE: usize = 8;
+
+/// What the watch of a kind beside pods and nodes told.
+pub(crate) struct News {
+    /// The kind, below [`KINDS_BESIDE`].
+    pub(crate) kind: usize,
+    /// All objects of the kind have been told.
+    pub(crate) listed: bool,
+    /// Takes it into the snapshot; true if pods that fitted nowhere may fit now.
+    pub(crate) take: Box<dyn FnOnce(&mut Snapshot) -> bool + Send>,
+}
+
+pub(crate) fn watch<K>(client: &kube::Client) -> BoxStream<'static, watcher::Result<Event<K>>>
+where
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
+{
+    let api: Api<K> = Api::all(client.clone());
+    watcher(api, watcher::Config::default().streaming_lists())
+        .default_backoff()
+        .boxed()
+}
+
+/// All the kinds that only the snapshot needs, in one stream.
+pub(crate) fn beside(client: &kube::Client) -> impl Stream<Item = News> + use<> {
+    let streams: [BoxStream<'static, News>; KINDS_BESIDE] = [
+        news::<PersistentVolumeClaim>(client, 0, |all, event| all.volumes.claim_event(event)),
+        news::<PersistentVolume>(client, 1, |all, event| all.volumes.volume_event(event)),
+        news::<StorageClass>(client, 2, |all, event| all.volumes.class_event(event)),
+        news::<Namespace>(client, 3, |all, event| all.namespaces.event(event)),
+        // What pods belong to makes one node better than another, and none possible.
+        news::<Service>(client, 4, |all, event| {
+            all.owners.service_event(event);
+            false
+        }),
+        news::<ReplicationController>(client, 5, |all, event| {
+            all.owners.replication_controller_event(event);
+            false
+        }),
+        news::<ReplicaSet>(client, 6, |all, event| {
+            all.owners.replica_set_event(event);
+            false
+        }),
+        news::<StatefulSet>(client, 7, |all, event| {
+            all.owners.stateful_set_event(event);
+            false
+        }),
+    ];
+    stream::select_all(streams)
+}
+
+fn news<K>(
+    client: &kube::Client,
+    kind: usize,
+    take: fn(&mut Snapshot, Event<K>) -> bool,
+) -> BoxStream<'static, News>
+where
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
+{
+    let events = watch::<K>(client).filter_map(move |event| async move {
+        let error = match event {
+            Ok(event) => {
+                return Some(News {
+                    kind,
+                    listed: matches!(event, Event::InitDone),
+                    take: Box::new(move |snapshot| take(snapshot, event)),
+                });
+            }
+            Err(error) => error,
+        };
+        tracing::debug!(%error, kind = %K::kind(&()), "watching");
+        None
+    });
+    events.boxed()
+}
