@@ -27,6 +27,16 @@ pub fn json(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
     finish(parsed, tracker.duplicates, schema)
 }
 
+/// What a JSON text says twice (`duplicate field "spec.x"`), whatever it describes. One that cannot be read has nothing.
+pub fn duplicates(bytes: &[u8]) -> Vec<String> {
+    let mut tracker = Tracker::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    match Tracked(&mut tracker).deserialize(&mut deserializer) {
+        Ok(_) => tracker.duplicates,
+        Err(_) => Vec::new(),
+    }
+}
+
 /// Decodes a YAML body.
 pub fn yaml(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
     if bytes.trim_ascii_start().starts_with(b"{") && decode::is_json(bytes) {

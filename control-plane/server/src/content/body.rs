@@ -65,15 +65,16 @@ pub(crate) fn conform(expected: Expected<'_>, value: Value) -> Result<decode::De
 }
 
 /// The same for what a patch left behind, under the rules of `?fieldValidation=`. What does not fit is the fault of the
-/// patch, and the refusal shows it.
+/// patch, and the refusal shows it; so is what the patch says `twice`.
 pub(crate) fn conform_patched(
     call: &Call,
     expected: Expected<'_>,
     patched: Value,
+    twice: &[String],
     patch: impl FnOnce() -> String,
 ) -> Result<decode::Decoded> {
     let wrong = match decoded(expected, patched)? {
-        Ok(mut decoded) => match strict(call, decoded.warnings) {
+        Ok(mut decoded) => match strict(call, [twice, &decoded.warnings].concat()) {
             Ok(warnings) => {
                 decoded.warnings = warnings;
                 return Ok(decoded);

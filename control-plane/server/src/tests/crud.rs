@@ -154,6 +154,10 @@ async fn dry_run_stores_nothing() {
     assert!(dry["metadata"]["uid"].is_string() && dry["metadata"]["resourceVersion"].is_null());
     admin.get(&format!("{CONFIGMAPS}/a")).await.expect(404);
     let created = admin.create(CONFIGMAPS, configmap("a")).await;
+    admin
+        .post(&format!("{CONFIGMAPS}?dryRun=All"), &configmap("a"))
+        .await
+        .refused(409, "AlreadyExists", "configmaps \"a\" already exists");
     let path = format!("{CONFIGMAPS}/a");
     // What would fail fails.
     admin

@@ -2,6 +2,45 @@
 
 use super::*;
 
+/// A map keeps the last of two, so only the text shows that there were two.
+#[tokio::test]
+async fn what_a_patch_says_twice() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(CONFIGMAPS, configmap("a")).await;
+    let patch = r#"{"data":{"a":"1","a":"2"}}"#;
+    for kind in ["merge-patch", "strategic-merge-patch"] {
+        let content_type = format!("application/{kind}+json");
+        let send = async |validation: &str| {
+            let path = format!("{CONFIGMAPS}/a?fieldValidation={validation}");
+            let headers = [("content-type", content_type.as_str())];
+            admin.send("PATCH", &path, &headers, patch).await
+        };
+        send("Strict").await.refused(
+            422,
+            "Invalid",
+            " \"\" is invalid: patch: Invalid value: \"{\\\"data\\\":{\\\"a\\\":\\\"1\\\",\\\"a\\\":\\\"2\\\"}}\": strict decoding error: duplicate field \"data.a\"",
+        );
+        for (validation, warned) in [("Warn", true), ("Ignore", false)] {
+            let answer = send(validation).await;
+            assert_eq!(
+                answer.headers.contains_key("warning"),
+                warned,
+                "{validation}"
+            );
+            assert_eq!(answer.expect(200)["data"]["a"], "2");
+        }
+    }
+    let operations = r#"[{"op":"add","path":"/data/b","value":"1","value":"2"}]"#;
+    let path = format!("{CONFIGMAPS}/a");
+    let json_patch = [("content-type", "application/json-patch+json")];
+    let answer = admin.send("PATCH", &path, &json_patch, operations).await;
+    let warning = answer.headers.get("warning").expect("a warning");
+    let said = "299 - \"json patch duplicate field \\\"[0].value\\\"\"";
+    assert_eq!(warning, said);
+    assert_eq!(answer.expect(200)["data"]["b"], "2");
+}
+
 #[tokio::test]
 async fn patches() {
     let cluster = Cluster::start().await;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use sampan_api::custom::decode::duplicates;
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
 use sampan_api::{object, patch as rules};
@@ -61,14 +62,6 @@ impl Patch {
             Patch::Strategic(patch) => rules::strategic(original, patch, type_name)?,
         })
     }
-
-    /// For refusals.
-    fn text(&self) -> String {
-        match self {
-            Patch::Json(operations) => String::from_utf8_lossy(operations).into_owned(),
-            Patch::Merge(patch) | Patch::Strategic(patch) => patch.to_string(),
-        }
-    }
 }
 
 /// PATCH of an object or of a part of it.
@@ -83,11 +76,18 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let body = call.take_body();
     let body = read_body(body, call.api.limits.body_bytes).await?;
     let patch = match patch_type {
-        PatchType::Json => Patch::Json(body),
+        PatchType::Json => Patch::Json(body.clone()),
         PatchType::Merge => Patch::Merge(rules::read_merge(&body)?),
         PatchType::Strategic => Patch::Strategic(rules::read_strategic(&body)?),
         PatchType::Apply => return apply(&call, &target, body, &options, &output).await,
     };
+    let mut twice = duplicates(&body);
+    if matches!(patch, Patch::Json(_)) {
+        twice
+            .iter_mut()
+            .for_each(|one| one.insert_str(0, "json patch "));
+    }
+    let text = || String::from_utf8_lossy(&body).into_owned();
     let resource = target.resource;
     let key = key(resource, &target.namespace, &target.name);
     let mut attempts = Attempts::new(&call.api, key);
@@ -99,8 +99,8 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         let expected = part::spoken(&target);
         let shown = part::shown(&target, &old)?;
         let patched = patch.apply(&shown, expected.type_name)?;
-        check_kind(&patched, &shown).map_err(|why| misfit(patch.text(), why))?;
-        let decoded = conform_patched(&call, expected, patched, || patch.text())?;
+        check_kind(&patched, &shown).map_err(|why| misfit(text(), why))?;
+        let decoded = conform_patched(&call, expected, patched, &twice, text)?;
         let warnings = decoded.warnings;
         let mut new = decoded.value;
         check_uid(resource, &target.name, &new, &shown)?;
