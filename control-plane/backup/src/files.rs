@@ -1,14 +1,20 @@
 //! Files on their way to and from the disk.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// Half a file of somebody who replaces files by renaming; the next start of the server makes it again.
-const UNFINISHED: &str = "new";
+/// Half a file of somebody who replaces files by renaming; the next start of the server makes it again. The dot in front
+/// tells it from the tags of images, which are files, too, and may end in anything.
+fn is_unfinished(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(b".") && name.ends_with(b".new")
+}
 
 /// The folder a file is in.
 pub(crate) fn parent(path: &Path) -> &Path {
@@ -52,7 +58,7 @@ pub(crate) fn below(root: &Path, folder: &Path) -> io::Result<Vec<PathBuf>> {
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 folders.push(path);
-            } else if kind.is_file() && path.extension().is_none_or(|end| end != UNFINISHED) {
+            } else if kind.is_file() && !is_unfinished(&entry.file_name()) {
                 found.push(path);
             }
         }

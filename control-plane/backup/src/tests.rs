@@ -86,9 +86,10 @@ async fn filled() -> (TempDir, PathBuf) {
     for (name, content) in [
         ("pki/ca.key", "private"),
         ("pki/ca.crt", "public"),
-        ("pki/half.crt.new", "unfinished"),
+        ("pki/.half.crt.new", "unfinished"),
         ("registry/blobs/sha256/abc", "a module"),
         ("registry/repositories/app/_tags/v1", "sha256:abc"),
+        ("registry/repositories/app/_tags/v1.new", "sha256:abc"),
         ("node/volumes/x", "not state"),
         ("admin.kubeconfig", "made at each start"),
     ] {
@@ -142,7 +143,8 @@ async fn everything_comes_back_from_a_backup_taken_under_load() {
             "pki/ca.crt",
             "pki/ca.key",
             "registry/blobs/sha256/abc",
-            "registry/repositories/app/_tags/v1"
+            "registry/repositories/app/_tags/v1",
+            "registry/repositories/app/_tags/v1.new"
         ]
     );
     // Nothing else was left beside it.

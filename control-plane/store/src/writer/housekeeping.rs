@@ -88,7 +88,8 @@ impl<C: Codec> Writer<C> {
     /// Flushes, marks a clean stop and lets go of the file.
     pub(super) async fn shut_down(mut self) {
         self.commands.close();
-        if !self.lazy.is_empty() && self.flush().await.is_err() {
+        let flushed = self.lazy.is_empty() || self.flush().await.is_ok();
+        if !flushed {
             tracing::error!(
                 error = self.health.read().as_ref().map(tracing::field::display),
                 "the last lazy writes are lost"
@@ -101,7 +102,9 @@ impl<C: Codec> Writer<C> {
         };
         self.memory.close();
         self.meta.revision = self.memory.revision();
-        self.database.close(sound.then_some(&self.meta)).await;
+        // Where writes were lost, clients that saw them must not go on from there.
+        let clean = sound && flushed;
+        self.database.close(clean.then_some(&self.meta)).await;
     }
 
     /// Expiry need not be exact: this keeps it from being frequent.

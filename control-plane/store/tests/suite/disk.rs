@@ -5,6 +5,7 @@ use std::process::Command;
 
 use sampan_store::{
     Expect, Key, Op, Prefix, Revision, Snapshot, SnapshotError, Store, StoreError, TxnError,
+    WatchError,
 };
 
 use crate::support::*;
@@ -127,6 +128,15 @@ async fn full_disk(folder: &std::path::Path) {
         shown(&list(&*store, Prefix::bucket("leases")).await),
         ["n=1"]
     );
+
+    // A stop that cannot write the last lazy writes is no clean one: whoever saw them starts again.
+    let lost = write(&*store, Key::new("leases", "n"), lazy(&big)).await;
+    limit_file_size(Some(64 << 10));
+    store.close().await;
+    limit_file_size(None);
+    let store = open(folder).await;
+    let old = store.watch(Prefix::bucket("leases"), lost.revision).await;
+    assert!(matches!(old, Err(WatchError::Compacted { .. })), "{old:?}");
     store.close().await;
 }
 
