@@ -175,7 +175,7 @@ impl Compiler {
             .name("sampan-compile".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                Priority::Idle.take();
+                Priority::Last.take();
                 let result = work();
                 drop(held);
                 // Nobody may be waiting any more.

@@ -2,9 +2,9 @@
 //!
 //! A priority (nice) is a share of the processors to the kernel, not an order: whoever wakes has to wait while the
 //! thread that runs still has some of its time slice, and the kernel looks at that only at its own ticks, 4 ms apart. So
-//! two things go beside it. A thread with a shorter slice than the one that runs goes at once, as long as it takes no
-//! more than its share (since Linux 6.12; before, slices are ignored). And a thread that is idle to the kernel gives way
-//! to whoever wakes, on every Linux.
+//! a slice goes beside it: a thread with a shorter slice than the one that runs goes at once, as long as it takes no
+//! more than its share (since Linux 6.12; before, slices are ignored). Nothing of ours is idle to the kernel
+//! (`SCHED_IDLE`): beside guests that are busy for ever, a module would not be compiled in an hour.
 
 use rustix::process::{getpriority_process, setpriority_process};
 use std::io;
@@ -25,8 +25,8 @@ pub(crate) enum Priority {
     Prompt(Option<i32>),
     /// It may have work for ever, at this nice value.
     Long(Option<i32>),
-    /// It takes what nobody else wants.
-    Idle,
+    /// It takes the smallest share there is: compilers.
+    Last,
 }
 
 impl Priority {
@@ -37,7 +37,7 @@ impl Priority {
             Priority::Ticker => set_slice(TICKER),
             Priority::Prompt(nice) => be_nice(nice).and_then(|()| set_slice(PROMPT)),
             Priority::Long(nice) => be_nice(nice),
-            Priority::Idle => be_nice(Some(LOWEST)).and_then(|()| set(libc::SCHED_IDLE, LOWEST, 0)),
+            Priority::Last => be_nice(Some(LOWEST)),
         };
         if let Err(error) = taken {
             tracing::debug!(%error, wanted = ?self, "a thread keeps its priority");
@@ -57,17 +57,17 @@ fn be_nice(nice: Option<i32>) -> io::Result<()> {
 
 fn set_slice(slice: Duration) -> io::Result<()> {
     let nice = getpriority_process(None)?;
-    set(libc::SCHED_OTHER, nice, slice.as_nanos() as u64)
+    set(nice, slice.as_nanos() as u64)
 }
 
 #[allow(
     unsafe_code,
     reason = "the C library has no function for this system call; see the SAFETY comment"
 )]
-fn set(policy: i32, nice: i32, slice: u64) -> io::Result<()> {
+fn set(nice: i32, slice: u64) -> io::Result<()> {
     let attributes = libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: policy as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
         sched_flags: 0,
         sched_nice: nice,
         sched_priority: 0,
@@ -109,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn compilers_are_idle_and_prompt_threads_have_short_slices() {
+    fn compilers_come_last_and_prompt_threads_have_short_slices() {
         if !std::path::Path::new("/proc/thread-self/sched").exists() {
             return;
         }
         let nice = getpriority_process(None).expect("it has one");
-        let (policy, prio, _) = taken(Priority::Idle);
-        assert_eq!((policy.as_str(), prio.as_str()), ("5", "139"));
+        let (policy, prio, _) = taken(Priority::Last);
+        assert_eq!((policy.as_str(), prio.as_str()), ("0", "139"));
         let (policy, prio, slice) = taken(Priority::Prompt(Some(nice + 1)));
         assert_eq!((policy, prio), ("0".to_owned(), (121 + nice).to_string()));
         assert!(slice.is_none_or(|slice| slice == "300000"));
