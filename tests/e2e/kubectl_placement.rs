@@ -63,7 +63,7 @@ fn pods_keep_away_from_each_other_and_come_near() {
         kubectl.apply(&pod(name, "lonely", &[away]));
     };
     let names = ["lonely-1", "lonely-2", "lonely-3"];
-    names.map(lonely);
+    names.into_iter().for_each(lonely);
     let nodes: BTreeSet<String> = names.map(|name| node_of(&kubectl, name)).into();
     assert_eq!(nodes.len(), 3, "{nodes:?}");
     lonely("lonely-4");
