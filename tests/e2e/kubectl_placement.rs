@@ -13,6 +13,7 @@ const HOST: &str = "kubernetes.io/hostname";
 fn cluster() -> Option<(Cluster, Kubectl)> {
     let cluster = Cluster::serve(&["--controllers="]);
     let kubectl = cluster.kubectl()?;
+    kubectl.ok(&["create", "serviceaccount", "default"]);
     for (name, zone) in [("a", "1"), ("b", "1"), ("c", "2")] {
         let node = json!({"apiVersion": "v1", "kind": "Node",
             "metadata": {"name": name, "labels": {ZONE: zone, HOST: name}},

@@ -12,7 +12,7 @@ use http::request::Parts;
 use sampan_api::selector::FieldSelector;
 use sampan_api::status::Status;
 
-pub(crate) use node::Relations;
+pub(crate) use node::{Relations, SETTINGS};
 pub(crate) use rbac::{GROUP, Policy};
 pub(crate) use rule::{Rule, uncovered};
 

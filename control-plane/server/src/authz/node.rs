@@ -14,7 +14,7 @@ use graph::{Kind, Thing};
 use sampan_api::resource::find as find_resource;
 use sampan_api::status::Status;
 
-pub(crate) use graph::Relations;
+pub(crate) use graph::{Relations, SETTINGS};
 
 /// Where agents keep their heartbeats.
 const LEASES: &str = "kube-node-lease";

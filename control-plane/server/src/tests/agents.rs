@@ -165,6 +165,9 @@ async fn an_agent_writes_no_more_than_a_status() {
         "Forbidden",
         "pods \"p\" is forbidden: node \"n1\" cannot update labels through pod status",
     );
+    let settings =
+        json!({"metadata": {"annotations": {"sampan.dev/wasi-config.c": "configmap/x"}}});
+    agent.merge(&status, settings).await.expect(403);
     let claims = json!({"status": {"resourceClaimStatuses": [{"name": "x"}]}});
     agent.merge(&status, claims).await.expect(403);
     let running = json!({"status": {"phase": "Running"}});

@@ -229,6 +229,23 @@ async fn ephemeral_containers_count() {
     agent.get(&secret).await.expect(404);
 }
 
+/// Settings of guests come from ConfigMaps that annotations name, also later.
+#[tokio::test]
+async fn annotations_name_settings() {
+    let cluster = Cluster::with_account().await;
+    let (admin, agent) = (cluster.admin(), cluster.client(UserInfo::node("n1")));
+    let mut named = pod("p", "n1", json!({}));
+    named["metadata"]["annotations"] = json!({"sampan.dev/wasi-config": "env, configmap/a"});
+    admin.create(PODS, named).await;
+    let map = |name: &str| format!("{CORE}/configmaps/{name}");
+    agent.get(&map("a")).await.expect(404);
+    agent.get(&map("b")).await.expect(403);
+    let more = json!({"metadata": {"annotations": {"sampan.dev/wasi-config.c": "configmap/b"}}});
+    let path = format!("{PODS}/p");
+    admin.merge(&path, more).await.expect(200);
+    agent.get(&map("b")).await.expect(404);
+}
+
 #[tokio::test]
 async fn a_mirror_pod_gives_nothing() {
     let cluster = Cluster::with_account().await;

@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::api::{Api, Result};
 use crate::object::Obj;
 use crate::read::{prefix, range_failed_now};
+pub(crate) use references::SETTINGS;
 use references::may_name_more;
 
 const KINDS: [&str; 2] = ["pods", "persistentvolumes"];

@@ -9,6 +9,7 @@ use sampan_api::status::Status;
 use serde_json::{Map, Value};
 
 use crate::api::Result;
+use crate::authz::SETTINGS;
 use crate::user::UserInfo;
 
 /// Labels below it are promises that nodes cannot make for themselves.
@@ -77,6 +78,19 @@ fn pod_status(node: &str, new: &Value, old: &Value) -> Option<String> {
     if labels(new).ne(labels(old)) {
         return Some(format!(
             "node {node:?} cannot update labels through pod status"
+        ));
+    }
+    // What a pod names there its node may read.
+    let settings = |pod: &Value| -> Vec<(String, Value)> {
+        let annotations = object::annotations(pod).into_iter().flatten();
+        let named = annotations.filter(|(key, _)| key.starts_with(SETTINGS));
+        named
+            .map(|(key, list)| (key.clone(), list.clone()))
+            .collect()
+    };
+    if settings(new) != settings(old) {
+        return Some(format!(
+            "node {node:?} cannot update annotation {SETTINGS:?} through pod status"
         ));
     }
     let claims = |pod: &Value| object::items(pod, "status.resourceClaimStatuses").to_vec();

@@ -1,5 +1,7 @@
 //! The objects a pod or a PersistentVolume names, as upstream follows them.
 
+use std::collections::BTreeMap;
+
 use sampan_api::object;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -21,8 +23,17 @@ const WITH_SECRET: [(&str, &str); 8] = [
     ("csi", "nodePublishSecretRef"),
 ];
 
-/// Whether a pod that is bound has what can come later: ephemeral containers, and claims made for it.
+/// Annotations of a pod, or with `.CONTAINER` behind it of one container: where settings for its guests come from,
+/// separated by commas, ConfigMaps among them.
+pub(crate) const SETTINGS: &str = "sampan.dev/wasi-config";
+
+/// Whether a pod that is bound has what can come later: ephemeral containers, claims made for it, and annotations.
 pub(super) fn may_name_more(raw: &[u8]) -> bool {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        annotations: Option<BTreeMap<String, IgnoredAny>>,
+    }
     #[derive(Default, Deserialize)]
     #[serde(default, rename_all = "camelCase")]
     struct Spec {
@@ -37,11 +48,14 @@ pub(super) fn may_name_more(raw: &[u8]) -> bool {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Pod {
+        metadata: Metadata,
         spec: Spec,
         status: State,
     }
     let pod: Pod = serde_json::from_slice(raw).unwrap_or_default();
-    pod.spec.ephemeral_containers.is_some()
+    let mut annotations = pod.metadata.annotations.iter().flatten();
+    annotations.any(|(key, _)| key.starts_with(SETTINGS))
+        || pod.spec.ephemeral_containers.is_some()
         || pod.spec.resource_claims.is_some()
         || pod.status.extended_resource_claim_status.is_some()
 }
@@ -57,6 +71,7 @@ pub(super) fn of_pod(raw: &[u8]) -> Vec<Thing> {
         things: Vec::new(),
     };
     let spec = object::part(&pod, "spec");
+    found.settings(&pod);
     found.add(Kind::ServiceAccount, spec, "serviceAccountName");
     for secret in object::items(spec, "imagePullSecrets") {
         found.add(Kind::Secret, secret, "name");
@@ -96,6 +111,18 @@ impl Found<'_> {
         let thing = Thing::new(kind, self.namespace, name);
         if !name.is_empty() && !self.things.contains(&thing) {
             self.things.push(thing);
+        }
+    }
+
+    fn settings(&mut self, pod: &Value) {
+        let annotations = object::annotations(pod).into_iter().flatten();
+        let lists = annotations
+            .filter(|(key, _)| key.starts_with(SETTINGS))
+            .filter_map(|(_, list)| list.as_str());
+        for source in lists.flat_map(|list| list.split(',')) {
+            if let Some(name) = source.trim().strip_prefix("configmap/") {
+                self.named(Kind::ConfigMap, name);
+            }
         }
     }
 
