@@ -239,8 +239,16 @@ pub(crate) async fn get(addr: SocketAddr, path: &str) -> (StatusCode, Result<Byt
 
 pub(crate) async fn send(
     addr: SocketAddr,
-    mut request: Request<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> (StatusCode, Result<Bytes, hyper::Error>) {
+    exchange(addr, request).await.unwrap()
+}
+
+/// As [`send`], for requests whose connection may end without an answer.
+pub(crate) async fn exchange(
+    addr: SocketAddr,
+    mut request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Result<Bytes, hyper::Error>), hyper::Error> {
     let stream = TcpStream::connect(addr).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -249,7 +257,7 @@ pub(crate) async fn send(
     request
         .headers_mut()
         .insert("host", "test".parse().unwrap());
-    let response = sender.send_request(request).await.unwrap();
+    let response = sender.send_request(request).await?;
     let status = response.status();
     let body = response
         .into_body()
@@ -259,7 +267,7 @@ pub(crate) async fn send(
     drop(sender);
     // How the connection ended shows in the body.
     let _ended = connection.await;
-    (status, body)
+    Ok((status, body))
 }
 
 /// All that comes back for a GET until the connection ends, with or without an error.
