@@ -12,6 +12,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::Api;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
+use serde::de::DeserializeOwned;
 
 use crate::snapshot::Snapshot;
 
@@ -28,15 +29,20 @@ pub(crate) struct News {
     pub(crate) take: Box<dyn FnOnce(&mut Snapshot) -> bool + Send>,
 }
 
-pub(crate) fn watch<K>(client: &kube::Client) -> BoxStream<'static, watcher::Result<Event<K>>>
-where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + serde::de::DeserializeOwned
-        + Debug
-        + Send
-        + 'static,
+/// What can be watched.
+pub(crate) trait Watched:
+    kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static
 {
+}
+
+impl<K> Watched for K where
+    K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static
+{
+}
+
+pub(crate) fn watch<K: Watched>(
+    client: &kube::Client,
+) -> BoxStream<'static, watcher::Result<Event<K>>> {
     let api: Api<K> = Api::all(client.clone());
     watcher(api, watcher::Config::default().streaming_lists())
         .default_backoff()
@@ -71,19 +77,11 @@ pub(crate) fn beside(client: &kube::Client) -> impl Stream<Item = News> + use<> 
     stream::select_all(streams)
 }
 
-fn news<K>(
+fn news<K: Watched>(
     client: &kube::Client,
     kind: usize,
     take: fn(&mut Snapshot, Event<K>) -> bool,
-) -> BoxStream<'static, News>
-where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + serde::de::DeserializeOwned
-        + Debug
-        + Send
-        + 'static,
-{
+) -> BoxStream<'static, News> {
     let events = watch::<K>(client).filter_map(move |event| async move {
         let error = match event {
             Ok(event) => {
