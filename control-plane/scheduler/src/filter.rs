@@ -1,12 +1,14 @@
 //! Which nodes a pod may run on. Each plugin says why not; names are upstream's.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{
     NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration,
 };
 use sampan_api::selector::node_requirement_matches;
 
 use crate::affinity::{AffinityFilter, Incoming};
-use crate::pod::host_ports;
+use crate::pod::{HostPort, host_ports};
 use crate::resources::{Amounts, PODS};
 use crate::snapshot::{NodeInfo, Snapshot};
 use crate::spread::SpreadFilter;
@@ -46,7 +48,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) pod: &'a Pod,
     pub(crate) weight: Amounts,
     pub(crate) incoming: Incoming<'a>,
-    host_ports: Vec<(String, i32)>,
+    host_ports: BTreeSet<HostPort>,
     /// What its claims need.
     pub(crate) needs: Needs,
     affinity: AffinityFilter<'a>,
@@ -210,7 +212,7 @@ fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
     let taken = candidate
         .host_ports
         .iter()
-        .any(|port| node.host_ports.contains(port));
+        .any(|port| node.host_ports.contains_key(port));
     taken.then(|| "node(s) didn't have free ports for the requested pod ports".to_string())
 }
 

@@ -1,5 +1,6 @@
 //! The little of a pod that outlives its decoding.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -30,13 +31,15 @@ impl std::fmt::Display for PodKey {
     }
 }
 
+/// Protocol and number.
+pub(crate) type HostPort = (String, i32);
+
 /// What a pod means for the node it is bound to, and for the pods to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BoundPod {
     pub(crate) node: String,
     pub(crate) weight: Amounts,
-    /// Host ports the pod holds: protocol and number.
-    pub(crate) host_ports: Vec<(String, i32)>,
+    pub(crate) host_ports: BTreeSet<HostPort>,
     pub(crate) class: Class,
     /// Its affinity, if it has any.
     pub(crate) terms: Option<Arc<PodTerms>>,
@@ -54,6 +57,16 @@ impl BoundPod {
             },
             terms: PodTerms::of(pod),
         }
+    }
+
+    /// Whether it holds anything of its node that the other does not.
+    pub(crate) fn holds_more_than(&self, other: &Self) -> bool {
+        self.node != other.node
+            || self
+                .weight
+                .iter()
+                .any(|(name, amount)| amount > other.weight.get(name))
+            || !self.host_ports.is_subset(&other.host_ports)
     }
 }
 
@@ -97,10 +110,10 @@ pub(crate) fn phase(pod: &Pod, scheduler_name: &str) -> Phase {
     }
 }
 
-/// Requests, and the one pod that it is.
+/// What it takes, and the one pod that it is.
 pub(crate) fn weight(pod: &Pod) -> Amounts {
-    let mut weight = pod.spec.as_ref().map(requests).unwrap_or_default();
-    let one = std::collections::BTreeMap::from([(
+    let mut weight = requests(pod);
+    let one = BTreeMap::from([(
         PODS.to_string(),
         k8s_openapi::apimachinery::pkg::api::resource::Quantity("1".to_string()),
     )]);
@@ -108,7 +121,7 @@ pub(crate) fn weight(pod: &Pod) -> Amounts {
     weight
 }
 
-pub(crate) fn host_ports(pod: &Pod) -> Vec<(String, i32)> {
+pub(crate) fn host_ports(pod: &Pod) -> BTreeSet<HostPort> {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     containers
         .flat_map(|container| container.ports.iter().flatten())

@@ -1,8 +1,10 @@
 //! Amounts of resources, as integers: millicores, bytes, pods, and whatever else a node offers by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerStatus, Pod, PodSpec, PodStatus, ResourceRequirements,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub(crate) const CPU: &str = "cpu";
@@ -64,36 +66,116 @@ fn amount(name: &str, quantity: &Quantity) -> i128 {
     }
 }
 
-/// What a pod asks for: its containers together with its sidecars, or its largest init container with the sidecars started
-/// before it, whichever is more, plus its overhead.
-pub(crate) fn requests(spec: &PodSpec) -> Amounts {
+/// What a pod takes of its node: its containers together with its sidecars, or its largest init container with the sidecars
+/// started before it, whichever is more; what it says of itself as a whole instead; and its overhead.
+///
+/// A container that runs takes the most of what it asks for, was promised and has, so that a resize that is not done yet
+/// gives nothing away; what the node can never give it does not take.
+pub(crate) fn requests(pod: &Pod) -> Amounts {
+    let Some(spec) = &pod.spec else {
+        return Amounts::default();
+    };
+    let resize = Resize::of(pod);
     let mut running = Amounts::default();
     for container in &spec.containers {
-        running.add(&container_requests(container));
+        running.add(&resize.container(container));
     }
     let mut sidecars = Amounts::default();
     let mut starting = Amounts::default();
     for container in spec.init_containers.iter().flatten() {
-        let mut own = container_requests(container);
         if container.restart_policy.as_deref() == Some("Always") {
-            sidecars.add(&own);
-            own = Amounts::default();
+            sidecars.add(&resize.container(container));
+        } else {
+            // Of what it does not ask for, the sidecars take no more now than all of them in the end.
+            let mut own = Amounts::from_quantities(asked(container));
+            for (name, amount) in &mut own.0 {
+                *amount += sidecars.get(name);
+            }
+            starting.raise_to(&own);
         }
-        own.add(&sidecars);
-        starting.raise_to(&own);
     }
     running.add(&sidecars);
     running.raise_to(&starting);
+    for (name, amount) in resize.whole(spec).0 {
+        if matches!(name.as_str(), CPU | MEMORY) || name.starts_with("hugepages-") {
+            running.0.insert(name, amount);
+        }
+    }
     running.add(&Amounts::from_quantities(spec.overhead.as_ref()));
     running
 }
 
-fn container_requests(container: &Container) -> Amounts {
-    let requests = container
-        .resources
-        .as_ref()
-        .and_then(|resources| resources.requests.as_ref());
-    Amounts::from_quantities(requests)
+type Quantities = BTreeMap<String, Quantity>;
+
+fn asked(container: &Container) -> Option<&Quantities> {
+    let resources = container.resources.as_ref();
+    resources.and_then(|resources| resources.requests.as_ref())
+}
+
+/// How far the pod's containers are from what its spec says by now.
+struct Resize<'a> {
+    /// The node will never have so much.
+    infeasible: bool,
+    status: Option<&'a PodStatus>,
+    containers: HashMap<&'a str, &'a ContainerStatus>,
+}
+
+impl<'a> Resize<'a> {
+    fn of(pod: &'a Pod) -> Self {
+        let status = pod.status.as_ref();
+        let mut conditions = status.iter().flat_map(|s| s.conditions.iter().flatten());
+        let pending = conditions.find(|condition| condition.type_ == "PodResizePending");
+        let containers = status.iter().flat_map(|status| {
+            let init = status.init_container_statuses.iter();
+            init.chain(&status.container_statuses).flatten()
+        });
+        Self {
+            infeasible: pending.is_some_and(|c| c.reason.as_deref() == Some("Infeasible")),
+            status,
+            containers: containers.map(|one| (one.name.as_str(), one)).collect(),
+        }
+    }
+
+    fn container(&self, container: &Container) -> Amounts {
+        let status = self.containers.get(container.name.as_str());
+        self.most(
+            asked(container),
+            status.and_then(|status| status.resources.as_ref()),
+            status.and_then(|status| status.allocated_resources.as_ref()),
+        )
+    }
+
+    fn whole(&self, spec: &PodSpec) -> Amounts {
+        let resources = spec.resources.as_ref();
+        let asked = resources.and_then(|resources| resources.requests.as_ref());
+        if asked.is_none() {
+            return Amounts::default();
+        }
+        self.most(
+            asked,
+            self.status.and_then(|status| status.resources.as_ref()),
+            self.status
+                .and_then(|status| status.allocated_resources.as_ref()),
+        )
+    }
+
+    fn most(
+        &self,
+        asked: Option<&Quantities>,
+        actual: Option<&ResourceRequirements>,
+        allocated: Option<&Quantities>,
+    ) -> Amounts {
+        let asked = Amounts::from_quantities(asked);
+        let Some(actual) = actual else {
+            return asked;
+        };
+        let mut most = Amounts::from_quantities(actual.requests.as_ref());
+        most.raise_to(&Amounts::from_quantities(allocated));
+        if !self.infeasible {
+            most.raise_to(&asked);
+        }
+        most
+    }
 }
 
 #[cfg(test)]
@@ -102,13 +184,14 @@ mod tests {
     use serde_json::json;
 
     fn check(spec: serde_json::Value, cpu: i128, memory: i128) {
-        let spec: PodSpec = serde_json::from_value(spec).expect("spec");
-        let requests = requests(&spec);
-        assert_eq!(
-            (requests.get(CPU), requests.get(MEMORY)),
-            (cpu, memory),
-            "{spec:?}"
-        );
+        check_pod(json!({"spec": spec}), cpu, memory);
+    }
+
+    fn check_pod(pod: serde_json::Value, cpu: i128, memory: i128) {
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        let requests = requests(&pod);
+        let got = (requests.get(CPU), requests.get(MEMORY));
+        assert_eq!(got, (cpu, memory), "{pod:?}");
     }
 
     fn container(cpu: &str, memory: &str) -> serde_json::Value {
@@ -140,5 +223,44 @@ mod tests {
             250,
             0,
         );
+    }
+
+    #[test]
+    fn the_pod_as_a_whole_may_say_it() {
+        let whole = json!({"requests": {"cpu": "4", "example.com/gpu": "1"}});
+        let mut spec = json!({"containers": [container("1", "1Ki")], "resources": whole});
+        check(spec.clone(), 4000, 1024);
+        spec["resources"] = json!({"limits": {"cpu": "4"}});
+        check(spec, 1000, 1024);
+    }
+
+    #[test]
+    fn a_resize_counts_as_far_as_it_may_come_and_holds_until_it_is_done() {
+        let check = |cpu: &str, has: &str, promised: &str, reason: &str, expect| {
+            let condition = json!({"type": "PodResizePending", "status": "True", "reason": reason});
+            let status = json!({"name": "c", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "resources": {"requests": {"cpu": has}}, "allocatedResources": {"cpu": promised}});
+            let pod = json!({"spec": {"containers": [container(cpu, "0")]},
+                "status": {"containerStatuses": [status], "conditions": [condition]}});
+            check_pod(pod, expect, 0);
+        };
+        check("3", "1", "1", "Deferred", 3000);
+        check("1000", "1", "1", "Infeasible", 1000);
+        check("1", "1", "2", "", 2000);
+        check("1", "3", "1", "", 3000);
+    }
+
+    /// The loop that places pods does nothing else meanwhile.
+    #[test]
+    fn many_init_containers_that_ask_for_different_things() {
+        let one = |at: usize| {
+            let policy = at.is_multiple_of(2).then_some("Always");
+            json!({"name": "c", "restartPolicy": policy,
+                "resources": {"requests": {format!("example.com/r{at}"): "1"}}})
+        };
+        let containers: Vec<_> = (0..20_000).map(one).collect();
+        let pod = json!({"spec": {"containers": [], "initContainers": containers}});
+        let requests = requests(&serde_json::from_value(pod).expect("a pod"));
+        assert_eq!(requests.iter().count(), 20_000);
     }
 }

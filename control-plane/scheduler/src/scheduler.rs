@@ -17,7 +17,7 @@ use crate::filter::Candidate;
 use crate::metrics::{Attempt, SchedulerMetrics};
 use crate::pod::{BoundPod, Phase, PodKey, phase};
 use crate::queue::Queue;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Change, Snapshot};
 use crate::volumes::bind_claims;
 use crate::watches::{self, KINDS_BESIDE, News, watch};
 
@@ -304,8 +304,10 @@ impl State {
     }
 
     fn pod_bound(&mut self, key: PodKey, pod: BoundPod) {
-        if self.snapshot.pod_bound(key, pod) {
-            self.queue.pods_changed();
+        match self.snapshot.pod_bound(key, pod) {
+            Change::None => {}
+            Change::Came => self.queue.pods_changed(),
+            Change::Freed => self.queue.cluster_changed(),
         }
     }
 

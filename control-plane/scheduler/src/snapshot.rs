@@ -8,14 +8,14 @@ use crate::affinity::Rules;
 use crate::census::Census;
 use crate::namespaces::Namespaces;
 use crate::owners::Owners;
-use crate::pod::{BoundPod, PodKey};
+use crate::pod::{BoundPod, HostPort, PodKey};
 use crate::resources::Amounts;
 use crate::volumes::VolumeTable;
 
 /// A node and the sum of what runs on it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NodeInfo {
-    /// Its number among the nodes ever seen.
+    /// Its number among the nodes that are there or have pods.
     pub(crate) slot: usize,
     /// Whether there is such a node: pods may be seen before their node, and after it.
     pub(crate) known: bool,
@@ -26,7 +26,10 @@ pub(crate) struct NodeInfo {
     pub(crate) taints: Vec<Taint>,
     pub(crate) allocatable: Amounts,
     pub(crate) requested: Amounts,
-    pub(crate) host_ports: Vec<(String, i32)>,
+    /// How many pods hold each host port.
+    pub(crate) host_ports: HashMap<HostPort, usize>,
+    /// How many pods are bound to it.
+    pub(crate) pods: usize,
 }
 
 impl NodeInfo {
@@ -48,12 +51,24 @@ impl NodeInfo {
     }
 }
 
-/// What the watches told, counted together. Nothing is forgotten of a node while it may have pods.
+/// What a bound pod that changed means for those that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    /// It came, shows other labels or takes more: it may be what others want to be near to.
+    Came,
+    /// It takes less than before: there may be room for anybody.
+    Freed,
+}
+
+/// What the watches told, counted together. A node is kept while it is there or has pods: they may be seen before it, and
+/// they may name nodes that never were.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     /// By slot.
     nodes: Vec<NodeInfo>,
     slots: BTreeMap<String, usize>,
+    free_slots: Vec<usize>,
     pods: HashMap<PodKey, BoundPod>,
     pub(crate) census: Census,
     pub(crate) rules: Rules,
@@ -77,14 +92,28 @@ impl Snapshot {
         if let Some(slot) = self.slots.get(name) {
             return *slot;
         }
-        let slot = self.nodes.len();
-        self.slots.insert(name.to_string(), slot);
-        self.nodes.push(NodeInfo {
+        let slot = self.free_slots.pop().unwrap_or(self.nodes.len());
+        let node = NodeInfo {
             slot,
             name: name.to_string(),
             ..NodeInfo::default()
-        });
+        };
+        self.slots.insert(name.to_string(), slot);
+        match self.nodes.get_mut(slot) {
+            Some(unused) => *unused = node,
+            None => self.nodes.push(node),
+        }
         slot
+    }
+
+    /// Forgets the node if it is gone and has no pods: no count mentions its slot then.
+    fn let_go(&mut self, slot: usize) {
+        let unused = |node: &&mut NodeInfo| !node.known && node.pods == 0;
+        if let Some(node) = self.nodes.get_mut(slot).filter(unused) {
+            self.slots.remove(&node.name);
+            *node = NodeInfo::default();
+            self.free_slots.push(slot);
+        }
     }
 
     /// Takes a node's new state; true if something changed that may let a pod in.
@@ -112,27 +141,36 @@ impl Snapshot {
     }
 
     pub(crate) fn node_deleted(&mut self, name: &str) {
-        let slot = self.slots.get(name).copied();
-        if let Some(node) = slot.and_then(|slot| self.nodes.get_mut(slot)) {
+        let Some(slot) = self.slots.get(name).copied() else {
+            return;
+        };
+        if let Some(node) = self.nodes.get_mut(slot) {
             node.known = false;
         }
+        self.let_go(slot);
     }
 
-    /// Takes a bound (or assumed) pod; an earlier state of it is replaced. True if something changed.
-    pub(crate) fn pod_bound(&mut self, key: PodKey, mut pod: BoundPod) -> bool {
-        if self.pods.get(&key) == Some(&pod) {
-            return false;
-        }
-        self.pod_gone(&key);
+    /// Takes a bound (or assumed) pod; an earlier state of it is replaced.
+    pub(crate) fn pod_bound(&mut self, key: PodKey, mut pod: BoundPod) -> Change {
+        let change = match self.pods.get(&key) {
+            Some(before) if *before == pod => return Change::None,
+            Some(before) if before.holds_more_than(&pod) => Change::Freed,
+            _ => Change::Came,
+        };
         let slot = self.slot_of(&pod.node);
         if let Some(node) = self.nodes.get_mut(slot) {
             node.requested.add(&pod.weight);
-            node.host_ports.extend(pod.host_ports.iter().cloned());
+            for port in &pod.host_ports {
+                *node.host_ports.entry(port.clone()).or_default() += 1;
+            }
+            node.pods += 1;
         }
         pod.class = self.census.add(&key.namespace, &pod.class, slot);
         pod.terms = pod.terms.map(|terms| self.rules.add(&terms, slot));
-        self.pods.insert(key, pod);
-        true
+        if let Some(before) = self.pods.insert(key.clone(), pod) {
+            self.give_back(&key, &before);
+        }
+        change
     }
 
     /// Forgets a pod; true if it held something.
@@ -140,26 +178,39 @@ impl Snapshot {
         let Some(pod) = self.pods.remove(key) else {
             return false;
         };
-        let slot = self.slot_of(&pod.node);
+        self.give_back(key, &pod);
+        true
+    }
+
+    fn give_back(&mut self, key: &PodKey, pod: &BoundPod) {
+        // A node with pods has a slot.
+        let Some(slot) = self.slots.get(&pod.node).copied() else {
+            return;
+        };
         if let Some(node) = self.nodes.get_mut(slot) {
             node.requested.subtract(&pod.weight);
             for port in &pod.host_ports {
-                if let Some(at) = node.host_ports.iter().position(|held| held == port) {
-                    node.host_ports.swap_remove(at);
+                if let Some(count) = node.host_ports.get_mut(port) {
+                    *count -= 1;
+                    if *count == 0 {
+                        node.host_ports.remove(port);
+                    }
                 }
             }
+            node.pods -= 1;
         }
         self.census.remove(&key.namespace, &pod.class, slot);
         if let Some(terms) = &pod.terms {
             self.rules.remove(terms, slot);
         }
-        true
+        self.let_go(slot);
     }
 
     /// Forgets the nodes that a new list did not hold.
     pub(crate) fn retain_nodes(&mut self, listed: &std::collections::HashSet<String>) {
-        for node in &mut self.nodes {
-            node.known &= listed.contains(&node.name);
+        let gone = self.slots.keys().filter(|name| !listed.contains(*name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.node_deleted(&name);
         }
     }
 
@@ -189,7 +240,7 @@ mod tests {
         BoundPod {
             node: node.to_string(),
             weight: Amounts::from_quantities(Some(&quantities)),
-            host_ports: vec![("TCP".to_string(), 80)],
+            host_ports: [("TCP".to_string(), 80)].into(),
             class: Class::default(),
             terms: None,
         }
@@ -205,7 +256,7 @@ mod tests {
     #[test]
     fn weights_follow_pods() {
         let mut snapshot = Snapshot::default();
-        snapshot.pod_bound(key("a"), pod("n", "1"));
+        assert_eq!(snapshot.pod_bound(key("a"), pod("n", "1")), Change::Came);
         assert_eq!(
             snapshot.nodes().count(),
             0,
@@ -225,5 +276,49 @@ mod tests {
         snapshot.retain_pods(&std::collections::HashSet::new());
         assert_eq!(requested(&snapshot), 0);
         assert!(snapshot.nodes().all(|node| node.host_ports.is_empty()));
+    }
+
+    #[test]
+    fn what_a_pod_that_changes_means_for_others() {
+        let mut snapshot = Snapshot::default();
+        let mut take = |pod: BoundPod| snapshot.pod_bound(key("a"), pod);
+        assert_eq!(take(pod("n", "2")), Change::Came);
+        assert_eq!(take(pod("n", "2")), Change::None);
+        assert_eq!(take(pod("n", "3")), Change::Came);
+        assert_eq!(take(pod("n", "1")), Change::Freed);
+        let mut free = pod("n", "1");
+        free.host_ports.clear();
+        assert_eq!(take(free.clone()), Change::Freed);
+        free.class.ending = true;
+        assert_eq!(take(free), Change::Came);
+    }
+
+    #[test]
+    fn nodes_that_never_were_are_forgotten_with_their_pods() {
+        let node = |name: &str| {
+            serde_json::from_value(json!({"metadata": {"name": name}})).expect("a node")
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.node_applied(&node("real"));
+        for at in 0..10 {
+            snapshot.pod_bound(key("a"), pod(&format!("made-up-{at}"), "1"));
+        }
+        assert!(snapshot.pod_gone(&key("a")));
+        snapshot.pod_bound(key("b"), pod("real", "1"));
+        snapshot.node_deleted("real");
+        let names = |snapshot: &Snapshot| snapshot.slots.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&snapshot), ["real"], "it has a pod");
+        assert!(snapshot.pod_gone(&key("b")));
+        assert_eq!(names(&snapshot), [""; 0]);
+        assert!(snapshot.nodes.len() <= 3, "slots are used again");
+        snapshot.node_applied(&node("next"));
+        snapshot.pod_bound(key("c"), pod("next", "1"));
+        let next = snapshot.nodes().next().expect("the node");
+        assert_eq!(
+            (next.name.as_str(), next.requested.get(CPU)),
+            ("next", 1000)
+        );
+        snapshot.retain_nodes(&std::collections::HashSet::new());
+        assert_eq!(names(&snapshot), ["next"], "it has a pod");
     }
 }
