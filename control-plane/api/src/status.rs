@@ -4,14 +4,20 @@
 //! constructor is one of the forms a real API server gives. What is chosen when belongs to the
 //! server; here is only how it is said.
 
+mod errors;
 mod field;
 mod forms;
 mod requests;
+mod shown;
 
 use serde_json::{Map, Value, json};
 
+pub(crate) use errors::Errors;
+pub use errors::MAX_ERRORS;
 pub(crate) use field::quote;
 pub use field::{FieldError, FieldErrorKind};
+pub use shown::Shown;
+pub(crate) use shown::{MAX_SHOWN, shorten};
 
 /// Media types the server can write and read, as its refusals list them.
 pub const MEDIA_TYPES: &str =

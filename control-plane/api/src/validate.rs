@@ -52,56 +52,49 @@ mod volume;
 mod volume_source;
 mod webhook;
 
+pub use crate::status::MAX_ERRORS;
 pub(crate) use metadata::MAX_ANNOTATION_BYTES;
 
 use serde_json::Value;
 
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 pub(crate) use metadata::embedded as embedded_metadata;
-
-/// Most errors one answer lists. A body of a few megabytes can be wrong in a hundred thousand ways,
-/// and each message is far longer than what it is about.
-pub const MAX_ERRORS: usize = 100;
 
 /// What an update may not change once it is set.
 const IMMUTABLE: &str = "field is immutable";
 
 /// What is wrong with a new object. The name must be generated already.
 pub fn create(resource: &Resource, value: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     metadata::create(resource, value, &mut errors);
     kinds::create(resource, value, &mut errors);
-    errors.truncate(MAX_ERRORS);
-    errors
+    errors.into_list()
 }
 
 /// What is wrong with turning `old` into `new`.
 pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     metadata::update(resource, new, old, &mut errors);
     kinds::update(resource, new, old, &mut errors);
-    errors.truncate(MAX_ERRORS);
-    errors
+    errors.into_list()
 }
 
 /// What is wrong with a write to the `status` subresource.
 pub fn status_update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     metadata::update(resource, new, old, &mut errors);
     kinds::status_update(resource, new, old, &mut errors);
-    errors.truncate(MAX_ERRORS);
-    errors
+    errors.into_list()
 }
 
 /// What is wrong with a write to a subresource that is neither the object itself nor its status.
 pub fn part_update(resource: &Resource, part: &str, new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     metadata::update(resource, new, old, &mut errors);
     kinds::part_update(resource, part, new, old, &mut errors);
-    errors.truncate(MAX_ERRORS);
-    errors
+    errors.into_list()
 }
 
 #[cfg(test)]

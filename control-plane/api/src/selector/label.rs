@@ -4,11 +4,11 @@ mod parser;
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::names;
 use crate::object;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::MAX_SELECTOR_BYTES;
 
@@ -217,26 +217,26 @@ fn requirement(
     operator: Operator,
     mut values: Vec<String>,
 ) -> Result<Requirement, String> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     let wrong = names::qualified_name(&key);
     if !wrong.is_empty() {
-        errors.push(FieldError::invalid("key", key.as_str(), wrong.join("; ")));
+        errors.push(|| FieldError::invalid("key", key.as_str(), wrong.join("; ")));
     }
     match operator {
         Operator::In | Operator::NotIn if values.is_empty() => {
             let why = "for 'in', 'notin' operators, values set can't be empty";
-            errors.push(FieldError::invalid("values", Vec::<Value>::new(), why));
+            errors.push(|| FieldError::invalid("values", json!([]), why));
         }
         Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
             let why = "values set must be empty for exists and does not exist";
-            errors.push(FieldError::invalid("values", values.clone(), why));
+            errors.push(|| FieldError::invalid("values", &values[..], why));
         }
         Operator::Greater | Operator::Less => {
             for (at, value) in values.iter().enumerate() {
                 if value.parse::<i64>().is_err() {
                     let why = "for 'Gt', 'Lt' operators, the value must be an integer";
                     let field = format!("values[{at}]");
-                    errors.push(FieldError::invalid(field, value.as_str(), why));
+                    errors.push(|| FieldError::invalid(field, value.as_str(), why));
                 }
             }
         }
@@ -248,10 +248,10 @@ fn requirement(
         let wrong = names::label_value(value);
         if !wrong.is_empty() {
             let field = format!("values[{at}][{key}]");
-            errors.push(FieldError::invalid(field, value.as_str(), wrong.join("; ")));
+            errors.push(|| FieldError::invalid(field, value.as_str(), wrong.join("; ")));
         }
     }
-    match &errors[..] {
+    match &errors.into_list()[..] {
         [] => Ok(Requirement {
             key,
             operator,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::shown::{Shown, shortened};
+
 /// What is wrong with the field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FieldErrorKind {
@@ -79,7 +81,7 @@ impl FieldError {
     /// The value is malformed or out of range.
     pub fn invalid(
         field: impl Into<String>,
-        value: impl Into<Value>,
+        value: impl Into<Shown>,
         detail: impl Into<String>,
     ) -> FieldError {
         FieldError::new(FieldErrorKind::Invalid, field, Some(value.into()), detail)
@@ -88,7 +90,7 @@ impl FieldError {
     /// The value is none of `supported`, which are listed in the order given.
     pub fn not_supported(
         field: impl Into<String>,
-        value: impl Into<Value>,
+        value: impl Into<Shown>,
         supported: &[&str],
     ) -> FieldError {
         let supported: Vec<String> = supported.iter().map(|value| quote(value)).collect();
@@ -106,7 +108,7 @@ impl FieldError {
     }
 
     /// The value is there twice.
-    pub fn duplicate(field: impl Into<String>, value: impl Into<Value>) -> FieldError {
+    pub fn duplicate(field: impl Into<String>, value: impl Into<Shown>) -> FieldError {
         FieldError::new(FieldErrorKind::Duplicate, field, Some(value.into()), "")
     }
 
@@ -116,7 +118,7 @@ impl FieldError {
     }
 
     /// The value refers to something that is not there.
-    pub fn not_found(field: impl Into<String>, value: impl Into<Value>) -> FieldError {
+    pub fn not_found(field: impl Into<String>, value: impl Into<Shown>) -> FieldError {
         FieldError::new(FieldErrorKind::NotFound, field, Some(value.into()), "")
     }
 
@@ -137,7 +139,7 @@ impl FieldError {
     /// The value is of another type.
     pub fn type_invalid(
         field: impl Into<String>,
-        value: impl Into<Value>,
+        value: impl Into<Shown>,
         detail: impl Into<String>,
     ) -> FieldError {
         FieldError::new(
@@ -154,17 +156,23 @@ impl FieldError {
         self
     }
 
+    /// The same error with a reason, for the kinds that mostly need none.
+    pub fn because(mut self, why: impl Into<String>) -> FieldError {
+        self.detail = shortened(why.into());
+        self
+    }
+
     fn new(
         kind: FieldErrorKind,
         field: impl Into<String>,
-        value: Option<Value>,
+        value: Option<Shown>,
         detail: impl Into<String>,
     ) -> FieldError {
         FieldError {
             kind,
-            field: field.into(),
-            value,
-            detail: detail.into(),
+            field: shortened(field.into()),
+            value: value.map(Shown::into_value),
+            detail: shortened(detail.into()),
         }
     }
 

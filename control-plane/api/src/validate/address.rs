@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::Path;
 
@@ -64,13 +64,9 @@ pub(super) fn canonical_cidr(text: &str) -> Vec<String> {
 }
 
 /// Whether clients can be sent there from other machines.
-pub(super) fn endpoint(text: &str, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn endpoint(text: &str, path: &Path, out: &mut Errors) {
     let Ok(address) = text.parse::<IpAddr>() else {
-        out.push(FieldError::invalid(
-            path,
-            text,
-            "must be a valid IP address",
-        ));
+        out.push(|| FieldError::invalid(path, text, "must be a valid IP address"));
         return;
     };
     let (link_local, multicast) = match address {
@@ -97,7 +93,7 @@ pub(super) fn endpoint(text: &str, path: &Path, out: &mut Vec<FieldError>) {
         ),
     ] {
         if found {
-            out.push(FieldError::invalid(path, text, why));
+            out.push(|| FieldError::invalid(path, text, why));
         }
     }
 }
@@ -248,9 +244,13 @@ mod tests {
     #[test]
     fn endpoints() {
         let check = |text: &str, expect: &str| {
-            let mut out = Vec::new();
+            let mut out = Errors::new();
             endpoint(text, &Path::new("ip"), &mut out);
-            let found: Vec<String> = out.iter().map(|error| error.detail.clone()).collect();
+            let found: Vec<String> = out
+                .into_list()
+                .iter()
+                .map(|error| error.detail.clone())
+                .collect();
             assert_eq!(found.join("; "), expect, "{text}");
         };
         check("10.0.0.1", "");

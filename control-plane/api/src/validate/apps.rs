@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::object::{get, int, items, part};
 use crate::resource::Resource;
 use crate::selector::LabelSelector;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::change::Change;
 use super::path::{Path, not_negative};
@@ -18,7 +18,7 @@ use super::{selector, template};
 
 pub(super) use status::update as status_update;
 
-pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(kind: &str, value: &Value, out: &mut Errors) {
     match kind {
         "Deployment" => deployment(value, out),
         "ReplicaSet" => replica_set(value, out),
@@ -31,7 +31,7 @@ pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     let change = Change::of(resource, new, old);
     match resource.kind {
         "Deployment" => {
@@ -54,7 +54,7 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
     }
 }
 
-fn deployment(value: &Value, out: &mut Vec<FieldError>) {
+fn deployment(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     not_negative(out, spec, &path, "replicas");
     replicated(spec, &path, out);
@@ -71,11 +71,11 @@ fn deployment(value: &Value, out: &mut Vec<FieldError>) {
     {
         let at = path.child("progressDeadlineSeconds");
         let why = "must be greater than minReadySeconds";
-        out.push(FieldError::invalid(at, deadline, why));
+        out.push(|| FieldError::invalid(at, deadline, why));
     }
 }
 
-fn replica_set(value: &Value, out: &mut Vec<FieldError>) {
+fn replica_set(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     not_negative(out, spec, &path, "replicas");
     not_negative(out, spec, &path, "minReadySeconds");
@@ -83,7 +83,7 @@ fn replica_set(value: &Value, out: &mut Vec<FieldError>) {
 }
 
 /// What Deployments and the ReplicaSets they make have in common.
-fn replicated(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn replicated(spec: &Value, path: &Path, out: &mut Errors) {
     selector::required(spec, path, "deployment", out);
     let (here, template) = (path.child("template"), part(spec, "template"));
     match LabelSelector::from_match(part(spec, "selector")) {
@@ -95,12 +95,12 @@ fn replicated(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
         Err(_) => {
             let at = path.child("selector");
             let why = "invalid label selector";
-            out.push(FieldError::invalid(at, part(spec, "selector").clone(), why));
+            out.push(|| FieldError::invalid(at, part(spec, "selector"), why));
         }
     }
 }
 
-fn daemon_set(value: &Value, out: &mut Vec<FieldError>) {
+fn daemon_set(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     let (here, template) = (path.child("template"), part(spec, "template"));
     let at = path.child("selector");
@@ -119,17 +119,17 @@ fn daemon_set(value: &Value, out: &mut Vec<FieldError>) {
     not_negative(out, spec, &path, "revisionHistoryLimit");
 }
 
-pub(super) fn replication_controller(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn replication_controller(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     not_negative(out, spec, &path, "minReadySeconds");
     let labels = part(spec, "selector").as_object();
     if labels.is_none_or(serde_json::Map::is_empty) {
-        out.push(FieldError::required(path.child("selector"), ""));
+        out.push(|| FieldError::required(path.child("selector"), ""));
     }
     not_negative(out, spec, &path, "replicas");
     let here = path.child("template");
     let Some(template) = get(spec, "template") else {
-        out.push(FieldError::required(here, ""));
+        out.push(|| FieldError::required(here, ""));
         return;
     };
     if let Some(labels) = labels {
@@ -139,19 +139,19 @@ pub(super) fn replication_controller(value: &Value, out: &mut Vec<FieldError>) {
     template::of_endless_pods(template, &here, "ReplicationController", out);
 }
 
-fn revision(value: &Value, out: &mut Vec<FieldError>) {
+fn revision(value: &Value, out: &mut Errors) {
     if let Some(number) = int(value, "revision").filter(|number| *number < 0) {
         let why = "must be greater than or equal to 0";
-        out.push(FieldError::invalid("revision", number, why));
+        out.push(|| FieldError::invalid("revision", number, why));
     }
 }
 
-fn revision_data(value: &Value, out: &mut Vec<FieldError>) {
+fn revision_data(value: &Value, out: &mut Errors) {
     match get(value, "data") {
-        None => out.push(FieldError::required("data", "data is mandatory")),
+        None => out.push(|| FieldError::required("data", "data is mandatory")),
         Some(data) if !data.is_object() => {
             let why = "data must be a valid JSON object";
-            out.push(FieldError::required("data", why));
+            out.push(|| FieldError::required("data", why));
         }
         Some(_) => {}
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::Path;
 use super::pod::diff;
@@ -50,53 +50,53 @@ pub(super) enum Part {
     Approval,
 }
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     if let Err(why) = request(text(spec, "request")) {
-        let shown = part(spec, "request").clone();
-        out.push(FieldError::invalid(path.child("request"), shown, why));
+        let shown = part(spec, "request");
+        out.push(|| FieldError::invalid(path.child("request"), shown, why));
     }
     if is_empty(spec, "usages") {
-        out.push(FieldError::required(path.child("usages"), ""));
+        out.push(|| FieldError::required(path.child("usages"), ""));
     }
     let mut seen = HashSet::new();
     for (at, usage) in items(spec, "usages").iter().enumerate() {
         let (here, usage) = (path.child("usages").index(at), usage.as_str().unwrap_or(""));
         if !USAGES.contains(&usage) {
-            out.push(FieldError::not_supported(&here, usage, &USAGES));
+            out.push(|| FieldError::not_supported(&here, usage, &USAGES));
         }
         if !seen.insert(usage) {
-            out.push(FieldError::duplicate(here, usage));
+            out.push(|| FieldError::duplicate(here, usage));
         }
     }
     signer(text(spec, "signerName"), &path.child("signerName"), out);
     if let Some(seconds) = int(spec, "expirationSeconds").filter(|one| *one < MIN_SECONDS) {
         let at = path.child("expirationSeconds");
         let why = "may not specify a duration less than 600 seconds (10 minutes)";
-        out.push(FieldError::invalid(at, seconds, why));
+        out.push(|| FieldError::invalid(at, seconds, why));
     }
     conditions(value, out);
 }
 
-fn signer(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn signer(name: &str, path: &Path, out: &mut Errors) {
     if name == LEGACY_SIGNER {
         let why = "the legacy signerName is not allowed via this API version";
-        out.push(FieldError::invalid(path, name, why));
+        out.push(|| FieldError::invalid(path, name, why));
     } else {
         signer_name(name, path, out);
     }
 }
 
 /// Who signs, as a domain and a path in it.
-pub(super) fn signer_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn signer_name(name: &str, path: &Path, out: &mut Errors) {
     if name.is_empty() {
-        out.push(FieldError::required(path, ""));
+        out.push(|| FieldError::required(path, ""));
         return;
     }
     let parts: Vec<&str> = name.split('/').collect();
     let [domain, rest] = parts[..] else {
         let why = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-        out.push(FieldError::invalid(path, name, why));
+        out.push(|| FieldError::invalid(path, name, why));
         return;
     };
     for (part, rule) in [
@@ -107,22 +107,22 @@ pub(super) fn signer_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
         for why in wrong.map(rule).unwrap_or_default() {
             let label = wrong.unwrap_or_default();
             let why = format!("validating label {label:?}: {why}");
-            out.push(FieldError::invalid(path, part, why));
+            out.push(|| FieldError::invalid(path, part, why));
         }
     }
     if !domain.contains('.') {
         let why = "should be a domain with at least two segments separated by dots";
-        out.push(FieldError::invalid(path, domain, why));
+        out.push(|| FieldError::invalid(path, domain, why));
     }
 }
 
-fn conditions(value: &Value, out: &mut Vec<FieldError>) {
+fn conditions(value: &Value, out: &mut Errors) {
     let path = Path::new("status.conditions");
     let (mut seen, mut verdicts) = (HashSet::new(), HashSet::new());
     for (at, condition) in items(value, "status.conditions").iter().enumerate() {
         let (here, kind) = (path.index(at), text(condition, "type"));
         if kind.is_empty() {
-            out.push(FieldError::required(here.child("type"), ""));
+            out.push(|| FieldError::required(here.child("type"), ""));
         }
         let final_ = matches!(kind, "Approved" | "Denied" | "Failed");
         let allowed: &[&str] = if final_ {
@@ -131,10 +131,10 @@ fn conditions(value: &Value, out: &mut Vec<FieldError>) {
             &["False", "True", "Unknown"]
         };
         match text(condition, "status") {
-            "" => out.push(FieldError::required(here.child("status"), "")),
+            "" => out.push(|| FieldError::required(here.child("status"), "")),
             status if !allowed.contains(&status) => {
                 let at = here.child("status");
-                out.push(FieldError::not_supported(at, status, allowed));
+                out.push(|| FieldError::not_supported(at, status, allowed));
             }
             _ => {}
         }
@@ -142,24 +142,26 @@ fn conditions(value: &Value, out: &mut Vec<FieldError>) {
             verdicts.insert(kind);
             if verdicts.len() > 1 {
                 let why = "Approved and Denied conditions are mutually exclusive";
-                out.push(FieldError::invalid(&path, kind, why));
+                out.push(|| FieldError::invalid(&path, kind, why));
             }
         }
         if !seen.insert(kind) {
-            out.push(FieldError::duplicate(here.child("type"), kind));
+            out.push(|| FieldError::duplicate(here.child("type"), kind));
         }
     }
 }
 
 /// A verdict and a certificate are given once, each through its own subresource.
-pub(super) fn update(new: &Value, old: &Value, through: Part, out: &mut Vec<FieldError>) {
-    let mut before = Vec::new();
-    create(old, &mut before);
-    let mut now = Vec::new();
-    create(new, &mut now);
+pub(super) fn update(new: &Value, old: &Value, through: Part, out: &mut Errors) {
+    let said = |value: &Value| {
+        let mut errors = Errors::new();
+        create(value, &mut errors);
+        errors.into_list()
+    };
     // What older rules let pass does not keep a request from being answered.
-    now.retain(|error| !before.contains(error));
-    out.append(&mut now);
+    let before = said(old);
+    let news = said(new).into_iter();
+    out.extend(news.filter(|error| !before.contains(error)));
     let path = "status.conditions";
     for kind in ["Approved", "Denied", "Failed"] {
         let find = |value: &Value| -> Vec<Value> {
@@ -180,26 +182,26 @@ pub(super) fn update(new: &Value, old: &Value, through: Part, out: &mut Vec<Fiel
             let diff = diff::unified(&before.into(), &now.into());
             format!("updates may not modify a condition of type {kind:?}\n{diff}")
         };
-        out.push(FieldError::forbidden(path, why));
+        out.push(|| FieldError::forbidden(path, why));
     }
     issued(new, old, through, out);
 }
 
-fn issued(new: &Value, old: &Value, through: Part, out: &mut Vec<FieldError>) {
+fn issued(new: &Value, old: &Value, through: Part, out: &mut Errors) {
     let at = "status.certificate";
     let (now, before) = (text(new, at), text(old, at));
     if now == before {
         return;
     }
     if let Err(why) = certificates(now) {
-        out.push(FieldError::invalid(at, "<certificate data>", why));
+        out.push(|| FieldError::invalid(at, "<certificate data>", why));
     }
     if through != Part::Status {
         let why = "updates may not set certificate content";
-        out.push(FieldError::forbidden(at, why));
+        out.push(|| FieldError::forbidden(at, why));
     } else if !before.is_empty() {
         let why = "updates may not modify existing certificate content";
-        out.push(FieldError::forbidden(at, why));
+        out.push(|| FieldError::forbidden(at, why));
     }
 }
 

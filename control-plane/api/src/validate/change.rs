@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::object::{get, part};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
 use super::semantic::normal;
@@ -28,18 +28,14 @@ impl Change {
     }
 
     /// The field at `path` must be what it was.
-    pub(super) fn immutable(&self, out: &mut Vec<FieldError>, path: &str) {
+    pub(super) fn immutable(&self, out: &mut Errors, path: &str) {
         self.refused(out, path, IMMUTABLE);
     }
 
     /// As [`Change::immutable`], in words of the kind's own.
-    pub(super) fn refused(&self, out: &mut Vec<FieldError>, path: &str, why: &str) {
+    pub(super) fn refused(&self, out: &mut Errors, path: &str, why: &str) {
         if self.differs(path) {
-            out.push(FieldError::invalid(
-                path,
-                part(&self.new, path).clone(),
-                why,
-            ));
+            out.push(|| FieldError::invalid(path, part(&self.new, path), why));
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{entry, get, is_empty, items, part, remove, set, set_entry, text};
 use crate::quantity::Quantity;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
 use super::path::{Path, amounts, invalid, optional_choice, optional_text, quantity};
@@ -24,17 +24,17 @@ const SPEC_TYPE: &str = "io.k8s.api.core.v1.PersistentVolumeClaimSpec";
 const REQUESTS: &str = "spec.resources.requests";
 const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     spec(part(value, "spec"), &Path::new("spec"), out);
 }
 
-pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn spec(spec: &Value, path: &Path, out: &mut Errors) {
     access_modes(spec, path, out);
     label_selector(part(spec, "selector"), &path.child("selector"), out);
     let at = path.child("resources").key("storage");
     match entry(spec, "resources.requests", "storage") {
         Some(amount) => size(amount, &at, out),
-        None => out.push(FieldError::required(at, "")),
+        None => out.push(|| FieldError::required(at, "")),
     }
     for field in ["storageClassName", "volumeAttributesClassName"] {
         optional_text(out, spec, path, field, names::dns1123_subdomain);
@@ -49,61 +49,57 @@ pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// How a volume is to be used: what volumes offer and claims ask for.
-pub(super) fn access_modes(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn access_modes(spec: &Value, path: &Path, out: &mut Errors) {
     let here = path.child("accessModes");
     let modes = items(spec, "accessModes");
     if modes.is_empty() {
         let why = "at least 1 access mode is required";
-        out.push(FieldError::required(&here, why));
+        out.push(|| FieldError::required(&here, why));
     }
     let (mut alone, mut others) = (false, false);
     for mode in modes {
         match mode.as_str().unwrap_or("") {
             "ReadWriteOncePod" => alone = true,
             mode if ACCESS_MODES.contains(&mode) => others = true,
-            mode => out.push(FieldError::not_supported(&here, mode, &ACCESS_MODES)),
+            mode => out.push(|| FieldError::not_supported(&here, mode, &ACCESS_MODES)),
         }
     }
     if alone && others {
         let why = "may not use ReadWriteOncePod with other access modes";
-        out.push(FieldError::forbidden(here, why));
+        out.push(|| FieldError::forbidden(here, why));
     }
 }
 
 /// A number of bytes that is more than none.
-pub(super) fn size(amount: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn size(amount: &Value, path: &Path, out: &mut Errors) {
     let Ok(parsed) = Quantity::from_value(amount) else {
         quantity(out, amount, path);
         return;
     };
     if parsed.is_negative() || parsed.is_zero() {
         let why = "must be greater than zero";
-        out.push(FieldError::invalid(path, amount.clone(), why));
+        out.push(|| FieldError::invalid(path, amount, why));
     } else if !parsed.is_whole() {
-        out.push(FieldError::invalid(
-            path,
-            amount.clone(),
-            "must be an integer",
-        ));
+        out.push(|| FieldError::invalid(path, amount, "must be an integer"));
     }
 }
 
-fn data_source(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn data_source(source: &Value, path: &Path, out: &mut Errors) {
     for field in ["name", "kind"] {
         if is_empty(source, field) {
-            out.push(FieldError::required(path.child(field), ""));
+            out.push(|| FieldError::required(path.child(field), ""));
         }
     }
     let kind = text(source, "kind");
     if is_empty(source, "apiGroup") && kind != "PersistentVolumeClaim" {
         let why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
-        out.push(FieldError::invalid(path, kind, why));
+        out.push(|| FieldError::invalid(path, kind, why));
     }
     optional_text(out, source, path, "apiGroup", names::dns1123_subdomain);
     optional_text(out, source, path, "namespace", names::dns1123_label);
 }
 
-fn sources_agree(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn sources_agree(spec: &Value, path: &Path, out: &mut Errors) {
     let (Some(old), Some(new)) = (get(spec, "dataSource"), get(spec, "dataSourceRef")) else {
         return;
     };
@@ -118,16 +114,16 @@ fn sources_agree(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
         return;
     };
     let shown = String::from(path.child("dataSource"));
-    out.push(FieldError::invalid(path, shown, why));
+    out.push(|| FieldError::invalid(path, shown, why));
 }
 
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     create(new, out);
     let class = |value: &Value| entry(value, "metadata.annotations", CLASS_ANNOTATION).cloned();
     if class(new) != class(old) {
         let at = Path::new("metadata.annotations").key(CLASS_ANNOTATION);
         let shown = class(new).unwrap_or_else(|| "".into());
-        out.push(FieldError::invalid(at, shown, IMMUTABLE));
+        out.push(|| FieldError::invalid(at, shown, IMMUTABLE));
     }
     let (now, before) = (
         normal(&masked(new, old), SPEC_TYPE),
@@ -139,12 +135,12 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
              volumeAttributesClassName for bound claims\n{}",
             diff::unified(&before, &now)
         );
-        out.push(FieldError::forbidden("spec", why));
+        out.push(|| FieldError::forbidden("spec", why));
     }
     shrunk(new, old, out);
     if get(new, "spec.volumeMode") != get(old, "spec.volumeMode") {
-        let shown = part(new, "spec.volumeMode").clone();
-        out.push(FieldError::invalid("volumeMode", shown, IMMUTABLE));
+        let shown = part(new, "spec.volumeMode");
+        out.push(|| FieldError::invalid("volumeMode", shown, IMMUTABLE));
     }
     attributes(new, old, out);
 }
@@ -177,7 +173,7 @@ fn masked(new: &Value, old: &Value) -> Value {
 }
 
 /// A request may go back to what there is room for already, no further.
-fn shrunk(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+fn shrunk(new: &Value, old: &Value, out: &mut Errors) {
     let amount = |value: &Value, path: &str| {
         let found = entry(value, path, "storage");
         let parsed = found.and_then(|amount| Quantity::from_value(amount).ok());
@@ -186,11 +182,11 @@ fn shrunk(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     let (now, before) = (amount(new, REQUESTS), amount(old, REQUESTS));
     if now < before && now <= amount(old, "status.capacity") {
         let why = "field can not be less than status.capacity";
-        out.push(FieldError::forbidden(format!("{REQUESTS}.storage"), why));
+        out.push(|| FieldError::forbidden(format!("{REQUESTS}.storage"), why));
     }
 }
 
-fn attributes(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+fn attributes(new: &Value, old: &Value, out: &mut Errors) {
     let at = "spec.volumeAttributesClassName";
     if get(new, at) == get(old, at)
         || get(old, "status.currentVolumeAttributesClassName").is_none()
@@ -206,10 +202,10 @@ fn attributes(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     let why = format!(
         "update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
     );
-    out.push(FieldError::forbidden(at, why));
+    out.push(|| FieldError::forbidden(at, why));
 }
 
-pub(super) fn status_update(new: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn status_update(new: &Value, out: &mut Errors) {
     let (path, status) = (Path::new("status"), part(new, "status"));
     amounts(out, status, &path, "capacity");
     for field in ["allocatedResources", "allocatedResourceStatuses"] {
@@ -218,7 +214,7 @@ pub(super) fn status_update(new: &Value, out: &mut Vec<FieldError>) {
             invalid(out, &here, name, names::qualified_name(name));
             let native = !name.contains('/') || name.contains("kubernetes.io/");
             if native && name != "storage" {
-                out.push(FieldError::not_supported(&here, name, &["storage"]));
+                out.push(|| FieldError::not_supported(&here, name, &["storage"]));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{int, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{Path, invalid};
 
@@ -18,51 +18,43 @@ const REASON: &str = "a condition reason must start with alphabetic character, o
     'ReasonA:ReasonB', regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
 
 /// `status.conditions`.
-pub(super) fn check(status: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn check(status: &Value, path: &Path, out: &mut Errors) {
     let mut seen = HashSet::new();
     for (at, condition) in items(status, "conditions").iter().enumerate() {
         let here = path.index(at);
         let kind = text(condition, "type");
         if !seen.insert(kind) {
-            out.push(FieldError::duplicate(here.child("type"), kind));
+            out.push(|| FieldError::duplicate(here.child("type"), kind));
         }
         invalid(out, &here.child("type"), kind, names::qualified_name(kind));
         one(condition, &here, out);
     }
 }
 
-fn one(condition: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn one(condition: &Value, path: &Path, out: &mut Errors) {
     let status = text(condition, "status");
     if !matches!(status, "False" | "True" | "Unknown") {
         let known = ["False", "True", "Unknown"];
-        out.push(FieldError::not_supported(
-            path.child("status"),
-            status,
-            &known,
-        ));
+        out.push(|| FieldError::not_supported(path.child("status"), status, &known));
     }
     if let Some(seen) = int(condition, "observedGeneration").filter(|seen| *seen < 0) {
         let why = "must be greater than or equal to zero";
-        out.push(FieldError::invalid(
-            path.child("observedGeneration"),
-            seen,
-            why,
-        ));
+        out.push(|| FieldError::invalid(path.child("observedGeneration"), seen, why));
     }
     if is_empty(condition, "lastTransitionTime") {
-        out.push(FieldError::required(path.child("lastTransitionTime"), ""));
+        out.push(|| FieldError::required(path.child("lastTransitionTime"), ""));
     }
     let (at, reason) = (path.child("reason"), text(condition, "reason"));
     if reason.is_empty() {
-        out.push(FieldError::required(&at, ""));
+        out.push(|| FieldError::required(&at, ""));
     } else if !is_reason(reason) {
-        out.push(FieldError::invalid(&at, reason, REASON));
+        out.push(|| FieldError::invalid(&at, reason, REASON));
     }
     if reason.len() > MAX_REASON {
-        out.push(FieldError::too_long(at, MAX_REASON));
+        out.push(|| FieldError::too_long(at, MAX_REASON));
     }
     if text(condition, "message").len() > MAX_MESSAGE {
-        out.push(FieldError::too_long(path.child("message"), MAX_MESSAGE));
+        out.push(|| FieldError::too_long(path.child("message"), MAX_MESSAGE));
     }
 }
 

@@ -17,18 +17,18 @@ use super::path::Path;
 use crate::custom;
 use crate::names::{dns1035_label, dns1123_subdomain};
 use crate::object::{self, get, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
-pub(super) fn create(definition: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(definition: &Value, out: &mut Errors) {
     let (name, group) = (object::name(definition), text(definition, "spec.group"));
     if name != format!("{}.{group}", text(definition, "spec.names.plural")) {
         let why = r#"must be spec.names.plural+"."+spec.group"#;
-        out.push(FieldError::invalid("metadata.name", name, why));
+        out.push(|| FieldError::invalid("metadata.name", name, why));
     }
     common(definition, None, out);
 }
 
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     common(new, Some(old), out);
     let mut immutable = vec!["spec.group", "spec.names.plural"];
     if custom::conditions::holds(old, "Established") {
@@ -37,19 +37,19 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     for path in immutable {
         if get(new, path) != get(old, path) {
             let value = get(new, path).cloned().unwrap_or_default();
-            out.push(FieldError::invalid(path, value, super::IMMUTABLE));
+            out.push(|| FieldError::invalid(path, value, super::IMMUTABLE));
         }
     }
 }
 
-pub(super) fn status_update(new: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn status_update(new: &Value, out: &mut Errors) {
     names::check(new, &Path::new("status").child("acceptedNames"), out);
 }
 
-fn common(definition: &Value, old: Option<&Value>, out: &mut Vec<FieldError>) {
+fn common(definition: &Value, old: Option<&Value>, out: &mut Errors) {
     let spec = Path::new("spec");
     match text(definition, "spec.group") {
-        "" => out.push(FieldError::required(spec.child("group"), "")),
+        "" => out.push(|| FieldError::required(spec.child("group"), "")),
         group => {
             let wrong = dns1123_subdomain(group).join(",");
             let why = match wrong.as_str() {
@@ -58,7 +58,7 @@ fn common(definition: &Value, old: Option<&Value>, out: &mut Vec<FieldError>) {
                 _ => Some(wrong),
             };
             if let Some(why) = why {
-                out.push(FieldError::invalid(spec.child("group"), group, why));
+                out.push(|| FieldError::invalid(spec.child("group"), group, why));
             }
         }
     }
@@ -76,18 +76,17 @@ fn common(definition: &Value, old: Option<&Value>, out: &mut Vec<FieldError>) {
         let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in \
                    spec.versions[*].schema instead";
         let path = spec.child("preserveUnknownFields");
-        out.push(FieldError::invalid(path, true, why));
+        out.push(|| FieldError::invalid(path, true, why));
     }
 }
 
 /// Versions in which objects may still rest stay in the definition.
-fn stored_versions(definition: &Value, out: &mut Vec<FieldError>) {
+fn stored_versions(definition: &Value, out: &mut Errors) {
     let path = Path::new("status").child("storedVersions");
     let stored = items(definition, "status.storedVersions");
-    let shown = Value::from(stored);
     if stored.is_empty() {
         let why = "must have at least one stored version";
-        out.push(FieldError::invalid(path, shown, why));
+        out.push(|| FieldError::invalid(path, stored, why));
         return;
     }
     let versions = items(definition, "spec.versions");
@@ -95,7 +94,7 @@ fn stored_versions(definition: &Value, out: &mut Vec<FieldError>) {
         let name = text(version, "name");
         if !stored.iter().any(|known| known == name) {
             let why = format!("must have the storage version {name}");
-            out.push(FieldError::invalid(&path, shown.clone(), why));
+            out.push(|| FieldError::invalid(&path, stored, why));
         }
     }
     for (at, name) in stored.iter().enumerate() {
@@ -106,7 +105,7 @@ fn stored_versions(definition: &Value, out: &mut Vec<FieldError>) {
                  remain in spec.versions until a storage migration ensures no data remains \
                  persisted in {name} and removes {name} from status.storedVersions"
             );
-            out.push(FieldError::invalid(path.index(at), name, why));
+            out.push(|| FieldError::invalid(path.index(at), name, why));
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::object::{get, items, part, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::change::Change;
 use super::metadata;
@@ -26,7 +26,7 @@ const MAX_CONFIGS: usize = 32;
 const MAX_EXPRESSION: usize = 10 * 1024;
 const MAX_PARAMETERS: usize = 10 * 1024;
 
-pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(kind: &str, value: &Value, out: &mut Errors) {
     let path = Path::new("spec");
     match kind {
         "DeviceClass" => class(part(value, "spec"), &path, out),
@@ -43,7 +43,7 @@ pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     let change = Change::of(resource, new, old);
     match resource.kind {
         "ResourceClaim" | "ResourceClaimTemplate" => change.immutable(out, "spec"),
@@ -57,7 +57,7 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
     }
 }
 
-fn class(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn class(spec: &Value, path: &Path, out: &mut Errors) {
     selectors(spec, path, out);
     let configs = items(spec, "config");
     at_most(configs, MAX_CONFIGS, &path.child("config"), out);
@@ -69,20 +69,20 @@ fn class(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     {
         let at = path.child("extendedResourceName");
         let why = "must be a valid extended resource name";
-        out.push(FieldError::invalid(at, name, why));
+        out.push(|| FieldError::invalid(at, name, why));
     }
 }
 
 /// Expressions that a device must meet.
-fn selectors(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn selectors(value: &Value, path: &Path, out: &mut Errors) {
     let (here, list) = (path.child("selectors"), items(value, "selectors"));
     at_most(list, MAX_SELECTORS, &here, out);
     for (at, selector) in list.iter().enumerate() {
         let at = here.index(at).child("cel");
         match get(selector, "cel") {
-            None => out.push(FieldError::required(at, "")),
+            None => out.push(|| FieldError::required(at, "")),
             Some(cel) if text(cel, "expression").len() > MAX_EXPRESSION => {
-                out.push(FieldError::too_long(at.child("expression"), MAX_EXPRESSION));
+                out.push(|| FieldError::too_long(at.child("expression"), MAX_EXPRESSION));
             }
             Some(_) => {}
         }
@@ -90,39 +90,39 @@ fn selectors(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// Parameters that only the driver understands.
-fn configuration(config: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn configuration(config: &Value, path: &Path, out: &mut Errors) {
     let here = path.child("opaque");
     let Some(opaque) = get(config, "opaque") else {
-        out.push(FieldError::required(here, ""));
+        out.push(|| FieldError::required(here, ""));
         return;
     };
     driver_name(text(opaque, "driver"), &here.child("driver"), out);
     let at = here.child("parameters");
     match get(opaque, "parameters") {
-        None => out.push(FieldError::required(at, "")),
+        None => out.push(|| FieldError::required(at, "")),
         Some(parameters) if !parameters.is_object() => {
             let why = "must be a valid JSON object";
-            out.push(FieldError::invalid(at, "<value omitted>", why));
+            out.push(|| FieldError::invalid(at, "<value omitted>", why));
         }
         Some(parameters) if parameters.to_string().len() > MAX_PARAMETERS => {
-            out.push(FieldError::too_long(at, MAX_PARAMETERS));
+            out.push(|| FieldError::too_long(at, MAX_PARAMETERS));
         }
         Some(_) => {}
     }
 }
 
-fn at_most(list: &[Value], max: usize, path: &Path, out: &mut Vec<FieldError>) {
+fn at_most(list: &[Value], max: usize, path: &Path, out: &mut Errors) {
     if list.len() > max {
-        out.push(FieldError::too_many(path, list.len(), max));
+        out.push(|| FieldError::too_many(path, list.len(), max));
     }
 }
 
 /// No two items of a list have the same key.
-fn unique<'a>(keys: impl Iterator<Item = &'a str>, path: &Path, out: &mut Vec<FieldError>) {
+fn unique<'a>(keys: impl Iterator<Item = &'a str>, path: &Path, out: &mut Errors) {
     let mut seen = HashSet::new();
     for (at, key) in keys.enumerate() {
         if !seen.insert(key) {
-            out.push(FieldError::duplicate(path.index(at), key));
+            out.push(|| FieldError::duplicate(path.index(at), key));
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, items, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::address::{self, canonical_ip, ip};
 use super::change::Change;
@@ -22,35 +22,33 @@ const MAX_TOPOLOGY_LABELS: usize = 16;
 const MAX_HINTS: usize = 8;
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     general(value, out);
     endpoints(value, out);
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     general(new, out);
-    let mut wrong = Vec::new();
-    endpoints(new, &mut wrong);
     let change = Change::of(resource, new, old);
     // What was accepted under older rules and stays as it is is no news.
     if change.differs("endpoints") {
-        out.append(&mut wrong);
+        endpoints(new, out);
     }
     change.immutable(out, "addressType");
 }
 
-fn general(value: &Value, out: &mut Vec<FieldError>) {
+fn general(value: &Value, out: &mut Errors) {
     match text(value, "addressType") {
-        "" => out.push(FieldError::required("addressType", "")),
+        "" => out.push(|| FieldError::required("addressType", "")),
         "FQDN" | "IPv4" | "IPv6" => {}
         other => {
             let known = ["FQDN", "IPv4", "IPv6"];
-            out.push(FieldError::not_supported("addressType", other, &known));
+            out.push(|| FieldError::not_supported("addressType", other, &known));
         }
     }
     let (path, list) = (Path::new("ports"), items(value, "ports"));
     if list.len() > MAX_PORTS {
-        out.push(FieldError::too_many(path, list.len(), MAX_PORTS));
+        out.push(|| FieldError::too_many(path, list.len(), MAX_PORTS));
         return;
     }
     let mut seen = HashSet::new();
@@ -59,20 +57,20 @@ fn general(value: &Value, out: &mut Vec<FieldError>) {
         let name = text(port, "name");
         optional_text(out, port, &here, "name", names::dns1123_label);
         if !seen.insert(name) {
-            out.push(FieldError::duplicate(here.child("name"), name));
+            out.push(|| FieldError::duplicate(here.child("name"), name));
         }
         if get(port, "protocol").is_none() {
-            out.push(FieldError::required(here.child("protocol"), ""));
+            out.push(|| FieldError::required(here.child("protocol"), ""));
         }
         optional_choice(out, port, &here, "protocol", &PROTOCOLS);
         text_if_set(out, port, &here, "appProtocol", names::qualified_name);
     }
 }
 
-fn endpoints(value: &Value, out: &mut Vec<FieldError>) {
+fn endpoints(value: &Value, out: &mut Errors) {
     let (path, list) = (Path::new("endpoints"), items(value, "endpoints"));
     if list.len() > MAX_ENDPOINTS {
-        out.push(FieldError::too_many(path, list.len(), MAX_ENDPOINTS));
+        out.push(|| FieldError::too_many(path, list.len(), MAX_ENDPOINTS));
         return;
     }
     let kind = text(value, "addressType");
@@ -94,7 +92,7 @@ fn endpoints(value: &Value, out: &mut Vec<FieldError>) {
         let count = topology.map_or(0, serde_json::Map::len);
         if count > MAX_TOPOLOGY_LABELS {
             let at = here.child("deprecatedTopology");
-            out.push(FieldError::too_many(at, count, MAX_TOPOLOGY_LABELS));
+            out.push(|| FieldError::too_many(at, count, MAX_TOPOLOGY_LABELS));
         }
         labels(out, endpoint, &here, "deprecatedTopology");
         let hints = here.child("hints");
@@ -110,15 +108,12 @@ fn endpoints(value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-fn addresses(endpoint: &Value, kind: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn addresses(endpoint: &Value, kind: &str, path: &Path, out: &mut Errors) {
     let list = items(endpoint, "addresses");
     if list.is_empty() {
-        out.push(FieldError::required(
-            path,
-            "must contain at least 1 address",
-        ));
+        out.push(|| FieldError::required(path, "must contain at least 1 address"));
     } else if list.len() > MAX_ADDRESSES {
-        out.push(FieldError::too_many(path, list.len(), MAX_ADDRESSES));
+        out.push(|| FieldError::too_many(path, list.len(), MAX_ADDRESSES));
     }
     for (at, found) in list.iter().enumerate() {
         let (here, found) = (path.index(at), found.as_str().unwrap_or(""));
@@ -138,23 +133,23 @@ fn addresses(endpoint: &Value, kind: &str, path: &Path, out: &mut Vec<FieldError
         let is_ipv4 = found.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4());
         if is_ipv4 != (kind == "IPv4") {
             let why = format!("must be {family} address");
-            out.push(FieldError::invalid(path, found, why));
+            out.push(|| FieldError::invalid(path, found, why));
         }
         address::endpoint(found, &here, out);
     }
 }
 
 /// Who an endpoint is meant for.
-fn names_of(list: &[Value], path: &Path, rule: fn(&str) -> Vec<String>, out: &mut Vec<FieldError>) {
+fn names_of(list: &[Value], path: &Path, rule: fn(&str) -> Vec<String>, out: &mut Errors) {
     if list.len() > MAX_HINTS {
-        out.push(FieldError::too_many(path, list.len(), MAX_HINTS));
+        out.push(|| FieldError::too_many(path, list.len(), MAX_HINTS));
         return;
     }
     let mut seen = HashSet::new();
     for (at, one) in list.iter().enumerate() {
         let (here, name) = (path.index(at).child("name"), text(one, "name"));
         if !seen.insert(name) {
-            out.push(FieldError::duplicate(&here, name));
+            out.push(|| FieldError::duplicate(&here, name));
         }
         invalid(out, &here, name, rule(name));
     }

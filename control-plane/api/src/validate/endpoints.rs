@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, int, is_empty, items, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::address::{self, ip};
 use super::change::Change;
@@ -13,13 +13,13 @@ use super::path::{Path, invalid, optional_text, required_choice, text_if_set};
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let path = Path::new("subsets");
     for (at, subset) in items(value, "subsets").iter().enumerate() {
         let here = path.index(at);
         if is_empty(subset, "addresses") && is_empty(subset, "notReadyAddresses") {
             let why = "must specify `addresses` or `notReadyAddresses`";
-            out.push(FieldError::required(&here, why));
+            out.push(|| FieldError::required(&here, why));
         }
         for list in ["addresses", "notReadyAddresses"] {
             for (at, one) in items(subset, list).iter().enumerate() {
@@ -33,15 +33,15 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
-    let mut wrong = Vec::new();
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
+    let mut wrong = Errors::new();
     create(new, &mut wrong);
-    if !wrong.is_empty() && Change::of(resource, new, old).differs("subsets") {
-        out.append(&mut wrong);
+    if wrong.found() > 0 && Change::of(resource, new, old).differs("subsets") {
+        out.extend(wrong.into_list());
     }
 }
 
-fn endpoint(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn endpoint(one: &Value, path: &Path, out: &mut Errors) {
     let (at, found) = (path.child("ip"), text(one, "ip"));
     invalid(out, &at, found, ip(found));
     optional_text(out, one, path, "hostname", names::dns1123_label);
@@ -52,9 +52,9 @@ fn endpoint(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
     address::endpoint(found, &at, out);
 }
 
-fn port(one: &Value, needs_name: bool, path: &Path, out: &mut Vec<FieldError>) {
+fn port(one: &Value, needs_name: bool, path: &Path, out: &mut Errors) {
     if needs_name && is_empty(one, "name") {
-        out.push(FieldError::required(path.child("name"), ""));
+        out.push(|| FieldError::required(path.child("name"), ""));
     }
     optional_text(out, one, path, "name", names::dns1123_label);
     let number = int(one, "port").unwrap_or(0);

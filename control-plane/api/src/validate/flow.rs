@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::names;
 use crate::object::{self, entry, get, int, is_empty, items, part, remove, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{Path, in_range, invalid};
 use super::semantic::normal;
@@ -22,7 +22,7 @@ const MAX_HASH_BITS: i64 = 60;
 const ZERO_SHARES: &str = "flowcontrol.k8s.io/preserve-zero-concurrency-shares";
 const NOT_NEGATIVE: &str = "must be a non-negative integer";
 
-pub(super) fn schema(resource: &Resource, value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn schema(resource: &Resource, value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     let name = object::name(value);
     let (at, precedence) = (
@@ -30,30 +30,26 @@ pub(super) fn schema(resource: &Resource, value: &Value, out: &mut Vec<FieldErro
         int(spec, "matchingPrecedence").unwrap_or(0),
     );
     if precedence <= 0 {
-        out.push(FieldError::invalid(
-            &at,
-            precedence,
-            "must be a positive value",
-        ));
+        out.push(|| FieldError::invalid(&at, precedence, "must be a positive value"));
     }
     if precedence > MAX_PRECEDENCE {
         let why = format!("must not be greater than {MAX_PRECEDENCE}");
-        out.push(FieldError::invalid(&at, precedence, why));
+        out.push(|| FieldError::invalid(&at, precedence, why));
     }
     if precedence == 1 && name != "exempt" {
         let why = "only the schema named 'exempt' may have matchingPrecedence 1";
-        out.push(FieldError::invalid(&at, precedence, why));
+        out.push(|| FieldError::invalid(&at, precedence, why));
     }
     if let Some(method) = get(spec, "distinguisherMethod") {
         let kinds = ["ByNamespace", "ByUser"];
         if !kinds.contains(&text(method, "type")) {
             let at = path.child("distinguisherMethod").child("type");
-            out.push(FieldError::not_supported(at, method.clone(), &kinds));
+            out.push(|| FieldError::not_supported(at, method, &kinds));
         }
     }
     let at = path.child("priorityLevelConfiguration").child("name");
     match text(spec, "priorityLevelConfiguration.name") {
-        "" => out.push(FieldError::required(at, "must reference a priority level")),
+        "" => out.push(|| FieldError::required(at, "must reference a priority level")),
         level => invalid(out, &at, level, names::dns1123_subdomain(level)),
     }
     for (at, one) in items(spec, "rules").iter().enumerate() {
@@ -83,13 +79,7 @@ fn fixed_schema(name: &str) -> Option<Value> {
     }
 }
 
-fn fixed(
-    resource: &Resource,
-    value: &Value,
-    wanted: Option<Value>,
-    but: &str,
-    out: &mut Vec<FieldError>,
-) {
+fn fixed(resource: &Resource, value: &Value, wanted: Option<Value>, but: &str, out: &mut Errors) {
     let Some(mut wanted) = wanted.map(|spec| json!({"spec": spec})) else {
         return;
     };
@@ -107,28 +97,28 @@ fn fixed(
             "spec of '{}'{but} must equal the fixed value",
             object::name(value)
         );
-        let shown = part(value, "spec").clone();
-        out.push(FieldError::invalid("spec", shown, why));
+        let shown = part(value, "spec");
+        out.push(|| FieldError::invalid("spec", shown, why));
     }
 }
 
-pub(super) fn level(resource: &Resource, value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn level(resource: &Resource, value: &Value, out: &mut Errors) {
     if entry(value, "metadata.annotations", ZERO_SHARES).is_some() {
         let why = format!("annotation '{ZERO_SHARES}' is forbidden");
-        out.push(FieldError::forbidden("metadata.annotations", why));
+        out.push(|| FieldError::forbidden("metadata.annotations", why));
     }
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     let (name, kind) = (object::name(value), text(spec, "type"));
     if (name == "exempt") != (kind == "Exempt") {
         let why = "must be 'Exempt' if and only if `name` is 'exempt'";
-        out.push(FieldError::invalid(path.child("type"), kind, why));
+        out.push(|| FieldError::invalid(path.child("type"), kind, why));
     }
     let (exempt, limited) = (get(spec, "exempt"), get(spec, "limited"));
     match kind {
         "Exempt" => {
             if limited.is_some() {
                 let why = "must be nil if the type is not Limited";
-                out.push(FieldError::forbidden(path.child("limited"), why));
+                out.push(|| FieldError::forbidden(path.child("limited"), why));
             }
             if let Some(exempt) = exempt {
                 shares(exempt, &path.child("exempt"), out);
@@ -137,21 +127,21 @@ pub(super) fn level(resource: &Resource, value: &Value, out: &mut Vec<FieldError
         "Limited" => {
             if exempt.is_some() {
                 let why = "must be nil if the type is Limited";
-                out.push(FieldError::forbidden(path.child("exempt"), why));
+                out.push(|| FieldError::forbidden(path.child("exempt"), why));
             }
             let here = path.child("limited");
             match limited {
                 Some(limited) => limits(limited, &here, out),
                 None => {
                     let why = "must not be empty when type is Limited";
-                    out.push(FieldError::required(here, why));
+                    out.push(|| FieldError::required(here, why));
                 }
             }
         }
-        "" => out.push(FieldError::required(path.child("type"), "")),
+        "" => out.push(|| FieldError::required(path.child("type"), "")),
         other => {
             let at = path.child("type");
-            out.push(FieldError::not_supported(at, other, &["Exempt", "Limited"]));
+            out.push(|| FieldError::not_supported(at, other, &["Exempt", "Limited"]));
         }
     }
     match name {
@@ -170,7 +160,7 @@ pub(super) fn level(resource: &Resource, value: &Value, out: &mut Vec<FieldError
     conditions(value, out);
 }
 
-fn shares(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn shares(value: &Value, path: &Path, out: &mut Errors) {
     at_least(
         out,
         value,
@@ -181,7 +171,7 @@ fn shares(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     in_range(out, value, path, "lendablePercent", (0, 100));
 }
 
-fn limits(limited: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn limits(limited: &Value, path: &Path, out: &mut Errors) {
     shares(limited, path, out);
     let why = format!("if specified, {NOT_NEGATIVE}");
     at_least(out, limited, path, ("borrowingLimitPercent", 0), &why);
@@ -191,33 +181,33 @@ fn limits(limited: &Value, path: &Path, out: &mut Vec<FieldError>) {
         ("Reject", None) => {}
         ("Reject", Some(_)) => {
             let why = "must be nil if limited.limitResponse.type is not Limited";
-            out.push(FieldError::forbidden(at, why));
+            out.push(|| FieldError::forbidden(at, why));
         }
         ("Queue", None) => {
             let why = "must not be empty if limited.limitResponse.type is Limited";
-            out.push(FieldError::required(at, why));
+            out.push(|| FieldError::required(at, why));
         }
         ("Queue", Some(queuing)) => queues(queuing, &at, out),
-        ("", _) => out.push(FieldError::required(here.child("type"), "")),
+        ("", _) => out.push(|| FieldError::required(here.child("type"), "")),
         (other, _) => {
             let at = here.child("type");
-            out.push(FieldError::not_supported(at, other, &["Queue", "Reject"]));
+            out.push(|| FieldError::not_supported(at, other, &["Queue", "Reject"]));
         }
     }
 }
 
-fn queues(queuing: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn queues(queuing: &Value, path: &Path, out: &mut Errors) {
     let number = |field: &str| int(queuing, field).unwrap_or(0);
     for field in ["queueLengthLimit", "queues", "handSize"] {
         if number(field) <= 0 {
             let why = "must be positive";
-            out.push(FieldError::invalid(path.child(field), number(field), why));
+            out.push(|| FieldError::invalid(path.child(field), number(field), why));
         }
     }
     let (queues, hand) = (number("queues"), number("handSize"));
     if queues > MAX_QUEUES {
         let why = format!("must not be greater than {MAX_QUEUES}");
-        out.push(FieldError::invalid(path.child("queues"), queues, why));
+        out.push(|| FieldError::invalid(path.child("queues"), queues, why));
     }
     if hand <= 0 {
         return;
@@ -233,20 +223,20 @@ fn queues(queuing: &Value, path: &Path, out: &mut Vec<FieldError>) {
     } else {
         return;
     };
-    out.push(FieldError::invalid(path.child("handSize"), hand, why));
+    out.push(|| FieldError::invalid(path.child("handSize"), hand, why));
 }
 
 /// `status.conditions` of either kind.
-pub(super) fn conditions(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn conditions(value: &Value, out: &mut Errors) {
     let mut seen = HashSet::new();
     for (at, condition) in items(value, "status.conditions").iter().enumerate() {
         let at = Path::new("status.conditions").index(at).child("type");
         let kind = text(condition, "type");
         if !seen.insert(kind) {
-            out.push(FieldError::duplicate(&at, kind));
+            out.push(|| FieldError::duplicate(&at, kind));
         }
         if is_empty(condition, "type") {
-            out.push(FieldError::required(at, ""));
+            out.push(|| FieldError::required(at, ""));
         }
     }
 }

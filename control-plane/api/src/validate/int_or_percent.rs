@@ -3,30 +3,30 @@
 use serde_json::Value;
 
 use crate::object::get;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{Path, not_negative};
 
 /// A number that is not negative, or a percentage. There may be none.
-pub(super) fn positive(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+pub(super) fn positive(out: &mut Errors, value: &Value, path: &Path, field: &str) {
     match get(value, field) {
         Some(Value::String(text)) if percent(text).is_none() => {
             let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. \
                        '1%',  or '93%', regex used for validation is '[0-9]+%')";
-            out.push(FieldError::invalid(path.child(field), text.as_str(), why));
+            out.push(|| FieldError::invalid(path.child(field), text.as_str(), why));
         }
         _ => not_negative(out, value, path, field),
     }
 }
 
 /// At most everything.
-pub(super) fn at_most_all(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+pub(super) fn at_most_all(out: &mut Errors, value: &Value, path: &Path, field: &str) {
     let Some(Value::String(text)) = get(value, field) else {
         return;
     };
     if percent(text).is_some_and(|share| share > 100) {
         let why = "must not be greater than 100%";
-        out.push(FieldError::invalid(path.child(field), text.as_str(), why));
+        out.push(|| FieldError::invalid(path.child(field), text.as_str(), why));
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::custom;
 use crate::object::{is_empty, part, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::Path;
 use super::{
@@ -14,8 +14,6 @@ use super::{
     job, lease, limit_range, namespace, network_policy, node, pod, priority, quota, rbac,
     runtime_class, service, service_cidr, storage, template, volume, webhook,
 };
-
-type Errors = Vec<FieldError>;
 
 /// A new object.
 pub(super) fn create(resource: &Resource, value: &Value, out: &mut Errors) {
@@ -202,9 +200,9 @@ fn binding(value: &Value, out: &mut Errors) {
     let kind = text(value, "target.kind");
     if !kind.is_empty() && kind != "Node" {
         let known = ["Node", "<empty>"];
-        out.push(FieldError::not_supported("target.kind", kind, &known));
+        out.push(|| FieldError::not_supported("target.kind", kind, &known));
     }
     if is_empty(value, "target.name") {
-        out.push(FieldError::required("target.name", ""));
+        out.push(|| FieldError::required("target.name", ""));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{entries, entry, is_empty, items, text};
 use crate::quantity::Quantity;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{Path, invalid};
 use super::resource_name;
@@ -21,7 +21,7 @@ const AMOUNTS: [&str; 5] = [
     "maxLimitRequestRatio",
 ];
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let path = Path::new("spec.limits");
     let mut seen = HashSet::new();
     for (at, limit) in items(value, "spec.limits").iter().enumerate() {
@@ -33,20 +33,20 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
         }
         invalid(out, &here.child("type"), kind, wrong);
         if !seen.insert(kind) {
-            out.push(FieldError::duplicate(here.child("type"), kind));
+            out.push(|| FieldError::duplicate(here.child("type"), kind));
         }
         one(limit, kind, &here, out);
     }
 }
 
-fn one(limit: &Value, kind: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn one(limit: &Value, kind: &str, path: &Path, out: &mut Errors) {
     let of_containers = matches!(kind, "Pod" | "Container");
     let mut resources = BTreeSet::new();
     for field in AMOUNTS {
         if kind == "Pod" && field.starts_with("default") {
             if !is_empty(limit, field) {
                 let why = "may not be specified when `type` is 'Pod'";
-                out.push(FieldError::forbidden(path.child(field), why));
+                out.push(|| FieldError::forbidden(path.child(field), why));
             }
             continue;
         }
@@ -63,7 +63,7 @@ fn one(limit: &Value, kind: &str, path: &Path, out: &mut Vec<FieldError>) {
     let storage = |field: &str| entry(limit, field, "storage").is_some();
     if kind == "PersistentVolumeClaim" && !storage("min") && !storage("max") {
         let why = "either minimum or maximum storage value is required, but neither was provided";
-        out.push(FieldError::required(path.child("limits"), why));
+        out.push(|| FieldError::required(path.child("limits"), why));
     }
     for name in resources {
         bounds(limit, kind, name, path, out);
@@ -71,7 +71,7 @@ fn one(limit: &Value, kind: &str, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// Whatever is said of a resource fits together.
-fn bounds(limit: &Value, kind: &str, name: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn bounds(limit: &Value, kind: &str, name: &str, path: &Path, out: &mut Errors) {
     let amount = |field: &str| {
         if kind == "Pod" && field.starts_with("default") {
             return None;
@@ -124,7 +124,7 @@ fn bounds(limit: &Value, kind: &str, name: &str, path: &Path, out: &mut Vec<Fiel
             let why = format!("{} {less} is greater than {} {more}", words.0, words.1);
             let shown = if shown == low { less } else { more };
             let at = path.child(at).key(name);
-            out.push(FieldError::invalid(at, shown.to_string(), why));
+            out.push(|| FieldError::invalid(at, shown.to_string(), why));
         }
     }
     if let Some(ratio) = amount("maxLimitRequestRatio") {
@@ -138,7 +138,7 @@ fn bounds(limit: &Value, kind: &str, name: &str, path: &Path, out: &mut Vec<Fiel
         let why =
             format!("default value {limit} must equal to defaultRequest value {request} in {name}");
         let at = path.child("defaultRequest").key(name);
-        out.push(FieldError::invalid(at, request.to_string(), why));
+        out.push(|| FieldError::invalid(at, request.to_string(), why));
     }
 }
 
@@ -146,12 +146,12 @@ fn check_ratio(
     ratio: Quantity,
     bounds: Option<(Quantity, Quantity)>,
     path: &Path,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     let shown = ratio.to_string();
     if number(ratio) < 1.0 {
         let why = format!("ratio {shown} is less than 1");
-        out.push(FieldError::invalid(path, shown.as_str(), why));
+        out.push(|| FieldError::invalid(path, shown.as_str(), why));
     }
     let Some((min, max)) = bounds.filter(|(min, _)| !min.is_zero()) else {
         return;
@@ -159,7 +159,7 @@ fn check_ratio(
     let limit = number(max) / number(min);
     if number(ratio) > limit {
         let why = format!("ratio {shown} is greater than max/min = {limit:.6}");
-        out.push(FieldError::invalid(path, shown, why));
+        out.push(|| FieldError::invalid(path, shown, why));
     }
 }
 

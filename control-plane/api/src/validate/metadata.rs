@@ -8,7 +8,7 @@ use crate::apply;
 use crate::names;
 use crate::object::{self, get, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
 use super::address::canonical_ip;
@@ -27,7 +27,7 @@ const FIXED: [&str; 6] = [
     "deletionGracePeriodSeconds",
 ];
 
-pub(super) fn create(resource: &Resource, value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(resource: &Resource, value: &Value, out: &mut Errors) {
     let path = Path::new("metadata");
     let rule = name_rule(resource);
     let prefix = object::generate_name(value);
@@ -42,13 +42,13 @@ pub(super) fn create(resource: &Resource, value: &Value, out: &mut Vec<FieldErro
     match object::name(value) {
         "" => {
             let why = "name or generateName is required";
-            out.push(FieldError::required(path.child("name"), why));
+            out.push(|| FieldError::required(path.child("name"), why));
         }
         name => invalid(out, &path.child("name"), name, rule(name)),
     }
     let namespace = object::namespace(value);
     match (resource.namespaced, namespace) {
-        (true, "") => out.push(FieldError::required(path.child("namespace"), "")),
+        (true, "") => out.push(|| FieldError::required(path.child("namespace"), "")),
         (true, _) => {
             invalid(
                 out,
@@ -59,10 +59,7 @@ pub(super) fn create(resource: &Resource, value: &Value, out: &mut Vec<FieldErro
         }
         (false, "") => {}
         (false, _) => {
-            out.push(FieldError::forbidden(
-                path.child("namespace"),
-                "not allowed on this type",
-            ));
+            out.push(|| FieldError::forbidden(path.child("namespace"), "not allowed on this type"));
         }
     }
     common(value, &path, out);
@@ -86,15 +83,15 @@ fn has_core_rules(resource: &Resource) -> bool {
 }
 
 /// A finalizer is one of Kubernetes' own, or says by its domain whose it is.
-pub(super) fn whose(finalizer: &str, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn whose(finalizer: &str, path: &Path, out: &mut Errors) {
     const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
     if !finalizer.contains('/') && !STANDARD.contains(&finalizer) {
         let why = "name is neither a standard finalizer name nor is it fully qualified";
-        out.push(FieldError::invalid(path, finalizer, why));
+        out.push(|| FieldError::invalid(path, finalizer, why));
     }
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     let path = Path::new("metadata");
     if object::deletion_timestamp(old).is_some() {
         let kept: HashSet<&str> = object::finalizers(old).collect();
@@ -111,12 +108,12 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
                     .collect::<Vec<_>>()
                     .join(", ")
             );
-            out.push(FieldError::forbidden(path.child("finalizers"), why));
+            out.push(|| FieldError::forbidden(path.child("finalizers"), why));
         }
     }
     if !resource.unconditional_update && object::resource_version(new).is_empty() {
         let why = "must be specified for an update";
-        out.push(FieldError::invalid(path.child("resourceVersion"), 0, why));
+        out.push(|| FieldError::invalid(path.child("resourceVersion"), 0, why));
     }
     for field in FIXED {
         let at = format!("metadata.{field}");
@@ -124,11 +121,7 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
         if let Some(value) = get(new, &at)
             && get(old, &at) != Some(value)
         {
-            out.push(FieldError::invalid(
-                path.child(field),
-                value.clone(),
-                IMMUTABLE,
-            ));
+            out.push(|| FieldError::invalid(path.child(field), value, IMMUTABLE));
         }
     }
     common(new, &path, out);
@@ -137,6 +130,12 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
 
 /// The metadata of an object inside another, which is at `path`.
 pub(crate) fn embedded(value: &Value, path: &str, out: &mut Vec<FieldError>) {
+    let mut errors = Errors::new();
+    inside_another(value, path, &mut errors);
+    out.extend(errors.into_list());
+}
+
+fn inside_another(value: &Value, path: &str, out: &mut Errors) {
     let path = Path::new(path);
     let prefix = object::generate_name(value);
     if !prefix.is_empty() {
@@ -154,16 +153,18 @@ pub(crate) fn embedded(value: &Value, path: &str, out: &mut Vec<FieldError>) {
     finalizers(value, &path.child("finalizers"), out);
 }
 
-fn common(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn common(value: &Value, path: &Path, out: &mut Errors) {
     let metadata = get(value, "metadata").unwrap_or(&Value::Null);
     path::not_negative(out, metadata, path, "generation");
     path::labels(out, metadata, path, "labels");
     annotations(metadata, &path.child("annotations"), out);
     owners(value, &path.child("ownerReferences"), out);
-    apply::validate_managers(value, out);
+    let mut of_managers = Vec::new();
+    apply::validate_managers(value, &mut of_managers);
+    out.extend(of_managers);
 }
 
-pub(super) fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn annotations(metadata: &Value, path: &Path, out: &mut Errors) {
     let mut size = 0;
     for (key, value) in object::entries(metadata, "annotations") {
         // Upper case is allowed everywhere in annotation keys.
@@ -176,11 +177,11 @@ pub(super) fn annotations(metadata: &Value, path: &Path, out: &mut Vec<FieldErro
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > MAX_ANNOTATION_BYTES {
-        out.push(FieldError::too_long(path, MAX_ANNOTATION_BYTES));
+        out.push(|| FieldError::too_long(path, MAX_ANNOTATION_BYTES));
     }
 }
 
-fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn owners(value: &Value, path: &Path, out: &mut Errors) {
     let mut controller: Option<String> = None;
     // Upstream blames the list as a whole, without an index.
     for owner in object::owner_references(value) {
@@ -188,7 +189,7 @@ fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
         let kind = text(owner, "kind");
         if version.is_empty() || version.ends_with('/') || version.matches('/').count() > 1 {
             let why = "version must not be empty";
-            out.push(FieldError::invalid(path.child("apiVersion"), version, why));
+            out.push(|| FieldError::invalid(path.child("apiVersion"), version, why));
         }
         for (field, value) in [
             ("kind", kind),
@@ -197,12 +198,12 @@ fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
         ] {
             if value.is_empty() {
                 let why = "must not be empty";
-                out.push(FieldError::invalid(path.child(field), value, why));
+                out.push(|| FieldError::invalid(path.child(field), value, why));
             }
         }
         if (version, kind) == ("v1", "Event") {
             let why = "/v1, Kind=Event is disallowed from being an owner";
-            out.push(FieldError::invalid(path, owner.clone(), why));
+            out.push(|| FieldError::invalid(path, owner, why));
         }
         if !object::flag(owner, "controller") {
             continue;
@@ -214,7 +215,7 @@ fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
                  for {first} and {this}"
             );
             let all = Value::from(object::owner_references(value));
-            out.push(FieldError::invalid(path, all, why));
+            out.push(|| FieldError::invalid(path, all, why));
             // The error shows the whole list: once is enough.
             return;
         }
@@ -222,7 +223,7 @@ fn owners(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn finalizers(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn finalizers(value: &Value, path: &Path, out: &mut Errors) {
     for finalizer in object::finalizers(value) {
         invalid(out, path, finalizer, names::qualified_name(finalizer));
     }
@@ -230,7 +231,7 @@ fn finalizers(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
     if has("orphan") && has("foregroundDeletion") {
         let all = Value::from(object::items(value, "metadata.finalizers"));
         let why = "finalizer orphan and foregroundDeletion cannot be both set";
-        out.push(FieldError::invalid(path, all, why));
+        out.push(|| FieldError::invalid(path, all, why));
     }
 }
 

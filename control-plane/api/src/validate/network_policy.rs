@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::address::{Range, cidr};
 use super::path::{Path, invalid, optional_choice};
@@ -13,7 +13,7 @@ use super::selector::label_selector;
 const TYPES: [&str; 2] = ["Ingress", "Egress"];
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     let at = path.child("podSelector");
     label_selector(part(spec, "podSelector"), &at, out);
@@ -31,18 +31,18 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     let (here, types) = (path.child("policyTypes"), items(spec, "policyTypes"));
     if types.len() > TYPES.len() {
         let why = "may not specify more than two policyTypes";
-        out.push(FieldError::invalid(here, Value::from(types), why));
+        out.push(|| FieldError::invalid(here, types, why));
         return;
     }
     for (at, kind) in types.iter().enumerate() {
         let kind = kind.as_str().unwrap_or("");
         if !TYPES.contains(&kind) {
-            out.push(FieldError::not_supported(here.index(at), kind, &TYPES));
+            out.push(|| FieldError::not_supported(here.index(at), kind, &TYPES));
         }
     }
 }
 
-fn port(port: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn port(port: &Value, path: &Path, out: &mut Errors) {
     optional_choice(out, port, path, "protocol", &PROTOCOLS);
     let end = int(port, "endPort");
     let (at, at_end) = (path.child("port"), path.child("endPort"));
@@ -50,13 +50,13 @@ fn port(port: &Value, path: &Path, out: &mut Vec<FieldError>) {
         None => {
             if let Some(end) = end {
                 let why = "may not be specified when `port` is not specified";
-                out.push(FieldError::invalid(at_end, end, why));
+                out.push(|| FieldError::invalid(at_end, end, why));
             }
         }
         Some(Value::String(name)) => {
             if let Some(end) = end {
                 let why = "may not be specified when `port` is non-numeric";
-                out.push(FieldError::invalid(at_end, end, why));
+                out.push(|| FieldError::invalid(at_end, end, why));
             }
             invalid(out, &at, name.as_str(), names::port_name(name));
         }
@@ -66,14 +66,14 @@ fn port(port: &Value, path: &Path, out: &mut Vec<FieldError>) {
             let Some(end) = end else { return };
             if end < number {
                 let why = "must be greater than or equal to `port`";
-                out.push(FieldError::invalid(&at_end, number, why));
+                out.push(|| FieldError::invalid(&at_end, number, why));
             }
             invalid(out, &at_end, end, names::port_number(end));
         }
     }
 }
 
-fn peer(peer: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn peer(peer: &Value, path: &Path, out: &mut Errors) {
     let mut found = 0;
     for field in ["podSelector", "namespaceSelector"] {
         if let Some(selector) = get(peer, field) {
@@ -85,17 +85,17 @@ fn peer(peer: &Value, path: &Path, out: &mut Vec<FieldError>) {
         ip_block(block, &path.child("ipBlock"), out);
         if found > 0 {
             let why = "may not specify both ipBlock and another peer";
-            out.push(FieldError::forbidden(path, why));
+            out.push(|| FieldError::forbidden(path, why));
         }
     } else if found == 0 {
-        out.push(FieldError::required(path, "must specify a peer"));
+        out.push(|| FieldError::required(path, "must specify a peer"));
     }
 }
 
-fn ip_block(block: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn ip_block(block: &Value, path: &Path, out: &mut Errors) {
     let at = path.child("cidr");
     if is_empty(block, "cidr") {
-        out.push(FieldError::required(at, ""));
+        out.push(|| FieldError::required(at, ""));
         return;
     }
     let whole = text(block, "cidr");
@@ -111,7 +111,7 @@ fn ip_block(block: &Value, path: &Path, out: &mut Vec<FieldError>) {
         invalid(out, &here, except, cidr(except));
         if Range::parse(except).is_some_and(|except| !whole.strictly_contains(except)) {
             let why = "must be a strict subset of `cidr`";
-            out.push(FieldError::invalid(here, except, why));
+            out.push(|| FieldError::invalid(here, except, why));
         }
     }
 }

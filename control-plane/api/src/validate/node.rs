@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::address::cidr;
 use super::path::{Path, amounts, invalid, optional_text, required_choice};
@@ -14,7 +14,7 @@ use super::path::{Path, amounts, invalid, optional_text, required_choice};
 /// What a taint does to pods that do not tolerate it.
 pub(super) const TAINT_EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let spec = get(value, "spec").unwrap_or(&Value::Null);
     // Upstream looks for them there, and says so.
     taints(spec, &Path::new("metadata.taints"), out);
@@ -22,21 +22,21 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     status(value, out);
 }
 
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     create(new, out);
     let changed = |field: &str| !is_empty(old, field) && get(old, field) != get(new, field);
     if changed("spec.podCIDRs") {
         let why = "node updates may not change podCIDR except from \"\" to valid";
-        out.push(FieldError::forbidden("spec.podCIDRs", why));
+        out.push(|| FieldError::forbidden("spec.podCIDRs", why));
     }
     if changed("spec.providerID") {
         let why = "node updates may not change providerID except from \"\" to valid";
-        out.push(FieldError::forbidden("spec.providerID", why));
+        out.push(|| FieldError::forbidden("spec.providerID", why));
     }
 }
 
 /// One range of addresses, or one of each family. What has no list has one range; decoding makes both say the same.
-fn pod_ranges(spec: &Value, out: &mut Vec<FieldError>) {
+fn pod_ranges(spec: &Value, out: &mut Errors) {
     let path = Path::new("spec.podCIDRs");
     let ranges: Vec<&str> = items(spec, "podCIDRs")
         .iter()
@@ -49,12 +49,12 @@ fn pod_ranges(spec: &Value, out: &mut Vec<FieldError>) {
         let families = ranges.iter().filter(|text| text.contains(':')).count();
         if ranges.len() > 2 || families != 1 {
             let why = "may specify no more than one CIDR for each IP family";
-            out.push(FieldError::invalid(path, ranges, why));
+            out.push(|| FieldError::invalid(path, items(spec, "podCIDRs"), why));
         }
     }
 }
 
-fn taints(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn taints(spec: &Value, path: &Path, out: &mut Errors) {
     let mut seen = HashSet::new();
     for (at, taint) in items(spec, "taints").iter().enumerate() {
         let here = path.index(at);
@@ -64,14 +64,13 @@ fn taints(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
         required_choice(out, taint, &here, "effect", &TAINT_EFFECTS);
         let identity = (text(taint, "key"), text(taint, "effect"));
         if !seen.insert(identity) {
-            let mut error = FieldError::duplicate(&here, taint.clone());
-            error.detail = "taints must be unique by key and effect pair".to_owned();
-            out.push(error);
+            let why = "taints must be unique by key and effect pair";
+            out.push(|| FieldError::duplicate(&here, taint).because(why));
         }
     }
 }
 
-fn status(value: &Value, out: &mut Vec<FieldError>) {
+fn status(value: &Value, out: &mut Errors) {
     let path = Path::new("status");
     let status = get(value, "status").unwrap_or(&Value::Null);
     amounts(out, status, &path, "capacity");
@@ -80,7 +79,7 @@ fn status(value: &Value, out: &mut Vec<FieldError>) {
     for (at, address) in items(status, "addresses").iter().enumerate() {
         if !seen.insert((text(address, "type"), text(address, "address"))) {
             let here = path.child("addresses").index(at);
-            out.push(FieldError::duplicate(here, address.clone()));
+            out.push(|| FieldError::duplicate(here, address));
         }
     }
 }

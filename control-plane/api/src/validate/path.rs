@@ -1,16 +1,23 @@
 //! Paths of fields as errors show them (`spec.containers[0].ports[1].name`), and the checks that
 //! come up for fields of every kind.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::names;
 use crate::object::{self, get, text};
 use crate::quantity::Quantity;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError, Shown, shorten};
 
-use super::MAX_ERRORS;
+/// Most bytes of a key in a path. Keys are the client's, and every error below one repeats it.
+const MAX_KEY: usize = 1 << 10;
+/// Most bytes of a path, but for its last step: where so many keys are within each other, the first
+/// say where it is.
+const MAX_PATH: usize = 4 << 10;
 
-/// The path of a field.
+/// The path of a field. It has at most some KiB whatever its keys are, since rules make one for
+/// every item of a list.
 #[derive(Clone)]
 pub(super) struct Path(String);
 
@@ -24,15 +31,22 @@ impl Path {
         if self.0.is_empty() {
             return Path::new(field);
         }
-        Path(format!("{}.{field}", self.0))
+        self.with(format_args!(".{}", shorten(field, MAX_KEY)))
     }
 
     pub(super) fn index(&self, at: usize) -> Path {
-        Path(format!("{}[{at}]", self.0))
+        self.with(format_args!("[{at}]"))
     }
 
     pub(super) fn key(&self, key: &str) -> Path {
-        Path(format!("{}[{key}]", self.0))
+        self.with(format_args!("[{}]", shorten(key, MAX_KEY)))
+    }
+
+    fn with(&self, step: fmt::Arguments<'_>) -> Path {
+        if self.0.len() > MAX_PATH {
+            return self.clone();
+        }
+        Path(format!("{}{step}", self.0))
     }
 }
 
@@ -53,43 +67,30 @@ pub(super) type Rule = fn(&str) -> Vec<String>;
 
 /// One `Invalid` per message.
 pub(super) fn invalid(
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
     path: &Path,
-    value: impl Into<Value>,
+    value: impl Into<Shown>,
     messages: Vec<String>,
 ) {
-    // More would not be shown: see MAX_ERRORS.
-    if messages.is_empty() || out.len() >= MAX_ERRORS {
+    if messages.is_empty() {
         return;
     }
     let value = value.into();
     for message in messages {
-        out.push(FieldError::invalid(path, value.clone(), message));
+        out.push(|| FieldError::invalid(path, value.clone(), message));
     }
 }
 
 /// The string at `field` must be there and follow the rule.
-pub(super) fn required_text(
-    out: &mut Vec<FieldError>,
-    value: &Value,
-    path: &Path,
-    field: &str,
-    rule: Rule,
-) {
+pub(super) fn required_text(out: &mut Errors, value: &Value, path: &Path, field: &str, rule: Rule) {
     match text(value, field) {
-        "" => out.push(FieldError::required(path.child(field), "")),
+        "" => out.push(|| FieldError::required(path.child(field), "")),
         found => invalid(out, &path.child(field), found, rule(found)),
     }
 }
 
 /// The string at `field`, when there is one, must follow the rule.
-pub(super) fn optional_text(
-    out: &mut Vec<FieldError>,
-    value: &Value,
-    path: &Path,
-    field: &str,
-    rule: Rule,
-) {
+pub(super) fn optional_text(out: &mut Errors, value: &Value, path: &Path, field: &str, rule: Rule) {
     let found = text(value, field);
     if !found.is_empty() {
         invalid(out, &path.child(field), found, rule(found));
@@ -97,13 +98,7 @@ pub(super) fn optional_text(
 }
 
 /// The string at `field`, when it is set, must follow the rule: see [`optional_choice`].
-pub(super) fn text_if_set(
-    out: &mut Vec<FieldError>,
-    value: &Value,
-    path: &Path,
-    field: &str,
-    rule: Rule,
-) {
+pub(super) fn text_if_set(out: &mut Errors, value: &Value, path: &Path, field: &str, rule: Rule) {
     if let Some(found) = get(value, field).and_then(Value::as_str) {
         invalid(out, &path.child(field), found, rule(found));
     }
@@ -111,14 +106,14 @@ pub(super) fn text_if_set(
 
 /// The string at `field` must be one of `supported`.
 pub(super) fn required_choice(
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
     value: &Value,
     path: &Path,
     field: &str,
     supported: &[&str],
 ) {
     if text(value, field).is_empty() {
-        out.push(FieldError::required(path.child(field), ""));
+        out.push(|| FieldError::required(path.child(field), ""));
     } else {
         choice(out, value, path, field, supported);
     }
@@ -127,7 +122,7 @@ pub(super) fn required_choice(
 /// The string at `field`, when it is set, must be one of `supported`. Of upstream's fields that are pointers: the empty
 /// string is something else than nothing.
 pub(super) fn optional_choice(
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
     value: &Value,
     path: &Path,
     field: &str,
@@ -140,7 +135,7 @@ pub(super) fn optional_choice(
 
 /// The string at `field`, when it is not empty, must be one of `supported`.
 pub(super) fn choice_or_empty(
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
     value: &Value,
     path: &Path,
     field: &str,
@@ -151,28 +146,24 @@ pub(super) fn choice_or_empty(
     }
 }
 
-fn choice(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str, supported: &[&str]) {
+fn choice(out: &mut Errors, value: &Value, path: &Path, field: &str, supported: &[&str]) {
     let found = text(value, field);
     if !supported.contains(&found) {
-        out.push(FieldError::not_supported(
-            path.child(field),
-            found,
-            supported,
-        ));
+        out.push(|| FieldError::not_supported(path.child(field), found, supported));
     }
 }
 
 /// The number at `field`, when there is one, must not be negative.
-pub(super) fn not_negative(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+pub(super) fn not_negative(out: &mut Errors, value: &Value, path: &Path, field: &str) {
     if let Some(number) = object::int(value, field).filter(|number| *number < 0) {
         let why = "must be greater than or equal to 0";
-        out.push(FieldError::invalid(path.child(field), number, why));
+        out.push(|| FieldError::invalid(path.child(field), number, why));
     }
 }
 
 /// The number at `field`, when there is one, must be in the closed range.
 pub(super) fn in_range(
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
     value: &Value,
     path: &Path,
     field: &str,
@@ -194,7 +185,7 @@ pub(super) fn anything(_: &str) -> Vec<String> {
 }
 
 /// Labels, and what has their grammar: node selectors, selectors of services.
-pub(super) fn labels(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+pub(super) fn labels(out: &mut Errors, value: &Value, path: &Path, field: &str) {
     let path = path.child(field);
     for (key, value) in object::entries(value, field) {
         invalid(out, &path, key, names::qualified_name(key));
@@ -204,7 +195,7 @@ pub(super) fn labels(out: &mut Vec<FieldError>, value: &Value, path: &Path, fiel
 }
 
 /// A map of resource names to amounts that are not negative.
-pub(super) fn amounts(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+pub(super) fn amounts(out: &mut Errors, value: &Value, path: &Path, field: &str) {
     let path = path.child(field);
     for (name, amount) in object::entries(value, field) {
         let at = path.key(name);
@@ -214,23 +205,23 @@ pub(super) fn amounts(out: &mut Vec<FieldError>, value: &Value, path: &Path, fie
 }
 
 /// An amount that is not negative; `None` when it is none at all.
-pub(super) fn quantity(out: &mut Vec<FieldError>, value: &Value, path: &Path) -> Option<Quantity> {
+pub(super) fn quantity(out: &mut Errors, value: &Value, path: &Path) -> Option<Quantity> {
     match Quantity::from_value(value) {
         Ok(amount) if amount.is_negative() => {
             let why = "must be greater than or equal to 0";
-            out.push(FieldError::invalid(path, amount.to_string(), why));
+            out.push(|| FieldError::invalid(path, amount.to_string(), why));
             Some(amount)
         }
         Ok(amount) => Some(amount),
         Err(error) => {
-            out.push(FieldError::invalid(path, value.clone(), error.to_string()));
+            out.push(|| FieldError::invalid(path, value.clone(), error.to_string()));
             None
         }
     }
 }
 
 /// A port: a number in range, or the name of one.
-pub(super) fn port(out: &mut Vec<FieldError>, value: &Value, path: &Path, field: &str) {
+pub(super) fn port(out: &mut Errors, value: &Value, path: &Path, field: &str) {
     let at = path.child(field);
     match get(value, field) {
         Some(Value::String(name)) => invalid(out, &at, name.as_str(), names::port_name(name)),

@@ -23,11 +23,13 @@ mod status;
 mod update;
 mod volume;
 
+use std::collections::{BTreeSet, HashSet};
+
 use serde_json::Value;
 
 use crate::names;
 use crate::object::{flag, get, int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{
     Path, amounts, choice_or_empty, in_range, invalid, labels, optional_text, required_choice,
@@ -57,6 +59,8 @@ pub(super) enum Home<'a> {
 struct Context<'a> {
     spec: &'a Value,
     volumes: volume::Volumes<'a>,
+    /// The names of the claims of devices.
+    claims: BTreeSet<&'a str>,
 }
 
 impl Context<'_> {
@@ -75,17 +79,14 @@ impl Context<'_> {
     }
 }
 
-pub(super) fn create(pod: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(pod: &Value, out: &mut Errors) {
     whole(pod, out);
     if !is_empty(pod, "spec.ephemeralContainers") {
-        out.push(FieldError::forbidden(
-            "spec.ephemeralContainers",
-            "cannot be set on create",
-        ));
+        out.push(|| FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
     }
     if !is_empty(pod, "spec.schedulingGates") && !is_empty(pod, "spec.nodeName") {
         let why = "cannot be set until all schedulingGates have been cleared";
-        out.push(FieldError::forbidden("spec.nodeName", why));
+        out.push(|| FieldError::forbidden("spec.nodeName", why));
     }
     let path = Path::new("spec");
     annotations::seccomp_fields(part(pod, "metadata"), part(pod, "spec"), &path, out);
@@ -93,7 +94,7 @@ pub(super) fn create(pod: &Value, out: &mut Vec<FieldError>) {
 }
 
 /// What holds for every pod, new or old.
-fn whole(pod: &Value, out: &mut Vec<FieldError>) {
+fn whole(pod: &Value, out: &mut Errors) {
     let (metadata, spec_of) = (part(pod, "metadata"), part(pod, "spec"));
     let path = Path::new("spec");
     let at = Path::new("metadata").child("annotations");
@@ -111,9 +112,13 @@ fn whole(pod: &Value, out: &mut Vec<FieldError>) {
 }
 
 /// The spec of a pod, or of the pods a template makes.
-pub(super) fn spec(spec: &Value, path: &Path, home: Home<'_>, out: &mut Vec<FieldError>) {
+pub(super) fn spec(spec: &Value, path: &Path, home: Home<'_>, out: &mut Errors) {
     let volumes = volume::all(spec, home, &path.child("volumes"), out);
-    let context = Context { spec, volumes };
+    let context = Context {
+        spec,
+        volumes,
+        claims: claims::names_of(spec),
+    };
     claims::all(spec, &path.child("resourceClaims"), out);
     container::all(&context, path, out);
     ephemeral::all(&context, &path.child("ephemeralContainers"), out);
@@ -162,20 +167,20 @@ fn containers<'a>(spec: &'a Value, path: &Path) -> impl Iterator<Item = (&'a Val
     })
 }
 
-fn gates(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn gates(spec: &Value, path: &Path, out: &mut Errors) {
     for (at, gate) in items(spec, "readinessGates").iter().enumerate() {
         let here = path.child("readinessGates").index(at);
         let condition = text(gate, "conditionType");
         let wrong = names::qualified_name(condition);
         invalid(out, &here.child("conditionType"), condition, wrong);
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for (at, gate) in items(spec, "schedulingGates").iter().enumerate() {
         let here = path.child("schedulingGates").index(at);
         let name = text(gate, "name");
         invalid(out, &here, name, names::qualified_name(name));
         if !seen.insert(name) {
-            out.push(FieldError::duplicate(&here, name));
+            out.push(|| FieldError::duplicate(&here, name));
         }
     }
 }

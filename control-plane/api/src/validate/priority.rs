@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::object::{self, flag, int};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::change::Change;
 use super::path::{Path, required_choice};
@@ -17,7 +17,7 @@ const SYSTEM: [(&str, i64); 2] = [
 /// What is above is the system's own.
 const HIGHEST: i64 = 1_000_000_000;
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let (name, priority) = (object::name(value), int(value, "value").unwrap_or(0));
     if name.starts_with(SYSTEM_PREFIX) {
         if let Some(error) = not_system(name, priority, flag(value, "globalDefault")) {
@@ -25,11 +25,11 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
                 "priority class names with '{SYSTEM_PREFIX}' prefix are reserved for system use \
                  only. error: {error}"
             );
-            out.push(FieldError::forbidden("metadata.name", why));
+            out.push(|| FieldError::forbidden("metadata.name", why));
         }
     } else if priority > HIGHEST {
         let why = format!("maximum allowed value of a user defined priority is {HIGHEST}");
-        out.push(FieldError::forbidden("value", why));
+        out.push(|| FieldError::forbidden("value", why));
     }
     let policies = ["PreemptLowerPriority", "Never"];
     required_choice(out, value, &Path::new(""), "preemptionPolicy", &policies);
@@ -46,11 +46,11 @@ fn not_system(name: &str, priority: i64, default: bool) -> Option<String> {
     default.then(|| format!("globalDefault of {name} PriorityClass must be false"))
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     let change = Change::of(resource, new, old);
     if change.differs("value") {
         let why = "may not be changed in an update.";
-        out.push(FieldError::forbidden("value", why));
+        out.push(|| FieldError::forbidden("value", why));
     }
     change.immutable(out, "preemptionPolicy");
 }

@@ -6,7 +6,7 @@ use crate::names;
 use crate::object::{get, is_empty, items, part, text};
 use crate::resource::Resource;
 use crate::selector::LabelSelector;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::change::Change;
 use super::path::{Path, invalid, required_text};
@@ -14,7 +14,7 @@ use super::selector::label_selector;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(kind: &str, value: &Value, out: &mut Errors) {
     match kind {
         "Role" => rules(value, true, out),
         "ClusterRole" => {
@@ -26,7 +26,7 @@ pub(super) fn create(kind: &str, value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     create(resource.kind, new, out);
     if resource.kind.ends_with("Binding") {
         let change = Change::of(resource, new, old);
@@ -34,12 +34,12 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
     }
 }
 
-fn rules(value: &Value, namespaced: bool, out: &mut Vec<FieldError>) {
+fn rules(value: &Value, namespaced: bool, out: &mut Errors) {
     for (at, rule) in items(value, "rules").iter().enumerate() {
         let here = Path::new("rules").index(at);
         if is_empty(rule, "verbs") {
             let why = "verbs must contain at least one value";
-            out.push(FieldError::required(here.child("verbs"), why));
+            out.push(|| FieldError::required(here.child("verbs"), why));
         }
         let of_resources = ["apiGroups", "resources", "resourceNames"];
         if !is_empty(rule, "nonResourceURLs") {
@@ -47,25 +47,25 @@ fn rules(value: &Value, namespaced: bool, out: &mut Vec<FieldError>) {
             let urls = part(rule, "nonResourceURLs");
             if namespaced {
                 let why = "namespaced rules cannot apply to non-resource URLs";
-                out.push(FieldError::invalid(&at, urls.clone(), why));
+                out.push(|| FieldError::invalid(&at, urls, why));
             }
             if of_resources.iter().any(|field| !is_empty(rule, field)) {
                 let why = "rules cannot apply to both regular resources and non-resource URLs";
-                out.push(FieldError::invalid(at, urls.clone(), why));
+                out.push(|| FieldError::invalid(at, urls, why));
             }
             continue;
         }
         for (field, noun) in [("apiGroups", "api group"), ("resources", "resource")] {
             if is_empty(rule, field) {
                 let why = format!("resource rules must supply at least one {noun}");
-                out.push(FieldError::required(here.child(field), why));
+                out.push(|| FieldError::required(here.child(field), why));
             }
         }
     }
 }
 
 /// A role whose rules are those of other roles.
-fn aggregation(value: &Value, out: &mut Vec<FieldError>) {
+fn aggregation(value: &Value, out: &mut Errors) {
     let Some(aggregation) = get(value, "aggregationRule") else {
         return;
     };
@@ -73,23 +73,23 @@ fn aggregation(value: &Value, out: &mut Vec<FieldError>) {
     let selectors = items(aggregation, "clusterRoleSelectors");
     if selectors.is_empty() {
         let why = "at least one clusterRoleSelector required if aggregationRule is non-nil";
-        out.push(FieldError::required(&path, why));
+        out.push(|| FieldError::required(&path, why));
     }
     for (at, selector) in selectors.iter().enumerate() {
         label_selector(selector, &path.index(at), out);
         if LabelSelector::from_match(selector).is_err() {
             let why = "invalid label selector.";
-            out.push(FieldError::invalid(path.index(at), Value::Null, why));
+            out.push(|| FieldError::invalid(path.index(at), Value::Null, why));
         }
     }
 }
 
-fn binding(value: &Value, namespaced: bool, out: &mut Vec<FieldError>) {
+fn binding(value: &Value, namespaced: bool, out: &mut Errors) {
     let (path, role) = (Path::new("roleRef"), part(value, "roleRef"));
     let group = text(role, "apiGroup");
     if group != GROUP {
         let at = path.child("apiGroup");
-        out.push(FieldError::not_supported(at, group, &[GROUP]));
+        out.push(|| FieldError::not_supported(at, group, &[GROUP]));
     }
     let kinds: &[&str] = if namespaced {
         &["Role", "ClusterRole"]
@@ -98,7 +98,7 @@ fn binding(value: &Value, namespaced: bool, out: &mut Vec<FieldError>) {
     };
     let kind = text(role, "kind");
     if !kinds.contains(&kind) {
-        out.push(FieldError::not_supported(path.child("kind"), kind, kinds));
+        out.push(|| FieldError::not_supported(path.child("kind"), kind, kinds));
     }
     required_text(out, role, &path, "name", names::path_segment);
     for (at, one) in items(value, "subjects").iter().enumerate() {
@@ -106,10 +106,10 @@ fn binding(value: &Value, namespaced: bool, out: &mut Vec<FieldError>) {
     }
 }
 
-fn subject(subject: &Value, namespaced: bool, path: &Path, out: &mut Vec<FieldError>) {
+fn subject(subject: &Value, namespaced: bool, path: &Path, out: &mut Errors) {
     let (name, group) = (text(subject, "name"), text(subject, "apiGroup"));
     if name.is_empty() {
-        out.push(FieldError::required(path.child("name"), ""));
+        out.push(|| FieldError::required(path.child("name"), ""));
     }
     let wanted = match text(subject, "kind") {
         "ServiceAccount" => {
@@ -122,15 +122,15 @@ fn subject(subject: &Value, namespaced: bool, path: &Path, out: &mut Vec<FieldEr
         "User" | "Group" => GROUP,
         other => {
             let known = ["ServiceAccount", "User", "Group"];
-            out.push(FieldError::not_supported(path.child("kind"), other, &known));
+            out.push(|| FieldError::not_supported(path.child("kind"), other, &known));
             return;
         }
     };
     if group != wanted {
         let at = path.child("apiGroup");
-        out.push(FieldError::not_supported(at, group, &[wanted]));
+        out.push(|| FieldError::not_supported(at, group, &[wanted]));
     }
     if wanted.is_empty() && !namespaced && is_empty(subject, "namespace") {
-        out.push(FieldError::required(path.child("namespace"), ""));
+        out.push(|| FieldError::required(path.child("namespace"), ""));
     }
 }

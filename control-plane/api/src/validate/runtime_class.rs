@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
 use super::path::{Path, amounts, invalid, labels};
 use super::pod::tolerations;
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let handler = text(value, "handler");
     if handler.is_empty() {
-        out.push(FieldError::required("handler", ""));
+        out.push(|| FieldError::required("handler", ""));
     } else {
         let wrong = names::dns1123_label(handler);
         invalid(out, &Path::new("handler"), handler, wrong);
@@ -29,19 +29,15 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
         let all = items(scheduling, "tolerations");
         for (at, one) in all.iter().enumerate() {
             if all[..at].contains(one) {
-                out.push(FieldError::duplicate(path.index(at), one.clone()));
+                out.push(|| FieldError::duplicate(path.index(at), one));
             }
         }
     }
 }
 
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     if text(new, "handler") != text(old, "handler") {
-        out.push(FieldError::invalid(
-            "handler",
-            text(new, "handler"),
-            IMMUTABLE,
-        ));
+        out.push(|| FieldError::invalid("handler", text(new, "handler"), IMMUTABLE));
     }
     create(new, out);
 }

@@ -5,12 +5,12 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, is_empty, items, part, text};
 use crate::selector::LabelSelector;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{Path, invalid, labels};
 
 /// A selector that may be absent.
-pub(super) fn label_selector(selector: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn label_selector(selector: &Value, path: &Path, out: &mut Errors) {
     labels(out, selector, path, "matchLabels");
     for (at, requirement) in items(selector, "matchExpressions").iter().enumerate() {
         let here = path.child("matchExpressions").index(at);
@@ -19,16 +19,16 @@ pub(super) fn label_selector(selector: &Value, path: &Path, out: &mut Vec<FieldE
         match text(requirement, "operator") {
             "In" | "NotIn" if empty => {
                 let why = "must be specified when `operator` is 'In' or 'NotIn'";
-                out.push(FieldError::required(&values, why));
+                out.push(|| FieldError::required(&values, why));
             }
             "Exists" | "DoesNotExist" if !empty => {
                 let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                out.push(FieldError::forbidden(&values, why));
+                out.push(|| FieldError::forbidden(&values, why));
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             other => {
                 let why = "not a valid selector operator";
-                out.push(FieldError::invalid(here.child("operator"), other, why));
+                out.push(|| FieldError::invalid(here.child("operator"), other, why));
             }
         }
         let key = text(requirement, "key");
@@ -41,20 +41,20 @@ pub(super) fn label_selector(selector: &Value, path: &Path, out: &mut Vec<FieldE
 }
 
 /// A selector that must be there and select something less than everything.
-pub(super) fn required(spec: &Value, path: &Path, noun: &str, out: &mut Vec<FieldError>) {
+pub(super) fn required(spec: &Value, path: &Path, noun: &str, out: &mut Errors) {
     let here = path.child("selector");
     let Some(selector) = get(spec, "selector") else {
-        out.push(FieldError::required(here, ""));
+        out.push(|| FieldError::required(here, ""));
         return;
     };
     label_selector(selector, &here, out);
     not_empty(selector, &here, noun, out);
 }
 
-pub(super) fn not_empty(selector: &Value, path: &Path, noun: &str, out: &mut Vec<FieldError>) {
+pub(super) fn not_empty(selector: &Value, path: &Path, noun: &str, out: &mut Errors) {
     if is_empty(selector, "matchLabels") && is_empty(selector, "matchExpressions") {
         let why = format!("empty selector is invalid for {noun}");
-        out.push(FieldError::invalid(path, selector.clone(), why));
+        out.push(|| FieldError::invalid(path, selector, why));
     }
 }
 
@@ -63,12 +63,12 @@ pub(super) fn matches_template(
     selector: &LabelSelector,
     template: &Value,
     path: &Path,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     let labels = part(template, "metadata.labels");
     if !selector.is_everything() && !selector.matches_labels(labels.as_object()) {
         let why = "`selector` does not match template `labels`";
         let at = path.child("metadata").child("labels");
-        out.push(FieldError::invalid(at, labels.clone(), why));
+        out.push(|| FieldError::invalid(at, labels, why));
     }
 }

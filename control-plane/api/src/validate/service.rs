@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::defaults::checks_health;
 use crate::names;
 use crate::object::{get, int, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::address::{cidr, endpoint, ip};
 use super::path::{
@@ -21,7 +21,7 @@ const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 /// Longest stickiness: a day.
 const MAX_AFFINITY_SECONDS: i64 = 86_400;
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let path = Path::new("spec");
     let spec = get(value, "spec").unwrap_or(&Value::Null);
     let kind = text(spec, "type");
@@ -41,7 +41,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     optional_choice(out, spec, &path, "trafficDistribution", &preferences);
 }
 
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     // An address is given once, unless the service stops or starts being a mere alias.
     let has_address = |value: &Value| text(value, "spec.type") != "ExternalName";
     let (now, before) = (text(new, "spec.clusterIP"), text(old, "spec.clusterIP"));
@@ -50,29 +50,29 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
             .cloned()
             .unwrap_or_else(|| vec![now].into());
         let why = "may not change once set";
-        out.push(FieldError::invalid("spec.clusterIPs[0]", all, why));
+        out.push(|| FieldError::invalid("spec.clusterIPs[0]", all, why));
     }
     let port = |value: &Value| int(value, "spec.healthCheckNodePort").unwrap_or(0);
     if checks_health(new) && checks_health(old) && port(new) != port(old) {
         let why = "field is immutable";
-        out.push(FieldError::forbidden("spec.healthCheckNodePort", why));
+        out.push(|| FieldError::forbidden("spec.healthCheckNodePort", why));
     }
     let class = |value: &Value| get(value, "spec.loadBalancerClass").cloned();
     let balanced = |value: &Value| text(value, "spec.type") == "LoadBalancer";
     if balanced(new) && balanced(old) && class(new) != class(old) {
         let shown = class(new).unwrap_or_default();
         let why = "may not change once set";
-        out.push(FieldError::invalid("spec.loadBalancerClass", shown, why));
+        out.push(|| FieldError::invalid("spec.loadBalancerClass", shown, why));
     }
     create(new, out);
 }
 
-pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn status_update(value: &Value, out: &mut Errors) {
     let path = Path::new("status.loadBalancer.ingress");
     let given = items(value, "status.loadBalancer.ingress");
     if !given.is_empty() && text(value, "spec.type") != "LoadBalancer" {
         let why = "may only be used when `spec.type` is 'LoadBalancer'";
-        out.push(FieldError::forbidden(path, why));
+        out.push(|| FieldError::forbidden(path, why));
         return;
     }
     for (at, ingress) in given.iter().enumerate() {
@@ -81,17 +81,17 @@ pub(super) fn status_update(value: &Value, out: &mut Vec<FieldError>) {
 }
 
 /// One way in that a load balancer has.
-fn ingress_point(ingress: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn ingress_point(ingress: &Value, path: &Path, out: &mut Errors) {
     optional_text(out, ingress, path, "ip", ip);
     let (at, has_ip) = (path.child("ipMode"), !is_empty(ingress, "ip"));
     match (get(ingress, "ipMode").is_some(), has_ip) {
         (false, true) => {
             let why = "must be specified when `ip` is set";
-            out.push(FieldError::required(at, why));
+            out.push(|| FieldError::required(at, why));
         }
         (true, false) => {
             let why = "may not be specified when `ip` is not set";
-            out.push(FieldError::forbidden(at, why));
+            out.push(|| FieldError::forbidden(at, why));
         }
         _ => optional_choice(out, ingress, path, "ipMode", &["Proxy", "VIP"]),
     }
@@ -99,11 +99,11 @@ fn ingress_point(ingress: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let hostname = text(ingress, "hostname");
     if ip(hostname).is_empty() {
         let why = "must be a DNS name, not an IP address";
-        out.push(FieldError::invalid(path.child("hostname"), hostname, why));
+        out.push(|| FieldError::invalid(path.child("hostname"), hostname, why));
     }
 }
 
-fn external_traffic(spec: &Value, path: &Path, checked: bool, out: &mut Vec<FieldError>) {
+fn external_traffic(spec: &Value, path: &Path, checked: bool, out: &mut Errors) {
     let kind = text(spec, "type");
     choice_or_empty(out, spec, path, "externalTrafficPolicy", &POLICIES);
     let external = matches!(kind, "NodePort" | "LoadBalancer")
@@ -112,7 +112,7 @@ fn external_traffic(spec: &Value, path: &Path, checked: bool, out: &mut Vec<Fiel
         let why = "may only be set for externally-accessible services";
         let at = path.child("externalTrafficPolicy");
         let policy = text(spec, "externalTrafficPolicy");
-        out.push(FieldError::invalid(at, policy, why));
+        out.push(|| FieldError::invalid(at, policy, why));
     }
     let (at, number) = (
         path.child("healthCheckNodePort"),
@@ -123,28 +123,28 @@ fn external_traffic(spec: &Value, path: &Path, checked: bool, out: &mut Vec<Fiel
         number if checked => invalid(out, &at, number, names::port_number(number)),
         number => {
             let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
-            out.push(FieldError::invalid(at, number, why));
+            out.push(|| FieldError::invalid(at, number, why));
         }
     }
 }
 
-fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
     let path = path.child("ports");
     let list = items(spec, "ports");
     let headless = text(spec, "clusterIP") == "None";
     if list.is_empty() && !headless && kind != "ExternalName" {
-        out.push(FieldError::required(&path, ""));
+        out.push(|| FieldError::required(&path, ""));
     }
     let mut named = HashSet::new();
     for (at, one) in list.iter().enumerate() {
         let here = path.index(at);
         match text(one, "name") {
-            "" if list.len() > 1 => out.push(FieldError::required(here.child("name"), "")),
+            "" if list.len() > 1 => out.push(|| FieldError::required(here.child("name"), "")),
             "" => {}
             name => {
                 invalid(out, &here.child("name"), name, names::dns1123_label(name));
                 if !named.insert(name) {
-                    out.push(FieldError::duplicate(here.child("name"), name));
+                    out.push(|| FieldError::duplicate(here.child("name"), name));
                 }
             }
         }
@@ -157,7 +157,7 @@ fn ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
 }
 
 /// Ports on nodes, and what no two ports may have in common.
-fn node_ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+fn node_ports(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
     let path = path.child("ports");
     let all = || {
         let list = items(spec, "ports").iter().enumerate();
@@ -168,26 +168,26 @@ fn node_ports(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) 
     if kind == "ClusterIP" {
         for (here, _, _) in on_node() {
             let why = "may not be used when `type` is 'ClusterIP'";
-            out.push(FieldError::forbidden(here.child("nodePort"), why));
+            out.push(|| FieldError::forbidden(here.child("nodePort"), why));
         }
     }
     let mut seen = HashSet::new();
     for (here, protocol, one) in on_node() {
         let port = number(one, "nodePort");
         if !seen.insert((protocol, port)) {
-            out.push(FieldError::duplicate(here.child("nodePort"), port));
+            out.push(|| FieldError::duplicate(here.child("nodePort"), port));
         }
     }
     let mut seen = HashSet::new();
     for (here, protocol, one) in all() {
         if !seen.insert((protocol, number(one, "port"))) {
-            out.push(FieldError::duplicate(here, one.clone()));
+            out.push(|| FieldError::duplicate(here, one));
         }
     }
 }
 
 /// What only a load balancer has.
-fn load_balancer(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+fn load_balancer(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
     if !is_empty(spec, "loadBalancerSourceRanges") {
         source_ranges(spec, path, kind, out);
     }
@@ -195,7 +195,7 @@ fn load_balancer(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError
     if kind != "LoadBalancer" {
         for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
             if get(spec, field).is_some() {
-                out.push(FieldError::forbidden(path.child(field), why));
+                out.push(|| FieldError::forbidden(path.child(field), why));
             }
         }
         return;
@@ -203,7 +203,7 @@ fn load_balancer(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError
     text_if_set(out, spec, path, "loadBalancerClass", names::qualified_name);
 }
 
-fn affinity(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn affinity(spec: &Value, path: &Path, out: &mut Errors) {
     required_choice(out, spec, path, "sessionAffinity", &["ClientIP", "None"]);
     let config = path.child("sessionAffinityConfig");
     match (
@@ -216,23 +216,23 @@ fn affinity(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
             let wrong = |seconds: &i64| !(1..=MAX_AFFINITY_SECONDS).contains(seconds);
             if let Some(seconds) = seconds.filter(wrong) {
                 let why = format!("must be greater than 0 and less than {MAX_AFFINITY_SECONDS}");
-                out.push(FieldError::invalid(here, seconds, why));
+                out.push(|| FieldError::invalid(here, seconds, why));
             }
         }
         ("None", Some(_)) => {
             let why = "must not be set when session affinity is None";
-            out.push(FieldError::forbidden(config, why));
+            out.push(|| FieldError::forbidden(config, why));
         }
         _ => {}
     }
 }
 
-fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
     if kind == "ExternalName" {
         for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             if !is_empty(spec, field) {
                 let why = "may not be set for ExternalName services";
-                out.push(FieldError::forbidden(path.child(field), why));
+                out.push(|| FieldError::forbidden(path.child(field), why));
             }
         }
         return;
@@ -242,18 +242,14 @@ fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
     if !all.is_empty() && first != text(spec, "clusterIP") {
         let why = "first value must match `clusterIP`";
         let list = Value::from(all);
-        out.push(FieldError::invalid(
-            path.child("clusterIPs").index(0),
-            list,
-            why,
-        ));
+        out.push(|| FieldError::invalid(path.child("clusterIPs").index(0), list, why));
     }
     for (at, address) in all.iter().enumerate() {
         let address = address.as_str().unwrap_or("");
         let here = path.child("clusterIPs").index(at);
         if address == "None" && kind != "ClusterIP" {
             let why = format!("may not be set to 'None' for {kind} services");
-            out.push(FieldError::invalid(here, address, why));
+            out.push(|| FieldError::invalid(here, address, why));
         } else if address != "None" && !address.is_empty() {
             invalid(out, &here, address, ip(address));
         }
@@ -273,26 +269,26 @@ fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
         let here = path.child("ipFamilies").index(at);
         let name = family.as_str().unwrap_or("");
         if !matches!(name, "IPv4" | "IPv6") {
-            out.push(FieldError::not_supported(&here, name, &["IPv4", "IPv6"]));
+            out.push(|| FieldError::not_supported(&here, name, &["IPv4", "IPv6"]));
         } else if !seen.insert(name) {
-            out.push(FieldError::duplicate(&here, name));
+            out.push(|| FieldError::duplicate(&here, name));
         }
     }
 }
 
-fn external_name(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn external_name(spec: &Value, path: &Path, out: &mut Errors) {
     let at = path.child("externalName");
     match text(spec, "externalName").trim_end_matches('.') {
-        "" => out.push(FieldError::required(at, "")),
+        "" => out.push(|| FieldError::required(at, "")),
         name => invalid(out, &at, name, names::dns1123_subdomain(name)),
     }
 }
 
-fn source_ranges(spec: &Value, path: &Path, kind: &str, out: &mut Vec<FieldError>) {
+fn source_ranges(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
     let path = path.child("LoadBalancerSourceRanges");
     if kind != "LoadBalancer" {
         let why = "may only be used when `type` is 'LoadBalancer'";
-        out.push(FieldError::forbidden(&path, why));
+        out.push(|| FieldError::forbidden(&path, why));
     }
     for (at, range) in items(spec, "loadBalancerSourceRanges").iter().enumerate() {
         let range = range.as_str().unwrap_or("").trim();

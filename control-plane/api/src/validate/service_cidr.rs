@@ -5,23 +5,23 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, items, part};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
 use super::address::{Range, canonical_cidr};
 use super::change::Change;
 use super::path::{Path, invalid, optional_text, required_text};
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let path = Path::new("spec.cidrs");
     let ranges = items(value, "spec.cidrs");
     if ranges.is_empty() {
-        out.push(FieldError::required(path, "at least one CIDR required"));
+        out.push(|| FieldError::required(path, "at least one CIDR required"));
         return;
     }
     if ranges.len() > 2 {
         let why = "may only hold up to 2 values";
-        out.push(FieldError::invalid(path, part(value, "spec").clone(), why));
+        out.push(|| FieldError::invalid(path, part(value, "spec"), why));
         return;
     }
     for (at, range) in ranges.iter().enumerate() {
@@ -36,22 +36,22 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     if matches!(families[..], [first, second] if first == second) {
         let why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and \
                    2001:db8::/64";
-        out.push(FieldError::invalid(path, Value::from(ranges), why));
+        out.push(|| FieldError::invalid(path, ranges, why));
     }
 }
 
 /// A second range may come; what is there stays.
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     let path = Path::new("spec.cidrs");
     let (now, before) = (items(new, "spec.cidrs"), items(old, "spec.cidrs"));
     let grows = now.len() == 2 && before.len() == 1;
     if now.len() != before.len() && !grows {
-        out.push(FieldError::invalid(path, Value::from(now), IMMUTABLE));
+        out.push(|| FieldError::invalid(path, now, IMMUTABLE));
         return;
     }
     for (at, (now, before)) in now.iter().zip(before).enumerate() {
         if now != before {
-            out.push(FieldError::invalid(path.index(at), now.clone(), IMMUTABLE));
+            out.push(|| FieldError::invalid(path.index(at), now, IMMUTABLE));
         }
     }
     if grows {
@@ -59,10 +59,10 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn address(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn address(value: &Value, out: &mut Errors) {
     let path = Path::new("spec.parentRef");
     let Some(parent) = get(value, "spec.parentRef") else {
-        out.push(FieldError::required(path, ""));
+        out.push(|| FieldError::required(path, ""));
         return;
     };
     optional_text(out, parent, &path, "group", names::dns1123_subdomain);
@@ -71,11 +71,6 @@ pub(super) fn address(value: &Value, out: &mut Vec<FieldError>) {
     optional_text(out, parent, &path, "namespace", names::path_segment);
 }
 
-pub(super) fn address_update(
-    resource: &Resource,
-    new: &Value,
-    old: &Value,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn address_update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     Change::of(resource, new, old).immutable(out, "spec.parentRef");
 }

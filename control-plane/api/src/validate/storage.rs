@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{entries, get, is_empty, items, part, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::change::Change;
 use super::path::{Path, choice_or_empty, in_range, invalid, optional_choice, quantity};
@@ -22,7 +22,7 @@ const MAX_METADATA_BYTES: usize = 256 * 1024;
 const MAX_MESSAGE_BYTES: usize = 1024;
 const ONE_OF: &str = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
 
-pub(super) fn class(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn class(value: &Value, out: &mut Errors) {
     let root = Path::new("");
     provisioner(value, "provisioner", out);
     parameters(value, out);
@@ -37,40 +37,35 @@ pub(super) fn class(value: &Value, out: &mut Vec<FieldError>) {
         topology(term, &here, out);
         // A term that says nothing is what no term says already.
         if is_empty(term, "matchLabelExpressions") || !seen.insert(term.to_string()) {
-            out.push(FieldError::duplicate(here, ""));
+            out.push(|| FieldError::duplicate(here, ""));
         }
     }
 }
 
-fn topology(term: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn topology(term: &Value, path: &Path, out: &mut Errors) {
     let mut keys = HashSet::new();
     for (at, expression) in items(term, "matchLabelExpressions").iter().enumerate() {
         let here = path.index(at);
         let (at_values, key) = (here.child("values"), text(expression, "key"));
         let values = items(expression, "values");
         if values.is_empty() {
-            out.push(FieldError::required(&at_values, ""));
+            out.push(|| FieldError::required(&at_values, ""));
         }
         let mut seen = HashSet::new();
         for (at, value) in values.iter().enumerate() {
             let value = value.as_str().unwrap_or("");
             if !seen.insert(value) {
-                out.push(FieldError::duplicate(at_values.index(at), value));
+                out.push(|| FieldError::duplicate(at_values.index(at), value));
             }
         }
         invalid(out, &here.child("key"), key, names::qualified_name(key));
         if !keys.insert(key) {
-            out.push(FieldError::duplicate(here.child("key"), key));
+            out.push(|| FieldError::duplicate(here.child("key"), key));
         }
     }
 }
 
-pub(super) fn class_update(
-    resource: &Resource,
-    new: &Value,
-    old: &Value,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn class_update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     class(new, out);
     let change = Change::of(resource, new, old);
     for field in [
@@ -83,12 +78,12 @@ pub(super) fn class_update(
     }
 }
 
-pub(super) fn attributes_class(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn attributes_class(value: &Value, out: &mut Errors) {
     provisioner(value, "driverName", out);
     parameters(value, out);
     if is_empty(value, "parameters") {
         let why = "must contain at least one key/value pair";
-        out.push(FieldError::required("parameters", why));
+        out.push(|| FieldError::required("parameters", why));
     }
 }
 
@@ -96,46 +91,46 @@ pub(super) fn attributes_class_update(
     resource: &Resource,
     new: &Value,
     old: &Value,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     let change = Change::of(resource, new, old);
     for field in ["driverName", "parameters"] {
         if change.differs(field) {
             let why = format!("updates to {field} are forbidden.");
-            out.push(FieldError::forbidden(field, why));
+            out.push(|| FieldError::forbidden(field, why));
         }
     }
     attributes_class(new, out);
 }
 
-fn provisioner(value: &Value, field: &str, out: &mut Vec<FieldError>) {
+fn provisioner(value: &Value, field: &str, out: &mut Errors) {
     let name = text(value, field).to_lowercase();
     if name.is_empty() {
-        out.push(FieldError::required(field, ""));
+        out.push(|| FieldError::required(field, ""));
     } else {
         let wrong = names::qualified_name(&name);
         invalid(out, &Path::new(field), name, wrong);
     }
 }
 
-fn parameters(value: &Value, out: &mut Vec<FieldError>) {
+fn parameters(value: &Value, out: &mut Errors) {
     let path = Path::new("parameters");
     let (mut count, mut size) = (0, 0);
     for (key, value) in entries(value, "parameters") {
         if key.is_empty() {
-            out.push(FieldError::invalid(&path, key, "field can not be empty."));
+            out.push(|| FieldError::invalid(&path, key, "field can not be empty."));
         }
         count += 1;
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if count > MAX_PARAMETERS {
-        out.push(FieldError::too_long(path, MAX_PARAMETERS));
+        out.push(|| FieldError::too_long(path, MAX_PARAMETERS));
     } else if size > MAX_PARAMETER_BYTES {
-        out.push(FieldError::too_long(path, MAX_PARAMETER_BYTES));
+        out.push(|| FieldError::too_long(path, MAX_PARAMETER_BYTES));
     }
 }
 
-pub(super) fn capacity(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn capacity(value: &Value, out: &mut Errors) {
     let at = Path::new("nodeTopology");
     label_selector(part(value, "nodeTopology"), &at, out);
     let class = text(value, "storageClassName");
@@ -146,31 +141,23 @@ pub(super) fn capacity(value: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn capacity_update(
-    resource: &Resource,
-    new: &Value,
-    old: &Value,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn capacity_update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     let change = Change::of(resource, new, old);
     change.immutable(out, "nodeTopology");
     change.immutable(out, "storageClassName");
 }
 
-pub(super) fn attachment(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn attachment(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     driver_name(text(spec, "attacher"), &path.child("attacher"), out);
     let here = path.child("source");
     let name = get(spec, "source.persistentVolumeName").and_then(Value::as_str);
     match (get(spec, "source.inlineVolumeSpec"), name) {
-        (None, None) => out.push(FieldError::required(here, ONE_OF)),
-        (Some(_), Some(_)) => out.push(FieldError::forbidden(here, ONE_OF)),
+        (None, None) => out.push(|| FieldError::required(here, ONE_OF)),
+        (Some(_), Some(_)) => out.push(|| FieldError::forbidden(here, ONE_OF)),
         (None, Some("")) => {
             let why = "must specify non empty persistentVolumeName";
-            out.push(FieldError::required(
-                here.child("persistentVolumeName"),
-                why,
-            ));
+            out.push(|| FieldError::required(here.child("persistentVolumeName"), why));
         }
         (None, Some(name)) => {
             let at = here.child("persistentVolumeName");
@@ -185,24 +172,24 @@ pub(super) fn attachment(value: &Value, out: &mut Vec<FieldError>) {
 }
 
 /// A volume of which there is no object.
-fn inline_volume(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn inline_volume(spec: &Value, path: &Path, out: &mut Errors) {
     let why = "may not be specified in the context of inline volumes";
     for field in ["claimRef", "capacity", "nodeAffinity", "storageClassName"] {
         if !is_empty(spec, field) {
-            out.push(FieldError::forbidden(path.child(field), why));
+            out.push(|| FieldError::forbidden(path.child(field), why));
         }
     }
     match get(spec, "csi") {
         Some(source) => volume::csi(source, &path.child("csi"), out),
         None => {
             let why = "has to be specified in the context of inline volumes";
-            out.push(FieldError::required(path.child("csi"), why));
+            out.push(|| FieldError::required(path.child("csi"), why));
         }
     }
     super::claim::access_modes(spec, path, out);
 }
 
-pub(super) fn attachment_status(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn attachment_status(value: &Value, out: &mut Errors) {
     let (path, status) = (Path::new("status"), part(value, "status"));
     let metadata = entries(status, "attachmentMetadata");
     let size: usize = metadata
@@ -210,7 +197,7 @@ pub(super) fn attachment_status(value: &Value, out: &mut Vec<FieldError>) {
         .sum();
     if size > MAX_METADATA_BYTES {
         let at = path.child("attachmentMetadata");
-        out.push(FieldError::too_long(at, MAX_METADATA_BYTES));
+        out.push(|| FieldError::too_long(at, MAX_METADATA_BYTES));
     }
     for field in ["attachError", "detachError"] {
         let here = path.child(field);
@@ -218,21 +205,13 @@ pub(super) fn attachment_status(value: &Value, out: &mut Vec<FieldError>) {
             continue;
         };
         if text(error, "message").len() > MAX_MESSAGE_BYTES {
-            out.push(FieldError::too_long(
-                here.child("message"),
-                MAX_METADATA_BYTES,
-            ));
+            out.push(|| FieldError::too_long(here.child("message"), MAX_METADATA_BYTES));
         }
         in_range(out, error, &here, "errorCode", (0, i64::from(i32::MAX)));
     }
 }
 
-pub(super) fn attachment_update(
-    resource: &Resource,
-    new: &Value,
-    old: &Value,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn attachment_update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     attachment(new, out);
     Change::of(resource, new, old).immutable(out, "spec");
 }

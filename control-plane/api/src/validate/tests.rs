@@ -12,6 +12,7 @@ mod devices;
 mod flow;
 mod jobs;
 mod kinds;
+mod large;
 mod limits;
 mod networks;
 mod pod_parts;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::names;
 use crate::object::{entries, entry, get, is_empty, items, part, remove, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
 use super::claim::{VOLUME_MODES, access_modes, size};
@@ -35,7 +35,7 @@ const SECRETS: [&str; 4] = [
 ];
 const EXPAND_SECRET: &str = "csi.controllerExpandSecretRef";
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     modes(spec, &path, out);
     capacity(spec, &path, out);
@@ -47,7 +47,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
             Some(selector) => node_selector(selector, &here, out),
             None => {
                 let why = "must specify required node constraints";
-                out.push(FieldError::required(here, why));
+                out.push(|| FieldError::required(here, why));
             }
         }
     }
@@ -56,7 +56,7 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     let is_root = root.starts_with('/') && root.trim_matches('/').is_empty();
     if is_root && text(spec, field) == "Recycle" {
         let why = "may not be 'recycle' for a hostPath mount of '/'";
-        out.push(FieldError::forbidden(path.child(field), why));
+        out.push(|| FieldError::forbidden(path.child(field), why));
     }
     optional_text(
         out,
@@ -69,23 +69,23 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     attributes_class(spec, &path, out);
 }
 
-fn modes(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn modes(spec: &Value, path: &Path, out: &mut Errors) {
     if is_empty(spec, "accessModes") {
-        out.push(FieldError::required(path.child("accessModes"), ""));
+        out.push(|| FieldError::required(path.child("accessModes"), ""));
     } else {
         access_modes(spec, path, out);
     }
 }
 
-fn capacity(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn capacity(spec: &Value, path: &Path, out: &mut Errors) {
     let here = path.child("capacity");
     if is_empty(spec, "capacity") {
-        out.push(FieldError::required(&here, ""));
+        out.push(|| FieldError::required(&here, ""));
     }
     let count = entries(spec, "capacity").count();
     if entry(spec, "capacity", "storage").is_none() || count > 1 {
         let shown = get(spec, "capacity").cloned().unwrap_or(Value::Null);
-        out.push(FieldError::not_supported(&here, shown, &["storage"]));
+        out.push(|| FieldError::not_supported(&here, shown, &["storage"]));
     }
     for (name, amount) in entries(spec, "capacity") {
         size(amount, &here.key(name), out);
@@ -102,16 +102,16 @@ fn given(spec: &Value) -> Map<String, Value> {
 }
 
 /// Exactly one source.
-fn sources(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn sources(spec: &Value, path: &Path, out: &mut Errors) {
     let given = given(spec);
     if given.is_empty() {
-        out.push(FieldError::required(path, "must specify a volume type"));
+        out.push(|| FieldError::required(path, "must specify a volume type"));
     }
     for (at, (kind, source)) in given.iter().enumerate() {
         let here = path.child(kind);
         if at > 0 {
             let why = "may not specify more than 1 volume type";
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
             continue;
         }
         match kind.as_str() {
@@ -119,7 +119,7 @@ fn sources(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
                 required_text(out, source, &here, "path", no_backsteps);
                 if get(spec, "nodeAffinity").is_none() {
                     let why = "Local volume requires node affinity";
-                    out.push(FieldError::required(path.child("nodeAffinity"), why));
+                    out.push(|| FieldError::required(path.child("nodeAffinity"), why));
                 }
             }
             "csi" => csi(source, &here, out),
@@ -129,35 +129,35 @@ fn sources(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// A volume that a storage driver provides.
-pub(super) fn csi(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn csi(source: &Value, path: &Path, out: &mut Errors) {
     driver_name(text(source, "driver"), &path.child("driver"), out);
     if is_empty(source, "volumeHandle") {
-        out.push(FieldError::required(path.child("volumeHandle"), ""));
+        out.push(|| FieldError::required(path.child("volumeHandle"), ""));
     }
     for field in SECRETS {
         secret_reference(source, field, path, out);
     }
 }
 
-fn attributes_class(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn attributes_class(spec: &Value, path: &Path, out: &mut Errors) {
     let field = "volumeAttributesClassName";
     let Some(class) = get(spec, field).and_then(Value::as_str) else {
         return;
     };
     if class.is_empty() {
         let why = "an empty string is disallowed";
-        out.push(FieldError::required(path.child(field), why));
+        out.push(|| FieldError::required(path.child(field), why));
     } else {
         let wrong = names::dns1123_subdomain(class);
         invalid(out, &path.child(field), class, wrong);
     }
     if get(spec, "csi").is_none() {
         let why = "has to be specified when using volumeAttributesClassName";
-        out.push(FieldError::required(path.child("csi"), why));
+        out.push(|| FieldError::required(path.child("csi"), why));
     }
 }
 
-pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     create(new, out);
     let (mut now, before) = (part(new, "spec").clone(), part(old, "spec"));
     // The secret for growing a volume may come later.
@@ -171,22 +171,22 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
             "spec.persistentvolumesource is immutable after creation\n{}",
             diff::unified(&before, &now)
         );
-        out.push(FieldError::forbidden("spec.persistentvolumesource", why));
+        out.push(|| FieldError::forbidden("spec.persistentvolumesource", why));
     }
     if get(new, "spec.volumeMode") != get(old, "spec.volumeMode") {
-        let shown = part(new, "spec.volumeMode").clone();
-        out.push(FieldError::invalid("volumeMode", shown, IMMUTABLE));
+        let shown = part(new, "spec.volumeMode");
+        out.push(|| FieldError::invalid("volumeMode", shown, IMMUTABLE));
     }
     affinity(new, old, out);
     let class = "spec.volumeAttributesClassName";
     if get(old, class).is_some() && get(new, class).is_none() {
         let why = "update from non-nil value to nil is forbidden";
-        out.push(FieldError::forbidden(class, why));
+        out.push(|| FieldError::forbidden(class, why));
     }
 }
 
 /// Which nodes reach a volume is said once, except where labels of nodes were renamed since.
-fn affinity(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+fn affinity(new: &Value, old: &Value, out: &mut Errors) {
     let required = |value: &Value| {
         let terms = items(value, "spec.nodeAffinity.required.nodeSelectorTerms");
         let mut terms = Value::from(terms);
@@ -194,9 +194,9 @@ fn affinity(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
         terms
     };
     if get(old, "spec.nodeAffinity").is_some() && required(new) != required(old) {
-        let shown = part(new, "spec.nodeAffinity").clone();
+        let shown = part(new, "spec.nodeAffinity");
         let why = format!("{IMMUTABLE}, except for updating from beta label to GA");
-        out.push(FieldError::invalid("nodeAffinity", shown, why));
+        out.push(|| FieldError::invalid("nodeAffinity", shown, why));
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::path::{Path, anything, in_range, invalid, required_text};
 
@@ -41,14 +41,14 @@ const REQUIRED: [(&str, &[&str]); 16] = [
 ];
 
 /// A source that is told apart by its field's name alone.
-pub(super) fn common(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn common(kind: &str, source: &Value, path: &Path, out: &mut Errors) {
     match kind {
         "hostPath" => {
             required_text(out, source, path, "path", no_backsteps);
             let found = text(source, "type");
             if !is_empty(source, "path") && !HOST_PATH_TYPES.contains(&found) {
                 let at = path.child("type");
-                out.push(FieldError::not_supported(at, found, &HOST_PATH_TYPES));
+                out.push(|| FieldError::not_supported(at, found, &HOST_PATH_TYPES));
             }
         }
         "nfs" => {
@@ -59,7 +59,7 @@ pub(super) fn common(kind: &str, source: &Value, path: &Path, out: &mut Vec<Fiel
             let fields = REQUIRED.iter().find(|(name, _)| *name == kind);
             for field in fields.map_or(&[][..], |(_, fields)| fields) {
                 if is_empty(source, field) {
-                    out.push(FieldError::required(path.child(field), ""));
+                    out.push(|| FieldError::required(path.child(field), ""));
                 }
             }
             if kind == "iscsi" {
@@ -70,25 +70,20 @@ pub(super) fn common(kind: &str, source: &Value, path: &Path, out: &mut Vec<Fiel
 }
 
 /// The name of a storage driver, in any case.
-pub(super) fn driver_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn driver_name(name: &str, path: &Path, out: &mut Errors) {
     if name.is_empty() {
-        out.push(FieldError::required(path, ""));
+        out.push(|| FieldError::required(path, ""));
         return;
     }
     if name.len() > MAX_DRIVER {
-        out.push(FieldError::too_long(path, MAX_DRIVER));
+        out.push(|| FieldError::too_long(path, MAX_DRIVER));
     }
     let wrong = names::dns1123_subdomain(&name.to_lowercase());
     invalid(out, path, name, wrong);
 }
 
 /// A Secret in any namespace.
-pub(super) fn secret_reference(
-    source: &Value,
-    field: &str,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn secret_reference(source: &Value, field: &str, path: &Path, out: &mut Errors) {
     if let Some(secret) = get(source, field) {
         let here = path.child(field);
         required_text(out, secret, &here, "name", names::dns1123_subdomain);
@@ -98,14 +93,14 @@ pub(super) fn secret_reference(
 
 /// At least `low`, when it is there at all.
 pub(super) fn at_least(
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
     value: &Value,
     path: &Path,
     (field, low): (&str, i64),
     why: &str,
 ) {
     if let Some(number) = int(value, field).filter(|number| *number < low) {
-        out.push(FieldError::invalid(path.child(field), number, why));
+        out.push(|| FieldError::invalid(path.child(field), number, why));
     }
 }
 

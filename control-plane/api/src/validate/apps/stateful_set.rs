@@ -8,7 +8,7 @@ use crate::names;
 use crate::object::{get, items, part, remove, set, text};
 use crate::resource::Resource;
 use crate::selector::LabelSelector;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::change::Change;
 use super::super::path::{Path, labels, not_negative, optional_text};
@@ -29,7 +29,7 @@ const FORBIDDEN: &str = "updates to statefulset spec for fields other than 'repl
     'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' \
     and 'minReadySeconds' are forbidden";
 
-pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn create(value: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(value, "spec"));
     general(spec, &path, out);
     for (at, one) in items(spec, "volumeClaimTemplates").iter().enumerate() {
@@ -46,13 +46,13 @@ pub(super) fn create(value: &Value, out: &mut Vec<FieldError>) {
     );
 }
 
-pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     let (path, spec) = (Path::new("spec"), part(new, "spec"));
     // A template that was accepted by older rules does not keep its set from being scaled.
-    let mut before = Vec::new();
+    let mut before = Errors::new();
     selection(part(old, "spec"), &path, true, &mut before);
     general(spec, &path, out);
-    selection(spec, &path, before.is_empty(), out);
+    selection(spec, &path, before.found() == 0, out);
     template::of_endless_pods(
         part(spec, "template"),
         &path.child("template"),
@@ -67,18 +67,18 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Ve
         value
     };
     if Change::of(resource, &fixed(new), &fixed(old)).differs("spec") {
-        out.push(FieldError::forbidden(path, FORBIDDEN));
+        out.push(|| FieldError::forbidden(path, FORBIDDEN));
     }
 }
 
-fn general(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn general(spec: &Value, path: &Path, out: &mut Errors) {
     let at = path.child("podManagementPolicy");
     match text(spec, "podManagementPolicy") {
-        "" => out.push(FieldError::required(at, "")),
+        "" => out.push(|| FieldError::required(at, "")),
         "OrderedReady" | "Parallel" => {}
         other => {
             let why = "must be 'OrderedReady' or 'Parallel'";
-            out.push(FieldError::invalid(at, other, why));
+            out.push(|| FieldError::invalid(at, other, why));
         }
     }
     strategy::stateful_set(
@@ -93,7 +93,7 @@ fn general(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
                 let at = path
                     .child("persistentVolumeClaimRetentionPolicy")
                     .child(field);
-                out.push(FieldError::not_supported(at, found, &["Retain", "Delete"]));
+                out.push(|| FieldError::not_supported(at, found, &["Retain", "Delete"]));
             }
         }
     }
@@ -103,12 +103,12 @@ fn general(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// The selector and the template, of which the set itself gives parts to each pod.
-fn selection(spec: &Value, path: &Path, whole: bool, out: &mut Vec<FieldError>) {
+fn selection(spec: &Value, path: &Path, whole: bool, out: &mut Errors) {
     selector::required(spec, path, "statefulset", out);
     let here = path.child("template");
     let Ok(selector) = LabelSelector::from_match(part(spec, "selector")) else {
-        let shown = part(spec, "selector").clone();
-        out.push(FieldError::invalid(path.child("selector"), shown, ""));
+        let shown = part(spec, "selector");
+        out.push(|| FieldError::invalid(path.child("selector"), shown, ""));
         return;
     };
     let template = completed(spec);

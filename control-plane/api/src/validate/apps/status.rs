@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::object::{int, part};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, not_negative};
 
@@ -38,7 +38,7 @@ const DAEMONS: [&str; 5] = [
     "updatedNumberScheduled",
 ];
 
-pub(in super::super) fn update(kind: &str, new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(in super::super) fn update(kind: &str, new: &Value, old: &Value, out: &mut Errors) {
     let (path, status) = (Path::new("status"), part(new, "status"));
     for field in DAEMONS.iter().chain(&COUNTS) {
         not_negative(out, status, &path, field);
@@ -46,7 +46,7 @@ pub(in super::super) fn update(kind: &str, new: &Value, old: &Value, out: &mut V
     let count = |field: &str| int(status, field).unwrap_or(0);
     for field in PARTS {
         if count(field) > count("replicas") {
-            out.push(FieldError::invalid(path.child(field), count(field), OF_ALL));
+            out.push(|| FieldError::invalid(path.child(field), count(field), OF_ALL));
         }
     }
     if count("availableReplicas") > count("readyReplicas") {
@@ -56,15 +56,11 @@ pub(in super::super) fn update(kind: &str, new: &Value, old: &Value, out: &mut V
             "cannot be greater than readyReplicas"
         };
         let at = path.child("availableReplicas");
-        out.push(FieldError::invalid(at, count("availableReplicas"), why));
+        out.push(|| FieldError::invalid(at, count("availableReplicas"), why));
     }
     let before = int(old, "status.collisionCount").unwrap_or(0);
     if count("collisionCount") < before {
         let at = path.child("collisionCount");
-        out.push(FieldError::invalid(
-            at,
-            count("collisionCount"),
-            "cannot be decremented",
-        ));
+        out.push(|| FieldError::invalid(at, count("collisionCount"), "cannot be decremented"));
     }
 }

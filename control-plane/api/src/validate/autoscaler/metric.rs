@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, int, is_empty, part, text};
 use crate::quantity::Quantity;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid, required_text};
 use super::super::resource_name;
@@ -27,15 +27,15 @@ const TYPES: [&str; 5] = [
     "Resource",
 ];
 
-pub(super) fn check(metric: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn check(metric: &Value, path: &Path, out: &mut Errors) {
     let kind = text(metric, "type");
     if kind.is_empty() {
         let why = "must specify a metric source type";
-        out.push(FieldError::required(path.child("type"), why));
+        out.push(|| FieldError::required(path.child("type"), why));
     }
     let expected = SOURCES.iter().find(|(known, _)| *known == kind);
     if expected.is_none() {
-        out.push(FieldError::not_supported(path.child("type"), kind, &TYPES));
+        out.push(|| FieldError::not_supported(path.child("type"), kind, &TYPES));
     }
     let mut given = SOURCES
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn check(metric: &Value, path: &Path, out: &mut Vec<FieldError>) {
         && get(metric, field).is_none()
     {
         let why = "must populate information for the given metric source";
-        out.push(FieldError::required(path.child(field), why));
+        out.push(|| FieldError::required(path.child(field), why));
     }
     let others: Vec<&str> = first
         .into_iter()
@@ -61,12 +61,12 @@ pub(super) fn check(metric: &Value, path: &Path, out: &mut Vec<FieldError>) {
     if others.len() > 1 || !others.contains(expected) {
         for field in others.into_iter().filter(|field| field != expected) {
             let why = "must populate the given metric source only";
-            out.push(FieldError::forbidden(path.child(field), why));
+            out.push(|| FieldError::forbidden(path.child(field), why));
         }
     }
 }
 
-fn one(field: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn one(field: &str, source: &Value, path: &Path, out: &mut Errors) {
     let (here, target) = (path.child("target"), part(source, "target"));
     let has = |field: &str| get(target, field).is_some();
     match field {
@@ -104,26 +104,26 @@ fn one(field: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>) {
         ),
     };
     if !values.iter().any(|field| has(field)) {
-        out.push(FieldError::required(here.child(values[0]), missing));
+        out.push(|| FieldError::required(here.child(values[0]), missing));
     }
     if !both.is_empty() && values.iter().all(|field| has(field)) {
-        out.push(FieldError::forbidden(here.child(values[1]), both));
+        out.push(|| FieldError::forbidden(here.child(values[1]), both));
     }
 }
 
-fn identifier(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn identifier(source: &Value, path: &Path, out: &mut Errors) {
     let at = path.child("metric").child("name");
     match text(source, "metric.name") {
-        "" => out.push(FieldError::required(at, "must specify a metric name")),
+        "" => out.push(|| FieldError::required(at, "must specify a metric name")),
         name => invalid(out, &at, name, names::path_segment(name)),
     }
 }
 
-fn resource(field: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn resource(field: &str, source: &Value, path: &Path, out: &mut Errors) {
     let of_container = field == "containerResource";
     let (at, name) = (path.child("name"), text(source, "name"));
     if name.is_empty() {
-        out.push(FieldError::required(&at, "must specify a resource name"));
+        out.push(|| FieldError::required(&at, "must specify a resource name"));
     } else if of_container {
         invalid(out, &at, name, resource_name::container(name));
     }
@@ -132,21 +132,21 @@ fn resource(field: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>)
     }
     if is_empty(source, "container") {
         let why = "must specify a container";
-        out.push(FieldError::required(path.child("container"), why));
+        out.push(|| FieldError::required(path.child("container"), why));
     } else {
         required_text(out, source, path, "container", names::dns1123_label);
     }
 }
 
-fn check_target(target: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn check_target(target: &Value, path: &Path, out: &mut Errors) {
     let (at, kind) = (path.child("type"), text(target, "type"));
     if kind.is_empty() {
         let why = "must specify a metric target type";
-        out.push(FieldError::required(&at, why));
+        out.push(|| FieldError::required(&at, why));
     }
     if !matches!(kind, "Utilization" | "Value" | "AverageValue") {
         let why = "must be either Utilization, Value, or AverageValue";
-        out.push(FieldError::invalid(&at, kind, why));
+        out.push(|| FieldError::invalid(&at, kind, why));
     }
     for field in ["value", "averageValue"] {
         let Some(amount) = get(target, field) else {
@@ -158,10 +158,10 @@ fn check_target(target: &Value, path: &Path, out: &mut Vec<FieldError>) {
             Ok(_) => "must be positive".to_owned(),
             Err(error) => error.to_string(),
         };
-        out.push(FieldError::invalid(path.child(field), amount.clone(), why));
+        out.push(|| FieldError::invalid(path.child(field), amount, why));
     }
     if let Some(share) = int(target, "averageUtilization").filter(|share| *share < 1) {
         let at = path.child("averageUtilization");
-        out.push(FieldError::invalid(at, share, "must be greater than 0"));
+        out.push(|| FieldError::invalid(at, share, "must be greater than 0"));
     }
 }

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::custom::{Node, default_errors};
-use crate::status::FieldError;
-use crate::validate::MAX_ERRORS;
+use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
 /// A step from an embedded resource down to a default in its metadata.
@@ -14,7 +13,7 @@ enum Step {
     Item,
 }
 
-pub(super) fn check(schema: &Value, node: &Node, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn check(schema: &Value, node: &Node, path: &Path, out: &mut Errors) {
     walk(schema, node, path, None, out);
 }
 
@@ -24,9 +23,9 @@ fn walk(
     node: &Node,
     path: &Path,
     metadata: Option<(&Node, Vec<Step>)>,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
-    if out.len() >= MAX_ERRORS {
+    if out.is_full() {
         return;
     }
     if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
@@ -40,7 +39,7 @@ fn walk(
                         .take(1)
                         .map(|error| {
                             let why = format!("must result in valid metadata: {error}");
-                            FieldError::invalid(path.as_str(), default.clone(), why)
+                            FieldError::invalid(path.as_str(), default, why)
                         }),
                 );
             }

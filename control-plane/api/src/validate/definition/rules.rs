@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::schema::field;
 use crate::object::{items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
 const KEYWORD: &str = "x-kubernetes-validations";
@@ -17,33 +17,33 @@ const REASONS: [&str; 4] = [
 ];
 
 /// What is wrong with rules before anybody compiles them.
-pub(super) fn shape(schema: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn shape(schema: &Value, path: &Path, out: &mut Errors) {
     for (at, rule) in items(schema, KEYWORD).iter().enumerate() {
         let path = path.child(KEYWORD).index(at);
         let (expression, message) = (text(rule, "rule").trim(), text(rule, "message"));
         let breaks = |text: &str| text.contains(['\n', '\r']);
         if expression.is_empty() {
             let why = "rule is not specified";
-            out.push(FieldError::required(path.child("rule"), why));
+            out.push(|| FieldError::required(path.child("rule"), why));
         } else if !message.is_empty() && message.trim().is_empty() {
             let why = "must be non-empty if specified";
-            out.push(FieldError::invalid(path.child("message"), message, why));
+            out.push(|| FieldError::invalid(path.child("message"), message, why));
         } else if breaks(message.trim()) {
             let why = "must not contain line breaks";
-            out.push(FieldError::invalid(path.child("message"), message, why));
+            out.push(|| FieldError::invalid(path.child("message"), message, why));
         } else if breaks(expression) && message.trim().is_empty() {
             let why = "message must be specified if rule contains line breaks";
-            out.push(FieldError::required(path.child("message"), why));
+            out.push(|| FieldError::required(path.child("message"), why));
         }
         let dynamic = text(rule, "messageExpression");
         if !dynamic.is_empty() && dynamic.trim().is_empty() {
             let why = "messageExpression must be non-empty if specified";
-            out.push(FieldError::required(path.child("messageExpression"), why));
+            out.push(|| FieldError::required(path.child("messageExpression"), why));
         }
         let reason = text(rule, "reason");
         if !reason.is_empty() && !REASONS.contains(&reason) {
             let error = FieldError::not_supported(path.child("reason"), reason, &REASONS);
-            out.push(error);
+            out.push(|| error);
         }
         let place = text(rule, "fieldPath");
         let wrong = match place {
@@ -54,7 +54,7 @@ pub(super) fn shape(schema: &Value, path: &Path, out: &mut Vec<FieldError>) {
             _ => None,
         };
         if let Some(why) = wrong {
-            out.push(FieldError::invalid(path.child("fieldPath"), place, why));
+            out.push(|| FieldError::invalid(path.child("fieldPath"), place, why));
         }
     }
 }

@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 use super::{defaults, rules, structural};
 use crate::custom::Node;
 use crate::object::{flag, get, items, text};
-use crate::status::FieldError;
-use crate::validate::MAX_ERRORS;
+use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
@@ -52,18 +51,18 @@ const WITH_STATUS: [&str; 21] = [
 ];
 
 /// What is wrong with the schema of a version.
-pub(super) fn check(schema: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn check(schema: &Value, path: &Path, out: &mut Errors) {
     if flag(schema, "nullable") {
         let why = "nullable cannot be true at the root";
-        out.push(FieldError::forbidden(path.child("nullable"), why));
+        out.push(|| FieldError::forbidden(path.child("nullable"), why));
     }
-    let before = out.len();
+    let before = out.found();
     let node = Node::parse(schema);
     if node.is_ok() {
         structural::check(schema, path, out);
     }
     if let Ok(node) = &node
-        && out.len() == before
+        && out.found() == before
     {
         defaults::check(schema, node, path, out);
     }
@@ -71,19 +70,19 @@ pub(super) fn check(schema: &Value, path: &Path, out: &mut Vec<FieldError>) {
     walk.schema(schema, path, Place::root());
     // What is refused by name says it better.
     if let Err(why) = node
-        && out.len() == before
+        && out.found() == before
     {
-        out.push(FieldError::invalid(path, "", why));
+        out.push(|| FieldError::invalid(path, "", why));
     }
 }
 
 /// What may not stand at the root of a schema beside a `status` subresource.
-pub(super) fn beside_status(schema: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn beside_status(schema: &Value, path: &Path, out: &mut Errors) {
     let kind = text(schema, "type");
     if kind != "object" {
         let why = "only \"object\" is allowed as the type at the root of the schema if the status \
                    subresource is enabled";
-        out.push(FieldError::invalid(path.child("type"), kind, why));
+        out.push(|| FieldError::invalid(path.child("type"), kind, why));
     }
     let keys = schema.as_object().into_iter().flat_map(Map::keys);
     let allowed = |key: &str| WITH_STATUS.contains(&key) || key == "x-kubernetes-validations";
@@ -93,7 +92,7 @@ pub(super) fn beside_status(schema: &Value, path: &Path, out: &mut Vec<FieldErro
              the status subresource is enabled",
             WITH_STATUS.join(" ")
         );
-        out.push(FieldError::invalid(path, key.as_str(), why));
+        out.push(|| FieldError::invalid(path, key.as_str(), why));
     }
 }
 
@@ -125,12 +124,12 @@ impl Place {
 }
 
 struct Walk<'o> {
-    out: &'o mut Vec<FieldError>,
+    out: &'o mut Errors,
 }
 
 impl Walk<'_> {
     fn schema(&mut self, schema: &Value, path: &Path, place: Place) {
-        if self.out.len() >= MAX_ERRORS {
+        if self.out.is_full() {
             return;
         }
         self.standard(schema, path, place);
@@ -146,7 +145,7 @@ impl Walk<'_> {
     }
 
     fn forbid(&mut self, path: Path, why: &str) {
-        self.out.push(FieldError::forbidden(path, why));
+        self.out.push(|| FieldError::forbidden(path, why));
     }
 
     fn standard(&mut self, schema: &Value, path: &Path, place: Place) {
@@ -155,8 +154,8 @@ impl Walk<'_> {
             let why = "type cannot be set to null, use nullable as an alternative";
             self.forbid(path.child("type"), why);
         } else if !kind.is_empty() && !TYPES.contains(&kind) {
-            let error = FieldError::not_supported(path.child("type"), kind, &TYPES);
-            self.out.push(error);
+            self.out
+                .push(|| FieldError::not_supported(path.child("type"), kind, &TYPES));
         }
         if get(schema, "default").is_some()
             && let Some(reason) = place.no_default
@@ -227,8 +226,8 @@ impl Walk<'_> {
         const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
         if schema.get(PRESERVE) == Some(&Value::Bool(false)) {
             let why = "must be true or undefined";
-            let error = FieldError::invalid(path.child(PRESERVE), false, why);
-            self.out.push(error);
+            self.out
+                .push(|| FieldError::invalid(path.child(PRESERVE), false, why));
         }
         self.of_type(schema, path, "x-kubernetes-map-type", "object");
         self.one_of(
@@ -261,7 +260,7 @@ impl Walk<'_> {
             };
             let path = path.child("items").child(keyword);
             let value = get(item, keyword).cloned().unwrap_or_default();
-            self.out.push(FieldError::invalid(path, value, why));
+            self.out.push(|| FieldError::invalid(path, value, why));
         }
     }
 
@@ -273,7 +272,7 @@ impl Walk<'_> {
         }
         let why = format!("must be {want} if {keyword} is specified");
         let path = path.child("type");
-        self.out.push(match kind {
+        self.out.push(|| match kind {
             "" => FieldError::required(path, why),
             kind => FieldError::invalid(path, kind, why),
         });
@@ -283,8 +282,8 @@ impl Walk<'_> {
     fn one_of(&mut self, schema: &Value, path: &Path, keyword: &str, known: &[&str]) {
         let value = text(schema, keyword);
         if get(schema, keyword).is_some() && !known.contains(&value) {
-            let error = FieldError::not_supported(path.child(keyword), value, known);
-            self.out.push(error);
+            self.out
+                .push(|| FieldError::not_supported(path.child(keyword), value, known));
         }
     }
 
@@ -295,7 +294,7 @@ impl Walk<'_> {
         let (kind, keys) = (text(schema, LIST_TYPE), items(schema, KEYS));
         if !keys.is_empty() && kind != "map" {
             let why = "must be map if x-kubernetes-list-map-keys is non-empty";
-            self.out.push(match get(schema, LIST_TYPE) {
+            self.out.push(|| match get(schema, LIST_TYPE) {
                 None => FieldError::required(path.child(LIST_TYPE), why),
                 Some(_) => FieldError::invalid(path.child(LIST_TYPE), kind, why),
             });
@@ -314,17 +313,18 @@ impl Walk<'_> {
         }
         if keys.is_empty() {
             let why = "must not be empty if x-kubernetes-list-type is map";
-            self.out.push(FieldError::required(path.child(KEYS), why));
+            self.out
+                .push(|| FieldError::required(path.child(KEYS), why));
         }
         if item.is_null() {
             let why = "must have a schema if x-kubernetes-list-type is map";
-            self.out.push(FieldError::required(at, why));
+            self.out.push(|| FieldError::required(at, why));
             return;
         }
         if text(item, "type") != "object" {
             let why = "must be object if parent array's x-kubernetes-list-type is map";
-            let error = FieldError::invalid(at.child("type"), text(item, "type"), why);
-            self.out.push(error);
+            self.out
+                .push(|| FieldError::invalid(at.child("type"), text(item, "type"), why));
             return;
         }
         let required: HashSet<&str> = items(item, "required")
@@ -334,7 +334,7 @@ impl Walk<'_> {
         let mut seen = HashSet::new();
         for key in keys {
             // Each error shows all keys, and more errors would not be shown: see MAX_ERRORS.
-            if self.out.len() >= MAX_ERRORS {
+            if self.out.is_full() {
                 return;
             }
             if item
@@ -342,15 +342,15 @@ impl Walk<'_> {
                 .is_none_or(|all| all.get(key.as_str().unwrap_or("")).is_none())
             {
                 let why = "entries must all be names of item properties";
-                let error = FieldError::invalid(path.child(KEYS), keys.to_vec(), why);
-                self.out.push(error);
+                self.out
+                    .push(|| FieldError::invalid(path.child(KEYS), keys, why));
             }
             let name = key.as_str().unwrap_or("");
             self.map_key(item, &at, name, required.contains(name));
             if !seen.insert(name) {
                 let why = "must not contain duplicate entries";
-                let error = FieldError::invalid(path.child(KEYS), keys.to_vec(), why);
-                self.out.push(error);
+                self.out
+                    .push(|| FieldError::invalid(path.child(KEYS), keys, why));
             }
         }
     }
@@ -363,14 +363,14 @@ impl Walk<'_> {
         let kind = text(property, "type");
         if matches!(kind, "array" | "object") {
             let why = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-            let error = FieldError::invalid(path.child("type"), kind, why);
-            self.out.push(error);
+            self.out
+                .push(|| FieldError::invalid(path.child("type"), kind, why));
         }
         if !required && get(property, "default").is_none() {
             let why = "this property is in x-kubernetes-list-map-keys, so it must have a default \
                        or be a required property";
-            let error = FieldError::required(path.child("default"), why);
-            self.out.push(error);
+            self.out
+                .push(|| FieldError::required(path.child("default"), why));
         }
         if flag(property, "nullable") {
             let why = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";

@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::custom::check_pattern;
 use crate::object::{flag, get, items, text};
-use crate::status::FieldError;
-use crate::validate::MAX_ERRORS;
+use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
@@ -20,12 +19,12 @@ enum Level {
     Field,
 }
 
-pub(super) fn check(schema: &Value, path: &Path, out: &mut Vec<FieldError>) {
-    let before = out.len();
+pub(super) fn check(schema: &Value, path: &Path, out: &mut Errors) {
+    let before = out.found();
     invariants(schema, Level::Root, path, out);
     complete(schema, Some(schema), path, path, out);
     // In upstream's order, which is that of the messages.
-    out[before..].sort_by_cached_key(ToString::to_string);
+    out.sort_since(before);
 }
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -33,18 +32,15 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     found.into_iter().flat_map(Map::iter)
 }
 
-fn invariants(schema: &Value, level: Level, path: &Path, out: &mut Vec<FieldError>) {
-    if out.len() >= MAX_ERRORS {
+fn invariants(schema: &Value, level: Level, path: &Path, out: &mut Errors) {
+    if out.is_full() {
         return;
     }
     let kind = text(schema, "type");
     let item = schema.get("items").filter(|item| item.is_object());
     match item {
         None if kind == "array" => {
-            out.push(FieldError::required(
-                path.child("items"),
-                "must be specified",
-            ));
+            out.push(|| FieldError::required(path.child("items"), "must be specified"));
         }
         None => {}
         Some(item) => invariants(item, Level::Item, &path.child("items"), out),
@@ -56,7 +52,7 @@ fn invariants(schema: &Value, level: Level, path: &Path, out: &mut Vec<FieldErro
     if let Some(additional) = get(schema, "additionalProperties") {
         let path = path.child("additionalProperties");
         if level == Level::Root {
-            out.push(FieldError::forbidden(&path, "must not be used at the root"));
+            out.push(|| FieldError::forbidden(&path, "must not be used at the root"));
         }
         if additional.is_object() {
             invariants(additional, Level::Field, &path, out);
@@ -66,7 +62,7 @@ fn invariants(schema: &Value, level: Level, path: &Path, out: &mut Vec<FieldErro
     for keyword in [PRESERVE, EMBEDDED] {
         if either && flag(schema, keyword) {
             let why = "must be false if x-kubernetes-int-or-string is true";
-            out.push(FieldError::invalid(path.child(keyword), true, why));
+            out.push(|| FieldError::invalid(path.child(keyword), true, why));
         }
     }
     let skip_any = is_either(schema.get("anyOf"));
@@ -84,12 +80,12 @@ fn is_either(any_of: Option<&Value>) -> bool {
 }
 
 /// What has to have which type.
-fn typed(schema: &Value, kind: &str, level: Level, path: &Path, out: &mut Vec<FieldError>) {
+fn typed(schema: &Value, kind: &str, level: Level, path: &Path, out: &mut Errors) {
     let embedded = flag(schema, EMBEDDED);
     let at = path.child("type");
     if embedded && kind != "object" {
         let why = "must be object if x-kubernetes-embedded-resource is true";
-        out.push(match kind {
+        out.push(|| match kind {
             "" => FieldError::required(at, why),
             kind => FieldError::invalid(at, kind, why),
         });
@@ -99,26 +95,23 @@ fn typed(schema: &Value, kind: &str, level: Level, path: &Path, out: &mut Vec<Fi
             Level::Item => "must not be empty for specified array items",
             Level::Field => "must not be empty for specified object fields",
         };
-        out.push(FieldError::required(at, why));
+        out.push(|| FieldError::required(at, why));
     } else if level == Level::Root && !kind.is_empty() && kind != "object" {
-        out.push(FieldError::invalid(at, kind, "must be object at the root"));
+        out.push(|| FieldError::invalid(at, kind, "must be object at the root"));
     }
     if embedded && get(schema, "additionalProperties").is_some() {
         let why = "must not be used if x-kubernetes-embedded-resource is set";
-        out.push(FieldError::forbidden(
-            path.child("additionalProperties"),
-            why,
-        ));
+        out.push(|| FieldError::forbidden(path.child("additionalProperties"), why));
     }
     if embedded && !flag(schema, PRESERVE) && properties(schema).next().is_none() {
         let why = "must not be empty if x-kubernetes-embedded-resource is true without \
                    x-kubernetes-preserve-unknown-fields";
-        out.push(FieldError::required(path.child("properties"), why));
+        out.push(|| FieldError::required(path.child("properties"), why));
     }
 }
 
 /// What may be said of `apiVersion`, `kind` and `metadata`, which every object has.
-fn implicit(schema: &Value, level: Level, path: &Path, out: &mut Vec<FieldError>) {
+fn implicit(schema: &Value, level: Level, path: &Path, out: &mut Errors) {
     if level != Level::Root && !flag(schema, EMBEDDED) {
         return;
     }
@@ -133,7 +126,7 @@ fn implicit(schema: &Value, level: Level, path: &Path, out: &mut Vec<FieldError>
         };
         let path = path.child("properties").key(name).child("type");
         let why = format!("must be {want}");
-        out.push(FieldError::invalid(path, text(found, "type"), why));
+        out.push(|| FieldError::invalid(path, text(found, "type"), why));
     }
     let Some(metadata) = property("metadata").and_then(Value::as_object) else {
         return;
@@ -151,18 +144,12 @@ fn implicit(schema: &Value, level: Level, path: &Path, out: &mut Vec<FieldError>
         let why = "must not specify anything other than name and generateName, but metadata is \
                    implicitly specified";
         let path = path.child("properties").key("metadata");
-        out.push(FieldError::forbidden(path, why));
+        out.push(|| FieldError::forbidden(path, why));
     }
 }
 
 /// Junctors, and the pattern.
-fn validations(
-    schema: &Value,
-    skip_any: bool,
-    skip_first: bool,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+fn validations(schema: &Value, skip_any: bool, skip_first: bool, path: &Path, out: &mut Errors) {
     for keyword in ["anyOf", "allOf", "oneOf"] {
         if skip_any && keyword == "anyOf" {
             continue;
@@ -178,12 +165,12 @@ fn validations(
     let pattern = text(schema, "pattern");
     if let Some(error) = check_pattern(pattern) {
         let why = format!("must be a valid regular expression, but isn't: {error}");
-        out.push(FieldError::invalid(path.child("pattern"), pattern, why));
+        out.push(|| FieldError::invalid(path.child("pattern"), pattern, why));
     }
 }
 
 /// Inside a junctor nothing may shape the object.
-fn nested(clause: &Value, skip_any: bool, path: &Path, out: &mut Vec<FieldError>) {
+fn nested(clause: &Value, skip_any: bool, path: &Path, out: &mut Errors) {
     const FORBIDDEN: [(&str, &str); 11] = [
         ("type", "must be empty to be structural"),
         ("additionalProperties", "must be undefined to be structural"),
@@ -200,7 +187,7 @@ fn nested(clause: &Value, skip_any: bool, path: &Path, out: &mut Vec<FieldError>
         ),
         ("x-kubernetes-validations", "must be empty to be structural"),
     ];
-    if out.len() >= MAX_ERRORS {
+    if out.is_full() {
         return;
     }
     validations(clause, skip_any, false, path, out);
@@ -211,7 +198,7 @@ fn nested(clause: &Value, skip_any: bool, path: &Path, out: &mut Vec<FieldError>
         let path = path.child("properties").key(name);
         if name == "metadata" {
             let why = "must not be specified in a nested context";
-            out.push(FieldError::forbidden(&path, why));
+            out.push(|| FieldError::forbidden(&path, why));
         }
         nested(property, false, &path, out);
     }
@@ -233,25 +220,19 @@ fn nested(clause: &Value, skip_any: bool, path: &Path, out: &mut Vec<FieldError>
     for (keyword, why) in forbidden {
         let found = clause.get(keyword);
         if found.is_some_and(|value| !empty(value) || keyword == "additionalProperties") {
-            out.push(FieldError::forbidden(path.child(keyword), why));
+            out.push(|| FieldError::forbidden(path.child(keyword), why));
         }
     }
 }
 
 /// Every field a junctor speaks of is specified outside of it.
-fn complete(
-    clause: &Value,
-    schema: Option<&Value>,
-    at: &Path,
-    by: &Path,
-    out: &mut Vec<FieldError>,
-) {
-    if out.len() >= MAX_ERRORS {
+fn complete(clause: &Value, schema: Option<&Value>, at: &Path, by: &Path, out: &mut Errors) {
+    if out.is_full() {
         return;
     }
     let Some(schema) = schema else {
         let why = format!("because it is defined in {}", String::from(by));
-        out.push(FieldError::required(at, why));
+        out.push(|| FieldError::required(at, why));
         return;
     };
     for keyword in ["not", "allOf", "anyOf", "oneOf"] {
@@ -287,7 +268,7 @@ fn complete(
 }
 
 /// The items and properties of a clause against those of the schema.
-fn inside(clause: &Value, schema: &Value, at: &Path, by: &Path, out: &mut Vec<FieldError>) {
+fn inside(clause: &Value, schema: &Value, at: &Path, by: &Path, out: &mut Errors) {
     if let Some(item) = clause.get("items").filter(|item| item.is_object()) {
         let below = schema.get("items").filter(|item| item.is_object());
         let (at, by) = (at.child("items"), by.child("items"));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::schema;
 use crate::names::dns1035_label;
 use crate::object::{flag, get, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
 /// Most fields of a version that selectors may name.
@@ -29,14 +29,14 @@ const COLUMN_FORMATS: [&str; 8] = [
     "password",
 ];
 
-pub(super) fn check(definition: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn check(definition: &Value, out: &mut Errors) {
     let spec = Path::new("spec");
     let path = spec.child("versions");
     let versions = items(definition, "spec.versions");
     for (at, version) in versions.iter().enumerate() {
         if get(version, "schema.openAPIV3Schema").is_none() {
             let path = path.index(at).child("schema").child("openAPIV3Schema");
-            out.push(FieldError::required(path, ""));
+            out.push(|| FieldError::required(path, ""));
         }
     }
     for (at, version) in versions.iter().enumerate() {
@@ -44,7 +44,7 @@ pub(super) fn check(definition: &Value, out: &mut Vec<FieldError>) {
         let wrong = dns1035_label(name);
         if !wrong.is_empty() {
             let path = path.index(at).child("name");
-            out.push(FieldError::invalid(path, name, wrong.join(",")));
+            out.push(|| FieldError::invalid(path, name, wrong.join(",")));
         }
         deprecation(version, &path.index(at), out);
     }
@@ -55,11 +55,11 @@ pub(super) fn check(definition: &Value, out: &mut Vec<FieldError>) {
         .all(|version| names.insert(text(version, "name")))
     {
         let why = "must contain unique version names";
-        out.push(FieldError::invalid(&path, shown(versions), why));
+        out.push(|| FieldError::invalid(&path, shown(versions), why));
     }
     if versions.iter().filter(|it| flag(it, "storage")).count() != 1 {
         let why = "must have exactly one version marked as storage version";
-        out.push(FieldError::invalid(&path, shown(versions), why));
+        out.push(|| FieldError::invalid(&path, shown(versions), why));
     }
 }
 
@@ -69,7 +69,7 @@ fn shown(versions: &[Value]) -> Value {
 }
 
 /// Schemas, subresources, columns and selectable fields: at the top, where all versions agree.
-fn parts(versions: &[Value], spec: &Path, out: &mut Vec<FieldError>) {
+fn parts(versions: &[Value], spec: &Path, out: &mut Errors) {
     let alike = |field: &str| {
         let first = versions.first().and_then(|version| get(version, field));
         versions.iter().all(|version| get(version, field) == first)
@@ -122,14 +122,14 @@ fn parts(versions: &[Value], spec: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn deprecation(version: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn deprecation(version: &Value, path: &Path, out: &mut Errors) {
     const MAX: usize = 256;
     let Some(warning) = get(version, "deprecationWarning").and_then(Value::as_str) else {
         return;
     };
     let mut refuse = |why: &str| {
         let path = path.child("deprecationWarning");
-        out.push(FieldError::invalid(path, warning, why));
+        out.push(|| FieldError::invalid(path, warning, why));
     };
     if !flag(version, "deprecated") {
         return refuse("can only be set for deprecated versions");
@@ -159,22 +159,22 @@ fn simple_path(text: &str) -> Option<&'static str> {
     }
 }
 
-fn scale(scale: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn scale(scale: &Value, path: &Path, out: &mut Errors) {
     let path = path.child("scale");
     let mut below = |field: &str, roots: &[&str], words: &str, required: bool| {
         let found = text(scale, field);
         let at = path.child(field);
         if found.is_empty() {
             if required {
-                out.push(FieldError::required(at, ""));
+                out.push(|| FieldError::required(at, ""));
             }
             return;
         }
         if let Some(why) = simple_path(found) {
-            out.push(FieldError::invalid(at, found, why));
+            out.push(|| FieldError::invalid(at, found, why));
         } else if !roots.iter().any(|root| found.starts_with(root)) {
             let why = format!("should be a json path under {words}");
-            out.push(FieldError::invalid(at, found, why));
+            out.push(|| FieldError::invalid(at, found, why));
         }
     };
     below("specReplicasPath", &[".spec."], ".spec", true);
@@ -183,45 +183,45 @@ fn scale(scale: &Value, path: &Path, out: &mut Vec<FieldError>) {
     below("labelSelectorPath", both, "either .spec or .status", false);
 }
 
-fn column(column: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn column(column: &Value, path: &Path, out: &mut Errors) {
     if text(column, "name").is_empty() {
-        out.push(FieldError::required(path.child("name"), ""));
+        out.push(|| FieldError::required(path.child("name"), ""));
     }
     let one_of = |known: &[&str]| format!("must be one of {}", known.join(","));
     match text(column, "type") {
         "" => {
             let why = one_of(&COLUMN_TYPES);
-            out.push(FieldError::required(path.child("type"), why));
+            out.push(|| FieldError::required(path.child("type"), why));
         }
         kind if !COLUMN_TYPES.contains(&kind) => {
             let why = one_of(&COLUMN_TYPES);
-            out.push(FieldError::invalid(path.child("type"), kind, why));
+            out.push(|| FieldError::invalid(path.child("type"), kind, why));
         }
         _ => {}
     }
     let format = text(column, "format");
     if !format.is_empty() && !COLUMN_FORMATS.contains(&format) {
         let why = one_of(&COLUMN_FORMATS);
-        out.push(FieldError::invalid(path.child("format"), format, why));
+        out.push(|| FieldError::invalid(path.child("format"), format, why));
     }
     match text(column, "jsonPath") {
-        "" => out.push(FieldError::required(path.child("JSONPath"), "")),
+        "" => out.push(|| FieldError::required(path.child("JSONPath"), "")),
         found => {
             if let Some(why) = simple_path(found) {
                 let path = path.child("JSONPath");
-                out.push(FieldError::invalid(path, found, why));
+                out.push(|| FieldError::invalid(path, found, why));
             }
         }
     }
 }
 
-fn selectable(version: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn selectable(version: &Value, path: &Path, out: &mut Errors) {
     let mut seen = HashSet::new();
     for (at, field) in items(version, "selectableFields").iter().enumerate() {
         let found = text(field, "jsonPath");
         let path = path.index(at).child("jsonPath");
         if found.is_empty() {
-            out.push(FieldError::required(path, ""));
+            out.push(|| FieldError::required(path, ""));
             continue;
         }
         let schema = get(version, "schema.openAPIV3Schema").unwrap_or(&Value::Null);
@@ -229,24 +229,24 @@ fn selectable(version: &Value, path: &Path, out: &mut Vec<FieldError>) {
             Ok(node) => node,
             Err(error) => {
                 let why = format!("is an invalid path: {error}");
-                out.push(FieldError::invalid(path, found, why));
+                out.push(|| FieldError::invalid(path, found, why));
                 continue;
             }
         };
         if found == ".metadata" || found.starts_with(".metadata.") {
             let why = "must not point to fields in metadata";
-            out.push(FieldError::invalid(&path, found, why));
+            out.push(|| FieldError::invalid(&path, found, why));
         }
         if !matches!(text(node, "type"), "string" | "boolean" | "integer") {
             let why = "must point to a field of type string, boolean or integer. Enum string \
                        fields and strings with formats are allowed.";
-            out.push(FieldError::invalid(&path, found, why));
+            out.push(|| FieldError::invalid(&path, found, why));
         }
         if !seen.insert(found) {
-            out.push(FieldError::duplicate(path, found));
+            out.push(|| FieldError::duplicate(path, found));
         }
     }
     if seen.len() > MAX_SELECTABLE {
-        out.push(FieldError::too_many(path, seen.len(), MAX_SELECTABLE));
+        out.push(|| FieldError::too_many(path, seen.len(), MAX_SELECTABLE));
     }
 }

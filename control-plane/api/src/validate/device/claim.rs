@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{self, get, int, is_empty, items, part, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::change::Change;
 use super::super::path::{Path, invalid, required_choice, required_text};
@@ -26,7 +26,7 @@ const NO_REQUEST: &str = "must be the name of a request in the claim or the name
 /// Names of requests, each with those of its alternatives.
 type Requests<'a> = HashMap<&'a str, HashSet<&'a str>>;
 
-pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn spec(spec: &Value, path: &Path, out: &mut Errors) {
     let (here, devices) = (path.child("devices"), part(spec, "devices"));
     let (at, requests) = (here.child("requests"), items(devices, "requests"));
     at_most(requests, MAX_REQUESTS, &at, out);
@@ -61,15 +61,15 @@ fn named(devices: &Value) -> Requests<'_> {
         .collect()
 }
 
-fn request(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn request(one: &Value, path: &Path, out: &mut Errors) {
     let (at, name) = (path.child("name"), text(one, "name"));
     invalid(out, &at, name, names::dns1123_label(name));
     let alternatives = items(one, "firstAvailable");
     match (get(one, "exactly"), alternatives.is_empty()) {
-        (None, true) => out.push(FieldError::required(path, EITHER)),
+        (None, true) => out.push(|| FieldError::required(path, EITHER)),
         (Some(_), false) => {
             let why = format!("{EITHER}, but multiple fields are set");
-            out.push(FieldError::invalid(path, Value::Null, why));
+            out.push(|| FieldError::invalid(path, Value::Null, why));
         }
         (Some(exactly), true) => devices(exactly, &path.child("exactly"), out),
         (None, false) => {
@@ -86,7 +86,7 @@ fn request(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn devices(request: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn devices(request: &Value, path: &Path, out: &mut Errors) {
     required_text(
         out,
         request,
@@ -99,15 +99,15 @@ fn devices(request: &Value, path: &Path, out: &mut Vec<FieldError>) {
     match text(request, "allocationMode") {
         "All" if count != 0 => {
             let why = "must not be specified when allocationMode is 'All'";
-            out.push(FieldError::invalid(at, count, why));
+            out.push(|| FieldError::invalid(at, count, why));
         }
         "ExactCount" if count <= 0 => {
-            out.push(FieldError::invalid(at, count, "must be greater than zero"));
+            out.push(|| FieldError::invalid(at, count, "must be greater than zero"));
         }
         "All" | "ExactCount" => {}
         mode => {
             let at = path.child("allocationMode");
-            out.push(FieldError::not_supported(at, mode, &["All", "ExactCount"]));
+            out.push(|| FieldError::not_supported(at, mode, &["All", "ExactCount"]));
         }
     }
     let (here, tolerations) = (path.child("tolerations"), items(request, "tolerations"));
@@ -118,7 +118,7 @@ fn devices(request: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// The requests that a constraint or a configuration is about: all when it names none.
-fn references(value: &Value, known: &Requests<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn references(value: &Value, known: &Requests<'_>, path: &Path, out: &mut Errors) {
     let (here, list) = (path.child("requests"), items(value, "requests"));
     at_most(list, MAX_REQUESTS, &here, out);
     unique(
@@ -131,7 +131,7 @@ fn references(value: &Value, known: &Requests<'_>, path: &Path, out: &mut Vec<Fi
     }
 }
 
-fn reference(name: &str, known: &Requests<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn reference(name: &str, known: &Requests<'_>, path: &Path, out: &mut Errors) {
     let (request, alternative) = match name.split_once('/') {
         Some((request, alternative)) => (request, Some(alternative)),
         None => (name, None),
@@ -145,11 +145,11 @@ fn reference(name: &str, known: &Requests<'_>, path: &Path, out: &mut Vec<FieldE
         alternative.is_none_or(|alternative| alternatives.contains(alternative))
     });
     if !found {
-        out.push(FieldError::invalid(path, name, NO_REQUEST));
+        out.push(|| FieldError::invalid(path, name, NO_REQUEST));
     }
 }
 
-fn constraint(constraint: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn constraint(constraint: &Value, path: &Path, out: &mut Errors) {
     let attributes = ["matchAttribute", "distinctAttribute"];
     let mut given = attributes
         .iter()
@@ -160,13 +160,13 @@ fn constraint(constraint: &Value, path: &Path, out: &mut Vec<FieldError>) {
             slice::qualified_name(name, &at, out);
             if !name.contains('/') {
                 let why = "a fully qualified name must be a domain and a name separated by a slash";
-                out.push(FieldError::invalid(at, name, why));
+                out.push(|| FieldError::invalid(at, name, why));
             }
         }
         None => {
             let why = "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but \
                        multiple fields are set";
-            out.push(FieldError::required(path, why));
+            out.push(|| FieldError::required(path, why));
         }
     }
 }
@@ -175,7 +175,7 @@ pub(in super::super) fn status_update(
     resource: &Resource,
     new: &Value,
     old: &Value,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     let (path, status) = (Path::new("status"), part(new, "status"));
     reserved(new, old, &path.child("reservedFor"), out);
@@ -188,15 +188,12 @@ pub(in super::super) fn status_update(
     for (at, device) in items(status, "devices").iter().enumerate() {
         let key = (identity(device), text(device, "shareID"));
         if !seen.insert(key) {
-            out.push(FieldError::duplicate(
-                here.index(at),
-                identity(device).join("/"),
-            ));
+            out.push(|| FieldError::duplicate(here.index(at), identity(device).join("/")));
         }
         if !given.contains(&identity(device)) {
             let why = "must be an allocated device in the claim";
             let shown = identity(device).join("/");
-            out.push(FieldError::invalid(here.index(at), shown, why));
+            out.push(|| FieldError::invalid(here.index(at), shown, why));
         }
     }
     let Some(allocation) = get(status, "allocation") else {
@@ -214,14 +211,14 @@ fn identity(device: &Value) -> [&str; 3] {
     ["driver", "pool", "device"].map(|field| text(device, field))
 }
 
-fn reserved(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn reserved(new: &Value, old: &Value, path: &Path, out: &mut Errors) {
     let list = items(new, "status.reservedFor");
     at_most(list, MAX_RESERVED, path, out);
     unique(list.iter().map(|one| text(one, "uid")), path, out);
     for (at, consumer) in list.iter().enumerate() {
         for field in ["resource", "name", "uid"] {
             if is_empty(consumer, field) {
-                out.push(FieldError::required(path.index(at).child(field), ""));
+                out.push(|| FieldError::required(path.index(at).child(field), ""));
             }
         }
     }
@@ -230,7 +227,7 @@ fn reserved(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
     if get(new, "status.allocation").is_none() {
         let why = "may not be specified when `allocated` is not set";
-        out.push(FieldError::forbidden(path, why));
+        out.push(|| FieldError::forbidden(path, why));
     } else if object::deletion_timestamp(new).is_some() {
         let before: HashSet<&str> = items(old, "status.reservedFor")
             .iter()
@@ -239,12 +236,12 @@ fn reserved(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
         if list.iter().any(|one| !before.contains(text(one, "uid"))) {
             let why = "new entries may not be added while `deallocationRequested` or \
                        `deletionTimestamp` are set";
-            out.push(FieldError::forbidden(path, why));
+            out.push(|| FieldError::forbidden(path, why));
         }
     }
 }
 
-fn allocated(allocation: &Value, known: &Requests<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn allocated(allocation: &Value, known: &Requests<'_>, path: &Path, out: &mut Errors) {
     let here = path.child("devices").child("results");
     let results = items(allocation, "devices.results");
     at_most(results, MAX_REQUESTS, &here, out);

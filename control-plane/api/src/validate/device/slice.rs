@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::names;
 use crate::object::{entries, flag, get, int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid, required_text};
 use super::super::pod::node_selector;
@@ -30,7 +30,7 @@ const ONE_OF: &str = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, \
 const ONE_OF_DEVICE: &str = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required \
     when `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
 
-pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn spec(spec: &Value, path: &Path, out: &mut Errors) {
     driver_name(text(spec, "driver"), &path.child("driver"), out);
     pool(part(spec, "pool"), &path.child("pool"), out);
     let fields = [
@@ -45,14 +45,14 @@ pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     if get(spec, "nodeSelector").is_some() && terms.len() != 1 {
         let at = path.child("nodeSelector").child("nodeSelectorTerms");
         let why = "must have exactly one node selector term";
-        out.push(FieldError::invalid(at, Value::from(terms), why));
+        out.push(|| FieldError::invalid(at, terms, why));
     }
     let both = ["sharedCounters", "devices"]
         .iter()
         .all(|field| get(spec, field).is_some());
     if both {
         let why = "only one of `sharedCounters` or `devices` is allowed";
-        out.push(FieldError::invalid(path, "", why));
+        out.push(|| FieldError::invalid(path, "", why));
     }
     let (here, devices) = (path.child("devices"), items(spec, "devices"));
     let advanced = |one: &Value| !is_empty(one, "taints") || !is_empty(one, "consumesCounters");
@@ -75,31 +75,27 @@ pub(super) fn spec(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn pool(pool: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn pool(pool: &Value, path: &Path, out: &mut Errors) {
     pool_name(text(pool, "name"), &path.child("name"), out);
     let count = int(pool, "resourceSliceCount").unwrap_or(0);
     if count <= 0 {
         let at = path.child("resourceSliceCount");
-        out.push(FieldError::invalid(at, count, "must be greater than zero"));
+        out.push(|| FieldError::invalid(at, count, "must be greater than zero"));
     }
     if let Some(generation) = int(pool, "generation").filter(|one| *one < 0) {
         let why = "must be greater than or equal to zero";
-        out.push(FieldError::invalid(
-            path.child("generation"),
-            generation,
-            why,
-        ));
+        out.push(|| FieldError::invalid(path.child("generation"), generation, why));
     }
 }
 
 /// Names joined by slashes.
-pub(super) fn pool_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn pool_name(name: &str, path: &Path, out: &mut Errors) {
     if name.is_empty() {
-        out.push(FieldError::required(path, ""));
+        out.push(|| FieldError::required(path, ""));
         return;
     }
     if name.len() > MAX_POOL {
-        out.push(FieldError::too_long(path, MAX_POOL));
+        out.push(|| FieldError::too_long(path, MAX_POOL));
     }
     for part in name.split('/') {
         invalid(out, path, part, names::dns1123_subdomain(part));
@@ -107,12 +103,7 @@ pub(super) fn pool_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// Which ways of saying where devices are, are used.
-fn places<'a>(
-    value: &Value,
-    fields: &[&'a str],
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) -> Vec<&'a str> {
+fn places<'a>(value: &Value, fields: &[&'a str], path: &Path, out: &mut Errors) -> Vec<&'a str> {
     let mut given = Vec::new();
     for field in fields {
         let (Some(found), at) = (get(value, field), path.child(field)) else {
@@ -121,7 +112,7 @@ fn places<'a>(
         match found {
             Value::String(name) if name.is_empty() => {
                 let why = "must be either unset or set to a non-empty string";
-                out.push(FieldError::invalid(at, "", why));
+                out.push(|| FieldError::invalid(at, "", why));
                 continue;
             }
             Value::String(name) => {
@@ -129,7 +120,7 @@ fn places<'a>(
             }
             Value::Bool(false) => {
                 let why = "must be either unset or set to true";
-                out.push(FieldError::invalid(at, false, why));
+                out.push(|| FieldError::invalid(at, false, why));
                 continue;
             }
             Value::Object(_) => node_selector(found, &at, out),
@@ -140,18 +131,18 @@ fn places<'a>(
     given
 }
 
-fn one_of(given: &[&str], path: &Path, why: &str, out: &mut Vec<FieldError>) {
+fn one_of(given: &[&str], path: &Path, why: &str, out: &mut Errors) {
     if given.is_empty() {
-        out.push(FieldError::required(path, why));
+        out.push(|| FieldError::required(path, why));
     } else if given.len() > 1 {
         let fields: Vec<String> = given.iter().map(|field| format!("`{field}`")).collect();
         let shown = format!("{{{}}}", fields.join(", "));
         let why = format!("{why}, but multiple fields are set");
-        out.push(FieldError::invalid(path, shown, why));
+        out.push(|| FieldError::invalid(path, shown, why));
     }
 }
 
-fn device(device: &Value, placed: bool, path: &Path, out: &mut Vec<FieldError>) {
+fn device(device: &Value, placed: bool, path: &Path, out: &mut Errors) {
     let (at, name) = (path.child("name"), text(device, "name"));
     invalid(out, &at, name, names::dns1123_label(name));
     let count = ["attributes", "capacity"]
@@ -162,7 +153,7 @@ fn device(device: &Value, placed: bool, path: &Path, out: &mut Vec<FieldError>) 
         let why = format!(
             "the total number of attributes and capacities must not exceed {MAX_ATTRIBUTES}"
         );
-        out.push(FieldError::invalid(path, count, why));
+        out.push(|| FieldError::invalid(path, count, why));
     }
     for (name, value) in entries(device, "attributes") {
         let here = path.child("attributes");
@@ -175,7 +166,7 @@ fn device(device: &Value, placed: bool, path: &Path, out: &mut Vec<FieldError>) 
         if get(value, "requestPolicy").is_some() && !flag(device, "allowMultipleAllocations") {
             let at = here.key(name).child("requestPolicy");
             let why = "allowMultipleAllocations must be true";
-            out.push(FieldError::forbidden(at, why));
+            out.push(|| FieldError::forbidden(at, why));
         }
     }
     let (here, taints) = (path.child("taints"), items(device, "taints"));
@@ -198,7 +189,7 @@ fn device(device: &Value, placed: bool, path: &Path, out: &mut Vec<FieldError>) 
     binding_conditions(device, path, out);
 }
 
-fn place(device: &Value, placed: bool, path: &Path, out: &mut Vec<FieldError>) {
+fn place(device: &Value, placed: bool, path: &Path, out: &mut Errors) {
     let fields = ["nodeName", "nodeSelector", "allNodes"];
     if placed {
         let given = places(device, &fields, path, out);
@@ -206,16 +197,16 @@ fn place(device: &Value, placed: bool, path: &Path, out: &mut Vec<FieldError>) {
     } else if fields.iter().any(|field| get(device, field).is_some()) {
         let why = "`nodeName`, `nodeSelector` and `allNodes` can only be set if \
                    `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
-        out.push(FieldError::invalid(path, Value::Null, why));
+        out.push(|| FieldError::invalid(path, Value::Null, why));
     }
 }
 
 /// `name` or `example.com/name`.
-pub(super) fn qualified_name(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn qualified_name(name: &str, path: &Path, out: &mut Errors) {
     let id = match name.split_once('/') {
         Some(("", id)) => {
             let why = "the domain must not be empty";
-            out.push(FieldError::invalid(path, "", why));
+            out.push(|| FieldError::invalid(path, "", why));
             id
         }
         Some((domain, id)) => {
@@ -225,23 +216,23 @@ pub(super) fn qualified_name(name: &str, path: &Path, out: &mut Vec<FieldError>)
         None => name,
     };
     if id.is_empty() && name.contains('/') {
-        out.push(FieldError::invalid(path, "", "the name must not be empty"));
+        out.push(|| FieldError::invalid(path, "", "the name must not be empty"));
         return;
     }
     if id.len() > MAX_ID {
-        out.push(FieldError::too_long(path, MAX_ID));
+        out.push(|| FieldError::too_long(path, MAX_ID));
     }
     invalid(out, path, id, names::c_identifier(id));
 }
 
-fn attribute(attribute: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn attribute(attribute: &Value, path: &Path, out: &mut Errors) {
     let empty = Map::new();
     let given = attribute.as_object().unwrap_or(&empty);
     for (field, value) in given {
         let here = path.child(field);
         if value.as_array().is_some_and(Vec::is_empty) {
             let why = "must not be empty if specified";
-            out.push(FieldError::invalid(&here, value.clone(), why));
+            out.push(|| FieldError::invalid(&here, value, why));
         }
         let texts = match value {
             Value::Array(list) => list.as_slice(),
@@ -250,10 +241,10 @@ fn attribute(attribute: &Value, path: &Path, out: &mut Vec<FieldError>) {
         for text in texts.iter().filter_map(Value::as_str) {
             if field.starts_with("version") && !is_semantic_version(text) {
                 let why = "must be a string compatible with semver.org spec 2.0.0";
-                out.push(FieldError::invalid(&here, text, why));
+                out.push(|| FieldError::invalid(&here, text, why));
             }
             if text.len() > MAX_VALUE {
-                out.push(FieldError::too_long(&here, MAX_VALUE));
+                out.push(|| FieldError::too_long(&here, MAX_VALUE));
             }
         }
     }
@@ -264,7 +255,7 @@ fn attribute(attribute: &Value, path: &Path, out: &mut Vec<FieldError>) {
             attribute.clone()
         };
         let why = "exactly one value must be specified";
-        out.push(FieldError::invalid(path, shown, why));
+        out.push(|| FieldError::invalid(path, shown, why));
     }
 }
 
@@ -296,14 +287,14 @@ fn is_semantic_version(text: &str) -> bool {
         && build.is_none_or(|build| build.split('.').all(word))
 }
 
-fn counters(set: &Value, name: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn counters(set: &Value, name: &str, path: &Path, out: &mut Errors) {
     required_text(out, set, path, name, names::dns1123_label);
     let here = path.child("counters");
     let count = entries(set, "counters").count();
     if count == 0 {
-        out.push(FieldError::required(&here, ""));
+        out.push(|| FieldError::required(&here, ""));
     } else if count > MAX_COUNTERS {
-        out.push(FieldError::too_many(&here, count, MAX_COUNTERS));
+        out.push(|| FieldError::too_many(&here, count, MAX_COUNTERS));
     }
     for (name, _) in entries(set, "counters") {
         invalid(out, &here, name, names::dns1123_label(name));
@@ -311,7 +302,7 @@ fn counters(set: &Value, name: &str, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// What must be true of a device, and what must not, before a pod is bound to it.
-fn binding_conditions(device: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn binding_conditions(device: &Value, path: &Path, out: &mut Errors) {
     let lists = ["bindingConditions", "bindingFailureConditions"];
     let wanted: HashSet<&str> = items(device, lists[0])
         .iter()
@@ -330,15 +321,15 @@ fn binding_conditions(device: &Value, path: &Path, out: &mut Vec<FieldError>) {
             invalid(out, &here, name, names::qualified_name(name));
             if field == lists[1] && wanted.contains(name) {
                 let why = "bindingFailureConditions must not overlap with bindingConditions";
-                out.push(FieldError::invalid(here, name, why));
+                out.push(|| FieldError::invalid(here, name, why));
             }
         }
     }
     for (field, other) in [(lists[0], lists[1]), (lists[1], lists[0])] {
         if is_empty(device, field) && !is_empty(device, other) {
             let why = format!("{field} are required to use {other}");
-            let shown = Value::from(items(device, field));
-            out.push(FieldError::invalid(path.child(field), shown, why));
+            let shown = items(device, field);
+            out.push(|| FieldError::invalid(path.child(field), shown, why));
         }
     }
 }

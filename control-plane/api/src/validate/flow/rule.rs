@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{flag, get, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid, required_text};
 
@@ -26,18 +26,18 @@ const SUBJECTS: [(&str, &str); 3] = [
     ("Group", "group"),
 ];
 
-pub(super) fn check(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn check(rule: &Value, path: &Path, out: &mut Errors) {
     let subjects = items(rule, "subjects");
     if subjects.is_empty() {
         let why = "subjects must contain at least one value";
-        out.push(FieldError::required(path.child("subjects"), why));
+        out.push(|| FieldError::required(path.child("subjects"), why));
     }
     for (at, one) in subjects.iter().enumerate() {
         subject(one, &path.child("subjects").index(at), out);
     }
     if is_empty(rule, "resourceRules") && is_empty(rule, "nonResourceRules") {
         let why = "at least one of resourceRules and nonResourceRules has to be non-empty";
-        out.push(FieldError::required(path, why));
+        out.push(|| FieldError::required(path, why));
     }
     for (at, one) in items(rule, "resourceRules").iter().enumerate() {
         resources(one, &path.child("resourceRules").index(at), out);
@@ -47,35 +47,35 @@ pub(super) fn check(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn subject(subject: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn subject(subject: &Value, path: &Path, out: &mut Errors) {
     let kind = text(subject, "kind");
     let Some((_, field)) = SUBJECTS.iter().find(|(known, _)| *known == kind) else {
         let known = ["Group", "ServiceAccount", "User"];
-        out.push(FieldError::not_supported(path.child("kind"), kind, &known));
+        out.push(|| FieldError::not_supported(path.child("kind"), kind, &known));
         return;
     };
     let here = path.child(field);
     match get(subject, field) {
         None => {
             let why = format!("{field} is required when subject kind is '{kind}'");
-            out.push(FieldError::required(here, why));
+            out.push(|| FieldError::required(here, why));
         }
         Some(account) if kind == "ServiceAccount" => service_account(account, &here, out),
         Some(named) => {
             if is_empty(named, "name") {
-                out.push(FieldError::required(here.child("name"), ""));
+                out.push(|| FieldError::required(here.child("name"), ""));
             }
         }
     }
     for (other, field) in SUBJECTS {
         if other != kind && get(subject, field).is_some() {
             let why = format!("{field} is forbidden when subject kind is not '{other}'");
-            out.push(FieldError::forbidden(path.child(field), why));
+            out.push(|| FieldError::forbidden(path.child(field), why));
         }
     }
 }
 
-fn service_account(account: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn service_account(account: &Value, path: &Path, out: &mut Errors) {
     if text(account, "name") != "*" {
         required_text(out, account, path, "name", names::dns1123_subdomain);
     }
@@ -83,7 +83,7 @@ fn service_account(account: &Value, path: &Path, out: &mut Vec<FieldError>) {
     match text(account, "namespace") {
         "" => {
             let why = "must specify namespace for service account";
-            out.push(FieldError::required(at, why));
+            out.push(|| FieldError::required(at, why));
         }
         namespace => invalid(out, &at, namespace, names::dns1123_label(namespace)),
     }
@@ -96,11 +96,11 @@ fn listed(
     missing: &str,
     others: &str,
     path: &Path,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) -> bool {
     let (at, list) = (path.child(field), items(rule, field));
     if list.is_empty() {
-        out.push(FieldError::required(at, missing));
+        out.push(|| FieldError::required(at, missing));
         return false;
     }
     if !list.iter().any(|one| one == "*") {
@@ -108,26 +108,22 @@ fn listed(
     }
     if list.len() > 1 {
         let why = format!("if '*' is present, must not specify other {others}");
-        out.push(FieldError::invalid(at, Value::from(list), why));
+        out.push(|| FieldError::invalid(at, list, why));
     }
     false
 }
 
-fn verbs(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn verbs(rule: &Value, path: &Path, out: &mut Errors) {
     let missing = "verbs must contain at least one value";
     let known = |verb: &Value| VERBS.iter().any(|known| verb == known);
     let named = listed(rule, "verbs", missing, "verbs", path, out);
     if named && !items(rule, "verbs").iter().all(known) {
-        let shown = part(rule, "verbs").clone();
-        out.push(FieldError::not_supported(
-            path.child("verbs"),
-            shown,
-            &VERBS,
-        ));
+        let shown = part(rule, "verbs");
+        out.push(|| FieldError::not_supported(path.child("verbs"), shown, &VERBS));
     }
 }
 
-fn resources(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn resources(rule: &Value, path: &Path, out: &mut Errors) {
     verbs(rule, path, out);
     let missing = "resource rules must supply at least one api group";
     listed(rule, "apiGroups", missing, "api groups", path, out);
@@ -149,7 +145,7 @@ fn resources(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn urls(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn urls(rule: &Value, path: &Path, out: &mut Errors) {
     verbs(rule, path, out);
     let field = "nonResourceURLs";
     let missing = "nonResourceURLs must contain at least one value";
@@ -159,7 +155,7 @@ fn urls(rule: &Value, path: &Path, out: &mut Vec<FieldError>) {
     for (at, url) in items(rule, field).iter().enumerate() {
         let url = url.as_str().unwrap_or("");
         if let Some(why) = bad_url(url) {
-            out.push(FieldError::invalid(path.child(field).index(at), url, why));
+            out.push(|| FieldError::invalid(path.child(field).index(at), url, why));
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::object::{entry, flag, get, get_mut, int, items, items_mut, part, remove, set, text};
 use crate::resource::Resource;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::IMMUTABLE;
 use super::super::change::Change;
@@ -15,12 +15,7 @@ use super::{generated_selector, indexed, whole_spec};
 const TEMPLATE_TYPE: &str = "io.k8s.api.core.v1.PodTemplateSpec";
 const LABELS: &str = "spec.template.metadata.labels";
 
-pub(in super::super) fn update(
-    resource: &Resource,
-    new: &Value,
-    old: &Value,
-    out: &mut Vec<FieldError>,
-) {
+pub(in super::super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Errors) {
     // Jobs of old releases have only the labels without a prefix.
     let prefixed = ["job-name", "controller-uid"]
         .iter()
@@ -42,7 +37,7 @@ pub(in super::super) fn update(
     }
 }
 
-fn completions(change: &Change, new: &Value, out: &mut Vec<FieldError>) {
+fn completions(change: &Change, new: &Value, out: &mut Errors) {
     let path = "spec.completions";
     if !indexed(part(new, "spec")) {
         change.immutable(out, path);
@@ -53,13 +48,13 @@ fn completions(change: &Change, new: &Value, out: &mut Vec<FieldError>) {
     };
     if change.differs(path) && Some(completions) != parallelism {
         let why = "can only be modified in tandem with spec.parallelism";
-        out.push(FieldError::invalid(path, completions, why));
+        out.push(|| FieldError::invalid(path, completions, why));
     }
 }
 
 /// The template stays what it was. While a Job is suspended and none of its pods run, where they
 /// will run and how much they get may still be said.
-fn template(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+fn template(new: &Value, old: &Value, out: &mut Errors) {
     let (now, mut before) = (
         part(new, "spec.template"),
         part(old, "spec.template").clone(),
@@ -77,8 +72,8 @@ fn template(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
         } else {
             "spec.template"
         };
-        let shown = part(new, path).clone();
-        out.push(FieldError::invalid(path, shown, IMMUTABLE));
+        let shown = part(new, path);
+        out.push(|| FieldError::invalid(path, shown, IMMUTABLE));
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid};
 use super::super::selector::label_selector;
@@ -22,7 +22,7 @@ enum Values {
     Any,
 }
 
-pub(super) fn all(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn all(spec: &Value, path: &Path, out: &mut Errors) {
     if let Some(node) = get(spec, "affinity.nodeAffinity") {
         node_affinity(node, &path.child("nodeAffinity"), out);
     }
@@ -33,7 +33,7 @@ pub(super) fn all(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn node_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn node_affinity(affinity: &Value, path: &Path, out: &mut Errors) {
     if let Some(selector) = get(affinity, REQUIRED) {
         node_selector(selector, &path.child(REQUIRED), out);
     }
@@ -48,19 +48,19 @@ fn node_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// Terms of which one must hold.
-pub(in super::super) fn node_selector(selector: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(in super::super) fn node_selector(selector: &Value, path: &Path, out: &mut Errors) {
     let here = path.child("nodeSelectorTerms");
     let terms = items(selector, "nodeSelectorTerms");
     if terms.is_empty() {
         let why = "must have at least one node selector term";
-        out.push(FieldError::required(&here, why));
+        out.push(|| FieldError::required(&here, why));
     }
     for (at, term) in terms.iter().enumerate() {
         node_selector_term(term, Values::OfLabels, &here.index(at), out);
     }
 }
 
-fn node_selector_term(term: &Value, values: Values, path: &Path, out: &mut Vec<FieldError>) {
+fn node_selector_term(term: &Value, values: Values, path: &Path, out: &mut Errors) {
     for (at, requirement) in items(term, "matchExpressions").iter().enumerate() {
         let here = path.child("matchExpressions").index(at);
         by_label(requirement, values, &here, out);
@@ -70,26 +70,26 @@ fn node_selector_term(term: &Value, values: Values, path: &Path, out: &mut Vec<F
     }
 }
 
-fn by_label(requirement: &Value, values: Values, path: &Path, out: &mut Vec<FieldError>) {
+fn by_label(requirement: &Value, values: Values, path: &Path, out: &mut Errors) {
     let found = items(requirement, "values");
     let here = path.child("values");
     match text(requirement, "operator") {
         "In" | "NotIn" => {
             if found.is_empty() {
                 let why = "must be specified when `operator` is 'In' or 'NotIn'";
-                out.push(FieldError::required(&here, why));
+                out.push(|| FieldError::required(&here, why));
             }
         }
         "Exists" | "DoesNotExist" => {
             if !found.is_empty() {
                 let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                out.push(FieldError::forbidden(&here, why));
+                out.push(|| FieldError::forbidden(&here, why));
             }
         }
         "Gt" | "Lt" => {
             if found.len() != 1 {
                 let why = "must be specified single value when `operator` is 'Lt' or 'Gt'";
-                out.push(FieldError::required(&here, why));
+                out.push(|| FieldError::required(&here, why));
             }
         }
         other => operator(other, path, out),
@@ -104,7 +104,7 @@ fn by_label(requirement: &Value, values: Values, path: &Path, out: &mut Vec<Fiel
     }
 }
 
-fn by_field(requirement: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn by_field(requirement: &Value, path: &Path, out: &mut Errors) {
     let found = items(requirement, "values");
     let here = path.child("values");
     match text(requirement, "operator") {
@@ -112,7 +112,7 @@ fn by_field(requirement: &Value, path: &Path, out: &mut Vec<FieldError>) {
             if found.len() != 1 {
                 let why = "must be only one value when `operator` is 'In' or 'NotIn' for node \
                            field selector";
-                out.push(FieldError::required(&here, why));
+                out.push(|| FieldError::required(&here, why));
             }
         }
         other => operator(other, path, out),
@@ -120,7 +120,7 @@ fn by_field(requirement: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let key = text(requirement, "key");
     if key != "metadata.name" {
         let why = "not a valid field selector key";
-        out.push(FieldError::invalid(path.child("key"), key, why));
+        out.push(|| FieldError::invalid(path.child("key"), key, why));
         return;
     }
     for (at, value) in found.iter().enumerate() {
@@ -129,12 +129,12 @@ fn by_field(requirement: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn operator(found: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn operator(found: &str, path: &Path, out: &mut Errors) {
     let why = "not a valid selector operator";
-    out.push(FieldError::invalid(path.child("operator"), found, why));
+    out.push(|| FieldError::invalid(path.child("operator"), found, why));
 }
 
-fn pod_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn pod_affinity(affinity: &Value, path: &Path, out: &mut Errors) {
     for (at, term) in items(affinity, REQUIRED).iter().enumerate() {
         pod_affinity_term(term, &path.child(REQUIRED).index(at), out);
     }
@@ -146,7 +146,7 @@ fn pod_affinity(affinity: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn pod_affinity_term(term: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn pod_affinity_term(term: &Value, path: &Path, out: &mut Errors) {
     for field in ["labelSelector", "namespaceSelector"] {
         if let Some(selector) = get(term, field) {
             label_selector(selector, &path.child(field), out);
@@ -161,16 +161,16 @@ fn pod_affinity_term(term: &Value, path: &Path, out: &mut Vec<FieldError>) {
     label_keys(term, path, out);
     let here = path.child("topologyKey");
     if is_empty(term, "topologyKey") {
-        out.push(FieldError::required(&here, "can not be empty"));
+        out.push(|| FieldError::required(&here, "can not be empty"));
     }
     let key = text(term, "topologyKey");
     invalid(out, &here, key, names::qualified_name(key));
 }
 
-fn weight(term: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn weight(term: &Value, path: &Path, out: &mut Errors) {
     let weight = int(term, "weight").unwrap_or(0);
     if !(WEIGHTS.0..=WEIGHTS.1).contains(&weight) {
         let why = "must be in the range 1-100";
-        out.push(FieldError::invalid(path.child("weight"), weight, why));
+        out.push(|| FieldError::invalid(path.child("weight"), weight, why));
     }
 }

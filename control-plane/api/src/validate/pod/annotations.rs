@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::object::{self, entry, get, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid};
 use super::containers;
@@ -17,24 +17,19 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 const LOCALHOST: &str = "localhost/";
 const RUNTIME_DEFAULTS: [&str; 2] = ["runtime/default", "docker/default"];
 
-pub(in super::super) fn check(
-    metadata: &Value,
-    spec: &Value,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+pub(in super::super) fn check(metadata: &Value, spec: &Value, path: &Path, out: &mut Errors) {
     for (key, value) in object::entries(metadata, "annotations") {
         let (here, value) = (path.key(key), value.as_str().unwrap_or(""));
         if key == MIRROR && text(spec, "nodeName").is_empty() {
             let why = "must set spec.nodeName if mirror pod annotation is set";
-            out.push(FieldError::invalid(here, value, why));
+            out.push(|| FieldError::invalid(here, value, why));
         } else if key == DELETION_COST && !is_cost(value) {
-            out.push(FieldError::invalid(here, value, "must be a 32bit integer"));
+            out.push(|| FieldError::invalid(here, value, "must be a 32bit integer"));
         } else if key == SECCOMP_POD || key.starts_with(SECCOMP_CONTAINER) {
             seccomp(value, &path.child(key), out);
         } else if let Some(name) = key.strip_prefix(APP_ARMOR) {
             if !containers(spec, path).any(|(one, _)| text(one, "name") == name) {
-                out.push(FieldError::invalid(&here, name, "container not found"));
+                out.push(|| FieldError::invalid(&here, name, "container not found"));
             }
             let known = value.is_empty()
                 || value == RUNTIME_DEFAULTS[0]
@@ -42,14 +37,14 @@ pub(in super::super) fn check(
                 || value.starts_with(LOCALHOST);
             if !known {
                 let why = format!("invalid AppArmor profile name: {value:?}");
-                out.push(FieldError::invalid(here, value, why));
+                out.push(|| FieldError::invalid(here, value, why));
             }
         }
     }
 }
 
 /// Annotations that stay as they are for a pod's whole life.
-pub(super) fn changes(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(super) fn changes(new: &Value, old: &Value, out: &mut Errors) {
     let path = Path::new("metadata").child("annotations");
     let old_keys = object::entries(old, "metadata.annotations").map(|(key, _)| key);
     let new_keys = object::entries(new, "metadata.annotations").map(|(key, _)| key);
@@ -68,7 +63,7 @@ pub(super) fn changes(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
                 "remove or update"
             };
             let why = format!("may not {verb} {noun}");
-            out.push(FieldError::forbidden(path.key(key), why));
+            out.push(|| FieldError::forbidden(path.key(key), why));
         }
     }
 }
@@ -78,7 +73,7 @@ pub(in super::super) fn seccomp_fields(
     metadata: &Value,
     spec: &Value,
     path: &Path,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     const FIELD: &str = "securityContext.seccompProfile";
     if let Some(profile) = get(spec, FIELD) {
@@ -100,12 +95,7 @@ pub(in super::super) fn seccomp_fields(
 }
 
 /// As [`seccomp_fields`], about AppArmor, whose annotations are of containers only.
-pub(super) fn app_armor_fields(
-    metadata: &Value,
-    spec: &Value,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn app_armor_fields(metadata: &Value, spec: &Value, path: &Path, out: &mut Errors) {
     const FIELD: &str = "securityContext.appArmorProfile";
     if text(spec, "os.name") == "windows" {
         return;
@@ -118,14 +108,7 @@ pub(super) fn app_armor_fields(
     }
 }
 
-fn agree(
-    metadata: &Value,
-    key: &str,
-    profile: &Value,
-    path: &Path,
-    noun: &str,
-    out: &mut Vec<FieldError>,
-) {
+fn agree(metadata: &Value, key: &str, profile: &Value, path: &Path, noun: &str, out: &mut Errors) {
     let Some(said) = entry(metadata, "annotations", key).and_then(Value::as_str) else {
         return;
     };
@@ -138,26 +121,22 @@ fn agree(
     };
     if !same_type {
         let why = format!("{noun} type in annotation and field must match");
-        out.push(FieldError::forbidden(path.child("type"), why));
+        out.push(|| FieldError::forbidden(path.child("type"), why));
     } else if text(profile, "type") == "Localhost"
         && said.strip_prefix(LOCALHOST) != get(profile, "localhostProfile").and_then(Value::as_str)
     {
         let why = format!("{noun} profile in annotation and field must match");
-        out.push(FieldError::forbidden(path.child("localhostProfile"), why));
+        out.push(|| FieldError::forbidden(path.child("localhostProfile"), why));
     }
 }
 
-fn seccomp(profile: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn seccomp(profile: &str, path: &Path, out: &mut Errors) {
     if RUNTIME_DEFAULTS.contains(&profile) || profile == "unconfined" {
         return;
     }
     match profile.strip_prefix(LOCALHOST) {
         Some(local) => invalid(out, path, local, inner_path(local)),
-        None => out.push(FieldError::invalid(
-            path,
-            profile,
-            "must be a valid seccomp profile",
-        )),
+        None => out.push(|| FieldError::invalid(path, profile, "must be a valid seccomp profile")),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, in_range, invalid, required_choice, required_text};
 use super::{Context, env, mounts, probe, resources, restart, security};
@@ -16,13 +16,13 @@ const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// The containers that run for long, and those that run before them.
-pub(super) fn all(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn all(context: &Context<'_>, path: &Path, out: &mut Errors) {
     let mut names = HashSet::new();
     let mut host_ports = HashSet::new();
     let here = path.child("containers");
     let containers = items(context.spec, "containers");
     if containers.is_empty() {
-        out.push(FieldError::required(&here, ""));
+        out.push(|| FieldError::required(&here, ""));
     }
     for (at, one) in containers.iter().enumerate() {
         let here = here.index(at);
@@ -52,10 +52,10 @@ pub(super) fn all(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError>)
 }
 
 /// What holds for containers of all sorts.
-pub(super) fn common(one: &Value, context: &Context<'_>, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn common(one: &Value, context: &Context<'_>, path: &Path, out: &mut Errors) {
     required_text(out, one, path, "name", names::dns1123_label);
     if is_empty(one, "image") {
-        out.push(FieldError::required(path.child("image"), ""));
+        out.push(|| FieldError::required(path.child("image"), ""));
     }
     let field = "terminationMessagePolicy";
     required_choice(out, one, path, field, &MESSAGE_POLICIES);
@@ -70,11 +70,11 @@ pub(super) fn common(one: &Value, context: &Context<'_>, path: &Path, out: &mut 
 }
 
 /// Templates may hold an image that somebody else replaces; pods may not.
-pub(super) fn image_spaces(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn image_spaces(container: &Value, path: &Path, out: &mut Errors) {
     let image = text(container, "image");
     if image.trim() != image {
         let why = "must not have leading or trailing whitespace";
-        out.push(FieldError::invalid(path.child("image"), image, why));
+        out.push(|| FieldError::invalid(path.child("image"), image, why));
     }
 }
 
@@ -83,16 +83,16 @@ pub(super) fn unique_name<'a>(
     container: &'a Value,
     path: &Path,
     seen: &mut HashSet<&'a str>,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     let name = text(container, "name");
     if !name.is_empty() && !seen.insert(name) {
-        out.push(FieldError::duplicate(path.child("name"), name));
+        out.push(|| FieldError::duplicate(path.child("name"), name));
     }
 }
 
 /// An init container that runs to its end has nobody who would ask whether it is well.
-fn no_probes(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn no_probes(container: &Value, path: &Path, out: &mut Errors) {
     for field in [
         "lifecycle",
         "livenessProbe",
@@ -101,12 +101,12 @@ fn no_probes(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
     ] {
         if get(container, field).is_some() {
             let why = "may not be set for init containers without restartPolicy=Always";
-            out.push(FieldError::forbidden(path.child(field), why));
+            out.push(|| FieldError::forbidden(path.child(field), why));
         }
     }
 }
 
-fn ports(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn ports(container: &Value, path: &Path, out: &mut Errors) {
     let mut seen = HashSet::new();
     for (at, port) in items(container, "ports").iter().enumerate() {
         let here = path.child("ports").index(at);
@@ -114,13 +114,13 @@ fn ports(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
         if !name.is_empty() {
             let wrong = names::port_name(name);
             if wrong.is_empty() && !seen.insert(name) {
-                out.push(FieldError::duplicate(&at_name, name));
+                out.push(|| FieldError::duplicate(&at_name, name));
             }
             invalid(out, &at_name, name, wrong);
         }
         let at_number = here.child("containerPort");
         match int(port, "containerPort").unwrap_or(0) {
-            0 => out.push(FieldError::required(at_number, "")),
+            0 => out.push(|| FieldError::required(at_number, "")),
             number => invalid(out, &at_number, number, names::port_number(number)),
         }
         if int(port, "hostPort").unwrap_or(0) != 0 {
@@ -135,7 +135,7 @@ fn host_port_conflicts(
     container: &Value,
     path: &Path,
     seen: &mut HashSet<String>,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     for (at, port) in items(container, "ports").iter().enumerate() {
         let number = int(port, "hostPort").unwrap_or(0);
@@ -146,7 +146,7 @@ fn host_port_conflicts(
         let identity = format!("{protocol}/{address}/{number}");
         if seen.contains(&identity) {
             let here = path.child("ports").index(at).child("hostPort");
-            out.push(FieldError::duplicate(here, identity.as_str()));
+            out.push(|| FieldError::duplicate(here, identity.as_str()));
         }
         seen.insert(identity);
     }

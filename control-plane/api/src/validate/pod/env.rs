@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{get, is_empty, items, text};
 use crate::quantity::Quantity;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid, optional_text, required_text};
 use super::super::volume_source::no_backsteps;
@@ -46,7 +46,7 @@ const BYTE_UNITS: [&str; 13] = [
 ];
 const TOO_MANY: &str = "may not have more than one field specified at a time";
 
-pub(super) fn all(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn all(container: &Value, path: &Path, out: &mut Errors) {
     for (at, variable) in items(container, "env").iter().enumerate() {
         let here = path.child("env").index(at);
         required_text(out, variable, &here, "name", names::env_var_name);
@@ -74,11 +74,11 @@ pub(super) fn all(container: &Value, path: &Path, out: &mut Vec<FieldError>) {
             1 => continue,
             _ => TOO_MANY,
         };
-        out.push(FieldError::invalid(&path, "", why));
+        out.push(|| FieldError::invalid(&path, "", why));
     }
 }
 
-fn source(from: &Value, plain: bool, path: &Path, out: &mut Vec<FieldError>) {
+fn source(from: &Value, plain: bool, path: &Path, out: &mut Errors) {
     let mut given = 0;
     for field in [
         "fieldRef",
@@ -117,11 +117,11 @@ fn source(from: &Value, plain: bool, path: &Path, out: &mut Vec<FieldError>) {
         (1, false) => return,
         (_, false) => TOO_MANY,
     };
-    out.push(FieldError::invalid(path, "", why));
+    out.push(|| FieldError::invalid(path, "", why));
 }
 
 /// Files that variables come from lie in directories that the pod's containers share.
-pub(super) fn files(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn files(context: &Context<'_>, path: &Path, out: &mut Errors) {
     let volumes = items(context.spec, "volumes");
     for (container, here) in containers(context.spec, path) {
         for (at, variable) in items(container, "env").iter().enumerate() {
@@ -132,10 +132,10 @@ pub(super) fn files(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError
             let here = here.child("fileKeyRef").child("volumeName");
             let name = text(file, "volumeName");
             match volumes.iter().rfind(|volume| text(volume, "name") == name) {
-                None => out.push(FieldError::not_found(here, name)),
+                None => out.push(|| FieldError::not_found(here, name)),
                 Some(volume) if get(volume, "emptyDir").is_none() => {
                     let why = "referenced volume must be of type emptyDir";
-                    out.push(FieldError::invalid(here, name, why));
+                    out.push(|| FieldError::invalid(here, name, why));
                 }
                 Some(_) => {}
             }
@@ -144,15 +144,10 @@ pub(super) fn files(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError
 }
 
 /// A field of the pod, shown in a variable or a file.
-pub(super) fn field_ref(
-    reference: &Value,
-    path: &Path,
-    allowed: &[&str],
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn field_ref(reference: &Value, path: &Path, allowed: &[&str], out: &mut Errors) {
     for field in ["apiVersion", "fieldPath"] {
         if is_empty(reference, field) {
-            out.push(FieldError::required(path.child(field), ""));
+            out.push(|| FieldError::required(path.child(field), ""));
             return;
         }
     }
@@ -175,41 +170,36 @@ pub(super) fn field_ref(
         ("v1", Some(_)) => format!("field label does not support subscript: {field}"),
         ("v1", None) if allowed.contains(&field) => return,
         ("v1", None) if FIELDS.contains(&field) || OTHER_FIELDS.contains(&field) => {
-            out.push(FieldError::not_supported(at, field, allowed));
+            out.push(|| FieldError::not_supported(at, field, allowed));
             return;
         }
         ("v1", None) => format!("field label not supported: {field}"),
         _ => format!("unsupported pod version: {version}"),
     };
     let why = format!("error converting fieldPath: {unknown}");
-    out.push(FieldError::invalid(at, field, why));
+    out.push(|| FieldError::invalid(at, field, why));
 }
 
 /// A resource of a container, shown in a variable or a file; files must say of which container.
-pub(super) fn resource_ref(
-    reference: &Value,
-    path: &Path,
-    of_volume: bool,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn resource_ref(reference: &Value, path: &Path, of_volume: bool, out: &mut Errors) {
     let name = text(reference, "resource");
     let huge = ["requests.hugepages-", "limits.hugepages-"]
         .iter()
         .any(|prefix| name.starts_with(prefix));
     if of_volume && is_empty(reference, "containerName") {
-        out.push(FieldError::required(path.child("containerName"), ""));
+        out.push(|| FieldError::required(path.child("containerName"), ""));
     } else if name.is_empty() {
-        out.push(FieldError::required(path.child("resource"), ""));
+        out.push(|| FieldError::required(path.child("resource"), ""));
     } else if !RESOURCES.contains(&name) && !huge {
         let here = path.child("resource");
-        out.push(FieldError::not_supported(here, name, &RESOURCES));
+        out.push(|| FieldError::not_supported(here, name, &RESOURCES));
     }
     let divisor = get(reference, "divisor").map(Quantity::from_value);
     let divisor = match divisor {
         None => return,
         Some(Err(error)) => {
             let here = path.child("divisor");
-            out.push(FieldError::invalid(here, name, error.to_string()));
+            out.push(|| FieldError::invalid(here, name, error.to_string()));
             return;
         }
         Some(Ok(divisor)) if divisor.is_zero() => return,
@@ -225,6 +215,6 @@ pub(super) fn resource_ref(
     };
     if !units.contains(&divisor.as_str()) {
         let why = format!("only divisor's values {shown} supported with the {noun} resource");
-        out.push(FieldError::invalid(path.child("divisor"), name, why));
+        out.push(|| FieldError::invalid(path.child("divisor"), name, why));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::object::{self, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::Path;
 use super::{Context, container};
@@ -22,7 +22,7 @@ const NOT_THEIRS: [&str; 9] = [
     "lifecycle",
 ];
 
-pub(super) fn all(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn all(context: &Context<'_>, path: &Path, out: &mut Errors) {
     let own = ["containers", "initContainers"];
     let others: HashSet<&str> = own
         .iter()
@@ -41,18 +41,18 @@ pub(super) fn all(context: &Context<'_>, path: &Path, out: &mut Vec<FieldError>)
         let target = text(one, "targetContainerName");
         if !target.is_empty() && !others.contains(target) {
             let here = here.child("targetContainerName");
-            out.push(FieldError::not_found(here, target));
+            out.push(|| FieldError::not_found(here, target));
         }
         for field in NOT_THEIRS {
             if !object::is_empty(one, field) {
-                out.push(FieldError::forbidden(here.child(field), NOT_SET));
+                out.push(|| FieldError::forbidden(here.child(field), NOT_SET));
             }
         }
         for (at, mount) in items(one, "volumeMounts").iter().enumerate() {
             for field in ["subPath", "subPathExpr"] {
                 if !text(mount, field).is_empty() {
                     let here = here.child("volumeMounts").index(at).child(field);
-                    out.push(FieldError::forbidden(here, NOT_SET));
+                    out.push(|| FieldError::forbidden(here, NOT_SET));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::object::{flag, get, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid, optional_choice};
 use super::super::volume_source::no_backsteps;
@@ -15,12 +15,7 @@ use super::volume::Volumes;
 const PROPAGATIONS: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
 const READ_ONLY: [&str; 3] = ["Disabled", "Enabled", "IfPossible"];
 
-pub(super) fn all(
-    container: &Value,
-    context: &Context<'_>,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn all(container: &Value, context: &Context<'_>, path: &Path, out: &mut Errors) {
     mounts(
         container,
         &context.volumes,
@@ -61,45 +56,45 @@ fn taken<'a>(container: &'a Value, list: &str, path: &str) -> [HashSet<&'a str>;
     })
 }
 
-fn mounts(container: &Value, volumes: &Volumes<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn mounts(container: &Value, volumes: &Volumes<'_>, path: &Path, out: &mut Errors) {
     let [names, paths] = taken(container, "volumeDevices", "devicePath");
     let mut targets = HashSet::new();
     for (at, mount) in items(container, "volumeMounts").iter().enumerate() {
         let here = path.index(at);
         let (name, at_name) = (text(mount, "name"), here.child("name"));
         if name.is_empty() {
-            out.push(FieldError::required(&at_name, ""));
+            out.push(|| FieldError::required(&at_name, ""));
         }
         if !volumes.contains_key(name) {
-            out.push(FieldError::not_found(&at_name, name));
+            out.push(|| FieldError::not_found(&at_name, name));
         }
         let (target, at_path) = (text(mount, "mountPath"), here.child("mountPath"));
         if target.is_empty() {
-            out.push(FieldError::required(&at_path, ""));
+            out.push(|| FieldError::required(&at_path, ""));
         }
         if !targets.insert(target) {
-            out.push(FieldError::invalid(&at_path, target, "must be unique"));
+            out.push(|| FieldError::invalid(&at_path, target, "must be unique"));
         }
         if names.contains(name) {
             let why = "must not already exist in volumeDevices";
-            out.push(FieldError::invalid(at_name, name, why));
+            out.push(|| FieldError::invalid(at_name, name, why));
         }
         if paths.contains(target) {
             let why = "must not already exist as a path in volumeDevices";
-            out.push(FieldError::invalid(at_path, target, why));
+            out.push(|| FieldError::invalid(at_path, target, why));
         }
         options(mount, container, path, &here, out);
     }
 }
 
 /// Upstream blames the list for most of these, not its item.
-fn options(mount: &Value, container: &Value, path: &Path, here: &Path, out: &mut Vec<FieldError>) {
+fn options(mount: &Value, container: &Value, path: &Path, here: &Path, out: &mut Errors) {
     let (inner, expression) = (text(mount, "subPath"), text(mount, "subPathExpr"));
     invalid(out, &path.child("subPath"), inner, inner_path(inner));
     if !inner.is_empty() && !expression.is_empty() {
         let why = "subPathExpr and subPath are mutually exclusive";
         let here = here.child("subPathExpr");
-        out.push(FieldError::invalid(here, expression, why));
+        out.push(|| FieldError::invalid(here, expression, why));
     }
     let wrong = inner_path(expression);
     invalid(out, &path.child("subPathExpr"), expression, wrong);
@@ -107,29 +102,29 @@ fn options(mount: &Value, container: &Value, path: &Path, here: &Path, out: &mut
     let propagation = text(mount, "mountPropagation");
     if propagation == "Bidirectional" && !flag(container, "securityContext.privileged") {
         let why = "Bidirectional mount propagation is available only to privileged containers";
-        out.push(FieldError::forbidden(path.child("mountPropagation"), why));
+        out.push(|| FieldError::forbidden(path.child("mountPropagation"), why));
     }
     optional_choice(out, mount, path, "recursiveReadOnly", &READ_ONLY);
     if matches!(text(mount, "recursiveReadOnly"), "Enabled" | "IfPossible") {
         let here = path.child("recursiveReadOnly");
         if !flag(mount, "readOnly") {
             let why = "may only be specified when readOnly is true";
-            out.push(FieldError::forbidden(&here, why));
+            out.push(|| FieldError::forbidden(&here, why));
         }
         if !matches!(propagation, "" | "None") {
             let why = "may only be specified when mountPropagation is None or not specified";
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
         }
     }
 }
 
-fn devices(container: &Value, volumes: &Volumes<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn devices(container: &Value, volumes: &Volumes<'_>, path: &Path, out: &mut Errors) {
     let [mounted, mount_paths] = taken(container, "volumeMounts", "mountPath");
     let (mut names, mut paths) = (HashSet::new(), HashSet::new());
     for (at, device) in items(container, "volumeDevices").iter().enumerate() {
         let here = path.index(at);
         let (name, at_name) = (text(device, "name"), here.child("name"));
-        let mut of_name = |why| out.push(FieldError::invalid(&at_name, name, why));
+        let mut of_name = |why| out.push(|| FieldError::invalid(&at_name, name, why));
         if !name.is_empty() && !names.insert(name) {
             of_name("must be unique");
         }
@@ -144,16 +139,16 @@ fn devices(container: &Value, volumes: &Volumes<'_>, path: &Path, out: &mut Vec<
             of_name("must not already exist in volumeMounts");
         }
         if name.is_empty() {
-            out.push(FieldError::required(&at_name, ""));
+            out.push(|| FieldError::required(&at_name, ""));
         }
         if !volumes.contains_key(name) {
-            out.push(FieldError::not_found(&at_name, name));
+            out.push(|| FieldError::not_found(&at_name, name));
         }
         let (target, at_path) = (text(device, "devicePath"), here.child("devicePath"));
         if is_empty(device, "devicePath") {
-            out.push(FieldError::required(&at_path, ""));
+            out.push(|| FieldError::required(&at_path, ""));
         }
-        let mut of_path = |why| out.push(FieldError::invalid(&at_path, target, why));
+        let mut of_path = |why| out.push(|| FieldError::invalid(&at_path, target, why));
         if paths.contains(target) {
             of_path("must be unique");
         }

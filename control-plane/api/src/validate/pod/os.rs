@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::object::{get, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::Path;
 use super::containers;
@@ -42,36 +42,32 @@ const OF_CONTAINERS: [&str; 10] = [
     "runAsGroup",
 ];
 
-pub(super) fn check(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn check(spec: &Value, path: &Path, out: &mut Errors) {
     if get(spec, "os").is_none() {
         return;
     }
     let here = path.child("os");
     match text(spec, "os.name") {
-        "" => out.push(FieldError::required(here.child("name"), "")),
+        "" => out.push(|| FieldError::required(here.child("name"), "")),
         "linux" => linux(spec, path, out),
         "windows" => windows(spec, path, out),
-        other => out.push(FieldError::not_supported(
-            here,
-            other,
-            &["linux", "windows"],
-        )),
+        other => out.push(|| FieldError::not_supported(here, other, &["linux", "windows"])),
     }
 }
 
-fn linux(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn linux(spec: &Value, path: &Path, out: &mut Errors) {
     const FIELD: &str = "securityContext.windowsOptions";
     if get(spec, FIELD).is_some() {
-        out.push(FieldError::forbidden(path.child(FIELD), NOT_LINUX));
+        out.push(|| FieldError::forbidden(path.child(FIELD), NOT_LINUX));
     }
     for (container, here) in containers(spec, path) {
         if get(container, FIELD).is_some() {
-            out.push(FieldError::forbidden(here.child(FIELD), NOT_LINUX));
+            out.push(|| FieldError::forbidden(here.child(FIELD), NOT_LINUX));
         }
     }
 }
 
-fn windows(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn windows(spec: &Value, path: &Path, out: &mut Errors) {
     // What is false is not set.
     let set = |value: &Value, field: &str| {
         let plain = matches!(field, "hostPID" | "hostIPC");
@@ -79,7 +75,7 @@ fn windows(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
     };
     for field in OF_PODS {
         if set(spec, field) {
-            out.push(FieldError::forbidden(path.child(field), NOT_WINDOWS));
+            out.push(|| FieldError::forbidden(path.child(field), NOT_WINDOWS));
         }
     }
     for (container, here) in containers(spec, path) {
@@ -89,7 +85,7 @@ fn windows(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
         let here = here.child("securityContext");
         for field in OF_CONTAINERS {
             if set(context, field) {
-                out.push(FieldError::forbidden(here.child(field), NOT_WINDOWS));
+                out.push(|| FieldError::forbidden(here.child(field), NOT_WINDOWS));
             }
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::defaults::qos_class;
 use crate::object::{self, entries, get, items, remove, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::Path;
 use super::super::semantic::normal;
@@ -17,11 +17,11 @@ const SPEC: &str = "io.k8s.api.core.v1.PodSpec";
 const ONLY: &str = "only cpu and memory resources are mutable";
 
 /// Ephemeral containers come and stay as they are.
-pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Errors) {
     whole(new, out);
     if object::annotation(old, MIRROR).is_some() {
         let why = "static pods do not support ephemeral containers";
-        *out = vec![FieldError::forbidden("", why)];
+        *out = Errors::of(FieldError::forbidden("", why));
         return;
     }
     let path = Path::new("spec").child("ephemeralContainers");
@@ -31,7 +31,7 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldE
         match containers.iter().find(|now| text(now, "name") == name) {
             None => {
                 let why = format!("existing ephemeral containers {name:?} may not be removed\n");
-                out.push(FieldError::forbidden(&path, why));
+                out.push(|| FieldError::forbidden(&path, why));
             }
             Some(now) => {
                 let (before, now) = (normal(before, EPHEMERAL), normal(now, EPHEMERAL));
@@ -40,7 +40,7 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldE
                         "existing ephemeral containers {name:?} may not be changed\n{}",
                         diff::unified(&before, &now)
                     );
-                    out.push(FieldError::forbidden(&path, why));
+                    out.push(|| FieldError::forbidden(&path, why));
                 }
             }
         }
@@ -48,28 +48,24 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Vec<FieldE
 }
 
 /// CPU and memory of running containers change; nothing else does.
-pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Errors) {
     whole(new, out);
     if object::annotation(old, MIRROR).is_some() {
-        *out = vec![FieldError::forbidden("", "static pods cannot be resized")];
+        *out = Errors::of(FieldError::forbidden("", "static pods cannot be resized"));
         return;
     }
     if text(old, "spec.os.name") == "windows" {
-        *out = vec![FieldError::forbidden("", "windows pods cannot be resized")];
+        *out = Errors::of(FieldError::forbidden("", "windows pods cannot be resized"));
         return;
     }
     let path = Path::new("spec");
     if qos_class(new) != qos_class(old) {
         let why = "Pod QOS Class may not change as a result of resizing";
-        out.push(FieldError::invalid(
-            &path,
-            text(new, "status.qosClass"),
-            why,
-        ));
+        out.push(|| FieldError::invalid(&path, text(new, "status.qosClass"), why));
     }
     if !node_can_resize(old) {
         let why = "Pod running on node without support for resize";
-        out.push(FieldError::forbidden(&path, why));
+        out.push(|| FieldError::forbidden(&path, why));
     }
     if moved(new, old, &path, out) {
         return;
@@ -82,7 +78,7 @@ pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Vec<FieldErro
             container(now, before, list, &path.child(list).index(at), out);
         }
     }
-    if out.is_empty() {
+    if out.found() == 0 {
         let rest = |pod: &Value| {
             let mut spec = get(pod, "spec").cloned().unwrap_or_default();
             for list in ["containers", "initContainers", "resources"] {
@@ -91,7 +87,7 @@ pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Vec<FieldErro
             normal(&spec, SPEC)
         };
         if rest(new) != rest(old) {
-            out.push(FieldError::forbidden(&path, ONLY));
+            out.push(|| FieldError::forbidden(&path, ONLY));
         }
     }
 }
@@ -104,8 +100,8 @@ fn node_can_resize(pod: &Value) -> bool {
         .is_none_or(|status| get(status, "resources").is_some())
 }
 
-fn moved(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bool {
-    let found = out.len();
+fn moved(new: &Value, old: &Value, path: &Path, out: &mut Errors) -> bool {
+    let found = out.found();
     for list in ["containers", "initContainers"] {
         let here = path.child(list);
         let (now, before) = (
@@ -114,20 +110,20 @@ fn moved(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bo
         );
         if now.len() != before.len() {
             let why = format!("{list} may not be added or removed on resize");
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
             continue;
         }
         for (at, (now, before)) in now.iter().zip(before).enumerate() {
             if text(now, "name") != text(before, "name") {
                 let why = format!("{list} may not be renamed or reordered on resize");
-                out.push(FieldError::forbidden(here.index(at).child("name"), why));
+                out.push(|| FieldError::forbidden(here.index(at).child("name"), why));
             }
         }
     }
-    out.len() > found
+    out.found() > found
 }
 
-fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Errors) {
     let init = list == "initContainers";
     let sidecar = init && text(now, "restartPolicy") == "Always";
     let (unchanged, spec) = (
@@ -137,7 +133,7 @@ fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Vec
     if init && !sidecar {
         if !unchanged {
             let why = "resources for non-sidecar init containers are immutable";
-            out.push(FieldError::forbidden(&spec, why));
+            out.push(|| FieldError::forbidden(&spec, why));
         }
         return;
     }
@@ -147,18 +143,18 @@ fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Vec
             .any(|(name, _)| get(now, &field).and_then(|all| all.get(name)).is_none());
         if gone {
             let why = format!("resource {kind} cannot be removed");
-            out.push(FieldError::forbidden(
-                path.child("resources").child(kind),
-                why,
-            ));
+            out.push(|| FieldError::forbidden(path.child("resources").child(kind), why));
         }
     }
     if fixed(now) != fixed(before) {
-        out.push(if init {
-            let why = "only cpu and memory resources for init or sidecar containers are mutable";
-            FieldError::forbidden(path, why)
-        } else {
-            FieldError::forbidden(&spec, ONLY)
+        out.push(|| {
+            if init {
+                let why =
+                    "only cpu and memory resources for init or sidecar containers are mutable";
+                FieldError::forbidden(path, why)
+            } else {
+                FieldError::forbidden(&spec, ONLY)
+            }
         });
     }
 }
@@ -191,15 +187,11 @@ mod tests {
         pod
     }
 
-    fn said(
-        check: fn(&Value, &Value, &mut Vec<FieldError>),
-        new: &Value,
-        old: &Value,
-    ) -> Vec<String> {
-        let mut out = Vec::new();
+    fn said(check: fn(&Value, &Value, &mut Errors), new: &Value, old: &Value) -> Vec<String> {
+        let mut out = Errors::new();
         check(new, old, &mut out);
         let first = |error: &FieldError| error.to_string().lines().next().unwrap_or("").to_owned();
-        out.iter().map(first).collect()
+        out.into_list().iter().map(first).collect()
     }
 
     #[test]

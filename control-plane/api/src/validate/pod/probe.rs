@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, anything, invalid, not_negative, port, required_text};
 use super::Context;
@@ -53,12 +53,7 @@ const SIGNALS: [&str; 36] = [
 ];
 
 /// The hooks and probes of a container.
-pub(super) fn all(
-    container: &Value,
-    context: &Context<'_>,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn all(container: &Value, context: &Context<'_>, path: &Path, out: &mut Errors) {
     if let Some(lifecycle) = get(container, "lifecycle") {
         let here = path.child("lifecycle");
         for field in ["postStart", "preStop"] {
@@ -82,13 +77,7 @@ pub(super) fn all(
     }
 }
 
-fn probe(
-    probe: &Value,
-    context: &Context<'_>,
-    field: &str,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+fn probe(probe: &Value, context: &Context<'_>, field: &str, path: &Path, out: &mut Errors) {
     handler(probe, context, path, &PROBE_HANDLERS, out);
     for number in [
         "initialDelaySeconds",
@@ -102,24 +91,24 @@ fn probe(
     let grace = int(probe, "terminationGracePeriodSeconds");
     let at = path.child("terminationGracePeriodSeconds");
     if let Some(seconds) = grace.filter(|seconds| *seconds <= 0) {
-        out.push(FieldError::invalid(&at, seconds, "must be greater than 0"));
+        out.push(|| FieldError::invalid(&at, seconds, "must be greater than 0"));
     }
     if field == "readinessProbe" {
         if let Some(seconds) = grace {
             let why = "must not be set for readinessProbes";
-            out.push(FieldError::invalid(at, seconds, why));
+            out.push(|| FieldError::invalid(at, seconds, why));
         }
         return;
     }
     let successes = int(probe, "successThreshold").unwrap_or(0);
     if successes != 1 {
         let at = path.child("successThreshold");
-        out.push(FieldError::invalid(at, successes, "must be 1"));
+        out.push(|| FieldError::invalid(at, successes, "must be 1"));
     }
 }
 
 /// Which signals there are depends on the system, so it must be said.
-fn stop_signal(signal: &str, os: &str, path: Path, out: &mut Vec<FieldError>) {
+fn stop_signal(signal: &str, os: &str, path: Path, out: &mut Errors) {
     let real_time = |(prefix, most): &(&str, u8)| {
         let number = signal.strip_prefix(prefix);
         let number = number.filter(|number| !number.starts_with(['0', '+']));
@@ -128,11 +117,11 @@ fn stop_signal(signal: &str, os: &str, path: Path, out: &mut Vec<FieldError>) {
     match os {
         "" => {
             let why = "may not be set for containers with empty `spec.os.name`";
-            out.push(FieldError::forbidden(path, why));
+            out.push(|| FieldError::forbidden(path, why));
         }
         "windows" if !matches!(signal, "SIGKILL" | "SIGTERM") => {
             let known = ["SIGKILL", "SIGTERM"];
-            out.push(FieldError::not_supported(path, signal, &known));
+            out.push(|| FieldError::not_supported(path, signal, &known));
         }
         "linux" if !SIGNALS.contains(&signal) && !REAL_TIME.iter().any(real_time) => {
             let ranges = REAL_TIME.iter().flat_map(|(prefix, most)| {
@@ -142,20 +131,14 @@ fn stop_signal(signal: &str, os: &str, path: Path, out: &mut Vec<FieldError>) {
             known.extend(SIGNALS.map(str::to_owned));
             known.sort_unstable();
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            out.push(FieldError::not_supported(path, signal, &known));
+            out.push(|| FieldError::not_supported(path, signal, &known));
         }
         _ => {}
     }
 }
 
 /// Exactly one way to ask or to tell.
-fn handler(
-    value: &Value,
-    context: &Context<'_>,
-    path: &Path,
-    handlers: &[&str],
-    out: &mut Vec<FieldError>,
-) {
+fn handler(value: &Value, context: &Context<'_>, path: &Path, handlers: &[&str], out: &mut Errors) {
     let mut found = false;
     for name in handlers {
         let Some(action) = get(value, name) else {
@@ -164,14 +147,14 @@ fn handler(
         let here = path.child(name);
         if found {
             let why = "may not specify more than 1 handler type";
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
             continue;
         }
         found = true;
         match *name {
             "exec" => {
                 if is_empty(action, "command") {
-                    out.push(FieldError::required(here.child("command"), ""));
+                    out.push(|| FieldError::required(here.child("command"), ""));
                 }
             }
             "httpGet" => http_get(action, &here, out),
@@ -182,24 +165,24 @@ fn handler(
                     let why = format!(
                         "must be non-negative and less than terminationGracePeriodSeconds ({most})"
                     );
-                    out.push(FieldError::invalid(here, seconds, why));
+                    out.push(|| FieldError::invalid(here, seconds, why));
                 }
             }
             _ => port(out, action, &here, "port"),
         }
     }
     if !found {
-        out.push(FieldError::required(path, "must specify a handler type"));
+        out.push(|| FieldError::required(path, "must specify a handler type"));
     }
 }
 
-fn http_get(action: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn http_get(action: &Value, path: &Path, out: &mut Errors) {
     required_text(out, action, path, "path", anything);
     port(out, action, path, "port");
     let scheme = text(action, "scheme");
     if !matches!(scheme, "HTTP" | "HTTPS") {
         let here = path.child("scheme");
-        out.push(FieldError::not_supported(here, scheme, &["HTTP", "HTTPS"]));
+        out.push(|| FieldError::not_supported(here, scheme, &["HTTP", "HTTPS"]));
     }
     for header in items(action, "httpHeaders") {
         let name = text(header, "name");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{entries, get, int, is_empty, items, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::certificate;
 use super::super::path::{Path, anything, invalid, required_text};
@@ -36,7 +36,7 @@ const MIN_CERTIFICATE_SECONDS: i64 = 3600;
 /// Longest life of a certificate, in seconds: 91 days, and one day from signers of Kubernetes itself.
 const MAX_CERTIFICATE_SECONDS: [i64; 2] = [7_862_400, 86_400];
 
-pub(super) fn all(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn all(source: &Value, path: &Path, out: &mut Errors) {
     mode(source, path, "defaultMode", out);
     let mut paths = HashSet::new();
     for (at, projection) in items(source, "sources").iter().enumerate() {
@@ -51,13 +51,13 @@ pub(super) fn all(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
         }
         if given > 1 {
             let why = "may not specify more than 1 volume type per source";
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
         }
     }
 }
 
 /// Tokens are of service accounts: a pod that names none has no use for them.
-pub(super) fn no_tokens(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn no_tokens(spec: &Value, path: &Path, out: &mut Errors) {
     for (at, volume) in items(spec, "volumes").iter().enumerate() {
         let here = path.child("volumes").index(at).child("projected");
         let sources = items(volume, "projected.sources").iter().enumerate();
@@ -65,13 +65,13 @@ pub(super) fn no_tokens(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
             if get(source, "serviceAccountToken").is_some() {
                 let here = here.child("sources").index(at).child("serviceAccountToken");
                 let why = "must not be specified when serviceAccountName is not set";
-                out.push(FieldError::forbidden(here, why));
+                out.push(|| FieldError::forbidden(here, why));
             }
         }
     }
 }
 
-fn one_source(kind: &str, one: &Value, whole: &Path, path: &Path, out: &mut Vec<FieldError>) {
+fn one_source(kind: &str, one: &Value, whole: &Path, path: &Path, out: &mut Errors) {
     match kind {
         "downwardAPI" => {
             for item in items(one, "items") {
@@ -89,7 +89,7 @@ fn one_source(kind: &str, one: &Value, whole: &Path, path: &Path, out: &mut Vec<
             };
             if !why.is_empty() {
                 let here = path.child("expirationSeconds");
-                out.push(FieldError::invalid(here, seconds, why));
+                out.push(|| FieldError::invalid(here, seconds, why));
             }
             required_text(out, one, whole, "path", inner_file);
         }
@@ -108,7 +108,7 @@ fn unique_paths<'a>(
     one: &'a Value,
     seen: &mut HashSet<&'a str>,
     path: &Path,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) {
     let direct: &[&str] = match kind {
         "clusterTrustBundle" => &["path"],
@@ -124,22 +124,22 @@ fn unique_paths<'a>(
                 _ => file,
             };
             let why = "conflicting duplicate paths";
-            out.push(FieldError::invalid(path, shown, why));
+            out.push(|| FieldError::invalid(path, shown, why));
         }
     }
 }
 
-fn trust_bundle(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn trust_bundle(one: &Value, path: &Path, out: &mut Errors) {
     let given = |field| get(one, field).and_then(Value::as_str);
     match (given("name"), given("signerName")) {
         (Some(_), Some(_)) => {
             let why = "only one of name and signerName may be used";
-            out.push(FieldError::invalid(path, one.clone(), why));
+            out.push(|| FieldError::invalid(path, one, why));
         }
         (Some(name), None) => {
             let here = path.child("name");
             if name.is_empty() {
-                out.push(FieldError::required(&here, "must be a valid object name"));
+                out.push(|| FieldError::required(&here, "must be a valid object name"));
             }
             // What is left of the last colon belongs to the signer.
             let own = name.rsplit(':').next().unwrap_or("");
@@ -149,13 +149,13 @@ fn trust_bundle(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
             if let Some(selector) = get(one, "labelSelector") {
                 let why = "labelSelector must be unset if name is specified";
                 let here = path.child("labelSelector");
-                out.push(FieldError::invalid(here, selector.clone(), why));
+                out.push(|| FieldError::invalid(here, selector, why));
             }
         }
         (None, Some(signer)) => {
             let here = path.child("signerName");
             if signer.is_empty() {
-                out.push(FieldError::required(&here, "must be a valid signer name"));
+                out.push(|| FieldError::required(&here, "must be a valid signer name"));
             }
             certificate::signer_name(signer, &here, out);
             if let Some(selector) = get(one, "labelSelector") {
@@ -164,13 +164,13 @@ fn trust_bundle(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
         }
         (None, None) => {
             let why = "either name or signerName must be specified";
-            out.push(FieldError::required(path, why));
+            out.push(|| FieldError::required(path, why));
         }
     }
     required_text(out, one, path, "path", inner_file);
 }
 
-fn pod_certificate(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn pod_certificate(one: &Value, path: &Path, out: &mut Errors) {
     let signer = text(one, "signerName");
     certificate::signer_name(signer, &path.child("signerName"), out);
     let here = path.child("userAnnotations");
@@ -181,7 +181,7 @@ fn pod_certificate(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
     let kind = text(one, "keyType");
     if !KEY_TYPES.contains(&kind) {
         let here = path.child("keyType");
-        out.push(FieldError::not_supported(here, kind, &KEY_TYPES));
+        out.push(|| FieldError::not_supported(here, kind, &KEY_TYPES));
     }
     if let Some(seconds) = int(one, "maxExpirationSeconds") {
         let host = signer.split('/').next().unwrap_or("");
@@ -195,7 +195,7 @@ fn pod_certificate(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
         if let Some(bound) = bound {
             let why = format!("if provided, maxExpirationSeconds must be {bound}");
             let here = path.child("maxExpirationSeconds");
-            out.push(FieldError::invalid(here, seconds, why));
+            out.push(|| FieldError::invalid(here, seconds, why));
         }
     }
     for field in CERTIFICATE_PATHS {
@@ -204,6 +204,6 @@ fn pod_certificate(one: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
     if CERTIFICATE_PATHS.iter().all(|field| is_empty(one, field)) {
         let why = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath";
-        out.push(FieldError::required(path, why));
+        out.push(|| FieldError::required(path, why));
     }
 }

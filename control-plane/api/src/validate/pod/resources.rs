@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::object::{entries, get, items, text};
 use crate::quantity::Quantity;
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid, quantity};
 use super::super::resource_name::{self, HUGE_PAGES};
@@ -17,54 +17,49 @@ const OF_PODS: [&str; 3] = ["cpu", "hugepages-", "memory"];
 
 type Amounts<'a> = BTreeMap<&'a str, Quantity>;
 
-pub(super) fn container(
-    container: &Value,
-    context: &Context<'_>,
-    path: &Path,
-    out: &mut Vec<FieldError>,
-) {
+pub(super) fn container(container: &Value, context: &Context<'_>, path: &Path, out: &mut Errors) {
     if let Some(resources) = get(container, "resources") {
         let here = path.child("resources");
         requirements(resources, &here, of_container, out);
-        claims::shares(resources, context.spec, &here.child("claims"), out);
+        claims::shares(resources, &context.claims, &here.child("claims"), out);
     }
 }
 
 /// What the pod as a whole may use.
-pub(super) fn pod(spec: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn pod(spec: &Value, path: &Path, out: &mut Errors) {
     let Some(resources) = get(spec, "resources") else {
         return;
     };
     let here = path.child("resources");
     if text(spec, "os.name") == "windows" {
         let why = "may not be set for a windows pod";
-        out.push(FieldError::forbidden(here, why));
+        out.push(|| FieldError::forbidden(here, why));
         return;
     }
     if get(resources, "claims").is_some() {
         let why = "claims may not be set for Resources at pod-level";
-        out.push(FieldError::forbidden(here.child("claims"), why));
+        out.push(|| FieldError::forbidden(here.child("claims"), why));
     }
     requirements(resources, &here, of_pod, out);
     consistent(spec, resources, &here, out);
 }
 
-type NameRule = fn(&str, &Path, &mut Vec<FieldError>);
+type NameRule = fn(&str, &Path, &mut Errors);
 
-fn of_container(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn of_container(name: &str, path: &Path, out: &mut Errors) {
     invalid(out, path, name, resource_name::container(name));
 }
 
-fn of_pod(name: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn of_pod(name: &str, path: &Path, out: &mut Errors) {
     let wrong = resource_name::any(name);
     let known = matches!(name, "cpu" | "memory") || name.starts_with(HUGE_PAGES);
     if wrong.is_empty() && !known {
-        out.push(FieldError::not_supported(path, name, &OF_PODS));
+        out.push(|| FieldError::not_supported(path, name, &OF_PODS));
     }
     invalid(out, path, name, wrong);
 }
 
-fn requirements(resources: &Value, path: &Path, rule: NameRule, out: &mut Vec<FieldError>) {
+fn requirements(resources: &Value, path: &Path, rule: NameRule, out: &mut Errors) {
     let (limits, requests) = (path.child("limits"), path.child("requests"));
     for (name, amount) in entries(resources, "limits") {
         amount_of(name, amount, &limits, rule, out);
@@ -84,12 +79,12 @@ fn requirements(resources: &Value, path: &Path, rule: NameRule, out: &mut Vec<Fi
             }
             None if exact => {
                 let why = "Limit must be set for non overcommitable resources";
-                out.push(FieldError::required(&limits, why));
+                out.push(|| FieldError::required(&limits, why));
                 continue;
             }
             _ => continue,
         };
-        out.push(FieldError::invalid(&requests, request.to_string(), why));
+        out.push(|| FieldError::invalid(&requests, request.to_string(), why));
     }
     let any = |of: fn(&str) -> bool| {
         let mut both = entries(resources, "limits").chain(entries(resources, "requests"));
@@ -97,7 +92,7 @@ fn requirements(resources: &Value, path: &Path, rule: NameRule, out: &mut Vec<Fi
     };
     if any(|name| name.starts_with(HUGE_PAGES)) && !any(|name| matches!(name, "cpu" | "memory")) {
         let why = "HugePages require cpu or memory";
-        out.push(FieldError::forbidden(path, why));
+        out.push(|| FieldError::forbidden(path, why));
     }
 }
 
@@ -106,12 +101,12 @@ fn amount_of(
     amount: &Value,
     path: &Path,
     rule: NameRule,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) -> Option<Quantity> {
     let here = path.key(name);
     rule(name, &here, out);
     let parsed = quantity(out, amount, &here)?;
-    let mut wrong = |why: String| out.push(FieldError::invalid(&here, parsed.to_string(), why));
+    let mut wrong = |why: String| out.push(|| FieldError::invalid(&here, parsed.to_string(), why));
     if resource_name::is_whole(name) && !parsed.is_whole() {
         wrong("must be an integer".to_owned());
     }
@@ -134,14 +129,14 @@ fn is_multiple(amount: Quantity, size: &str) -> bool {
 }
 
 /// What containers have must fit into what the pod has.
-fn consistent(spec: &Value, resources: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn consistent(spec: &Value, resources: &Value, path: &Path, out: &mut Errors) {
     let of_pod = amounts(resources, "requests");
     for (name, sum) in together(spec, "resources.requests") {
         if let Some(request) = of_pod.get(name).filter(|request| sum > **request) {
             let why =
                 format!("must be greater than or equal to aggregate container requests of {sum}");
             let here = path.child("requests").key(name);
-            out.push(FieldError::invalid(here, request.to_string(), why));
+            out.push(|| FieldError::invalid(here, request.to_string(), why));
         }
     }
     let of_pod = amounts(resources, "limits");
@@ -151,7 +146,7 @@ fn consistent(spec: &Value, resources: &Value, path: &Path, out: &mut Vec<FieldE
             let why =
                 format!("must be greater than or equal to aggregate container limits of {sum}");
             let here = path.child("limits").key(name);
-            out.push(FieldError::invalid(here, limit.to_string(), why));
+            out.push(|| FieldError::invalid(here, limit.to_string(), why));
         }
     }
     for (at, container) in items(spec, "containers").iter().enumerate() {
@@ -159,7 +154,7 @@ fn consistent(spec: &Value, resources: &Value, path: &Path, out: &mut Vec<FieldE
             if let Some(most) = of_pod.get(name).filter(|most| limit > **most) {
                 let why = format!("must be less than or equal to pod limits of {most}");
                 let here = path.child("containers").index(at).key(name).child("limits");
-                out.push(FieldError::invalid(here, limit.to_string(), why));
+                out.push(|| FieldError::invalid(here, limit.to_string(), why));
             }
         }
     }

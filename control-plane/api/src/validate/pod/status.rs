@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::IMMUTABLE;
 use super::super::address::ip;
@@ -16,21 +16,21 @@ use super::annotations;
 /// Conditions that the system itself sets.
 const OF_SYSTEM: [&str; 3] = ["PodScheduled", "Ready", "Initialized"];
 
-pub(in super::super) fn status_update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(in super::super) fn status_update(new: &Value, old: &Value, out: &mut Errors) {
     annotations::changes(new, old, out);
     let path = Path::new("status");
     let status = part(new, "status");
     conditions(status, &path.child("conditions"), out);
     if text(new, "spec.nodeName") != text(old, "spec.nodeName") {
         let why = "may not be changed directly";
-        out.push(FieldError::forbidden(path.child("nodeName"), why));
+        out.push(|| FieldError::forbidden(path.child("nodeName"), why));
     }
     nominated(new, old, &path, out);
     observed(status, &path, out);
     let (now, before) = (text(new, "status.qosClass"), text(old, "status.qosClass"));
     if !is_empty(old, "status.qosClass") && now != before {
         let here = path.child("qosClass");
-        out.push(FieldError::invalid(here, now, IMMUTABLE));
+        out.push(|| FieldError::invalid(here, now, IMMUTABLE));
     }
     for (statuses, containers) in [
         ("containerStatuses", "containers"),
@@ -46,16 +46,12 @@ pub(in super::super) fn status_update(new: &Value, old: &Value, out: &mut Vec<Fi
         && first != text(status, "hostIP")
     {
         let here = path.child("hostIPs").index(0).child("ip");
-        out.push(FieldError::invalid(
-            here,
-            first,
-            "must be equal to `hostIP`",
-        ));
+        out.push(|| FieldError::invalid(here, first, "must be equal to `hostIP`"));
     }
     addresses(status, part(old, "status"), "hostIPs", &path, out);
 }
 
-fn conditions(status: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn conditions(status: &Value, path: &Path, out: &mut Errors) {
     for (at, condition) in items(status, "conditions").iter().enumerate() {
         let here = path.index(at);
         observed(condition, &here, out);
@@ -66,16 +62,16 @@ fn conditions(status: &Value, path: &Path, out: &mut Vec<FieldError>) {
     }
 }
 
-fn observed(value: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn observed(value: &Value, path: &Path, out: &mut Errors) {
     if let Some(seen) = int(value, "observedGeneration").filter(|seen| *seen < 0) {
         let why = "must be a non-negative integer";
         let here = path.child("observedGeneration");
-        out.push(FieldError::invalid(here, seen, why));
+        out.push(|| FieldError::invalid(here, seen, why));
     }
 }
 
 /// The node on which room is made for a pod; one that has a node needs none.
-fn nominated(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn nominated(new: &Value, old: &Value, path: &Path, out: &mut Errors) {
     let field = "nominatedNodeName";
     let now = text(new, "status.nominatedNodeName");
     if now.is_empty() || now == text(old, "status.nominatedNodeName") {
@@ -85,12 +81,12 @@ fn nominated(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
     optional_text(out, part(new, "status"), path, field, rule);
     if !is_empty(old, "spec.nodeName") {
         let why = "may not be set on pods that are already bound to a node";
-        out.push(FieldError::forbidden(path.child(field), why));
+        out.push(|| FieldError::forbidden(path.child(field), why));
     }
 }
 
 /// A container that ran to its end for good does not run again.
-fn transitions(new: &Value, old: &Value, statuses: &str, list: &str, out: &mut Vec<FieldError>) {
+fn transitions(new: &Value, old: &Value, statuses: &str, list: &str, out: &mut Errors) {
     let lists = ["spec.initContainers", "spec.containers"];
     let mut rules = lists
         .iter()
@@ -118,7 +114,7 @@ fn transitions(new: &Value, old: &Value, statuses: &str, list: &str, out: &mut V
         if ephemeral || !container.is_some_and(|one| restarts(one, pod, code)) {
             let why = "may not be transitioned to non-terminated state";
             let here = Path::new(&at).index(index).child("state");
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
         }
     }
 }
@@ -146,7 +142,7 @@ fn restarts(container: &Value, of_pod: &str, code: i64) -> bool {
     }
 }
 
-fn claims(pod: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn claims(pod: &Value, path: &Path, out: &mut Errors) {
     let claims = items(pod, "spec.resourceClaims").iter();
     let known: HashSet<&str> = claims.map(|claim| text(claim, "name")).collect();
     let mut seen = HashSet::new();
@@ -156,10 +152,10 @@ fn claims(pod: &Value, path: &Path, out: &mut Vec<FieldError>) {
         let (name, at_name) = (text(status, "name"), here.child("name"));
         if !known.contains(name) {
             let why = "must match the name of an entry in `spec.resourceClaims`";
-            out.push(FieldError::invalid(&at_name, name, why));
+            out.push(|| FieldError::invalid(&at_name, name, why));
         }
         if !seen.insert(name) {
-            out.push(FieldError::duplicate(at_name, name));
+            out.push(|| FieldError::duplicate(at_name, name));
         }
         let rule = names::dns1123_subdomain;
         optional_text(out, status, &here, "resourceClaimName", rule);
@@ -167,7 +163,7 @@ fn claims(pod: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// Addresses, one of each family; those that were there before are not news.
-fn addresses(status: &Value, old: &Value, field: &str, path: &Path, out: &mut Vec<FieldError>) {
+fn addresses(status: &Value, old: &Value, field: &str, path: &Path, out: &mut Errors) {
     let path = path.child(field);
     let of = |status: &Value| -> Vec<String> {
         let all = items(status, field).iter();
@@ -183,7 +179,7 @@ fn addresses(status: &Value, old: &Value, field: &str, path: &Path, out: &mut Ve
     let both = now.len() == 2 && now.iter().filter(wide).count() == 1;
     if now.len() > 1 && !both {
         let why = "may specify no more than one IP for each IP family";
-        let shown = part(status, field).clone();
-        out.push(FieldError::invalid(path, shown, why));
+        let shown = part(status, field);
+        out.push(|| FieldError::invalid(path, shown, why));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{entries, get, int, items, part, remove, set, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{Path, invalid};
 use super::super::semantic::normal;
@@ -19,7 +19,7 @@ const ALLOWED: &str = "pod updates may not change fields other than \
     `spec.tolerations` (only additions to existing tolerations),\
     `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
-pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldError>) {
+pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     whole(new, out);
     annotations::changes(new, old, out);
     let (new, old) = (part(new, "spec"), part(old, "spec"));
@@ -27,13 +27,13 @@ pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldErro
     for list in ["containers", "initContainers"] {
         if items(new, list).len() != items(old, list).len() {
             let why = "pod updates may not add or remove containers";
-            out.push(FieldError::forbidden(path.child(list), why));
+            out.push(|| FieldError::forbidden(path.child(list), why));
             return;
         }
         for (at, one) in items(new, list).iter().enumerate() {
             let here = path.child(list).index(at);
             if text(one, "image").is_empty() {
-                out.push(FieldError::required(here.child("image"), ""));
+                out.push(|| FieldError::required(here.child("image"), ""));
             }
             container::image_spaces(one, &here, out);
         }
@@ -53,7 +53,7 @@ pub(in super::super) fn update(new: &Value, old: &Value, out: &mut Vec<FieldErro
     );
     if now != before {
         let why = format!("{ALLOWED}\n{}", diff::unified(&before, &now));
-        out.push(FieldError::forbidden(path, why));
+        out.push(|| FieldError::forbidden(path, why));
     }
 }
 
@@ -101,13 +101,13 @@ fn masked(new: &Value, old: &Value, gated: bool) -> Value {
 }
 
 /// A deadline may come, or come closer. Returns whether the rest is worth a look.
-fn deadline(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bool {
+fn deadline(new: &Value, old: &Value, path: &Path, out: &mut Errors) -> bool {
     let field = "activeDeadlineSeconds";
     let at = path.child(field);
     let wrong = match (int(new, field), int(old, field)) {
         (None, Some(_)) => {
             let why = "must not update from a positive integer to nil value";
-            out.push(FieldError::invalid(&at, Value::Null, why));
+            out.push(|| FieldError::invalid(&at, Value::Null, why));
             return true;
         }
         (None, None) => return true,
@@ -125,7 +125,7 @@ fn deadline(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) ->
 }
 
 /// Tolerations may come and change how long they last, never go.
-fn tolerations(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn tolerations(new: &Value, old: &Value, path: &Path, out: &mut Errors) {
     let lasting = |toleration: &Value| {
         ["key", "operator", "value", "effect"].map(|field| text(toleration, field).to_owned())
     };
@@ -135,39 +135,36 @@ fn tolerations(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>)
         .all(|one| kept.contains(&lasting(one)));
     if !all_kept {
         let why = "existing toleration can not be modified except its tolerationSeconds";
-        out.push(FieldError::forbidden(path.child("tolerations"), why));
+        out.push(|| FieldError::forbidden(path.child("tolerations"), why));
     }
 }
 
 /// Gates may only go. Returns whether the pod was held back by any.
-fn gates(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) -> bool {
+fn gates(new: &Value, old: &Value, path: &Path, out: &mut Errors) -> bool {
     let names = items(old, "schedulingGates").iter();
     let before: HashSet<&str> = names.map(|gate| text(gate, "name")).collect();
     for (at, gate) in items(new, "schedulingGates").iter().enumerate() {
         let name = text(gate, "name");
         if !before.contains(name) {
             let why = format!("only deletion is allowed, but found new scheduling gate '{name}'");
-            out.push(FieldError::forbidden(
-                path.child("schedulingGates").index(at),
-                why,
-            ));
+            out.push(|| FieldError::forbidden(path.child("schedulingGates").index(at), why));
         }
     }
     !before.is_empty()
 }
 
 /// While a pod is held back its selector may become narrower.
-fn node_selector(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn node_selector(new: &Value, old: &Value, path: &Path, out: &mut Errors) {
     let selected = |key: &str| new.pointer("/nodeSelector").and_then(|all| all.get(key));
     if entries(old, "nodeSelector").any(|(key, value)| selected(key) != Some(value)) {
         let all = get(new, "nodeSelector").cloned().unwrap_or(Value::Null);
         let why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
-        out.push(FieldError::invalid(path.child("nodeSelector"), all, why));
+        out.push(|| FieldError::invalid(path.child("nodeSelector"), all, why));
     }
 }
 
 /// While a pod is held back the terms it has may become narrower.
-fn node_affinity(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn node_affinity(new: &Value, old: &Value, path: &Path, out: &mut Errors) {
     const TERMS: &str =
         "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
     let (now, before) = (items(new, TERMS), items(old, TERMS));
@@ -177,13 +174,13 @@ fn node_affinity(new: &Value, old: &Value, path: &Path, out: &mut Vec<FieldError
     }
     if now.len() != before.len() {
         let why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-        out.push(FieldError::invalid(here, Value::from(now), why));
+        out.push(|| FieldError::invalid(here, now, why));
         return;
     }
     for (at, (now, before)) in now.iter().zip(before).enumerate() {
         if !narrower(now, before) {
             let why = "only additions are allowed (no mutations or deletions)";
-            out.push(FieldError::invalid(here.index(at), now.clone(), why));
+            out.push(|| FieldError::invalid(here.index(at), now, why));
         }
     }
 }

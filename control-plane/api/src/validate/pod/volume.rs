@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::object::{get, int, is_empty, items, part, text};
-use crate::status::FieldError;
+use crate::status::{Errors, FieldError};
 
 use super::super::path::{
     Path, anything, invalid, labels, quantity, required_choice, required_text,
@@ -28,6 +28,8 @@ const DOWNWARD_FIELDS: [&str; 5] = [
     "metadata.namespace",
     "metadata.uid",
 ];
+/// Longest name of a claim.
+const MAX_CLAIM: usize = 253;
 /// File permissions.
 const MODES: (i64, i64) = (0, 0o777);
 
@@ -35,26 +37,26 @@ pub(super) fn all<'a>(
     spec: &'a Value,
     home: Home<'_>,
     path: &Path,
-    out: &mut Vec<FieldError>,
+    out: &mut Errors,
 ) -> Volumes<'a> {
     let mut found = Volumes::new();
     let made = made_claims(spec, home);
     for (at, volume) in items(spec, "volumes").iter().enumerate() {
-        let (here, before) = (path.index(at), out.len());
+        let (here, before) = (path.index(at), out.found());
         sources(volume, home, &here, out);
         required_text(out, volume, &here, "name", names::dns1123_label);
         let name = text(volume, "name");
         if found.contains_key(name) {
-            out.push(FieldError::duplicate(here.child("name"), name));
+            out.push(|| FieldError::duplicate(here.child("name"), name));
         }
-        if out.len() == before {
+        if out.found() == before {
             found.insert(name, volume);
         }
         let claim = text(volume, "persistentVolumeClaim.claimName");
         if made.contains(claim) {
             let why = "must not reference a PVC that gets created for an ephemeral volume";
             let here = here.child("persistentVolumeClaim").child("claimName");
-            out.push(FieldError::invalid(here, claim, why));
+            out.push(|| FieldError::invalid(here, claim, why));
         }
     }
     found
@@ -66,14 +68,16 @@ fn made_claims(spec: &Value, home: Home<'_>) -> HashSet<String> {
         return HashSet::new();
     };
     let volumes = items(spec, "volumes").iter();
+    // Nothing has a name as long as that, and many volumes would each repeat it.
+    let may_be = (1..=MAX_CLAIM).contains(&pod.len());
     volumes
-        .filter(|volume| !pod.is_empty() && get(volume, "ephemeral").is_some())
+        .filter(|volume| may_be && get(volume, "ephemeral").is_some())
         .map(|volume| format!("{pod}-{}", text(volume, "name")))
         .collect()
 }
 
 /// Exactly one source.
-fn sources(volume: &Value, home: Home<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn sources(volume: &Value, home: Home<'_>, path: &Path, out: &mut Errors) {
     let map = volume.as_object();
     let given = map
         .into_iter()
@@ -84,14 +88,14 @@ fn sources(volume: &Value, home: Home<'_>, path: &Path, out: &mut Vec<FieldError
         let here = path.child(kind);
         if found {
             let why = "may not specify more than 1 volume type";
-            out.push(FieldError::forbidden(here, why));
+            out.push(|| FieldError::forbidden(here, why));
             continue;
         }
         found = true;
         match (kind.as_str(), home) {
             ("image", home) => {
                 if home != Home::Template && is_empty(source, "reference") {
-                    out.push(FieldError::required(here.child("reference"), ""));
+                    out.push(|| FieldError::required(here.child("reference"), ""));
                 }
                 required_choice(out, source, &here, "pullPolicy", &PULL_POLICIES);
             }
@@ -103,11 +107,11 @@ fn sources(volume: &Value, home: Home<'_>, path: &Path, out: &mut Vec<FieldError
         }
     }
     if !found {
-        out.push(FieldError::required(path, "must specify a volume type"));
+        out.push(|| FieldError::required(path, "must specify a volume type"));
     }
 }
 
-fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Errors) {
     match kind {
         "emptyDir" => {
             if let Some(limit) = get(source, "sizeLimit") {
@@ -138,7 +142,7 @@ fn one_source(kind: &str, source: &Value, path: &Path, out: &mut Vec<FieldError>
 }
 
 /// `items` of what projects keys as files.
-pub(super) fn files(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn files(source: &Value, path: &Path, out: &mut Errors) {
     for (at, item) in items(source, "items").iter().enumerate() {
         let here = path.child("items").index(at);
         required_text(out, item, &here, "key", anything);
@@ -148,14 +152,14 @@ pub(super) fn files(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// A file that shows a field of the pod. Upstream blames the volume for it.
-pub(super) fn downward(item: &Value, path: &Path, out: &mut Vec<FieldError>) {
+pub(super) fn downward(item: &Value, path: &Path, out: &mut Errors) {
     required_text(out, item, path, "path", inner_file);
     match (get(item, "fieldRef"), get(item, "resourceFieldRef")) {
         (Some(field), other) => {
             env::field_ref(field, &path.child("fieldRef"), &DOWNWARD_FIELDS, out);
             if other.is_some() {
                 let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                out.push(FieldError::invalid(path, "resource", why));
+                out.push(|| FieldError::invalid(path, "resource", why));
             }
         }
         (None, Some(resource)) => {
@@ -163,13 +167,13 @@ pub(super) fn downward(item: &Value, path: &Path, out: &mut Vec<FieldError>) {
         }
         (None, None) => {
             let why = "one of fieldRef and resourceFieldRef is required";
-            out.push(FieldError::required(path, why));
+            out.push(|| FieldError::required(path, why));
         }
     }
     mode(item, path, "mode", out);
 }
 
-pub(super) fn mode(value: &Value, path: &Path, field: &str, out: &mut Vec<FieldError>) {
+pub(super) fn mode(value: &Value, path: &Path, field: &str, out: &mut Errors) {
     if let Some(mode) = int(value, field)
         && !(MODES.0..=MODES.1).contains(&mode)
     {
@@ -179,7 +183,7 @@ pub(super) fn mode(value: &Value, path: &Path, field: &str, out: &mut Vec<FieldE
 }
 
 /// A volume a storage driver makes for this pod alone.
-fn csi(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn csi(source: &Value, path: &Path, out: &mut Errors) {
     driver_name(text(source, "driver"), &path.child("driver"), out);
     let Some(secret) = get(source, "nodePublishSecretRef") else {
         return;
@@ -187,7 +191,7 @@ fn csi(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
     match text(secret, "name") {
         "" => {
             let here = path.child("nodePublishSecretRef").child("name");
-            out.push(FieldError::required(here, ""));
+            out.push(|| FieldError::required(here, ""));
         }
         // Upstream leaves out the middle of the path.
         name => invalid(
@@ -200,10 +204,10 @@ fn csi(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
 }
 
 /// A claim that comes and goes with the pod.
-fn ephemeral(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
+fn ephemeral(source: &Value, path: &Path, out: &mut Errors) {
     let here = path.child("volumeClaimTemplate");
     let Some(template) = get(source, "volumeClaimTemplate") else {
-        out.push(FieldError::required(here, ""));
+        out.push(|| FieldError::required(here, ""));
         return;
     };
     let (own, at_own) = (part(template, "metadata"), here.child("metadata"));
@@ -215,22 +219,25 @@ fn ephemeral(source: &Value, path: &Path, out: &mut Vec<FieldError>) {
             "annotations" | "labels" | "creationTimestamp"
         );
         if !allowed && !is_empty(own, field) {
-            out.push(FieldError::forbidden(at_own.child(field), "cannot be set"));
+            out.push(|| FieldError::forbidden(at_own.child(field), "cannot be set"));
         }
     }
     claim::spec(part(template, "spec"), &here.child("spec"), out);
 }
 
 /// The pod's and the volume's name together are the name of the claim.
-fn claim_name(volume: &str, home: Home<'_>, path: &Path, out: &mut Vec<FieldError>) {
+fn claim_name(volume: &str, home: Home<'_>, path: &Path, out: &mut Errors) {
     let Home::Pod(pod) = home else {
         return;
     };
-    if pod.is_empty() || volume.is_empty() {
+    if pod.is_empty() || volume.is_empty() || out.is_full() {
         return;
     }
     let claim = format!("{pod}-{volume}");
-    let wrong = names::dns1123_subdomain(&claim).into_iter();
-    let wrong = wrong.map(|message| format!("PVC name {claim:?}: {message}"));
-    invalid(out, &path.child("name"), volume, wrong.collect());
+    for message in names::dns1123_subdomain(&claim) {
+        out.push(|| {
+            let why = format!("PVC name {claim:?}: {message}");
+            FieldError::invalid(path.child("name"), volume, why)
+        });
+    }
 }
