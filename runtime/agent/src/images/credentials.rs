@@ -159,14 +159,24 @@ fn host_fits(pattern: &str, registry: &str) -> bool {
             .all(|(wanted, given)| glob(wanted, given))
 }
 
-/// `*` matches any run of characters.
+/// `*` matches any run of characters. Each part between two stars is taken where it comes first, which leaves the most
+/// for those behind it: trying other places would let an author of pods choose how long that takes.
 fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).any(|at| rest.is_char_boundary(at) && glob(tail, &rest[at..]))
-        }),
-    }
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let (between, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let inner = text.strip_prefix(head);
+    let Some(mut left) = inner.and_then(|inner| inner.strip_suffix(tail)) else {
+        return false;
+    };
+    between.split('*').all(|part| match left.find(part) {
+        Some(at) => {
+            left = &left[at + part.len()..];
+            true
+        }
+        None => false,
+    })
 }
 
 fn path_fits(prefix: &str, path: &str) -> bool {
@@ -235,6 +245,28 @@ mod tests {
         check("a.b.corp.io/app", &[]);
         check("app:v1", &["https://index.docker.io/v1/"]);
         check("other.io/app", &[]);
+    }
+
+    #[test]
+    fn stars_stand_for_anything_within_a_label() {
+        let check = |pattern: &str, host: &str, expect: bool| {
+            assert_eq!(host_fits(pattern, host), expect, "{pattern} {host}");
+        };
+        check("*", "localhost", true);
+        check("r*.io", "reg.io", true);
+        check("r*g.io", "reg.io", true);
+        check("reg*.io", "reg.io", true);
+        check("a*a.io", "a.io", false);
+        check("*a*b*.io", "xaxb.io", true);
+        check("*a*b*.io", "xbxa.io", false);
+        check("a**b.io", "ab.io", true);
+        check("*b.io", "bab.io", true);
+        check("*ab*ab.io", "abab.io", true);
+        check("*ab*ab.io", "aab.io", false);
+        // Trying the places of each star in turn would take longer than there is time.
+        let (pattern, host) = ("*a".repeat(100), "a".repeat(200));
+        check(&format!("{pattern}b.io"), &format!("{host}.io"), false);
+        check(&format!("{pattern}*b*.io"), &format!("{host}.io"), false);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 /// Schemes of images that are files of the node; the runtime decides which it allows.
 const FILE_SCHEMES: [&str; 2] = ["file://", "oci://"];
 
+/// Longest name without tag and digest, as in the distribution specification.
+const NAME_MAX: usize = 255;
+
 /// Why `image` is no image reference; nothing for one that is.
 pub(super) fn check(image: &str) -> Result<(), String> {
     if is_file(image) {
@@ -29,6 +32,9 @@ pub(super) fn check(image: &str) -> Result<(), String> {
             .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
     }) {
         return bad("invalid reference format");
+    }
+    if host.map_or(0, |host| host.len() + 1) + path.len() > NAME_MAX {
+        return bad("repository name must not be more than 255 characters");
     }
     let word = |part: &str| {
         let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -139,6 +145,9 @@ mod tests {
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }
+        let long = |length| format!("reg.io/{}:v1", "a".repeat(length - "reg.io/".len()));
+        assert_eq!(check(&long(NAME_MAX)), Ok(()));
+        assert!(check(&long(NAME_MAX + 1)).is_err());
         assert!(is_latest("app") && is_latest("r:5000/app") && is_latest("app:latest"));
         assert!(!is_latest("app:v1") && !is_latest(&digest));
         let at = |image| registry_and_path(image);
