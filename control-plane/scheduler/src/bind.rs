@@ -1,10 +1,28 @@
 //! The requests the scheduler makes: binding a pod, and noting that it could not.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::pod::PodKey;
+use crate::volumes::{Awaited, claims_bound, tell_claims};
+
+/// A pod on its way to its node.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) key: PodKey,
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) node: String,
+    /// What has to get its volume first.
+    pub(crate) claims: Vec<Awaited>,
+    /// How often the pod was tried, this time included.
+    pub(crate) attempts: u32,
+    pub(crate) started: Instant,
+}
 
 /// What became of a binding.
 #[derive(Debug)]
@@ -15,17 +33,48 @@ pub(crate) enum Bound {
     Failed(String),
 }
 
-pub(crate) async fn bind(
-    client: &kube::Client,
-    key: &PodKey,
-    uid: Option<String>,
-    node: &str,
-) -> Bound {
+impl Binding {
+    /// Makes the requests. While claims wait for their volumes, which may be long, others may have the place.
+    pub(crate) async fn run(
+        mut self,
+        client: kube::Client,
+        place: OwnedSemaphorePermit,
+        places: Arc<Semaphore>,
+    ) -> (Self, Bound) {
+        let bound = if self.claims.is_empty() {
+            bind(&client, &self, place).await
+        } else {
+            match self.volumes(&client, place, places).await {
+                Ok(place) => bind(&client, &self, place).await,
+                Err(why) => Bound::Failed(why),
+            }
+        };
+        (self, bound)
+    }
+
+    async fn volumes(
+        &mut self,
+        client: &kube::Client,
+        place: OwnedSemaphorePermit,
+        places: Arc<Semaphore>,
+    ) -> Result<OwnedSemaphorePermit, String> {
+        let told = tell_claims(client, &self.claims, &self.node).await;
+        told.map_err(|error| error.to_string())?;
+        drop(place);
+        let bound = claims_bound(&mut self.claims).await;
+        bound.map_err(|error| error.to_string())?;
+        let place = places.acquire_owned().await;
+        place.map_err(|error| error.to_string())
+    }
+}
+
+async fn bind(client: &kube::Client, binding: &Binding, _place: OwnedSemaphorePermit) -> Bound {
+    let Binding { key, pod, node, .. } = binding;
     let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
     let binding = json!({
         "apiVersion": "v1",
         "kind": "Binding",
-        "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid},
+        "metadata": {"name": key.name, "namespace": key.namespace, "uid": pod.metadata.uid},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node},
     });
     let params = PostParams::default();
@@ -35,15 +84,34 @@ pub(crate) async fn bind(
     {
         Ok(_) => Bound::Done,
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Bound::Superseded,
-        Err(error) => Bound::Failed(error.to_string()),
+        Err(error) => Bound::Failed(format!(
+            "running Bind plugin \"DefaultBinder\": {}",
+            text(&error)
+        )),
     }
 }
 
+/// What the server said, or why it could not be asked.
+pub(crate) fn text(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Why a pod has no node yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Unplaced {
+    /// `Unschedulable` or `SchedulerError`.
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
 /// Sets the condition that says why the pod has no node; nothing is written if it says so already.
-pub(crate) async fn note_unschedulable(
+pub(crate) async fn note_unplaced(
     client: &kube::Client,
     pod: &Pod,
-    message: &str,
+    why: &Unplaced,
 ) -> Result<(), kube::Error> {
     let conditions = pod
         .status
@@ -52,7 +120,8 @@ pub(crate) async fn note_unschedulable(
     let said = conditions.into_iter().flatten().any(|condition| {
         condition.type_ == "PodScheduled"
             && condition.status == "False"
-            && condition.message.as_deref() == Some(message)
+            && condition.reason.as_deref() == Some(why.reason)
+            && condition.message.as_deref() == Some(&why.message)
     });
     if said {
         return Ok(());
@@ -67,8 +136,8 @@ pub(crate) async fn note_unschedulable(
         "status": {"conditions": [{
             "type": "PodScheduled",
             "status": "False",
-            "reason": "Unschedulable",
-            "message": message,
+            "reason": why.reason,
+            "message": why.message,
             "lastTransitionTime": now.to_string(),
         }]},
     });

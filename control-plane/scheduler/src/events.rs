@@ -22,6 +22,7 @@ const CONTROLLER: &str = "default-scheduler";
 struct News {
     pod: ObjectReference,
     reason: &'static str,
+    action: &'static str,
     warning: bool,
     note: String,
 }
@@ -41,17 +42,24 @@ impl Events {
         let name = crate::pod::PodKey::of(pod);
         self.send(
             pod,
-            "Scheduled",
+            ("Scheduled", "Binding"),
             false,
             format!("Successfully assigned {name} to {node}"),
         );
     }
 
     pub(crate) fn failed(&self, pod: &Pod, message: &str) {
-        self.send(pod, "FailedScheduling", true, message.to_string());
+        let note = truncated(message);
+        self.send(pod, ("FailedScheduling", "Scheduling"), true, note);
     }
 
-    fn send(&self, pod: &Pod, reason: &'static str, warning: bool, note: String) {
+    fn send(
+        &self,
+        pod: &Pod,
+        (reason, action): (&'static str, &'static str),
+        warning: bool,
+        note: String,
+    ) {
         let pod = ObjectReference {
             api_version: Some("v1".to_string()),
             kind: Some("Pod".to_string()),
@@ -65,10 +73,22 @@ impl Events {
         let _ = self.0.try_send(News {
             pod,
             reason,
+            action,
             warning,
             note,
         });
     }
+}
+
+/// The server takes no longer notes.
+fn truncated(note: &str) -> String {
+    const MOST: usize = 1024;
+    const END: &str = " ...";
+    if note.len() <= MOST {
+        return note.to_string();
+    }
+    let fits = note.floor_char_boundary(MOST - END.len());
+    format!("{}{END}", &note[..fits])
 }
 
 struct Written {
@@ -119,7 +139,7 @@ async fn create(api: &Api<Event>, news: &News) -> Result<String, kube::Error> {
             namespace: news.pod.namespace.clone(),
             ..ObjectMeta::default()
         },
-        action: Some("Binding".to_string()),
+        action: Some(news.action.to_string()),
         event_time: Some(MicroTime(now)),
         note: Some(news.note.clone()),
         reason: Some(news.reason.to_string()),
@@ -144,4 +164,17 @@ async fn repeat(api: &Api<Event>, written: &mut Written) -> Result<(), kube::Err
     api.patch(&written.name, &PatchParams::default(), &patch)
         .await
         .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_notes_are_cut() {
+        assert_eq!(truncated("short"), "short");
+        let long = "é".repeat(1000);
+        let cut = truncated(&long);
+        assert!(cut.len() <= 1024 && cut.ends_with("é ..."), "{cut}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Pods that wait for a node: in order of priority, then of arrival; those that fit nowhere wait for a change, not for a clock.
+//! Pods that wait for a node: in order of priority, then of arrival or the last try; those that fit nowhere wait for a change, not for a clock.
 //!
 //! Nodes that change and pods that go may let in any pod; pods that come only those whose affinity or spread refused them.
 
@@ -125,10 +125,17 @@ impl Queue {
 
     /// The pod fits nowhere.
     pub(crate) fn park(&mut self, key: &PodKey, now: Instant) {
+        self.tried(key, |attempts| State::Parked {
+            not_before: now + backoff(attempts),
+        });
+    }
+
+    /// A pod that was tried in vain: others of its priority come first now.
+    fn tried(&mut self, key: &PodKey, state: impl Fn(u32) -> State) {
         if let Some(waiting) = self.pods.get_mut(key) {
-            waiting.state = State::Parked {
-                not_before: now + backoff(waiting.attempts),
-            };
+            self.arrivals += 1;
+            waiting.rank.arrival = self.arrivals;
+            waiting.state = state(waiting.attempts);
         }
     }
 
@@ -140,11 +147,9 @@ impl Queue {
 
     /// Something failed that another try may mend.
     pub(crate) fn put_off(&mut self, key: &PodKey, now: Instant) {
-        if let Some(waiting) = self.pods.get_mut(key) {
-            waiting.state = State::BackingOff {
-                until: now + backoff(waiting.attempts),
-            };
-        }
+        self.tried(key, |attempts| State::BackingOff {
+            until: now + backoff(attempts),
+        });
     }
 
     /// The cluster changed: whoever fitted nowhere may fit now.
@@ -196,6 +201,11 @@ impl Queue {
     /// How often a pod was tried.
     pub(crate) fn attempts(&self, key: &PodKey) -> u32 {
         self.pods.get(key).map_or(1, |waiting| waiting.attempts)
+    }
+
+    /// The newest that is known of a waiting pod.
+    pub(crate) fn get(&self, key: &PodKey) -> Option<&Arc<Pod>> {
+        self.pods.get(key).map(|waiting| &waiting.pod)
     }
 
     /// Forgets the pods that a new list did not hold.
@@ -297,6 +307,21 @@ mod tests {
         assert_eq!(queue.wake(start + BACKOFF_START), None);
         assert_eq!(popped(&mut queue).as_deref(), Some("near"));
         assert_eq!(popped(&mut queue), None, "the other waits for room");
+    }
+
+    #[test]
+    fn who_was_tried_in_vain_goes_to_the_back() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        for name in ["a", "b"] {
+            queue.put(key(name), pod(0));
+        }
+        assert_eq!(popped(&mut queue).as_deref(), Some("a"));
+        queue.put_off(&key("a"), start);
+        queue.put(key("c"), pod(0));
+        queue.wake(start + BACKOFF_MAX);
+        let order: Vec<_> = std::iter::from_fn(|| popped(&mut queue)).collect();
+        assert_eq!(order, ["b", "a", "c"]);
     }
 
     #[test]

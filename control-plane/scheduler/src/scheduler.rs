@@ -7,10 +7,11 @@ use std::time::Instant;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::watcher;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bind::{self, Bound};
+use crate::bind::{self, Binding, Bound, Unplaced};
 use crate::decide::{FitError, decide};
 use crate::events::Events;
 use crate::filter::Candidate;
@@ -18,10 +19,9 @@ use crate::metrics::{Attempt, SchedulerMetrics};
 use crate::pod::{BoundPod, Phase, PodKey, phase};
 use crate::queue::Queue;
 use crate::snapshot::{Change, Snapshot};
-use crate::volumes::bind_claims;
 use crate::watches::{self, KINDS_BESIDE, News, watch};
 
-/// Bindings under way at once; more would only queue in the server.
+/// Bindings whose requests are under way at once; more would only queue in the server. Those that wait for volumes do not count.
 const MAX_BINDINGS: usize = 64;
 
 /// How the scheduler goes about it.
@@ -48,21 +48,16 @@ pub struct Scheduler {
     config: SchedulerConfig,
 }
 
-struct Tried {
-    key: PodKey,
-    pod: Arc<Pod>,
-    node: String,
-    bound: Bound,
-    started: Instant,
-}
-
 struct State {
     client: kube::Client,
     config: SchedulerConfig,
     snapshot: Snapshot,
     queue: Queue,
     events: Events,
-    bindings: JoinSet<Tried>,
+    bindings: JoinSet<(Binding, Bound)>,
+    places: Arc<Semaphore>,
+    /// The place of the next binding.
+    place: Option<OwnedSemaphorePermit>,
     notes: JoinSet<()>,
     /// Pods as they were when their binding was sent: the watch still shows them pending for a moment.
     assumed: HashMap<PodKey, Option<String>>,
@@ -92,9 +87,10 @@ impl Scheduler {
             state.try_all();
             let next = state.queue.wake(Instant::now());
             state.config.metrics.pending(state.queue.pending());
-            if state.has_work() {
+            if state.has_work() && state.has_place() {
                 continue;
             }
+            let place = Arc::clone(&state.places).acquire_owned();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(event) = pods.next() => state.pod_event(event),
@@ -102,6 +98,7 @@ impl Scheduler {
                 Some(news) = beside.next() => state.beside(news),
                 Some(tried) = state.bindings.join_next() => state.bound(tried),
                 Some(_) = state.notes.join_next() => {}
+                Ok(place) = place, if state.has_work() => state.place = Some(place),
                 () = &mut writer => break,
                 () = sleep_until(next) => {}
             }
@@ -125,6 +122,8 @@ impl State {
             queue: Queue::default(),
             events,
             bindings: JoinSet::new(),
+            places: Arc::new(Semaphore::new(MAX_BINDINGS)),
+            place: None,
             notes: JoinSet::new(),
             assumed: HashMap::new(),
             listed_pods: HashSet::new(),
@@ -136,25 +135,31 @@ impl State {
     }
 
     fn has_work(&self) -> bool {
-        self.ready() && self.queue.has_active()
+        self.listed() && self.queue.has_active()
     }
 
     /// Nothing is placed before all lists are known, or a full node would look empty.
-    fn ready(&self) -> bool {
-        let listed = self.synced == (true, true) && self.listed_beside == [true; KINDS_BESIDE];
-        listed && self.bindings.len() < MAX_BINDINGS
+    fn listed(&self) -> bool {
+        self.synced == (true, true) && self.listed_beside == [true; KINDS_BESIDE]
+    }
+
+    fn has_place(&mut self) -> bool {
+        if self.place.is_none() {
+            self.place = Arc::clone(&self.places).try_acquire_owned().ok();
+        }
+        self.place.is_some()
     }
 
     fn try_all(&mut self) {
-        while self.ready() {
-            let Some((key, pod)) = self.queue.pop() else {
+        while self.has_work() && self.has_place() {
+            let (Some((key, pod)), Some(place)) = (self.queue.pop(), self.place.take()) else {
                 return;
             };
-            self.try_one(key, pod);
+            self.try_one(key, pod, place);
         }
     }
 
-    fn try_one(&mut self, key: PodKey, pod: Arc<Pod>) {
+    fn try_one(&mut self, key: PodKey, pod: Arc<Pod>, place: OwnedSemaphorePermit) {
         self.turn = self.turn.wrapping_add(1);
         let started = Instant::now();
         let decided = match Candidate::new(&pod, &self.snapshot) {
@@ -168,37 +173,43 @@ impl State {
                 let bound = BoundPod::on(node.clone(), &pod);
                 self.pod_bound(key.clone(), bound);
                 self.assumed.insert(key.clone(), pod.metadata.uid.clone());
-                let client = self.client.clone();
-                self.bindings.spawn(async move {
-                    let bound = match bind_claims(&client, &claims, &node).await {
-                        Ok(()) => bind::bind(&client, &key, pod.metadata.uid.clone(), &node).await,
-                        Err(error) => Bound::Failed(error.to_string()),
-                    };
-                    Tried {
-                        key,
-                        pod,
-                        node,
-                        bound,
-                        started,
-                    }
-                });
+                let volumes = &mut self.snapshot.volumes;
+                let claims = claims.into_iter().map(|claim| volumes.await_bound(claim));
+                let binding = Binding {
+                    claims: claims.collect(),
+                    attempts: self.queue.attempts(&key),
+                    key,
+                    pod,
+                    node,
+                    started,
+                };
+                let (client, places) = (self.client.clone(), Arc::clone(&self.places));
+                self.bindings.spawn(binding.run(client, place, places));
             }
             Err(error) => {
-                let message = error.to_string();
+                self.place = Some(place);
                 self.attempted(Attempt::Unschedulable, started);
                 match error.by_placement {
                     true => self.queue.park_by_placement(&key, Instant::now()),
                     false => self.queue.park(&key, Instant::now()),
                 }
-                self.events.failed(&pod, &message);
-                let client = self.client.clone();
-                self.notes.spawn(async move {
-                    if let Err(error) = bind::note_unschedulable(&client, &pod, &message).await {
-                        tracing::warn!(%key, %error, "cannot note that a pod is unschedulable");
-                    }
-                });
+                let message = error.to_string();
+                self.say_unplaced(pod, "Unschedulable", message);
             }
         }
+    }
+
+    /// Says why a pod has no node, in an event and in its status.
+    fn say_unplaced(&mut self, pod: Arc<Pod>, reason: &'static str, message: String) {
+        self.events.failed(&pod, &message);
+        let why = Unplaced { reason, message };
+        let client = self.client.clone();
+        self.notes.spawn(async move {
+            if let Err(error) = bind::note_unplaced(&client, &pod, &why).await {
+                let key = PodKey::of(&pod);
+                tracing::warn!(%key, %error, "cannot note why a pod has no node");
+            }
+        });
     }
 
     fn attempted(&self, attempt: Attempt, started: Instant) {
@@ -209,38 +220,45 @@ impl State {
         metrics.attempted(attempt, scheduler_name, started);
     }
 
-    fn bound(&mut self, tried: Result<Tried, tokio::task::JoinError>) {
+    fn bound(&mut self, ended: Result<(Binding, Bound), tokio::task::JoinError>) {
         // A binding task has nothing in it that panics; if one did, its pod is found again by the next list.
-        let Ok(Tried {
-            key,
-            pod,
-            node,
-            bound,
-            started,
-        }) = tried
-        else {
+        let Ok((binding, bound)) = ended else {
             return;
         };
+        let Binding {
+            key, pod, started, ..
+        } = binding;
+        // Otherwise the pod is gone or known to be bound, and what is in the books under its name is not about this binding.
+        let is_newest = self.assumed.get(&key) == Some(&pod.metadata.uid);
         match bound {
             Bound::Done => {
                 self.attempted(Attempt::Scheduled, started);
-                self.config.metrics.placed(self.queue.attempts(&key));
-                self.queue.remove(&key);
-                self.events.scheduled(&pod, &node);
+                self.config.metrics.placed(binding.attempts);
+                self.events.scheduled(&pod, &binding.node);
+                if is_newest {
+                    self.queue.remove(&key);
+                }
             }
-            Bound::Superseded => {
-                self.assumed.remove(&key);
-                self.snapshot.pod_gone(&key);
-                self.queue.put_off(&key, Instant::now());
-            }
+            Bound::Superseded if is_newest => self.give_up(&key),
+            Bound::Superseded => {}
             Bound::Failed(error) => {
                 self.attempted(Attempt::Error, started);
                 tracing::warn!(%key, %error, "binding failed; it is tried again");
-                self.assumed.remove(&key);
-                self.snapshot.pod_gone(&key);
-                self.queue.put_off(&key, Instant::now());
+                if is_newest {
+                    self.give_up(&key);
+                    let pod = self.queue.get(&key).map_or(pod, Arc::clone);
+                    self.say_unplaced(pod, "SchedulerError", error);
+                }
             }
         }
+    }
+
+    /// The pod is not on the node it was thought to be on: it is tried again, and others may have the room.
+    fn give_up(&mut self, key: &PodKey) {
+        self.assumed.remove(key);
+        self.snapshot.pod_gone(key);
+        self.queue.cluster_changed();
+        self.queue.put_off(key, Instant::now());
     }
 
     fn pod_event(&mut self, event: watcher::Result<watcher::Event<Pod>>) {
@@ -281,15 +299,15 @@ impl State {
             }
             Phase::Pending => {
                 // An old sight of a pod whose binding is under way, unless it is another pod of that name.
-                let ours = self
-                    .assumed
-                    .get(&key)
-                    .is_some_and(|uid| *uid == pod.metadata.uid);
-                if !ours {
-                    if self.assumed.remove(&key).is_some() {
-                        self.snapshot.pod_gone(&key);
-                        self.queue.remove(&key);
-                    }
+                let assumed = self.assumed.get(&key);
+                let ours = assumed.is_some_and(|uid| *uid == pod.metadata.uid);
+                if !ours && self.assumed.remove(&key).is_some() {
+                    self.snapshot.pod_gone(&key);
+                    self.queue.remove(&key);
+                    self.queue.cluster_changed();
+                }
+                // Its newest state is what is tried if the binding fails. One that is bound is in no queue.
+                if !ours || self.queue.get(&key).is_some() {
                     self.queue.put(key, Arc::new(pod));
                 }
             }
@@ -349,3 +367,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 mod bind;
 mod table;
 
-pub(crate) use bind::bind_claims;
+pub(crate) use bind::{Awaited, claims_bound, tell_claims};
 pub(crate) use table::VolumeTable;
 
 use std::sync::Arc;

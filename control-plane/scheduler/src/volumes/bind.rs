@@ -5,41 +5,56 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::wait::await_condition;
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::SELECTED_NODE;
+use crate::bind::text;
 
 /// The longest a pod waits for the volumes of its node before it is tried again.
 const BIND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why the claims of a pod have no volumes yet.
+/// A claim whose volume is chosen or made once the node is known.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    pub(super) claim: Arc<PersistentVolumeClaim>,
+    /// Turns true when the claim has its volume, and closes when it never will.
+    pub(super) bound: watch::Receiver<bool>,
+}
+
+/// Why the claims of a pod have no volumes yet, with upstream's wording as its text.
 #[derive(Debug)]
 pub(crate) enum ClaimError {
     Api(kube::Error),
-    Watch(String),
+    /// The claim is there no more: namespace and name.
+    Gone(String),
     /// Nobody made a volume in time.
     Late,
 }
 
 impl std::fmt::Display for ClaimError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("running PreBind plugin \"VolumeBinding\": ")?;
         match self {
-            ClaimError::Api(error) => error.fmt(f),
-            ClaimError::Watch(error) => error.fmt(f),
-            ClaimError::Late => f.write_str("binding volumes: timed out waiting for the condition"),
+            ClaimError::Api(error) => f.write_str(&text(error)),
+            ClaimError::Gone(claim) => write!(
+                f,
+                "binding volumes: failed to check provisioning pvc: could not find v1.PersistentVolumeClaim {claim:?}"
+            ),
+            ClaimError::Late => f.write_str("binding volumes: context deadline exceeded"),
         }
     }
 }
 
-/// Tells the claims' provisioners the node, and returns when all of them are bound.
-pub(crate) async fn bind_claims(
+/// Tells the claims' provisioners the node.
+pub(crate) async fn tell_claims(
     client: &kube::Client,
-    claims: &[Arc<PersistentVolumeClaim>],
+    claims: &[Awaited],
     node: &str,
 ) -> Result<(), ClaimError> {
-    for claim in claims {
-        let api = api(client, claim);
+    for Awaited { claim, .. } in claims {
+        let namespace = claim.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
         let annotations = json!({ SELECTED_NODE: node });
         let metadata = json!({"uid": claim.metadata.uid, "annotations": annotations});
         let patch = Patch::Merge(json!({ "metadata": metadata }));
@@ -48,24 +63,31 @@ pub(crate) async fn bind_claims(
             .await
             .map_err(ClaimError::Api)?;
     }
-    for claim in claims {
-        let name = claim.metadata.name.as_deref().unwrap_or_default();
-        let bound = await_condition(api(client, claim), name, is_bound);
-        match tokio::time::timeout(BIND_TIMEOUT, bound).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(ClaimError::Watch(error.to_string())),
-            Err(_) => return Err(ClaimError::Late),
-        }
-    }
     Ok(())
 }
 
-fn is_bound(claim: Option<&PersistentVolumeClaim>) -> bool {
-    let status = claim.and_then(|claim| claim.status.as_ref());
-    status.and_then(|status| status.phase.as_deref()) == Some("Bound")
+/// Returns when all claims have their volumes, as the scheduler's own watch tells: waiting costs the server nothing.
+pub(crate) async fn claims_bound(claims: &mut [Awaited]) -> Result<(), ClaimError> {
+    let all = async {
+        for Awaited { claim, bound } in claims {
+            if bound.wait_for(|bound| *bound).await.is_err() {
+                let part = |part: &Option<String>| part.clone().unwrap_or_default();
+                let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
+                return Err(ClaimError::Gone(format!(
+                    "{}/{}",
+                    part(namespace),
+                    part(name)
+                )));
+            }
+        }
+        Ok(())
+    };
+    let in_time = tokio::time::timeout(BIND_TIMEOUT, all).await;
+    in_time.unwrap_or(Err(ClaimError::Late))
 }
 
-fn api(client: &kube::Client, claim: &PersistentVolumeClaim) -> Api<PersistentVolumeClaim> {
-    let namespace = claim.metadata.namespace.as_deref().unwrap_or_default();
-    Api::namespaced(client.clone(), namespace)
+/// Whether the claim has its volume.
+pub(super) fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    let status = claim.status.as_ref();
+    status.and_then(|status| status.phase.as_deref()) == Some("Bound")
 }

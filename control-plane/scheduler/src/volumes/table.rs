@@ -9,6 +9,10 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::runtime::watcher::Event;
+use tokio::sync::watch;
+
+use super::Awaited;
+use super::bind::is_bound;
 
 /// What is known of storage.
 #[derive(Debug, Default)]
@@ -16,6 +20,8 @@ pub(crate) struct VolumeTable {
     claims: HashMap<(String, String), Arc<PersistentVolumeClaim>>,
     volumes: BTreeMap<String, Arc<PersistentVolume>>,
     classes: HashMap<String, Arc<StorageClass>>,
+    /// Claims that somebody waits for to be bound.
+    awaited: HashMap<(String, String), watch::Sender<bool>>,
     listed: HashSet<(String, String)>,
     listed_volumes: HashSet<String>,
 }
@@ -47,10 +53,27 @@ impl VolumeTable {
         volumes.cloned().collect()
     }
 
+    /// To wait with until the claim is bound. All who wait for one claim share what is kept for it.
+    pub(crate) fn await_bound(&mut self, claim: Arc<PersistentVolumeClaim>) -> Awaited {
+        let waiting = self.awaited.entry(key(&claim));
+        let bound = waiting.or_insert_with(|| watch::channel(is_bound(&claim)).0);
+        let bound = bound.subscribe();
+        Awaited { claim, bound }
+    }
+
     pub(super) fn put_claim(&mut self, claim: PersistentVolumeClaim) {
-        let namespace = claim.metadata.namespace.clone().unwrap_or_default();
-        let name = claim.metadata.name.clone().unwrap_or_default();
-        self.claims.insert((namespace, name), Arc::new(claim));
+        let key = key(&claim);
+        if is_bound(&claim)
+            && let Some(waiting) = self.awaited.remove(&key)
+        {
+            waiting.send_replace(true);
+        }
+        let uid = claim.metadata.uid.clone();
+        let before = self.claims.insert(key.clone(), Arc::new(claim));
+        if before.is_some_and(|before| before.metadata.uid != uid) {
+            // Whom they wait for is gone.
+            self.awaited.remove(&key);
+        }
     }
 
     pub(super) fn put_volume(&mut self, volume: PersistentVolume) {
@@ -65,13 +88,6 @@ impl VolumeTable {
 
     /// True if pods that fitted nowhere may fit now.
     pub(crate) fn claim_event(&mut self, event: Event<PersistentVolumeClaim>) -> bool {
-        let key = |claim: &PersistentVolumeClaim| {
-            let metadata = &claim.metadata;
-            (
-                metadata.namespace.clone().unwrap_or_default(),
-                metadata.name.clone().unwrap_or_default(),
-            )
-        };
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(claim) => {
@@ -81,10 +97,12 @@ impl VolumeTable {
             Event::Apply(claim) => self.put_claim(claim),
             Event::Delete(claim) => {
                 self.claims.remove(&key(&claim));
+                self.awaited.remove(&key(&claim));
             }
             Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 self.claims.retain(|key, _| listed.contains(key));
+                self.awaited.retain(|key, _| listed.contains(key));
             }
         }
         true
@@ -125,6 +143,14 @@ impl VolumeTable {
         }
         true
     }
+}
+
+fn key(claim: &PersistentVolumeClaim) -> (String, String) {
+    let metadata = &claim.metadata;
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
 }
 
 fn fits(claim: &PersistentVolumeClaimSpec, volume: &PersistentVolumeSpec) -> bool {
