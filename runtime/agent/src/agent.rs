@@ -112,6 +112,10 @@ impl Agent {
             .await
             .map_err(AgentError::Runtime)?;
         let records = PullRecords::open(config.data_dir.join("image-pulls.json")).await;
+        // The collector tries again.
+        if let Err(error) = records.settle(images.as_ref()).await {
+            tracing::warn!(%error, "images not listed");
+        }
         let records = Arc::new(records);
         let (recorder, sender) = recorder(client.clone(), &config.node_name);
         let objects = Objects::new(client.clone());

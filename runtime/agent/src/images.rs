@@ -125,10 +125,13 @@ impl Puller {
             wanted.tell(recorder, Severity::Warning, "ErrImageNeverPull", &message);
             return Err(refuse(recorder, wanted, "ErrImageNeverPull", message));
         }
-        tokio::select! {
-            pulled = self.pull(pod, wanted, recorder) => pulled,
-            () = cancel.cancelled() => Err(StartFailure { cancelled: true, ..Default::default() }),
-        }
+        let pulled = self.pull(pod, wanted, recorder, cancel).await;
+        pulled.unwrap_or_else(|| {
+            Err(StartFailure {
+                cancelled: true,
+                ..Default::default()
+            })
+        })
     }
 
     /// Whether the pod may use an image that is here without asking the registry.
@@ -171,23 +174,39 @@ impl Puller {
         Ok(self.images.image_status(request).await?.image)
     }
 
+    /// None if it was given up.
     async fn pull(
         &self,
         pod: &Pod,
         wanted: Wanted<'_>,
         recorder: &PodRecorder,
-    ) -> Result<String, StartFailure> {
+        cancel: &CancellationToken,
+    ) -> Option<Result<String, StartFailure>> {
         let image = wanted.image;
         let asked = Instant::now();
         let pulling = format!("Pulling image \"{image}\"");
         wanted.tell(recorder, Severity::Normal, "Pulling", &pulling);
         // The semaphore is never closed; without a permit the pull just goes on.
-        let _permit = self.pulls.acquire().await;
+        let permit = cancel.run_until_cancelled(self.pulls.acquire());
+        let _permit = permit.await?;
         let started = Instant::now();
-        let own = self.credentials(pod, image, recorder).await;
-        self.records.begins(image).await;
-        let result = self.pull_with_any(image, own).await;
-        match result {
+        let own = cancel.run_until_cancelled(self.credentials(pod, image, recorder));
+        let own = own.await?;
+        let fail = |reason: &str, why: String| {
+            let message = format!("Failed to pull image \"{image}\": {why}");
+            wanted.tell(recorder, Severity::Warning, "Failed", &message);
+            Err(refuse(recorder, wanted, reason, why))
+        };
+        if let Err(error) = self.records.begins(image).await {
+            let why = format!("failed to record image pull intent: {error}");
+            return Some(fail("ErrImagePull", why));
+        }
+        let pull = cancel.run_until_cancelled(self.pull_with_any(image, own));
+        let Some(result) = pull.await else {
+            self.records.given_up(image).await;
+            return None;
+        };
+        Some(match result {
             Ok((id, with)) => {
                 self.records.pulled(image, &id, with.as_ref()).await;
                 let size = self
@@ -208,11 +227,9 @@ impl Puller {
             Err(error) => {
                 self.records.failed(image).await;
                 let (reason, why) = pull_failure(image, &error);
-                let message = format!("Failed to pull image \"{image}\": {why}");
-                wanted.tell(recorder, Severity::Warning, "Failed", &message);
-                Err(refuse(recorder, wanted, reason, why))
+                fail(reason, why)
             }
-        }
+        })
     }
 
     /// Tries the credentials in turn, as one pod may carry several for one registry. Tells whose did.

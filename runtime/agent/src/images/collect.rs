@@ -55,6 +55,7 @@ impl Collector {
         let changes = self.records.changes().await;
         let images = self.images.list_images(v1::ListImagesRequest::default());
         let images = images.await?.images;
+        self.records.note(&images, changes).await;
         let here = images.iter().map(|image| image.id.clone()).collect();
         self.records.keep(&here, changes).await;
         let request = v1::ListContainersRequest::default();

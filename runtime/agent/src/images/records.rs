@@ -2,12 +2,14 @@
 //!
 //! Upstream's rule with its default policy `NeverVerifyPreloadedImages`: who could pull an image without credentials, or
 //! has the Secret it was pulled with, uses it as it is; for anybody else it is pulled again, so that the registry decides.
-//! Images that came here otherwise may be used by all. The records outlive the process; they go with their image.
+//! Images that came here otherwise may be used by all: those without a record, unless what is asked for is being pulled.
+//! The records outlive the process; they go with their image.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sampan_proto::{CriError, ImageService, v1};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -48,13 +50,21 @@ struct Pulled {
 struct Records {
     /// By image id.
     images: BTreeMap<String, Record>,
-    /// Names whose first pull is under way, or was when the process ended.
+    /// References whose pull is under way, or of which it is not clear what it brought.
     #[serde(default)]
     pulling: BTreeSet<String>,
+    /// How many pulls of a reference are under way.
+    #[serde(skip)]
+    under_way: BTreeMap<String, usize>,
+    /// References a pull of which was given up, and those that an earlier process was pulling; with the count of changes
+    /// when that was.
+    #[serde(skip)]
+    unclear: BTreeMap<String, u64>,
     #[serde(skip)]
     changes: u64,
-    /// The file was there and could not be read: no image counts as one that came here otherwise.
-    #[serde(skip)]
+    /// What was kept could not be read, and the images that are here were not looked at since: none of them counts as
+    /// one that came here otherwise.
+    #[serde(default)]
     lost: bool,
 }
 
@@ -72,13 +82,18 @@ impl PullRecords {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Records::default()),
             Err(error) => Err(error),
         };
-        let records = read.unwrap_or_else(|error| {
+        let mut records = read.unwrap_or_else(|error| {
             tracing::warn!(file = %file.display(), %error, "records of pulled images not read");
             Records {
                 lost: true,
                 ..Records::default()
             }
         });
+        records.unclear = records
+            .pulling
+            .iter()
+            .map(|image| (image.clone(), 0))
+            .collect();
         PullRecords {
             file,
             records: Mutex::new(records),
@@ -88,38 +103,44 @@ impl PullRecords {
     /// Who may use the image `id` under a name it was asked for by.
     pub(super) async fn access(&self, image: &str, id: &str) -> Access {
         let records = self.records.lock().await;
-        let name = name_of(image);
         match records.images.get(id) {
-            Some(record) => match record.names.get(&name) {
+            Some(record) => match record.names.get(&reference::name(image)) {
                 Some(pulled) if pulled.everybody => Access::Everybody,
                 Some(pulled) => Access::With(pulled.secrets.clone()),
                 None => Access::With(BTreeSet::new()),
             },
-            None if records.lost || records.has_pulled(&name) => Access::With(BTreeSet::new()),
+            None if records.lost || records.pulling.contains(&reference::in_full(image)) => {
+                Access::With(BTreeSet::new())
+            }
             None => Access::Everybody,
         }
     }
 
-    /// A pull of the image begins. What it brings is not taken for something that came here otherwise if the process
-    /// ends before [`PullRecords::pulled`].
-    pub(super) async fn begins(&self, image: &str) {
+    /// A pull of the image begins. What it brings is not taken for something that came here otherwise, whatever becomes
+    /// of the pull and of this process; if that cannot be kept, the image must not be pulled.
+    pub(super) async fn begins(&self, image: &str) -> io::Result<()> {
         let mut records = self.records.lock().await;
-        let name = name_of(image);
-        if !records.has_pulled(&name) {
-            records.pulling.insert(name);
-            self.write(&records).await;
+        let image = reference::in_full(image);
+        if records.pulling.insert(image.clone()) {
+            let written = self.write(&records).await;
+            if written.is_err() {
+                records.pulling.remove(&image);
+            }
+            written?;
         }
+        *records.under_way.entry(image).or_default() += 1;
+        Ok(())
     }
 
     /// The image was pulled as `id`, without credentials or with those of a Secret.
     pub(super) async fn pulled(&self, image: &str, id: &str, with: Option<&Origin>) {
         let mut records = self.records.lock().await;
-        let name = name_of(image);
-        let mut changed = records.pulling.remove(&name);
+        let mut changed = records.ended(image);
         records.changes += 1;
         let changes = records.changes;
         let record = records.images.entry(id.to_owned()).or_default();
         record.changed = changes;
+        let name = reference::name(image);
         let known = record.names.get(&name);
         let mut next = known.cloned().unwrap_or_default();
         match with {
@@ -134,16 +155,61 @@ impl PullRecords {
             changed = true;
         }
         if changed {
-            self.write(&records).await;
+            self.try_write(&records).await;
         }
     }
 
     /// The pull came to nothing.
     pub(super) async fn failed(&self, image: &str) {
         let mut records = self.records.lock().await;
-        if records.pulling.remove(&name_of(image)) {
-            self.write(&records).await;
+        if records.ended(image) {
+            self.try_write(&records).await;
         }
+    }
+
+    /// The pull was given up: the runtime may have the image nevertheless.
+    pub(super) async fn given_up(&self, image: &str) {
+        let mut records = self.records.lock().await;
+        records.changes += 1;
+        let changes = records.changes;
+        records.unclear.insert(reference::in_full(image), changes);
+        records.ended(image);
+    }
+
+    /// Notes who may use images of which that is not clear: the runtime is asked what there is.
+    pub(crate) async fn settle(&self, images: &dyn ImageService) -> Result<(), CriError> {
+        let changes = self.changes().await;
+        let here = images.list_images(v1::ListImagesRequest::default());
+        self.note(&here.await?.images, changes).await;
+        Ok(())
+    }
+
+    /// Of the images that are here, which were listed when there had been so many `changes`, nobody may use those that
+    /// have no record and came by a pull that did not tell its end, before the registry was asked.
+    pub(super) async fn note(&self, images: &[v1::Image], changes: u64) {
+        let mut records = self.records.lock().await;
+        let Records {
+            images: known,
+            pulling,
+            under_way,
+            unclear,
+            lost,
+            ..
+        } = &mut *records;
+        let settled = unclear.extract_if(.., |_, since| *since <= changes);
+        let settled: BTreeSet<String> = settled.map(|(image, _)| image).collect();
+        if settled.is_empty() && !*lost {
+            return;
+        }
+        for image in images {
+            let mut names = image.repo_tags.iter().chain(&image.repo_digests);
+            if *lost || names.any(|name| settled.contains(&reference::in_full(name))) {
+                known.entry(image.id.clone()).or_default();
+            }
+        }
+        pulling.retain(|image| !settled.contains(image) || under_way.contains_key(image));
+        *lost = false;
+        self.try_write(&records).await;
     }
 
     /// What [`PullRecords::keep`] wants to know: how many changes there have been.
@@ -160,16 +226,17 @@ impl PullRecords {
             .images
             .retain(|id, record| ids.contains(id) || is_new(record));
         if records.images.len() != before {
-            self.write(&records).await;
+            self.try_write(&records).await;
         }
     }
 
-    async fn write(&self, records: &Records) {
-        let written = match serde_json::to_vec(records) {
-            Ok(bytes) => write(&self.file, bytes).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = written {
+    async fn write(&self, records: &Records) -> io::Result<()> {
+        write(&self.file, serde_json::to_vec(records)?).await
+    }
+
+    /// What could not be written is so with the next change.
+    async fn try_write(&self, records: &Records) {
+        if let Err(error) = self.write(records).await {
             let file = self.file.display();
             tracing::warn!(%file, %error, "records of pulled images not written");
         }
@@ -177,10 +244,21 @@ impl PullRecords {
 }
 
 impl Records {
-    /// Whether this node has pulled anything by that name, or was about to.
-    fn has_pulled(&self, name: &str) -> bool {
-        let mut records = self.images.values();
-        self.pulling.contains(name) || records.any(|record| record.names.contains_key(name))
+    /// One pull of the image is over. True if its reference is no longer among those under way.
+    fn ended(&mut self, image: &str) -> bool {
+        let image = reference::in_full(image);
+        let left = match self.under_way.get_mut(&image) {
+            Some(count) => {
+                *count -= 1;
+                *count
+            }
+            None => 0,
+        };
+        if left > 0 {
+            return false;
+        }
+        self.under_way.remove(&image);
+        !self.unclear.contains_key(&image) && self.pulling.remove(&image)
     }
 }
 
@@ -192,14 +270,6 @@ async fn write(file: &Path, bytes: Vec<u8>) -> io::Result<()> {
     target.write_all(&bytes).await?;
     target.sync_all().await?;
     tokio::fs::rename(&next, file).await
-}
-
-fn name_of(image: &str) -> String {
-    if reference::is_file(image) {
-        return image.to_owned();
-    }
-    let (registry, path) = reference::registry_and_path(image);
-    format!("{registry}/{path}")
 }
 
 #[cfg(test)]
@@ -218,13 +288,21 @@ mod tests {
         Access::With(BTreeSet::new())
     }
 
+    fn here(id: &str, tag: &str) -> v1::Image {
+        v1::Image {
+            id: id.into(),
+            repo_tags: vec![tag.into()],
+            ..Default::default()
+        }
+    }
+
     #[tokio::test]
     async fn an_image_is_for_those_who_could_pull_it() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pulls.json");
         let records = PullRecords::open(file.clone()).await;
         assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-        records.begins("reg.io/a:1").await;
+        records.begins("reg.io/a:1").await.unwrap();
         assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
         records.pulled("reg.io/a:1", "id", Some(&origin("s"))).await;
         let with = Access::With([origin("s")].into());
@@ -232,9 +310,68 @@ mod tests {
         let records = PullRecords::open(file).await;
         assert_eq!(records.access("reg.io/a:2", "id").await, with);
         assert_eq!(records.access("reg.io/b:1", "id").await, nobody());
-        // Another version under that name, which this process was told nothing of, is not everybody's either.
-        assert_eq!(records.access("reg.io/a:1", "id2").await, nobody());
         records.pulled("reg.io/a:1", "id", None).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
+    }
+
+    #[tokio::test]
+    async fn pulls_say_nothing_of_images_that_came_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = PullRecords::open(dir.path().join("pulls.json")).await;
+        records.begins("reg.io/a:2").await.unwrap();
+        assert_eq!(records.access("reg.io/a:1", "1").await, Access::Everybody);
+        records.pulled("reg.io/a:2", "2", Some(&origin("s"))).await;
+        assert_eq!(records.access("reg.io/a:1", "1").await, Access::Everybody);
+    }
+
+    #[tokio::test]
+    async fn a_pull_that_fails_leaves_those_beside_it_under_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = PullRecords::open(dir.path().join("pulls.json")).await;
+        records.begins("reg.io/a:1").await.unwrap();
+        records.begins("reg.io/a:1").await.unwrap();
+        records.failed("reg.io/a:1").await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        records.failed("reg.io/a:1").await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
+    }
+
+    #[tokio::test]
+    async fn what_a_pull_brought_that_did_not_tell_its_end_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pulls.json");
+        let records = PullRecords::open(file.clone()).await;
+        records.begins("reg.io/a:1").await.unwrap();
+        // The process ends here. A pull that fails does not say what the one before it brought.
+        let records = PullRecords::open(file.clone()).await;
+        records.begins("reg.io/a:1").await.unwrap();
+        records.failed("reg.io/a:1").await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        let images = [here("id", "reg.io/a:1"), here("other", "reg.io/b:1")];
+        let listed = records.changes().await;
+        // This one is given up, and may bring it after the images were listed.
+        records.begins("reg.io/c:1").await.unwrap();
+        records.given_up("reg.io/c:1").await;
+        records.note(&images, listed).await;
+        let records = PullRecords::open(file).await;
+        assert_eq!(records.access("reg.io/a:2", "id").await, nobody());
+        assert_eq!(records.access("reg.io/a:1", "new").await, Access::Everybody);
+        assert_eq!(
+            records.access("reg.io/b:1", "other").await,
+            Access::Everybody
+        );
+        assert_eq!(records.access("reg.io/c:1", "late").await, nobody());
+        let images = [here("late", "reg.io/c:1")];
+        records.note(&images, records.changes().await).await;
+        assert_eq!(records.access("reg.io/c:2", "late").await, nobody());
+        assert_eq!(records.access("reg.io/c:1", "new").await, Access::Everybody);
+    }
+
+    #[tokio::test]
+    async fn a_pull_that_cannot_be_kept_does_not_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = PullRecords::open(dir.path().join("gone/pulls.json")).await;
+        records.begins("reg.io/a:1").await.unwrap_err();
         assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
     }
 
@@ -256,7 +393,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pulls.json");
         std::fs::write(&file, "{").unwrap();
+        let records = PullRecords::open(file.clone()).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        // What is written from now on does not make it so either.
+        records.pulled("reg.io/b:1", "b", None).await;
+        let records = PullRecords::open(file.clone()).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        records.note(&[here("id", "reg.io/a:1")], 1).await;
         let records = PullRecords::open(file).await;
         assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        assert_eq!(
+            records.access("reg.io/c:1", "later").await,
+            Access::Everybody
+        );
     }
 }

@@ -3,6 +3,10 @@
 /// Schemes of images that are files of the node; the runtime decides which it allows.
 const FILE_SCHEMES: [&str; 2] = ["file://", "oci://"];
 
+/// The registry of names that give none, and how it was called before.
+const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_BEFORE: &str = "index.docker.io";
+
 /// Longest name without tag and digest, as in the distribution specification.
 const NAME_MAX: usize = 255;
 
@@ -77,14 +81,39 @@ pub(super) fn is_file(image: &str) -> bool {
     FILE_SCHEMES.iter().any(|scheme| image.starts_with(scheme))
 }
 
-/// Registry and repository, with Docker Hub for names that give none.
+/// Registry and repository, with Docker Hub for names that give none. One spelling for all that mean the same.
 pub(super) fn registry_and_path(image: &str) -> (String, String) {
     let name = image.split('@').next().unwrap_or(image);
     let (host, path, _) = parts(name);
-    match host {
-        Some(host) => (host.to_owned(), path.to_owned()),
-        None if path.contains('/') => ("docker.io".to_owned(), path.to_owned()),
-        None => ("docker.io".to_owned(), format!("library/{path}")),
+    let host = host.map_or_else(|| DOCKER_HUB.to_owned(), str::to_ascii_lowercase);
+    if host != DOCKER_HUB && host != DOCKER_HUB_BEFORE {
+        return (host, path.to_owned());
+    }
+    let path = match path.contains('/') {
+        true => path.to_owned(),
+        false => format!("library/{path}"),
+    };
+    (DOCKER_HUB.to_owned(), path)
+}
+
+/// The name without tag and digest.
+pub(super) fn name(image: &str) -> String {
+    if is_file(image) {
+        return image.to_owned();
+    }
+    let (registry, path) = registry_and_path(image);
+    format!("{registry}/{path}")
+}
+
+/// The name with what the registry is asked for: the digest if there is one, else the tag.
+pub(super) fn in_full(image: &str) -> String {
+    let name = name(image);
+    if is_file(image) {
+        return name;
+    }
+    match image.split_once('@') {
+        Some((_, digest)) => format!("{name}@{digest}"),
+        None => format!("{name}:{}", parts(image).2.unwrap_or("latest")),
     }
 }
 
@@ -154,5 +183,20 @@ mod tests {
         assert_eq!(at("app:1"), ("docker.io".into(), "library/app".into()));
         assert_eq!(at("u/app"), ("docker.io".into(), "u/app".into()));
         assert_eq!(at("r.io:5/u/app:1"), ("r.io:5".into(), "u/app".into()));
+        for hub in [
+            "docker.io/app",
+            "index.docker.io/app@sha256:1",
+            "library/app",
+        ] {
+            assert_eq!(at(hub), ("docker.io".into(), "library/app".into()), "{hub}");
+        }
+        for (image, full) in [
+            ("app", "docker.io/library/app:latest"),
+            ("R.io:5/app:v1", "r.io:5/app:v1"),
+            ("r.io/app:v1@sha256:12", "r.io/app@sha256:12"),
+            ("file:///app.wasm", "file:///app.wasm"),
+        ] {
+            assert_eq!(in_full(image), full);
+        }
     }
 }

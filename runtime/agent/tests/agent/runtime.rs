@@ -160,6 +160,15 @@ fn on_host_network(config: &PodSandboxConfig) -> bool {
     options.is_some_and(|options| options.network() == NamespaceMode::Node)
 }
 
+fn image(name: &str) -> Image {
+    Image {
+        id: format!("sha256:{name}"),
+        repo_tags: vec![name.to_owned()],
+        size: 7,
+        ..Default::default()
+    }
+}
+
 fn append(path: &str, line: &str) {
     let mut file = std::fs::OpenOptions::new()
         .create(true)
@@ -406,18 +415,16 @@ impl RuntimeService for FakeRuntime {
 #[async_trait]
 impl ImageService for FakeRuntime {
     async fn list_images(&self, _: ListImagesRequest) -> Answer<ListImagesResponse> {
-        Ok(ListImagesResponse::default())
+        let data = self.data.lock();
+        Ok(ListImagesResponse {
+            images: data.images.iter().map(|name| image(name)).collect(),
+        })
     }
     async fn image_status(&self, r: ImageStatusRequest) -> Answer<ImageStatusResponse> {
         let name = r.image.unwrap().image;
         let present = self.data.lock().images.contains(&name);
-        let image = Image {
-            id: format!("sha256:{name}"),
-            size: 7,
-            ..Default::default()
-        };
         Ok(ImageStatusResponse {
-            image: present.then_some(image),
+            image: present.then(|| image(&name)),
             ..Default::default()
         })
     }
