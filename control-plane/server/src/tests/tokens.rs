@@ -175,6 +175,111 @@ async fn tokens_live_as_long_as_their_pod() {
 }
 
 #[tokio::test]
+async fn agents_get_tokens_for_whom_their_pods_show_them_to() {
+    let cluster = Cluster::with_account().await;
+    let (admin, agent) = (cluster.admin(), cluster.client(UserInfo::node("n1")));
+    let driver = json!({"metadata": {"name": "d.example.com"}, "spec": {
+        "tokenRequests": [{"audience": "driver"}]}});
+    admin
+        .create("/apis/storage.k8s.io/v1/csidrivers", driver)
+        .await;
+    let volume = json!({"metadata": {"name": "pv"}, "spec": {
+        "capacity": {"storage": "1Mi"}, "accessModes": ["ReadWriteOnce"],
+        "claimRef": {"namespace": "default", "name": "c"},
+        "csi": {"driver": "d.example.com", "volumeHandle": "h"}}});
+    admin.create("/api/v1/persistentvolumes", volume).await;
+    let claim = json!({"metadata": {"name": "c"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "volumeName": "pv",
+        "resources": {"requests": {"storage": "1Mi"}}}});
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    admin.create(claims, claim).await;
+    let token = json!({"serviceAccountToken": {"audience": "vault", "path": "t"}});
+    let projected = json!({"name": "t", "projected": {"sources": [token]}});
+    let mut uids = Vec::new();
+    for (name, volume) in [
+        ("shows", projected),
+        (
+            "mounts",
+            json!({"name": "v", "csi": {"driver": "d.example.com"}}),
+        ),
+        (
+            "claims",
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c"}}),
+        ),
+        ("nothing", json!({"name": "v", "emptyDir": {}})),
+    ] {
+        let mut new = pod(name);
+        new["spec"]["nodeName"] = json!("n1");
+        new["spec"]["automountServiceAccountToken"] = json!(false);
+        new["spec"]["volumes"] = json!([volume]);
+        let created = admin.create(PODS, new).await;
+        uids.push((name, created["metadata"]["uid"].clone()));
+    }
+    let path = format!("{ACCOUNTS}/default/token");
+    let ask = |name: &str, audiences: Value| {
+        let uid = uids
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, uid)| uid);
+        let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid});
+        json!({"spec": {"audiences": audiences, "boundObjectRef": bound}})
+    };
+    for (pod, audience) in [
+        ("shows", "vault"),
+        ("mounts", "driver"),
+        ("claims", "driver"),
+    ] {
+        let token = agent
+            .post(&path, &ask(pod, json!([audience])))
+            .await
+            .expect(201);
+        assert_eq!(token["spec"]["audiences"], json!([audience]));
+    }
+    let refused = |why: &str| format!("serviceaccounts \"default\" is forbidden: {why}");
+    for (pod, audiences) in [
+        ("shows", json!(["driver"])),
+        ("mounts", json!(["vault"])),
+        ("claims", json!(["vault"])),
+        ("nothing", json!(["vault"])),
+        ("nothing", json!([])),
+        ("nothing", json!([ISSUER])),
+    ] {
+        let audience = audiences[0].as_str().unwrap_or_default();
+        let why = format!(
+            "audience {audience:?} not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience"
+        );
+        let answer = agent.post(&path, &ask(pod, audiences)).await;
+        answer.refused(403, "Forbidden", &refused(&why));
+    }
+    let both = agent
+        .post(&path, &ask("shows", json!(["vault", "other"])))
+        .await;
+    both.refused(
+        403,
+        "Forbidden",
+        &refused("node may only request 0 or 1 audiences"),
+    );
+    // Whom roles let.
+    let role = json!({"metadata": {"name": "r"}, "rules": [{
+        "apiGroups": [""], "resources": ["other"], "resourceNames": ["default"],
+        "verbs": ["request-serviceaccounts-token-audience"]}]});
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    admin.create(&format!("{rbac}/clusterroles"), role).await;
+    let group =
+        json!({"kind": "Group", "name": "system:nodes", "apiGroup": "rbac.authorization.k8s.io"});
+    let binding = json!({"metadata": {"name": "b"}, "subjects": [group],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}});
+    admin
+        .create(&format!("{rbac}/clusterrolebindings"), binding)
+        .await;
+    let other = ask("shows", json!(["other"]));
+    agent.post(&path, &other).await.expect(201);
+    // Nobody else is asked.
+    let other = ask("nothing", json!(["a", "b"]));
+    admin.post(&path, &other).await.expect(201);
+}
+
+#[tokio::test]
 async fn requests_are_checked() {
     let cluster = Cluster::with_account().await;
     let admin = cluster.admin();

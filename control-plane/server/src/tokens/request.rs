@@ -1,5 +1,7 @@
 //! TokenRequest: a token for an account, for a while, and as long as what it is bound to lives.
 
+mod audience;
+
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use sampan_api::resource::find as find_resource;
@@ -54,10 +56,11 @@ pub(crate) async fn request(mut call: Call, target: ResourceTarget) -> Answer {
         return Err(Status::conflict_named((GROUP, KIND), &target.name, &why));
     }
     let now = Timestamp::now();
+    let audiences = object::items(&asked, "spec.audiences").to_vec();
     complete(&mut asked, &account, now);
     settle_answer(expected, "token", &options.manager, &mut asked)?;
     check(&asked)?;
-    let bound = bound(&call.api, &call.user, &target, &asked).await?;
+    let bound = bound(&call.api, &call.user, &target, &asked, &audiences).await?;
     let claims = claims(&asked, &account, bound, now);
     let token = serde_json::to_string(&claims)
         .ok()
@@ -134,9 +137,16 @@ async fn bound(
     user: &UserInfo,
     target: &ResourceTarget,
     asked: &Value,
+    audiences: &[Value],
 ) -> Result<Bound> {
     let agent = user.node_name();
     let refused = |why: &str| Err(Status::forbidden(target.resource, &target.name, why));
+    if agent == Some("") {
+        return refused(&format!(
+            "could not determine node from user {:?}",
+            user.name
+        ));
+    }
     let Some(reference) = object::get(asked, "spec.boundObjectRef") else {
         return match agent {
             Some(_) => refused("node requested token not bound to a pod"),
@@ -190,6 +200,11 @@ async fn bound(
              The object might have been deleted and then recreated"
         );
         return Err(Status::conflict_named(("", kind), name, &why));
+    }
+    if agent.is_some()
+        && let Some(why) = audience::refusal(api, user, target, &found, audiences).await?
+    {
+        return refused(&why);
     }
     let reference = Some(Reference {
         name: name.to_owned(),
