@@ -2,7 +2,7 @@
 //!
 //! As upstream, objects with content of users' are read by name, and only those that a pod of the node names (`graph`).
 //! Looser than upstream, for our own agent: it reads namespaces, whose labels and uid count for their pods; it follows
-//! all PersistentVolumes, because it removes the folders of its own; and a pod that is not there is answered with 404,
+//! all PersistentVolumes, because it removes the folders of its own; and getting a pod that is not there is answered with 404,
 //! which is how it learns that one is gone.
 
 mod graph;
@@ -10,6 +10,7 @@ mod graph;
 use super::{Attributes, Decision, Object, What};
 use crate::api::{Api, Result};
 use crate::read::find;
+use crate::user::UserInfo;
 use graph::{Kind, Thing};
 use sampan_api::resource::find as find_resource;
 use sampan_api::status::Status;
@@ -26,6 +27,10 @@ pub(super) async fn decide(api: &Api, node: &str, asked: &Attributes<'_>) -> Res
     let What::Resource(object) = &asked.what else {
         return Ok(Decision::no_opinion(""));
     };
+    if node.is_empty() {
+        let why = format!("unknown node for user {:?}", UserInfo::node(node).name);
+        return Ok(Decision::no_opinion(why));
+    }
     Ok(match opinion(api, node, asked.verb, object).await? {
         Ok(()) => Decision::allow(""),
         Err(why) => Decision::no_opinion(why),
@@ -204,7 +209,14 @@ async fn pod(api: &Api, node: &str, verb: &str, object: &Object<'_>) -> Result<O
         ("", "list" | "watch") if object.name.is_empty() => {
             no("can only list/watch pods with spec.nodeName field selector")
         }
-        ("", "get" | "list" | "watch") if bound_to(api, node, object).await? => Ok(()),
+        ("", "get") if bound_to(api, node, object).await? => Ok(()),
+        // A pod of that name may come on any node, and without a namespace it is many pods.
+        ("", "list" | "watch")
+            if !object.namespace.is_empty()
+                && node_of(api, object).await?.is_some_and(|on| on == node) =>
+        {
+            Ok(())
+        }
         ("", "get" | "list" | "watch") => unrelated(node),
         // Mirror pods of the node itself; admission looks at what is in them.
         ("", "create") => Ok(()),
@@ -286,9 +298,15 @@ async fn spec_of(api: &Api, group: &str, object: &Object<'_>) -> Result<Option<s
 
 /// Whether the pod is bound to this node. One that is not there may be asked for: the answer is 404.
 async fn bound_to(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
+    Ok(node_of(api, object).await?.is_none_or(|on| on == node))
+}
+
+/// The node of a pod, empty if it has none yet; none if there is no such pod.
+async fn node_of(api: &Api, object: &Object<'_>) -> Result<Option<String>> {
     let row = find_resource("", "v1", "pods").ok_or_else(Status::path_not_found)?;
     let pod = find(api, row, object.namespace, object.name).await?;
-    Ok(pod.is_none_or(|pod| pod.object.field("spec.nodeName") == Some(node)))
+    let node = |pod: crate::object::Stored| pod.object.field("spec.nodeName").map(str::to_owned);
+    Ok(pod.map(|pod| node(pod).unwrap_or_default()))
 }
 
 /// Whether the volume can be used on this node only. One that is not there may be asked for.

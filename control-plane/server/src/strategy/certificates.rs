@@ -17,9 +17,14 @@ use crate::authz::{Attributes, Object, What, decide};
 use crate::user::{MASTERS, UserInfo};
 
 const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
+/// Whose certificates make a node known; an agent asks for its own only.
+const NODE_SIGNERS: [&str; 2] = [
+    "kubernetes.io/kube-apiserver-client-kubelet",
+    "kubernetes.io/kubelet-serving",
+];
 const GROUP: &str = "certificates.k8s.io";
 
-/// Writes down who asks, and refuses to let a signer of client certificates make masters.
+/// Writes down who asks, and refuses to let a signer of client certificates make masters, or a node ask in another's name.
 pub(super) fn admit_new(user: &UserInfo, resource: &Resource, request: &mut Value) -> Result<()> {
     for field in ["username", "uid", "groups", "extra"] {
         object::remove(request, &format!("spec.{field}"));
@@ -35,36 +40,62 @@ pub(super) fn admit_new(user: &UserInfo, resource: &Resource, request: &mut Valu
         let extra: BTreeMap<_, _> = user.extra.iter().cloned().collect();
         object::set(request, "spec.extra", json!(extra));
     }
-    if object::text(request, "spec.signerName") != CLIENT_SIGNER {
+    let signer = object::text(request, "spec.signerName");
+    let node = user.node_name().filter(|_| NODE_SIGNERS.contains(&signer));
+    if node.is_none() && signer != CLIENT_SIGNER {
         return Ok(());
     }
-    let groups = organizations(object::text(request, "spec.request"));
-    let refuse = |why: &str| Err(Status::forbidden(resource, object::name(request), why));
-    match groups {
+    let subject = match Subject::of(object::text(request, "spec.request")) {
+        Ok(subject) => subject,
         // What is none at all is refused in the words of validation, which comes later here than upstream.
-        Err(_) if !validate::create(resource, request).is_empty() => Ok(()),
-        Err(error) => refuse(&format!("failed to parse CSR: {error}")),
-        Ok(groups) if groups.iter().any(|group| group == MASTERS) => refuse(&format!(
-            "use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
-        )),
-        Ok(_) => Ok(()),
-    }
+        Err(_) if !validate::create(resource, request).is_empty() => return Ok(()),
+        Err(error) => {
+            let what = node.map_or("failed to parse CSR", |_| "unable to parse csr");
+            let why = format!("{what}: {error}");
+            return Err(Status::forbidden(resource, object::name(request), &why));
+        }
+    };
+    let why = match node {
+        Some(node) if subject.name != UserInfo::node(node).name => format!(
+            "can only create a node CSR with CN={}",
+            UserInfo::node(node).name
+        ),
+        None if subject.groups.iter().any(|group| group == MASTERS) => {
+            format!("use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed")
+        }
+        _ => return Ok(()),
+    };
+    Err(Status::forbidden(resource, object::name(request), &why))
 }
 
-/// The organizations a request in PEM names.
-fn organizations(request: &str) -> std::result::Result<Vec<String>, String> {
-    let pem = BASE64_STANDARD
-        .decode(request)
-        .map_err(|error| error.to_string())?;
-    let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).map_err(|error| error.to_string())?;
-    let (_, parsed) =
-        X509CertificationRequest::from_der(&pem.contents).map_err(|error| error.to_string())?;
-    let subject = &parsed.certification_request_info.subject;
-    Ok(subject
-        .iter_organization()
-        .filter_map(|group| group.as_str().ok())
-        .map(str::to_owned)
-        .collect())
+/// Whom a certificate is to be about.
+struct Subject {
+    name: String,
+    groups: Vec<String>,
+}
+
+impl Subject {
+    /// That of a request in PEM.
+    fn of(request: &str) -> std::result::Result<Subject, String> {
+        let pem = BASE64_STANDARD
+            .decode(request)
+            .map_err(|error| error.to_string())?;
+        let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).map_err(|error| error.to_string())?;
+        let (_, parsed) =
+            X509CertificationRequest::from_der(&pem.contents).map_err(|error| error.to_string())?;
+        let subject = &parsed.certification_request_info.subject;
+        // Of several names, the last counts.
+        let name = subject.iter_common_name().last();
+        let name = name.and_then(|name| name.as_str().ok());
+        let groups = subject.iter_organization();
+        Ok(Subject {
+            name: name.unwrap_or_default().to_owned(),
+            groups: groups
+                .filter_map(|group| group.as_str().ok())
+                .map(str::to_owned)
+                .collect(),
+        })
+    }
 }
 
 /// Approving and signing are rights of their own.

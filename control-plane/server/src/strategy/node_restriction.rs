@@ -23,16 +23,19 @@ pub(crate) async fn may_create(
     resource: &Resource,
     value: &Value,
 ) -> Result<()> {
-    let Some(node) = user.node_name() else {
+    let name = object::name(value);
+    let Some(node) = restricted(user, resource, name)? else {
         return Ok(());
     };
-    let name = object::name(value);
     let refused = match resource.bucket {
         "nodes" | "leases" if name != node => Some(format!(
             "node {node:?} is not allowed to modify {} {name:?}",
             resource.singular
         )),
         "nodes" => updates::new_node(node, value),
+        "csinodes" if name != node => {
+            Some("can only access CSINode with the same name as the requesting node".to_owned())
+        }
         "resourceslices" if object::text(value, "spec.nodeName") != node => Some(format!(
             "node {node:?} can only create resourceslices with spec.nodeName set to itself"
         )),
@@ -45,6 +48,17 @@ pub(crate) async fn may_create(
     match refused {
         Some(why) => Err(Status::forbidden(resource, name, &why)),
         None => Ok(()),
+    }
+}
+
+/// The node whose agent the user is.
+fn restricted<'a>(user: &'a UserInfo, resource: &Resource, name: &str) -> Result<Option<&'a str>> {
+    match user.node_name() {
+        Some("") => {
+            let why = format!("could not determine node from user {:?}", user.name);
+            Err(Status::forbidden(resource, name, &why))
+        }
+        node => Ok(node),
     }
 }
 

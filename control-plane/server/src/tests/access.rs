@@ -294,6 +294,24 @@ async fn nobody_gives_what_he_does_not_have() {
         .await;
 }
 
+/// A request for a certificate, as it goes into a spec.
+pub(super) fn certificate_request(name: &str, group: &str) -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::default();
+    for (part, value) in [
+        (rcgen::DnType::CommonName, name),
+        (rcgen::DnType::OrganizationName, group),
+    ] {
+        params.distinguished_name.push(part, value);
+    }
+    let request = params
+        .serialize_request(&key)
+        .expect("a request")
+        .pem()
+        .expect("PEM");
+    base64::Engine::encode(&base64::prelude::BASE64_STANDARD, request)
+}
+
 #[tokio::test]
 async fn certificate_requests_carry_who_asked() {
     let cluster = Cluster::start().await;
@@ -306,26 +324,10 @@ async fn certificate_requests_carry_who_asked() {
     admin
         .create(bindings, binding("csr", "ClusterRole", "csr", "alice"))
         .await;
-    let pem = |group: &str| {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let mut params = rcgen::CertificateParams::default();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "somebody");
-        params
-            .distinguished_name
-            .push(rcgen::DnType::OrganizationName, group);
-        let request = params
-            .serialize_request(&key)
-            .expect("a request")
-            .pem()
-            .expect("PEM");
-        base64::Engine::encode(&base64::prelude::BASE64_STANDARD, request)
-    };
     let request = |name: &str, group: &str| {
         json!({
             "metadata": {"name": name},
-            "spec": {"request": pem(group), "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"], "username": "forged"},
+            "spec": {"request": certificate_request("somebody", group), "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"], "username": "forged"},
         })
     };
     let created = alice.create(requests, request("a", "dev")).await;

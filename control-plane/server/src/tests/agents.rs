@@ -19,6 +19,14 @@ async fn an_agent_creates_what_is_its_own() {
     let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
     agent.post(leases, &node("n2")).await.expect(403);
     agent.create(leases, node("n1")).await;
+    let csi_nodes = "/apis/storage.k8s.io/v1/csinodes";
+    let csi_node = |name: &str| json!({"metadata": {"name": name}, "spec": {"drivers": []}});
+    agent.post(csi_nodes, &csi_node("n2")).await.refused(
+        403,
+        "Forbidden",
+        "csinodes.storage.k8s.io \"n2\" is forbidden: can only access CSINode with the same name as the requesting node",
+    );
+    agent.create(csi_nodes, csi_node("n1")).await;
 
     let mirror = json!({
         "metadata": {
@@ -170,6 +178,13 @@ async fn an_agent_writes_no_more_than_a_status() {
     agent.merge(&status, settings).await.expect(403);
     let claims = json!({"status": {"resourceClaimStatuses": [{"name": "x"}]}});
     agent.merge(&status, claims).await.expect(403);
+    let extended = json!({"status": {"extendedResourceClaimStatus": {
+        "resourceClaimName": "other", "requestMappings": []}}});
+    agent.merge(&status, extended).await.refused(
+        403,
+        "Forbidden",
+        "pods \"p\" is forbidden: node \"n1\" cannot update extended resource claim status",
+    );
     let running = json!({"status": {"phase": "Running"}});
     agent.merge(&status, running).await.expect(200);
 
@@ -194,4 +209,113 @@ async fn an_agent_writes_no_more_than_a_status() {
     }
     let capacity = json!({"status": {"capacity": {"storage": "1Gi"}}});
     agent.merge(&status, capacity).await.expect(200);
+}
+
+/// What a volume offers, and to whom, would draw pods to its node.
+#[tokio::test]
+async fn an_agent_says_of_its_volumes_only_that_they_are_gone() {
+    const OURS: &str = "sampan.dev/local-volume";
+    let cluster = Cluster::start().await;
+    let (admin, agent) = (cluster.admin(), cluster.client(UserInfo::node("n1")));
+    let here = json!([{"key": "kubernetes.io/hostname", "operator": "In", "values": ["n1"]}]);
+    let volume = json!({
+        "metadata": {"name": "v", "finalizers": ["example.com/other", OURS]},
+        "spec": {
+            "capacity": {"storage": "1Mi"}, "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "local.sampan.dev", "volumeHandle": "v"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": here}]}},
+        },
+    });
+    admin.create("/api/v1/persistentvolumes", volume).await;
+    let path = "/api/v1/persistentvolumes/v";
+    for patch in [
+        json!({"spec": {"claimRef": {"namespace": "payments", "name": "data-db-0"}}}),
+        json!({"spec": {"capacity": {"storage": "1Ti"}}}),
+        json!({"spec": {"storageClassName": "fast"}}),
+        json!({"metadata": {"labels": {"a": "b"}}}),
+        json!({"metadata": {"finalizers": [OURS]}}),
+        json!({"metadata": {"finalizers": ["example.com/other", OURS, "example.com/new"]}}),
+    ] {
+        agent.merge(path, patch).await.refused(
+            403,
+            "Forbidden",
+            "persistentvolumes \"v\" is forbidden: node \"n1\" is not allowed to update fields \
+             other than its finalizer \"sampan.dev/local-volume\"",
+        );
+    }
+    let gone = json!({"metadata": {"finalizers": ["example.com/other"]}});
+    agent.merge(path, gone).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_agent_asks_for_certificates_in_its_own_name() {
+    let cluster = Cluster::start().await;
+    let agent = cluster.client(UserInfo::node("n1"));
+    let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let request = |name: &str, signer: &str, node: &str| {
+        let request = access::certificate_request(&format!("system:node:{node}"), "system:nodes");
+        json!({"metadata": {"name": name}, "spec": {
+            "request": request, "signerName": signer,
+            "usages": ["digital signature", "server auth"]}})
+    };
+    for signer in [
+        "kubernetes.io/kubelet-serving",
+        "kubernetes.io/kube-apiserver-client-kubelet",
+    ] {
+        agent
+            .post(requests, &request("a", signer, "n2"))
+            .await
+            .refused(
+                403,
+                "Forbidden",
+                "certificatesigningrequests.certificates.k8s.io \"a\" is forbidden: \
+             can only create a node CSR with CN=system:node:n1",
+            );
+    }
+    let serving = "kubernetes.io/kubelet-serving";
+    agent.create(requests, request("a", serving, "n1")).await;
+    agent
+        .create(requests, request("b", "example.com/other", "n2"))
+        .await;
+    // Others may ask for nodes.
+    cluster
+        .admin()
+        .create(requests, request("c", serving, "n2"))
+        .await;
+}
+
+/// It is no node, and no other user's rules are its.
+#[tokio::test]
+async fn an_agent_of_no_node() {
+    let cluster = Cluster::with_account().await;
+    let (admin, agent) = (cluster.admin(), cluster.client(UserInfo::node("")));
+    admin.create(PODS, pod("p")).await;
+    agent.get("/api/v1/pods?fieldSelector=spec.nodeName%3D").await.refused(
+        403,
+        "Forbidden",
+        "pods is forbidden: User \"system:node:\" cannot list resource \"pods\" in API group \"\" \
+         at the cluster scope: unknown node for user \"system:node:\"",
+    );
+    let binding = json!({
+        "metadata": {"name": "b"},
+        "subjects": [{"kind": "User", "name": "system:node:", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    });
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    admin.create(bindings, binding).await;
+    let why = "could not determine node from user \"system:node:\"";
+    let node = json!({"metadata": {"name": "n"}});
+    let created = agent.post(NODES, &node).await;
+    created.refused(
+        403,
+        "Forbidden",
+        &format!("nodes \"n\" is forbidden: {why}"),
+    );
+    let labels = json!({"metadata": {"labels": {"a": "b"}}});
+    let merged = agent.merge(&format!("{PODS}/p"), labels).await;
+    merged.refused(403, "Forbidden", &format!("pods \"p\" is forbidden: {why}"));
+    let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    let token = agent.post(path, &json!({})).await;
+    let why = format!("serviceaccounts \"default\" is forbidden: {why}");
+    token.refused(403, "Forbidden", &why);
 }

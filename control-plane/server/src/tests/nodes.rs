@@ -244,6 +244,11 @@ async fn annotations_name_settings() {
     let path = format!("{PODS}/p");
     admin.merge(&path, more).await.expect(200);
     agent.get(&map("b")).await.expect(404);
+    // What is not named any more is not read any more.
+    let none = json!({"metadata": {"annotations": null}});
+    admin.merge(&path, none).await.expect(200);
+    agent.get(&map("a")).await.expect(403);
+    agent.get(&map("b")).await.expect(403);
 }
 
 #[tokio::test]
@@ -301,9 +306,22 @@ async fn nodes_and_pods_are_its_own() {
             "pods \"n2\"",
             "get resource \"pods\" in API group \"\" in the namespace \"default\": no relationship found between node 'n1' and this object",
         ),
+        // Of every namespace.
+        (
+            "/api/v1/pods?fieldSelector=metadata.name%3Dn2",
+            "pods \"n2\"",
+            "list resource \"pods\" in API group \"\" at the cluster scope: no relationship found between node 'n1' and this object",
+        ),
+        // It may come on any node.
+        (
+            "/api/v1/namespaces/default/pods?watch=true&fieldSelector=metadata.name%3Dgone",
+            "pods \"gone\"",
+            "watch resource \"pods\" in API group \"\" in the namespace \"default\": no relationship found between node 'n1' and this object",
+        ),
     ] {
         refused(&agent, path, "n1", what, why).await;
     }
+    agent.get(&format!("{PODS}/gone")).await.expect(404);
 }
 
 /// A review answers as the request would be.

@@ -6,7 +6,12 @@ use serde_json::{Map, Value, json};
 use super::conditions::PASSING;
 
 /// Fields of a status the node does not write.
-const FOREIGN: [&str; 3] = ["qosClass", "nominatedNodeName", "resourceClaimStatuses"];
+const FOREIGN: [&str; 4] = [
+    "qosClass",
+    "nominatedNodeName",
+    "resourceClaimStatuses",
+    "extendedResourceClaimStatus",
+];
 
 /// The `status` of a patch that turns `known` into `next`; none when nothing differs.
 pub(crate) fn status_patch(known: &PodStatus, next: &PodStatus) -> Option<Value> {

@@ -1,8 +1,8 @@
 //! Which objects belong to a node: upstream's graph of nodes, their pods, and what those name.
 //!
 //! It follows the store's pods and PersistentVolumes as the tables of roles do: by watches that are looked at when a node
-//! asks. A pod costs one entry and one for each object it names; what it names is read when it is bound, since little of
-//! that changes later.
+//! asks. A pod costs one entry and one for each object it names; what it names is read when it is bound, and again
+//! only where it has what can change later.
 
 mod references;
 
@@ -19,7 +19,7 @@ use crate::api::{Api, Result};
 use crate::object::Obj;
 use crate::read::{prefix, range_failed_now};
 pub(crate) use references::SETTINGS;
-use references::may_name_more;
+use references::may_change;
 
 const KINDS: [&str; 2] = ["pods", "persistentvolumes"];
 /// After so many objects, others may run.
@@ -128,6 +128,8 @@ struct Pod {
     uid: Box<str>,
     node: Arc<str>,
     names: Box<[Arc<Thing>]>,
+    /// Part of what it names can change while it is bound.
+    changes: bool,
 }
 
 #[derive(Debug)]
@@ -187,8 +189,10 @@ impl Graph {
         }
         let id = (object.namespace.clone(), object.name.clone());
         let known = self.pods.get(&id);
-        let same = known.is_some_and(|pod| pod.uid == object.uid && *pod.node == *node);
-        if same && !may_name_more(&object.raw) {
+        let changes = may_change(&object.raw);
+        let same = |pod: &Pod| pod.uid == object.uid && *pod.node == *node;
+        // What it had may be gone now.
+        if known.is_some_and(|pod| same(pod) && !pod.changes && !changes) {
             return;
         }
         let names = references::of_pod(&object.raw);
@@ -197,7 +201,13 @@ impl Graph {
         let names = names.into_iter().map(|thing| self.use_on(&node, thing));
         let names = names.collect();
         let uid = object.uid.clone();
-        self.pods.insert(id, Pod { uid, node, names });
+        let pod = Pod {
+            uid,
+            node,
+            names,
+            changes,
+        };
+        self.pods.insert(id, pod);
     }
 
     /// Counts a pod of the node among the users. What many pods name is kept once.

@@ -8,10 +8,13 @@ use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use serde_json::{Map, Value};
 
+use super::restricted;
 use crate::api::Result;
 use crate::authz::SETTINGS;
 use crate::user::UserInfo;
 
+/// Keeps a deleted volume until its node has removed the folder.
+const FOLDER: &str = "sampan.dev/local-volume";
 /// Labels below it are promises that nodes cannot make for themselves.
 const PROMISES: &str = "node-restriction.kubernetes.io";
 /// Of the labels Kubernetes gives a meaning, those that are an agent's to set; and whole namespaces of them.
@@ -38,13 +41,14 @@ pub(crate) fn may_update(
     new: &Value,
     old: &Value,
 ) -> Result<()> {
-    let Some(node) = user.node_name() else {
+    let Some(node) = restricted(user, resource, object::name(old))? else {
         return Ok(());
     };
     let refused = match (resource.bucket, part) {
         ("nodes", _) => own_node(node, new, old),
         ("pods", "status") => pod_status(node, new, old),
         ("persistentvolumeclaims", "status") => claim_status(node, new, old),
+        ("persistentvolumes", _) => volume(node, new, old),
         _ => None,
     };
     match refused {
@@ -93,31 +97,51 @@ fn pod_status(node: &str, new: &Value, old: &Value) -> Option<String> {
             "node {node:?} cannot update annotation {SETTINGS:?} through pod status"
         ));
     }
-    let claims = |pod: &Value| object::items(pod, "status.resourceClaimStatuses").to_vec();
-    (claims(new) != claims(old))
-        .then(|| format!("node {node:?} cannot update resource claim statuses"))
+    if object::items(new, "status.resourceClaimStatuses")
+        != object::items(old, "status.resourceClaimStatuses")
+    {
+        return Some(format!(
+            "node {node:?} cannot update resource claim statuses"
+        ));
+    }
+    let extended = "status.extendedResourceClaimStatus";
+    (object::get(new, extended) != object::get(old, extended))
+        .then(|| format!("node {node:?} cannot update extended resource claim status"))
 }
 
 fn claim_status(node: &str, new: &Value, old: &Value) -> Option<String> {
-    let rest = |claim: &Value| {
-        let mut rest = claim.clone();
-        for known in [
-            "metadata.resourceVersion",
-            "metadata.managedFields",
-            "status.capacity",
-            "status.conditions",
-            "status.allocatedResources",
-            "status.allocatedResourceStatuses",
-        ] {
-            object::remove(&mut rest, known);
-        }
-        rest
-    };
-    (rest(new) != rest(old)).then(|| {
+    const KNOWN: [&str; 4] = [
+        "status.capacity",
+        "status.conditions",
+        "status.allocatedResources",
+        "status.allocatedResourceStatuses",
+    ];
+    (without(new, &KNOWN) != without(old, &KNOWN)).then(|| {
         format!(
             "node {node:?} is not allowed to update fields other than status.capacity and status.conditions"
         )
     })
+}
+
+/// A node says of a volume that its folder is gone, and nothing else: what a volume offers, and to whom, draws pods to it.
+fn volume(node: &str, new: &Value, old: &Value) -> Option<String> {
+    const FINALIZERS: [&str; 1] = ["metadata.finalizers"];
+    let left: Vec<&str> = object::finalizers(new).collect();
+    let kept = object::finalizers(old).filter(|one| *one != FOLDER || left.contains(one));
+    let only_that = kept.eq(left.iter().copied());
+    (!only_that || without(new, &FINALIZERS) != without(old, &FINALIZERS)).then(|| {
+        format!("node {node:?} is not allowed to update fields other than its finalizer {FOLDER:?}")
+    })
+}
+
+/// What remains of an object without the fields, and without what every write changes.
+fn without(value: &Value, fields: &[&str]) -> Value {
+    let mut rest = value.clone();
+    let always = ["metadata.resourceVersion", "metadata.managedFields"];
+    for field in fields.iter().copied().chain(always) {
+        object::remove(&mut rest, field);
+    }
+    rest
 }
 
 fn labels(value: &Value) -> impl Iterator<Item = (&str, &Value)> {

@@ -27,8 +27,8 @@ const WITH_SECRET: [(&str, &str); 8] = [
 /// separated by commas, ConfigMaps among them.
 pub(crate) const SETTINGS: &str = "sampan.dev/wasi-config";
 
-/// Whether a pod that is bound has what can come later: ephemeral containers, claims made for it, and annotations.
-pub(super) fn may_name_more(raw: &[u8]) -> bool {
+/// Whether a pod that is bound has what can come or go later: ephemeral containers, claims made for it, and annotations.
+pub(super) fn may_change(raw: &[u8]) -> bool {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Metadata {
