@@ -9,7 +9,7 @@ use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
 
 pub(crate) use body::{
-    Expected, conform, conform_patched, delete_options, misfit, read_body, read_object,
+    Expected, conform, conform_patched, delete_options, is_protobuf, misfit, read_body, read_object,
 };
 
 use crate::api::{Call, Result};

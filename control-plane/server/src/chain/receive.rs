@@ -4,14 +4,14 @@ use std::task::Poll;
 
 use axum::body::Body;
 use bytes::{BufMut, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use sampan_api::status::Status;
 
 use super::limits::{BodyShare, Limits};
 use crate::api::Result;
+use crate::content::is_protobuf;
 
 /// So much of a body that is too large is read all the same and thrown away: a client that still writes when the
 /// connection closes sees a broken pipe instead of the answer.
@@ -59,11 +59,7 @@ pub(super) async fn receive(
         share.grow(data.len())?;
         whole.put_slice(&data);
     }
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .map_or(&b""[..], HeaderValue::as_bytes);
-    let binary = kind.ends_with(b"protobuf");
-    share.whole(weight(&whole, binary))?;
+    share.whole(weight(&whole, is_protobuf(headers)))?;
     Ok(Body::from(whole.freeze()))
 }
 
@@ -90,4 +86,34 @@ async fn too_large(mut body: Body, limits: &Limits) -> Status {
         }
     }
     Status::request_too_large(limits.body_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::limits::InFlight;
+    use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
+
+    #[tokio::test]
+    async fn protobuf_weighs_what_it_holds_however_its_type_is_spelled() {
+        let limits = Limits {
+            bodies_bytes: 16 << 20,
+            ..Limits::default()
+        };
+        let in_flight = InFlight::default();
+        for (media, code) in [
+            ("application/json", None),
+            ("application/vnd.kubernetes.protobuf", Some(429)),
+            ("application/vnd.kubernetes.protobuf;x=y", Some(429)),
+            (" APPLICATION/vnd.Kubernetes.Protobuf ;", Some(429)),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]);
+            // Empty containers, two bytes each.
+            let body = Body::from([0x12, 0].repeat(500_000));
+            let mut share = in_flight.body(&limits);
+            let received = receive(body, &headers, &limits, &mut share, "u").await;
+            assert_eq!(received.err().map(|status| status.code), code, "{media}");
+        }
+    }
 }

@@ -157,6 +157,11 @@ fn cannot_be_handled(expected: Expected<'_>, message: &str) -> Status {
     ))
 }
 
+/// Whether a body is binary: what counts what its values take must see it as what decodes it does.
+pub(crate) fn is_protobuf(headers: &HeaderMap) -> bool {
+    matches!(media(headers), Ok(Media::Protobuf))
+}
+
 enum Media {
     Json,
     Yaml,
