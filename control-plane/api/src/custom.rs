@@ -13,7 +13,6 @@ mod format;
 mod jsonpath;
 mod naming;
 mod order;
-mod path;
 mod pattern;
 mod publish;
 mod scale;

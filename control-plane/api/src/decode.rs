@@ -11,7 +11,11 @@
 mod any;
 mod context;
 mod object;
+mod reports;
 pub(crate) mod scalar;
+mod trail;
+
+use std::mem;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer};
@@ -21,13 +25,12 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use crate::schema::{Schemas, Shape, TypeId, schemas};
 
 use context::Context;
+pub(crate) use reports::Reports;
+pub(crate) use trail::Trail;
 
 /// How deep objects and lists may nest. A CustomResourceDefinition needs two or three levels for
 /// each level of the objects it describes; nothing else comes near.
 pub(crate) const MAX_DEPTH: usize = 100;
-
-/// How many reports a body may cause; more help nobody.
-const MAX_WARNINGS: usize = 100;
 
 /// How much of a YAML document aliases may repeat, in nodes.
 const MAX_ALIAS_NODES: usize = 100_000;
@@ -143,16 +146,27 @@ pub fn value(value: Value, type_name: &str) -> Result<Decoded, DecodeError> {
     walk.finish(outcome.map_err(|error| error.to_string()))
 }
 
-/// Brings a part of an object into the form of its type; reports and refusals name it by `path`.
-pub(crate) fn part(value: Value, type_name: &str, path: &str) -> Result<Decoded, DecodeError> {
+/// Brings a part of an object, at the end of the `trail`, into the form of its type. What is to be said of it joins the
+/// `reports` about the others.
+pub(crate) fn part(
+    value: Value,
+    type_name: &str,
+    trail: &mut Trail,
+    reports: &mut Reports,
+) -> Result<Value, DecodeError> {
     let mut walk = Walk::new(type_name)?;
-    let mark = walk.context.enter_field(path);
+    let mut lend = |context: &mut Context| {
+        mem::swap(&mut context.trail, trail);
+        mem::swap(&mut context.reports, reports);
+    };
+    lend(&mut walk.context);
     let outcome = match value {
         Value::Null => Ok(Some(Value::Object(Map::new()))),
         value => walk.run(value),
     };
-    walk.context.leave(mark);
-    walk.finish(outcome.map_err(|error| error.to_string()))
+    lend(&mut walk.context);
+    let decoded = walk.finish(outcome.map_err(|error| error.to_string()))?;
+    Ok(decoded.value)
 }
 
 /// Runs a seed over a YAML document, within the limits every document has.
@@ -221,7 +235,7 @@ impl Walk {
 
     fn finish(self, outcome: Result<Option<Value>, String>) -> Result<Decoded, DecodeError> {
         let Context {
-            warnings, problem, ..
+            reports, problem, ..
         } = self.context;
         match (outcome, problem) {
             // Our own words are better than the parser's around them.
@@ -229,7 +243,7 @@ impl Walk {
             (Err(error), None) => Err(DecodeError::new(error)),
             (Ok(Some(Value::Object(fields))), _) => Ok(Decoded {
                 value: Value::Object(type_first(fields)),
-                warnings,
+                warnings: reports.into_texts(),
             }),
             (Ok(None | Some(Value::Null)), _) => {
                 Err(DecodeError::new("the body is null, want an object"))

@@ -8,10 +8,9 @@ mod tracked;
 use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 
-use super::path::Trail;
 use super::schema::Node;
 use super::shape::{self, Unknown};
-use crate::decode::{self, DecodeError, Decoded};
+use crate::decode::{self, DecodeError, Decoded, Reports, Trail};
 use tracked::{Tracked, Tracker};
 
 /// Decodes a JSON body.
@@ -24,7 +23,7 @@ pub fn json(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
         .map_err(|error| DecodeError {
             message: error.to_string(),
         })?;
-    finish(parsed, tracker.duplicates, schema)
+    finish(parsed, tracker.duplicates.into_texts(), schema)
 }
 
 /// What a JSON text says twice (`duplicate field "spec.x"`), whatever it describes. One that cannot be read has nothing.
@@ -32,7 +31,7 @@ pub fn duplicates(bytes: &[u8]) -> Vec<String> {
     let mut tracker = Tracker::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     match Tracked(&mut tracker).deserialize(&mut deserializer) {
-        Ok(_) => tracker.duplicates,
+        Ok(_) => tracker.duplicates.into_texts(),
         Err(_) => Vec::new(),
     }
 }
@@ -49,7 +48,7 @@ pub fn yaml(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
                 message: decode::no_yaml(&error),
             }
         })?;
-    finish(parsed, tracker.duplicates, schema)
+    finish(parsed, tracker.duplicates.into_texts(), schema)
 }
 
 /// Brings an existing value into the same form: what a patch left behind.
@@ -104,20 +103,18 @@ const MAX_SHOWN: usize = 1024;
 
 /// Gives a whole object the shape of the schema; returns what was unknown, in upstream's order.
 pub(super) fn conform(value: &mut Value, schema: &Node) -> Result<Vec<String>, DecodeError> {
-    let mut warnings = Vec::new();
+    let mut trail = Trail::default();
+    let mut metadata = Reports::default();
     if let Value::Object(fields) = value {
-        shape::metadata(fields, "", &mut warnings)?;
+        shape::metadata(fields, &mut trail, &mut metadata)?;
     }
     let mut unknown = Unknown::default();
     shape::prune(value, schema, &mut unknown);
-    let paths = unknown.paths.iter();
-    warnings.extend(paths.map(|path| format!("unknown field \"{path}\"")));
     shape::drop_nulls(value, Some(schema));
-    let mut embedded = Vec::new();
-    shape::embedded(value, schema, &mut Trail::default(), &mut embedded)?;
-    embedded.sort();
-    warnings.extend(embedded);
-    Ok(warnings)
+    let mut embedded = Reports::default();
+    shape::embedded(value, schema, &mut trail, &mut embedded)?;
+    let sorted = [unknown.reports, embedded].map(Reports::into_sorted);
+    Ok([metadata.into_texts(), sorted.concat()].concat())
 }
 
 #[cfg(test)]

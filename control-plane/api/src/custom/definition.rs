@@ -11,12 +11,12 @@ use serde_json::value::RawValue;
 
 use super::columns::Column;
 use super::order::compare_versions;
-use super::path::Trail;
 use super::publish;
 use super::scale::{Reading, Scale};
 use super::schema::Node;
 use super::shape::{self, Unknown};
 use super::types::Types;
+use crate::decode::{Reports, Trail};
 use crate::object;
 use crate::schema::{Schemas, TypeId};
 
@@ -265,7 +265,12 @@ fn reshape(value: &mut Value, schema: &Node) {
     shape::prune(value, schema, &mut Unknown::default());
     shape::drop_nulls(value, Some(schema));
     // Metadata that does not decode stays as it is: it is the schema that changed.
-    let _ = shape::embedded(value, schema, &mut Trail::default(), &mut Vec::new());
+    let _ = shape::embedded(
+        value,
+        schema,
+        &mut Trail::default(),
+        &mut Reports::default(),
+    );
 }
 
 impl Version {

@@ -5,39 +5,32 @@
 
 use serde_json::{Map, Value};
 
-use super::path::Trail;
 use super::schema::{Additional, Node};
-use crate::decode::{self, DecodeError};
+use crate::decode::{self, DecodeError, Reports, Trail};
 
 /// What every object has without its schema saying so.
 const IMPLICIT: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
-/// Most unknown fields that are reported.
-const MAX_UNKNOWN: usize = 100;
-
 /// The fields a schema does not know, by path.
 #[derive(Debug, Default)]
 pub(crate) struct Unknown {
     trail: Trail,
-    pub(crate) paths: Vec<String>,
+    pub(crate) reports: Reports,
 }
 
 impl Unknown {
     fn record(&mut self, name: &str) {
-        if self.paths.len() < MAX_UNKNOWN {
-            let mark = self.trail.field(name);
-            self.paths.push(self.trail.to_string());
-            self.trail.leave(mark);
-        }
+        let mark = self.trail.field(name);
+        self.reports.unknown(self.trail.as_str());
+        self.trail.leave(mark);
     }
 }
 
 /// Drops the fields the schema of a whole object does not know.
 pub(crate) fn prune(value: &mut Value, root: &Node, unknown: &mut Unknown) {
     walk(value, Some(root), true, unknown);
-    unknown.paths.sort();
 }
 
 /// Whether something in a part of an object, a default say, would be dropped from there.
@@ -49,7 +42,7 @@ pub(crate) fn has_unknown(value: &Value, schema: &Node) -> bool {
         schema.embedded,
         &mut unknown,
     );
-    !unknown.paths.is_empty()
+    !unknown.reports.is_empty()
 }
 
 fn walk(value: &mut Value, schema: Option<&Node>, resource: bool, unknown: &mut Unknown) {
@@ -220,20 +213,15 @@ fn fill_item(
 /// Brings `metadata` of a whole object into the form all metadata has.
 pub(crate) fn metadata(
     object: &mut Map<String, Value>,
-    path: &str,
-    unknown: &mut Vec<String>,
+    trail: &mut Trail,
+    unknown: &mut Reports,
 ) -> Result<(), DecodeError> {
     let Some(found) = object.get_mut("metadata") else {
         return Ok(());
     };
-    let place = if path.is_empty() {
-        "metadata".to_owned()
-    } else {
-        format!("{path}.metadata")
-    };
-    let decoded = decode::part(found.take(), OBJECT_META, &place)?;
-    *found = decoded.value;
-    unknown.extend(decoded.warnings);
+    let mark = trail.field("metadata");
+    *found = decode::part(found.take(), OBJECT_META, trail, unknown)?;
+    trail.leave(mark);
     Ok(())
 }
 
@@ -242,7 +230,7 @@ pub(crate) fn embedded(
     value: &mut Value,
     schema: &Node,
     trail: &mut Trail,
-    unknown: &mut Vec<String>,
+    unknown: &mut Reports,
 ) -> Result<(), DecodeError> {
     match value {
         Value::Object(map) => {
@@ -253,7 +241,7 @@ pub(crate) fn embedded(
                         return Err(DecodeError { message });
                     }
                 }
-                metadata(map, &trail.to_string(), unknown)?;
+                metadata(map, trail, unknown)?;
             }
             for (name, value) in map.iter_mut() {
                 if let Some(node) = schema.field(name) {
@@ -292,7 +280,8 @@ mod tests {
             let mut unknown = Unknown::default();
             prune(&mut value, &node(schema), &mut unknown);
             assert_eq!(value, want);
-            assert_eq!(unknown.paths, paths);
+            let paths = paths.iter().map(|path| format!("unknown field \"{path}\""));
+            assert_eq!(unknown.reports.into_sorted(), paths.collect::<Vec<_>>());
         };
         let spec = |inner: Value| json!({"type": "object", "properties": {"spec": inner}});
         check(
@@ -370,9 +359,9 @@ mod tests {
             "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true}}}),
         );
         let run = |mut value: Value| {
-            let mut unknown = Vec::new();
+            let mut unknown = Reports::default();
             let outcome = embedded(&mut value, &schema, &mut Trail::default(), &mut unknown);
-            outcome.map(|()| (value, unknown))
+            outcome.map(|()| (value, unknown.into_texts()))
         };
         let (value, unknown) = run(json!({"t": {"kind": "P", "metadata":
             {"name": "a", "creationTimestamp": null, "bogus": 1}}}))

@@ -17,9 +17,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::definition::Custom;
-use super::path::Trail;
 use super::schema::{Additional, Checks, Kind, Node};
 use super::{format, shape};
+use crate::decode::{Reports, Trail};
 use crate::schema::ListType;
 use crate::status::FieldError;
 use outcome::{Outcome, Problem};
@@ -72,7 +72,12 @@ pub(crate) fn default_errors(node: &Node, default: &Value, path: &str) -> Vec<Fi
         return vec![FieldError::invalid(path, default.clone(), why)];
     }
     let mut shaped = default.clone();
-    let outcome = shape::embedded(&mut shaped, node, &mut Trail::default(), &mut Vec::new());
+    let outcome = shape::embedded(
+        &mut shaped,
+        node,
+        &mut Trail::default(),
+        &mut Reports::default(),
+    );
     if let Err(error) = outcome {
         return vec![FieldError::invalid(path, default.clone(), error.message)];
     }

@@ -87,9 +87,9 @@ impl<'de> Visitor<'de> for AnySeed<'_> {
         self.context.down()?;
         let mut list = Vec::new();
         for index in 0.. {
-            let mark = self.context.enter_item(index);
+            let mark = self.context.trail.item(index);
             let item = input.next_element_seed(self.reborrow())?;
-            self.context.leave(mark);
+            self.context.trail.leave(mark);
             match item {
                 Some(item) => list.push(item),
                 None => break,
@@ -103,12 +103,12 @@ impl<'de> Visitor<'de> for AnySeed<'_> {
         self.context.down()?;
         let mut map = Map::new();
         while let Some(key) = input.next_key::<String>()? {
-            let mark = self.context.enter_field(&key);
+            let mark = self.context.trail.field(&key);
             if self.duplicates == Duplicates::Reported && map.contains_key(&key) {
                 self.context.duplicate();
             }
             let value = input.next_value_seed(self.reborrow())?;
-            self.context.leave(mark);
+            self.context.trail.leave(mark);
             map.insert(key, value);
         }
         self.context.up();

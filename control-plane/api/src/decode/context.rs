@@ -1,63 +1,30 @@
 //! Where in the body the decoder is, and what it has to tell.
 
-use std::fmt::Write;
-
 use serde::de;
 
-use super::{MAX_DEPTH, MAX_WARNINGS};
+use super::{MAX_DEPTH, Reports, Trail};
 use crate::schema::{Schemas, Shape, TypeId};
 
 pub(super) struct Context {
-    pub(super) warnings: Vec<String>,
+    pub(super) reports: Reports,
     /// Why decoding stopped, in our words.
     pub(super) problem: Option<String>,
-    /// `spec.containers[0].name`. One growing and shrinking text, so that a path costs no
-    /// allocation until it is reported.
-    path: String,
+    pub(super) trail: Trail,
     depth: usize,
     schemas: &'static Schemas,
     root: TypeId,
 }
 
-/// How long the path was before it was extended.
-#[must_use]
-pub(super) struct Mark(usize);
-
 impl Context {
     pub(super) fn new(schemas: &'static Schemas, root: TypeId) -> Self {
         Self {
-            warnings: Vec::new(),
+            reports: Reports::default(),
             problem: None,
-            path: String::new(),
+            trail: Trail::default(),
             depth: 0,
             schemas,
             root,
         }
-    }
-
-    /// Whether this is the path it is at.
-    pub(super) fn is_at(&self, path: &str) -> bool {
-        self.path == path
-    }
-
-    pub(super) fn enter_field(&mut self, name: &str) -> Mark {
-        let mark = Mark(self.path.len());
-        if !self.path.is_empty() {
-            self.path.push('.');
-        }
-        self.path.push_str(name);
-        mark
-    }
-
-    pub(super) fn enter_item(&mut self, index: usize) -> Mark {
-        let mark = Mark(self.path.len());
-        // Writing to a String cannot fail.
-        let _ = write!(self.path, "[{index}]");
-        mark
-    }
-
-    pub(super) fn leave(&mut self, mark: Mark) {
-        self.path.truncate(mark.0);
     }
 
     /// Goes one level down; the caller goes [`up`](Self::up) again.
@@ -74,30 +41,21 @@ impl Context {
     }
 
     pub(super) fn unknown(&mut self) {
-        self.warn("unknown");
+        self.reports.unknown(self.trail.as_str());
     }
 
     pub(super) fn duplicate(&mut self) {
-        self.warn("duplicate");
-    }
-
-    fn warn(&mut self, what: &str) {
-        if self.warnings.len() < MAX_WARNINGS {
-            let warning = format!("{what} field \"{}\"", self.path);
-            if !self.warnings.contains(&warning) {
-                self.warnings.push(warning);
-            }
-        }
+        self.reports.duplicate(self.trail.as_str());
     }
 
     /// Ends decoding: `got` cannot become `shape`.
     pub(super) fn mismatch<E: de::Error>(&mut self, got: &str, shape: &Shape) -> E {
         let want = self.go_type(shape);
-        let message = if self.path.is_empty() {
+        let message = if self.trail.is_empty() {
             format!("json: cannot unmarshal {got} into Go value of type {want}")
         } else {
             let root = short_name(&self.schemas.get(self.root).name);
-            let path = &self.path;
+            let path = &self.trail;
             format!(
                 "json: cannot unmarshal {got} into Go struct field {root}.{path} of type {want}"
             )
@@ -107,7 +65,7 @@ impl Context {
 
     /// Ends decoding: the field holds a malformed value.
     pub(super) fn malformed<E: de::Error>(&mut self, why: &str) -> E {
-        let message = format!("unable to decode field \"{}\": {why}", self.path);
+        let message = format!("unable to decode field \"{}\": {why}", self.trail);
         self.stop(message)
     }
 

@@ -64,7 +64,7 @@ impl Seed<'_> {
             match key {
                 Key::Known(at) => {
                     let field = &ty.fields()[at];
-                    let mark = context.enter_field(&field.name);
+                    let mark = context.trail.field(&field.name);
                     if seen.again(at) {
                         context.duplicate();
                     }
@@ -75,15 +75,15 @@ impl Seed<'_> {
                     };
                     let value = input.next_value_seed(seed)?;
                     // No managers at all are a wish: the object is to forget those it has.
-                    let wished = field.required || context.is_at("metadata.managedFields");
+                    let wished = field.required || context.trail.is_at("metadata.managedFields");
                     store(&mut object, field, value, wished);
-                    context.leave(mark);
+                    context.trail.leave(mark);
                 }
                 Key::Unknown(name) => {
-                    let mark = context.enter_field(&name);
+                    let mark = context.trail.field(&name);
                     context.unknown();
                     input.next_value::<IgnoredAny>()?;
-                    context.leave(mark);
+                    context.trail.leave(mark);
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Seed<'_> {
         } = self;
         let mut map = Map::new();
         while let Some(key) = input.next_key::<String>()? {
-            let mark = context.enter_field(&key);
+            let mark = context.trail.field(&key);
             if map.contains_key(&key) {
                 context.duplicate();
             }
@@ -108,7 +108,7 @@ impl Seed<'_> {
             if let Some(value) = input.next_value_seed(seed)?.or_else(|| zero(item)) {
                 map.insert(key, value);
             }
-            context.leave(mark);
+            context.trail.leave(mark);
         }
         Ok(Value::Object(map))
     }
@@ -119,21 +119,21 @@ impl Seed<'_> {
         } = self;
         let mut list = Vec::new();
         for index in 0.. {
-            let mark = context.enter_item(index);
+            let mark = context.trail.item(index);
             let seed = Seed {
                 schemas,
                 shape: item,
                 context: &mut *context,
             };
             let Some(value) = input.next_element_seed(seed)? else {
-                context.leave(mark);
+                context.trail.leave(mark);
                 break;
             };
             match value.or_else(|| zero(item)) {
                 Some(value) => list.push(value),
                 None => return Err(context.mismatch("null", item)),
             }
-            context.leave(mark);
+            context.trail.leave(mark);
         }
         Ok(Value::Array(list))
     }

@@ -26,6 +26,15 @@ fn refuse(ty: &str, body: &str, want: &str) {
     assert_eq!(error.message, want);
 }
 
+/// Telling the whole path of each would take minutes.
+#[test]
+fn keys_given_twice_below_a_long_one() {
+    let same = r#""a":1,"#.repeat(200_000);
+    let body = format!(r#"{{"{}":{{{same}"a":1}}}}"#, "k".repeat(1 << 20));
+    let decoded = configuration(body.as_bytes(), CONFIG_MAP).expect("decodes");
+    assert_eq!(decoded.warnings.len(), 1);
+}
+
 #[test]
 fn unknown_and_duplicate_fields_are_named_and_dropped() {
     check(
@@ -235,7 +244,7 @@ fn hostile_bodies_end_quickly() {
     assert!(yaml(deep("[", "]").as_bytes(), POD).is_err());
     let many: String = (0..50_000).map(|n| format!(r#""x{n}":1,"#)).collect();
     let decoded = json(format!(r#"{{{many}"kind":"Pod"}}"#).as_bytes(), POD).expect("decodes");
-    assert_eq!(decoded.warnings.len(), MAX_WARNINGS);
+    assert_eq!(decoded.warnings.len(), reports::MAX_REPORTS);
     let same = format!(r#"{{"data":{{{}"k":""}}}}"#, r#""k":"","#.repeat(50_000));
     assert!(json(same.as_bytes(), CONFIG_MAP).is_ok());
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\

@@ -81,7 +81,10 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         PatchType::Strategic => Patch::Strategic(rules::read_strategic(&body)?),
         PatchType::Apply => return apply(&call, &target, body, &options, &output).await,
     };
-    let mut twice = duplicates(&body);
+    let mut twice = match call.query.get("fieldValidation") {
+        Some("Ignore") => Vec::new(),
+        _ => duplicates(&body),
+    };
     if matches!(patch, Patch::Json(_)) {
         twice
             .iter_mut()

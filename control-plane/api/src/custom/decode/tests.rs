@@ -50,6 +50,34 @@ fn duplicates_come_first_then_metadata_then_the_rest() {
     assert!(again.warnings.is_empty());
 }
 
+/// Telling the whole path of each would take minutes.
+#[test]
+fn duplicates_below_a_long_key() {
+    let key = "k".repeat(1 << 20);
+    let same = r#""a":1,"#.repeat(200_000);
+    let body = format!(r#"{{"{key}":{{{same}"a":1}}}}"#);
+    let told = duplicates(body.as_bytes());
+    assert_eq!(told.len(), 1);
+    // Each in a map of its own, and all with the same path.
+    let maps = r#""m":{"a":1,"a":1},"#.repeat(50_000);
+    let body = format!(r#"{{"{key}":{{{maps}"n":1}}}}"#);
+    assert_eq!(duplicates(body.as_bytes()), [told[0].replace(".a", ".m.a")]);
+}
+
+/// As if each had a path of its own to hold.
+#[test]
+fn embedded_objects_below_a_long_key() {
+    let template = json!({"type": "object", "x-kubernetes-embedded-resource": true,
+        "x-kubernetes-preserve-unknown-fields": true});
+    let lists = json!({"type": "array", "items": template});
+    let node = Node::parse(&json!({"type": "object", "properties": {"spec": {
+        "type": "object", "additionalProperties": lists}}}));
+    let item = json!({"metadata": {"odd": 1}});
+    let body = json!({"kind": "K", "spec": {"k".repeat(1 << 20): vec![item; 50_000]}});
+    let decoded = value(body, &node.expect("compiles")).expect("decodes");
+    assert_eq!(decoded.warnings.len(), 1);
+}
+
 #[test]
 fn yaml_is_held_to_the_same_rules() {
     let body = b"apiVersion: g/v1\nkind: K\nspec:\n  replicas: 1\n  replicas: 3\n  x: y\n";

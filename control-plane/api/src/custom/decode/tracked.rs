@@ -5,11 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::custom::path::Trail;
-use crate::decode::MAX_DEPTH;
-
-/// Most duplicates that are reported.
-const MAX_DUPLICATES: usize = 100;
+use crate::decode::{MAX_DEPTH, Reports, Trail};
 
 /// Where the parser is, and what it found.
 #[derive(Default)]
@@ -17,7 +13,7 @@ pub(super) struct Tracker {
     trail: Trail,
     depth: usize,
     /// `duplicate field "spec.x"`
-    pub(super) duplicates: Vec<String>,
+    pub(super) duplicates: Reports,
 }
 
 impl Tracker {
@@ -27,15 +23,6 @@ impl Tracker {
             return Err(E::custom("json: exceeded the maximum nesting depth"));
         }
         Ok(())
-    }
-
-    fn duplicate(&mut self) {
-        if self.duplicates.len() < MAX_DUPLICATES {
-            let report = format!("duplicate field \"{}\"", self.trail);
-            if !self.duplicates.contains(&report) {
-                self.duplicates.push(report);
-            }
-        }
     }
 }
 
@@ -121,7 +108,10 @@ impl<'de> Visitor<'de> for Tracked<'_> {
         while let Some(key) = input.next_key::<String>()? {
             let mark = self.0.trail.field(&key);
             if map.contains_key(&key) {
-                self.0.duplicate();
+                let Tracker {
+                    trail, duplicates, ..
+                } = &mut *self.0;
+                duplicates.duplicate(trail.as_str());
             }
             let value = input.next_value_seed(Tracked(&mut *self.0))?;
             self.0.trail.leave(mark);

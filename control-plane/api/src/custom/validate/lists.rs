@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use crate::custom::path::Trail;
 use crate::custom::schema::Node;
+use crate::decode::Trail;
 use crate::schema::ListType;
 use crate::status::FieldError;
 use crate::validate::MAX_ERRORS;

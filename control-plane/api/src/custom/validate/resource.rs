@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::custom::path::Trail;
 use crate::custom::schema::Node;
+use crate::decode::Trail;
 use crate::names;
 use crate::status::FieldError;
 use crate::validate::{MAX_ERRORS, embedded_metadata};

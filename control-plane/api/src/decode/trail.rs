@@ -39,6 +39,11 @@ impl Trail {
         self.0.truncate(mark.0);
     }
 
+    /// Whether this is the path it is at.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        self.0 == path
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
