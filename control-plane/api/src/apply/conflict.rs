@@ -6,6 +6,8 @@ use crate::status::{Cause, Details, Status, quote};
 
 /// How many fields an answer names; the message still counts them all.
 const MAX_SHOWN: usize = 1000;
+/// How many bytes of them.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// What one manager owns and the configuration says otherwise.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub(super) fn status(mut conflicts: Vec<Conflict<'_>>) -> Status {
     conflicts.sort_by_cached_key(|conflict| conflict.owner.identity());
     let mut causes = Vec::new();
     let mut lines = Vec::new();
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     for conflict in &conflicts {
         let who = manager(&conflict.owner);
         let paths = conflict.fields.paths();
@@ -29,11 +31,16 @@ pub(super) fn status(mut conflicts: Vec<Conflict<'_>>) -> Status {
         count += paths.len();
         lines.push(format!("conflicts with {who}:"));
         for path in paths.iter().take(room) {
-            lines.push(format!("- {}", shown(path)));
+            if bytes > MAX_BYTES {
+                break;
+            }
+            let field = shown(path);
+            bytes += field.len();
+            lines.push(format!("- {field}"));
             causes.push(Cause {
                 reason: "FieldManagerConflict".to_owned(),
                 message: format!("conflict with {who}"),
-                field: shown(path),
+                field,
             });
         }
     }

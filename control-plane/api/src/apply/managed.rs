@@ -44,7 +44,7 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// What tells managers apart.
-    fn who(&self) -> (&'a str, Operation, &'a str, &'a str) {
+    pub(super) fn who(&self) -> (&'a str, Operation, &'a str, &'a str) {
         let version = match self.operation {
             Operation::Apply => "",
             Operation::Update => self.api_version,

@@ -76,9 +76,10 @@ pub(super) fn dispossess<'a>(
         }
     };
     take(comparison, kind.api_version, managers);
+    let mut unserved = BTreeSet::new();
     for version in others {
         let Some((converted, place)) = kind.converted(new, version) else {
-            managers.retain(|entry| entry.api_version != version || is_writer(entry));
+            unserved.insert(version);
             continue;
         };
         let old = old.and_then(|old| kind.converted(old, version));
@@ -89,7 +90,10 @@ pub(super) fn dispossess<'a>(
             managers,
         );
     }
-    managers.retain(|entry| !entry.set.is_empty());
+    managers.retain(|entry| {
+        let served = !unserved.contains(entry.api_version) || is_writer(entry);
+        served && !entry.set.is_empty()
+    });
     Ok(conflicts)
 }
 

@@ -54,19 +54,18 @@ fn put_back_owned(
     version: &str,
     managers: &[Entry<'_>],
 ) -> Result<Value, String> {
-    let mut owned: BTreeMap<&str, Set<'_>> = BTreeMap::new();
+    let mut owned: BTreeMap<&str, Vec<&Set<'_>>> = BTreeMap::new();
     for entry in managers {
-        let set = owned.entry(entry.api_version).or_default();
-        *set = set.union(&entry.set);
+        owned.entry(entry.api_version).or_default().push(&entry.set);
     }
     let first = owned.remove_entry(version);
-    for (owned_in, set) in first.into_iter().chain(owned) {
+    for (owned_in, sets) in first.into_iter().chain(owned) {
         let whole = in_version(kind, merged, version, owned_in);
         let rest = in_version(kind, &pruned, version, owned_in);
         let (Some((whole, place)), Some((rest, _))) = (whole, rest) else {
             continue;
         };
-        let kept = named(&rest, place)?.union(&with_named(&set, Some(place)));
+        let kept = named(&rest, place)?.union(&with_named(&Set::union_of(sets), Some(place)));
         let gone = named(&whole, place)?.difference(&kept);
         let back = without(&whole, &gone, place)?;
         pruned = if owned_in == version {

@@ -3,6 +3,8 @@
 //! A Scale stands for a part of its parent. Its managers are those of the parent that own the
 //! replicas, and what comes of a write to it is carried over to the parent.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::managed::{Entry, decode, encode};
@@ -38,18 +40,22 @@ impl Parent<'_> {
     /// The managers of the parent after a write to its Scale that left `scale` as managers there.
     pub fn to_parent(&self, managers: Option<&Value>, scale: Option<&Value>) -> Option<Value> {
         let before = self.entries(managers)?;
-        let mut after = decode(scale).unwrap_or_default();
+        let after = decode(scale).unwrap_or_default();
         let replicas = Set::field(self.replicas);
-        let times: Vec<Entry<'_>> = before.clone();
+        let scalers: HashSet<_> = after.iter().map(Entry::who).collect();
+        let times: HashMap<_, _> = before
+            .iter()
+            .map(|entry| (entry.who(), entry.time))
+            .collect();
+        // Who owned the replicas before and still does.
+        let mut owners = HashSet::new();
         let mut entries: Vec<Entry<'_>> = Vec::with_capacity(before.len() + 1);
         for mut entry in before {
             if entry.set.intersects(&replicas) {
-                match after.iter().position(|other| other.is_same(&entry)) {
-                    // It still owns them.
-                    Some(at) => {
-                        after.remove(at);
-                    }
-                    None => entry.set = entry.set.difference(&replicas),
+                if scalers.contains(&entry.who()) {
+                    owners.insert(entry.who());
+                } else {
+                    entry.set = entry.set.difference(&replicas);
                 }
             }
             if !entry.set.is_empty() {
@@ -57,13 +63,11 @@ impl Parent<'_> {
             }
         }
         for mut entry in after {
-            if !entry.set.intersects(&Set::field(REPLICAS)) {
+            let who = entry.who();
+            if owners.contains(&who) || !entry.set.intersects(&Set::field(REPLICAS)) {
                 continue;
             }
-            entry.time = times
-                .iter()
-                .find(|other| other.is_same(&entry))
-                .and_then(|other| other.time);
+            entry.time = times.get(&who).copied().flatten();
             entry.api_version = self.api_version;
             entry.set = replicas.clone();
             entries.push(entry);

@@ -38,21 +38,43 @@ impl<'a> Node<'a> {
 }
 
 impl<'a> Set<'a> {
-    /// A set of nodes in any order. Of two nodes for one place, the union counts.
+    /// A set of nodes in any order. Of several nodes for one place, the union counts.
     pub(super) fn of(mut nodes: Vec<(PathElement<'a>, Node<'a>)>) -> Set<'a> {
         nodes.retain(|(_, node)| !node.is_empty());
         if !nodes.is_sorted_by(|(a, _), (b, _)| a < b) {
             nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
-            nodes.dedup_by(|(again, node), (element, first)| {
-                let same = again == element;
-                if same {
-                    first.member |= node.member;
-                    first.children = first.children.union(&node.children);
-                }
-                same
-            });
+            if !nodes.is_sorted_by(|(a, _), (b, _)| a < b) {
+                return Set::union_of(&[Set { nodes }]);
+            }
         }
         Set { nodes }
+    }
+
+    /// What is in any of several, which takes no longer for many small ones than for a large one.
+    pub(super) fn union_of<'s>(sets: impl IntoIterator<Item = &'s Set<'a>>) -> Set<'a>
+    where
+        'a: 's,
+    {
+        Set::joined(sets.into_iter().flat_map(|set| &set.nodes).collect())
+    }
+
+    fn joined(mut nodes: Vec<&(PathElement<'a>, Node<'a>)>) -> Set<'a> {
+        nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let places = nodes.chunk_by(|(a, _), (b, _)| a == b);
+        let nodes = places.map(|place| match place {
+            [(element, node)] => (element.clone(), node.clone()),
+            several => {
+                let below = several.iter().flat_map(|(_, node)| &node.children.nodes);
+                let node = Node {
+                    member: several.iter().any(|(_, node)| node.member),
+                    children: Set::joined(below.collect()),
+                };
+                (several[0].0.clone(), node)
+            }
+        });
+        Set {
+            nodes: nodes.collect(),
+        }
     }
 
     /// The set of one path of field names.
@@ -216,22 +238,26 @@ impl<'a> Set<'a> {
     }
 }
 
-/// The node of a place among sorted ones, dropping those before it.
+/// The node of a place among sorted ones, dropping those before it. They are passed in doubling steps: a small set beside
+/// a large one takes a few looks for each of its places.
 fn advance<'n, 'b>(
     rest: &mut &'n [(PathElement<'b>, Node<'b>)],
     element: &PathElement<'_>,
 ) -> Option<&'n Node<'b>> {
-    loop {
-        let ((candidate, node), after) = rest.split_first()?;
-        match candidate.cmp(element) {
-            std::cmp::Ordering::Less => *rest = after,
-            std::cmp::Ordering::Equal => {
-                *rest = after;
-                return Some(node);
-            }
-            std::cmp::Ordering::Greater => return None,
-        }
+    let before = |(candidate, _): &(PathElement<'_>, Node<'_>)| candidate.cmp(element).is_lt();
+    let mut step = 1;
+    while rest.get(step - 1).is_some_and(before) {
+        step *= 2;
     }
+    let passed = step / 2;
+    let last = &rest[passed..step.min(rest.len())];
+    *rest = &rest[passed + last.partition_point(before)..];
+    let ((candidate, node), after) = rest.split_first()?;
+    if candidate != element {
+        return None;
+    }
+    *rest = after;
+    Some(node)
 }
 
 /// One path a line.
@@ -274,6 +300,8 @@ mod tests {
         assert!(a.intersects(&b) && !Set::field(&["c"]).intersects(&a));
         assert_eq!(a.union(&b), b.union(&a));
         assert!(a.difference(&a).is_empty() && a.intersection(&a) == a);
+        assert_eq!(Set::union_of([&a, &b, &a]), a.union(&b));
+        assert_eq!(Set::union_of([]), Set::default());
         let edited = |change: fn(&mut Set<'_>)| {
             let mut set = a.clone();
             change(&mut set);
@@ -283,5 +311,27 @@ mod tests {
         assert_eq!(edited(|set| set.cut(&["a", "c"])), ".a .z .a.b");
         assert_eq!(edited(|set| set.cut(&["a"])), ".z");
         assert_eq!(edited(|set| set.cut(&["q", "c"])), lines(&a));
+    }
+
+    #[test]
+    fn places_are_found_among_others() {
+        let set = |names: &[&'static str]| {
+            let nodes = names
+                .iter()
+                .map(|name| (PathElement::Field(name), Node::leaf()));
+            Set::of(nodes.collect())
+        };
+        let all = ["a", "b", "c", "d", "e", "f", "g"];
+        for sought in 0..1_u32 << all.len() {
+            let some: Vec<&str> = (0..all.len())
+                .filter(|at| sought & 1 << at != 0)
+                .map(|at| all[at])
+                .collect();
+            assert_eq!(set(&some).intersection(&set(&all)), set(&some));
+            assert_eq!(set(&all).intersection(&set(&some)), set(&some));
+            let others = set(&all).difference(&set(&some));
+            assert!(!others.intersects(&set(&some)));
+            assert_eq!(others.union(&set(&some)), set(&all));
+        }
     }
 }

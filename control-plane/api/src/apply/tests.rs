@@ -1,6 +1,7 @@
 //! Apply through its two entry points. Expected results are upstream's: those of its tests, or
 //! printed by its code for the same steps.
 
+mod many;
 mod merges;
 mod properties;
 mod random;

@@ -1,5 +1,7 @@
 //! Ownership after a write that is no apply: who changes a field owns it.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::kind::Kind;
@@ -170,22 +172,29 @@ fn cap(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
     if excess > 0 {
         updaters.sort_by_cached_key(|entry| (entry.time, entry.identity()));
     }
-    let first = kept.len();
+    // Only what is owned in one version can become one: the first of each, and the sets it takes over.
+    let mut oldest: HashMap<&str, (usize, Vec<Set<'_>>)> = HashMap::new();
     for entry in updaters {
-        // Only what is owned in one version can become one.
-        let older = kept[first..]
-            .iter_mut()
-            .find(|older| older.api_version == entry.api_version)
-            .filter(|_| excess > 0);
-        match older {
-            Some(older) => {
+        match oldest.get_mut(entry.api_version) {
+            Some((place, sets)) if excess > 0 => {
+                let older = &mut kept[*place];
                 older.manager = ANCIENT;
                 older.subresource = "";
                 older.time = entry.time;
-                older.set = older.set.union(&entry.set);
+                sets.push(entry.set);
                 excess -= 1;
             }
-            None => kept.push(entry),
+            Some(_) => kept.push(entry),
+            None => {
+                oldest.insert(entry.api_version, (kept.len(), Vec::new()));
+                kept.push(entry);
+            }
+        }
+    }
+    for (place, sets) in oldest.into_values() {
+        if !sets.is_empty() {
+            let older = &mut kept[place];
+            older.set = Set::union_of(sets.iter().chain([&older.set]));
         }
     }
     kept
