@@ -26,7 +26,7 @@ use crate::schema::{Schemas, Shape, TypeId, schemas};
 
 use context::Context;
 pub(crate) use reports::Reports;
-pub(crate) use trail::Trail;
+pub(crate) use trail::{Mark, Trail};
 
 /// How deep objects and lists may nest. A CustomResourceDefinition needs two or three levels for
 /// each level of the objects it describes; nothing else comes near.

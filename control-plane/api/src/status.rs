@@ -17,7 +17,7 @@ pub use errors::MAX_ERRORS;
 pub(crate) use field::quote;
 pub use field::{FieldError, FieldErrorKind};
 pub use shown::Shown;
-pub(crate) use shown::{MAX_SHOWN, shorten};
+pub(crate) use shown::{MAX_KEY, MAX_PATH, MAX_SHOWN, shorten};
 
 /// Media types the server can write and read, as its refusals list them.
 pub const MEDIA_TYPES: &str =

@@ -4,6 +4,7 @@
 //! several alternatives the one with most successful checks is reported, and on update, errors about
 //! what did not change are forgiven (ratcheting).
 
+mod junctors;
 mod lists;
 mod number;
 mod outcome;
@@ -21,8 +22,8 @@ use super::schema::{Additional, Checks, Kind, Node};
 use super::{format, shape};
 use crate::decode::{Reports, Trail};
 use crate::schema::ListType;
-use crate::status::FieldError;
-use outcome::{Outcome, Problem};
+use crate::status::{FieldError, MAX_KEY, shorten};
+use outcome::{Findings, Outcome, Place};
 
 /// Most nodes one validation visits. Alternatives are checked one after the other, so a schema can ask
 /// for far more work than its size and that of the value suggest.
@@ -108,68 +109,64 @@ pub(crate) fn schema(
 ) -> Vec<FieldError> {
     let mut walk = Walk {
         steps: 0,
-        path: String::new(),
+        found: Findings::new(prefix),
     };
-    let outcome = walk.node(node, value, old);
+    walk.node(node, value, old);
     if walk.steps > MAX_STEPS {
         let why = "the schema asks for too many checks of this object";
         return vec![FieldError::invalid("<nil>", "", why)];
     }
-    outcome
-        .problems
-        .into_iter()
-        .map(|problem| problem.field_error(prefix))
-        .collect()
+    walk.found.into_errors()
 }
 
 /// Where validation is.
-struct Walk {
+struct Walk<'p> {
     steps: usize,
-    /// As upstream spells it: `spec.ports[0].name`, `.spec` below an empty root.
-    path: String,
+    found: Findings<'p>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn node(&mut self, node: &Node, value: &Value, old: Option<&Value>) -> Outcome {
-        let mut outcome = self.checks(node, value, old);
-        // What did not change may stay as wrong as it was.
-        if !outcome.is_valid() && old == Some(value) {
-            outcome.problems.clear();
+        // What did not change may stay as wrong as it was. How many of its checks hold, only alternatives ask.
+        if !self.found.mute && old == Some(value) {
+            return Outcome::default();
         }
+        let mut outcome = self.checks(node, value, old);
+        outcome.wrong &= old != Some(value);
         outcome
     }
 
     fn checks(&mut self, node: &Node, value: &Value, old: Option<&Value>) -> Outcome {
         static NONE: LazyLock<Checks> = LazyLock::new(Checks::default);
         let mut outcome = Outcome::default();
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
+        let checks = node.checks.as_deref().unwrap_or(&NONE);
+        self.steps += steps(checks, value);
+        if self.steps > MAX_STEPS || !self.found.mute && self.found.is_full() {
             return outcome;
         }
-        let checks = node.checks.as_deref().unwrap_or(&NONE);
         let format = format::known(node, checks);
         if value.is_null() {
-            outcome.merge(scalar::kind(&self.path, node, format, value));
+            outcome.merge(scalar::kind(&mut self.found, node, format, value));
             outcome.merge(self.choices(checks, value));
             return outcome;
         }
         if node.kind.is_some() || node.int_or_string || format.is_some() {
-            outcome.merge(scalar::kind(&self.path, node, format, value));
+            outcome.merge(scalar::kind(&mut self.found, node, format, value));
             outcome.matches += 1;
         }
         outcome.merge(self.junctors(checks, value, old));
         outcome.matches += 1;
         match value {
             Value::String(text) => {
-                outcome.merge(scalar::text(&self.path, checks, text));
+                outcome.merge(scalar::text(&mut self.found, checks, text));
                 outcome.matches += 1;
                 if let Some(format) = format.filter(|format| format::has_rule(format)) {
-                    outcome.merge(scalar::format(&self.path, format, text));
+                    outcome.merge(scalar::format(&mut self.found, format, text));
                     outcome.matches += 1;
                 }
             }
             Value::Number(number) => {
-                outcome.merge(number::check(&self.path, node, checks, number));
+                outcome.merge(number::check(&mut self.found, node, checks, number));
                 outcome.matches += 1;
             }
             Value::Array(items) => {
@@ -188,7 +185,7 @@ impl Walk {
         outcome
     }
 
-    fn choices(&self, checks: &Checks, value: &Value) -> Outcome {
+    fn choices(&mut self, checks: &Checks, value: &Value) -> Outcome {
         let same = |choice: &Value| match (choice, value) {
             (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
             (Value::Null, _) => false,
@@ -197,108 +194,15 @@ impl Walk {
         if checks.choices.is_empty() || checks.choices.iter().any(same) {
             return Outcome::default();
         }
-        Outcome::of(Problem::Choice {
-            path: self.path.clone(),
-            value: value.clone(),
-            choices: checks.choices.clone(),
-        })
-    }
-
-    /// anyOf, oneOf, allOf and not.
-    fn junctors(&mut self, checks: &Checks, value: &Value, old: Option<&Value>) -> Outcome {
-        let mut outcome = Outcome::default();
-        if !checks.any_of.is_empty() {
-            outcome.merge(self.any_of(&checks.any_of, value, old));
-        }
-        if !checks.one_of.is_empty() {
-            outcome.merge(self.one_of(&checks.one_of, value, old));
-        }
-        if !checks.all_of.is_empty() {
-            outcome.merge(self.all_of(&checks.all_of, value, old));
-        }
-        if let Some(node) = &checks.not
-            && self.checks(node, value, old).is_valid()
-        {
-            let path = quoted(&self.path);
-            outcome.add(Problem::Junctor(format!(
-                "{path} must not validate the schema (not)"
-            )));
-        }
-        outcome.matches += 1;
-        outcome
-    }
-
-    fn any_of(&mut self, nodes: &[Node], value: &Value, old: Option<&Value>) -> Outcome {
-        let mut best: Option<Outcome> = None;
-        for node in nodes {
-            let tried = self.checks(node, value, old);
-            if tried.is_valid() {
-                return tried;
-            }
-            if best
-                .as_ref()
-                .is_none_or(|best| tried.matches > best.matches)
-            {
-                best = Some(tried);
-            }
-        }
-        let path = quoted(&self.path);
-        let mut outcome = Outcome::of(Problem::Junctor(format!(
-            "{path} must validate at least one schema (anyOf)"
-        )));
-        outcome.merge(best.unwrap_or_default());
-        outcome
-    }
-
-    fn one_of(&mut self, nodes: &[Node], value: &Value, old: Option<&Value>) -> Outcome {
-        let mut best: Option<Outcome> = None;
-        let mut first: Option<Outcome> = None;
-        let mut valid = 0;
-        for node in nodes {
-            let tried = self.checks(node, value, old);
-            if tried.is_valid() {
-                valid += 1;
-                best = None;
-                first.get_or_insert(tried);
-            } else if valid == 0
-                && best
-                    .as_ref()
-                    .is_none_or(|best| tried.matches > best.matches)
-            {
-                best = Some(tried);
-            }
-        }
-        if valid == 1 {
-            return first.unwrap_or_default();
-        }
-        let found = match valid {
-            0 => "Found none valid".to_owned(),
-            _ => format!("Found {valid} valid alternatives"),
+        let shown = |choice: &Value| match choice {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
         };
-        let path = quoted(&self.path);
-        let mut outcome = Outcome::of(Problem::Junctor(format!(
-            "{path} must validate one and only one schema (oneOf). {found}"
-        )));
-        outcome.merge(best.unwrap_or_default());
-        outcome
-    }
-
-    fn all_of(&mut self, nodes: &[Node], value: &Value, old: Option<&Value>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let mut valid = 0;
-        for node in nodes {
-            let tried = self.checks(node, value, old);
-            valid += usize::from(tried.is_valid());
-            outcome.merge(tried);
-        }
-        if valid < nodes.len() {
-            let none = if valid == 0 { ". None validated" } else { "" };
-            let path = quoted(&self.path);
-            outcome.add(Problem::Junctor(format!(
-                "{path} must validate all the schemas (allOf){none}"
-            )));
-        }
-        outcome
+        self.found.wrong(|at| {
+            let choices: Vec<String> = checks.choices.iter().map(shown).collect();
+            let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+            FieldError::not_supported(at.field(), value, &choices)
+        })
     }
 
     fn list(
@@ -312,20 +216,13 @@ impl Walk {
         if let Some(schema) = node.items.as_deref() {
             let before = OldItems::of(node, old);
             for (at, item) in items.iter().enumerate() {
-                let length = self.path.len();
-                self.path.push_str(&format!("[{at}]"));
+                let mark = self.found.enter_item(at);
                 outcome.merge(self.node(schema, item, before.of_item(item)));
-                self.path.truncate(length);
+                self.found.leave(mark);
             }
         }
-        let size = i64::try_from(items.len()).unwrap_or(i64::MAX);
-        if let Some(min) = checks.min_items.filter(|min| size < *min) {
-            let why = format!("{} in body should have at least {min} items", self.path);
-            outcome.add(Problem::invalid(&self.path, size, why));
-        }
-        if let Some(max) = checks.max_items.filter(|max| size > *max) {
-            outcome.add(Problem::too_many(&self.path, size, max));
-        }
+        let bounds = (checks.min_items, checks.max_items);
+        outcome.merge(self.size(items.len(), bounds, "items"));
         outcome.matches += 1;
         outcome
     }
@@ -337,64 +234,83 @@ impl Walk {
         fields: &Map<String, Value>,
         old: Option<&Value>,
     ) -> Outcome {
-        let mut outcome = Outcome::default();
-        let size = i64::try_from(fields.len()).unwrap_or(i64::MAX);
-        if let Some(min) = checks.min_properties.filter(|min| size < *min) {
-            let why = format!(
-                "{} in body should have at least {min} properties",
-                self.path
-            );
-            outcome.add(Problem::invalid(&self.path, size, why));
-        }
-        if let Some(max) = checks.max_properties.filter(|max| size > *max) {
-            outcome.add(Problem::too_many(&self.path, size, max));
-        }
+        let bounds = (checks.min_properties, checks.max_properties);
+        let mut outcome = self.size(fields.len(), bounds, "properties");
         for (name, value) in fields {
-            let property = node.property(name);
-            match (property, node.additional.as_deref()) {
-                (Some(schema), _) => outcome.merge(self.field(schema, name, value, old, false)),
+            match (node.property(name), node.additional.as_deref()) {
+                (Some(schema), _) => outcome.merge(self.field(schema, (name, true), value, old)),
                 (None, Some(Additional::Schema(schema))) => {
-                    outcome.merge(self.field(schema, name, value, old, true));
+                    outcome.merge(self.field(schema, (name, false), value, old));
                 }
                 (None, Some(Additional::Allowed(false))) => {
-                    let why = format!("{}.{name} in body is a forbidden property", self.path);
-                    outcome.add(Problem::invalid(&self.path, name.as_str(), why));
+                    outcome.merge(self.found.wrong(|at| {
+                        let name = shorten(name, MAX_KEY);
+                        let why = format!("{at}.{name} in body is a forbidden property");
+                        FieldError::invalid(at.field(), &*name, why)
+                    }));
                 }
                 _ => {}
             }
         }
         for name in &checks.required {
             if !fields.contains_key(&**name) {
-                outcome.add(Problem::Required {
-                    path: format!("{}.{name}", self.path),
-                });
+                let missing = |at: Place<'_>| FieldError::required(at.below(name), "");
+                outcome.merge(self.found.wrong(missing));
             }
         }
         outcome
     }
 
+    fn size(&mut self, size: usize, (min, max): (Option<i64>, Option<i64>), what: &str) -> Outcome {
+        let mut outcome = Outcome::default();
+        let count = i64::try_from(size).unwrap_or(i64::MAX);
+        if let Some(min) = min.filter(|min| count < *min) {
+            outcome.merge(self.found.wrong(|at| {
+                let why = format!("{at} in body should have at least {min} {what}");
+                FieldError::invalid(at.field(), count, why)
+            }));
+        }
+        if let Some(max) = max.filter(|max| count > *max) {
+            let max = usize::try_from(max).unwrap_or(0);
+            let many = |at: Place<'_>| FieldError::too_many(at.field(), size, max);
+            outcome.merge(self.found.wrong(many));
+        }
+        outcome
+    }
+
+    /// A field by its name, and whether that is one of a property.
     fn field(
         &mut self,
         schema: &Node,
-        name: &str,
+        (name, property): (&str, bool),
         value: &Value,
         old: Option<&Value>,
-        additional: bool,
     ) -> Outcome {
-        let is_root = self.path.is_empty();
+        let at_root = self.found.is_at_root();
         let old = old
             .and_then(|old| old.as_object()?.get(name))
-            .filter(|_| !(is_root && matches!(name, "kind" | "apiVersion")));
-        let length = self.path.len();
-        // Upstream puts a dot in front of a key at the root, but none in front of a property.
-        if !is_root || additional {
-            self.path.push('.');
-        }
-        self.path.push_str(name);
+            .filter(|_| !(at_root && matches!(name, "kind" | "apiVersion")));
+        let mark = self.found.enter_field(name, property);
         let outcome = self.node(schema, value, old);
-        self.path.truncate(length);
+        self.found.leave(mark);
         outcome
     }
+}
+
+/// What one check of a value counts, whatever is below it: long lists and texts are not looked at in one step.
+fn steps(checks: &Checks, value: &Value) -> usize {
+    /// Names and choices are compared one by one.
+    const PER_NAME: usize = 16;
+    const PER_BYTE: usize = 1024;
+    let names = checks.required.len() + checks.choices.len();
+    let own = match value {
+        Value::String(text) => text.len() / PER_BYTE,
+        Value::Object(fields) => {
+            fields.len() / PER_NAME + fields.keys().map(|key| key.len() / PER_BYTE).sum::<usize>()
+        }
+        _ => 0,
+    };
+    1 + names / PER_NAME + own
 }
 
 /// What was at the place of a list's items before: known only for lists whose items have keys.
@@ -427,10 +343,6 @@ impl<'o> OldItems<'o> {
         let values = keys.iter().map(|key| item.get(&**key));
         values.map(|value| format!("{value:?},")).collect()
     }
-}
-
-fn quoted(path: &str) -> String {
-    crate::status::quote(path)
 }
 
 /// The kind of a value in upstream's words.

@@ -3,7 +3,10 @@
 
 use std::fmt::{self, Write};
 
-/// The path from the root to where the walk is.
+use crate::status::{MAX_KEY, MAX_PATH, shorten};
+
+/// The path from the root to where the walk is. It has at most some KiB, whatever the keys are: each
+/// report is a copy.
 #[derive(Debug, Default)]
 pub(crate) struct Trail(String);
 
@@ -13,25 +16,32 @@ pub(crate) struct Mark(usize);
 
 impl Trail {
     pub(crate) fn field(&mut self, name: &str) -> Mark {
-        let mark = Mark(self.0.len());
-        if !self.0.is_empty() {
-            self.0.push('.');
+        match self.is_empty() {
+            true => self.step(format_args!("{}", shorten(name, MAX_KEY))),
+            false => self.dotted(name),
         }
-        self.0.push_str(name);
-        mark
+    }
+
+    /// A field, with a dot in front of it even at the root.
+    pub(crate) fn dotted(&mut self, name: &str) -> Mark {
+        self.step(format_args!(".{}", shorten(name, MAX_KEY)))
     }
 
     pub(crate) fn item(&mut self, at: usize) -> Mark {
-        let mark = Mark(self.0.len());
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "[{at}]");
-        mark
+        self.step(format_args!("[{at}]"))
     }
 
     /// A key of a map, as `field.Path.Key` shows it.
     pub(crate) fn key(&mut self, key: &str) -> Mark {
+        self.step(format_args!("[{}]", shorten(key, MAX_KEY)))
+    }
+
+    fn step(&mut self, step: fmt::Arguments<'_>) -> Mark {
         let mark = Mark(self.0.len());
-        let _ = write!(self.0, "[{key}]");
+        if mark.0 <= MAX_PATH {
+            // Writing to a String cannot fail.
+            let _ = self.0.write_fmt(step);
+        }
         mark
     }
 
@@ -56,5 +66,29 @@ impl Trail {
 impl fmt::Display for Trail {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_as_long_as_the_way_within_bounds() {
+        let mut trail = Trail::default();
+        let spec = trail.field("spec");
+        let item = trail.item(2);
+        let key = trail.key("k");
+        assert!(trail.is_at("spec[2][k]"));
+        trail.leave(key);
+        trail.leave(item);
+        let marks: Vec<Mark> = (0..100)
+            .map(|_| trail.field(&"k".repeat(1 << 20)))
+            .collect();
+        assert!(trail.as_str().len() < 2 * MAX_PATH);
+        marks.into_iter().rev().for_each(|mark| trail.leave(mark));
+        assert!(trail.is_at("spec"));
+        trail.leave(spec);
+        assert!(trail.is_empty());
     }
 }

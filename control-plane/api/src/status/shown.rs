@@ -7,6 +7,11 @@ use serde_json::{Map, Value};
 
 /// Most bytes of a value or a text in an error.
 pub(crate) const MAX_SHOWN: usize = 16 << 10;
+/// Most bytes of a key in a path. Keys are the client's, and every error below one repeats it.
+pub(crate) const MAX_KEY: usize = 1 << 10;
+/// Most bytes of a path, but for its last step: where so many keys are within each other, the first
+/// say where it is.
+pub(crate) const MAX_PATH: usize = 4 << 10;
 /// What an item, a field or a number counts besides its text: about what it takes in memory or as
 /// JSON.
 const NODE: usize = 16;

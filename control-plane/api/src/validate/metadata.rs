@@ -129,13 +129,7 @@ pub(super) fn update(resource: &Resource, new: &Value, old: &Value, out: &mut Er
 }
 
 /// The metadata of an object inside another, which is at `path`.
-pub(crate) fn embedded(value: &Value, path: &str, out: &mut Vec<FieldError>) {
-    let mut errors = Errors::new();
-    inside_another(value, path, &mut errors);
-    out.extend(errors.into_list());
-}
-
-fn inside_another(value: &Value, path: &str, out: &mut Errors) {
+pub(crate) fn embedded(value: &Value, path: &str, out: &mut Errors) {
     let path = Path::new(path);
     let prefix = object::generate_name(value);
     if !prefix.is_empty() {

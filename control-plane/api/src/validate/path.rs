@@ -8,13 +8,7 @@ use serde_json::Value;
 use crate::names;
 use crate::object::{self, get, text};
 use crate::quantity::Quantity;
-use crate::status::{Errors, FieldError, Shown, shorten};
-
-/// Most bytes of a key in a path. Keys are the client's, and every error below one repeats it.
-const MAX_KEY: usize = 1 << 10;
-/// Most bytes of a path, but for its last step: where so many keys are within each other, the first
-/// say where it is.
-const MAX_PATH: usize = 4 << 10;
+use crate::status::{Errors, FieldError, MAX_KEY, MAX_PATH, Shown, shorten};
 
 /// The path of a field. It has at most some KiB whatever its keys are, since rules make one for
 /// every item of a list.

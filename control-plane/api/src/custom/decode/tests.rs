@@ -56,15 +56,14 @@ fn duplicates_below_a_long_key() {
     let key = "k".repeat(1 << 20);
     let same = r#""a":1,"#.repeat(200_000);
     let body = format!(r#"{{"{key}":{{{same}"a":1}}}}"#);
-    let told = duplicates(body.as_bytes());
-    assert_eq!(told.len(), 1);
+    assert_eq!(duplicates(body.as_bytes()).len(), 1);
     // Each in a map of its own, and all with the same path.
     let maps = r#""m":{"a":1,"a":1},"#.repeat(50_000);
     let body = format!(r#"{{"{key}":{{{maps}"n":1}}}}"#);
-    assert_eq!(duplicates(body.as_bytes()), [told[0].replace(".a", ".m.a")]);
+    assert_eq!(duplicates(body.as_bytes()).len(), 2);
 }
 
-/// As if each had a path of its own to hold.
+/// As if each had a copy of the path to hold.
 #[test]
 fn embedded_objects_below_a_long_key() {
     let template = json!({"type": "object", "x-kubernetes-embedded-resource": true,
@@ -75,7 +74,7 @@ fn embedded_objects_below_a_long_key() {
     let item = json!({"metadata": {"odd": 1}});
     let body = json!({"kind": "K", "spec": {"k".repeat(1 << 20): vec![item; 50_000]}});
     let decoded = value(body, &node.expect("compiles")).expect("decodes");
-    assert_eq!(decoded.warnings.len(), 1);
+    assert_eq!(decoded.warnings.len(), 100);
 }
 
 #[test]

@@ -7,17 +7,19 @@ use serde_json::{Map, Value};
 use crate::custom::schema::Node;
 use crate::decode::Trail;
 use crate::schema::ListType;
-use crate::status::FieldError;
-use crate::validate::MAX_ERRORS;
+use crate::status::{Errors, FieldError};
 
 /// The items that are there twice in the lists of an object.
 pub(super) fn unique(schema: &Node, value: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     walk(schema, value, &mut Trail::default(), &mut errors);
-    errors
+    errors.into_list()
 }
 
-fn walk(schema: &Node, value: &Value, trail: &mut Trail, errors: &mut Vec<FieldError>) {
+fn walk(schema: &Node, value: &Value, trail: &mut Trail, errors: &mut Errors) {
+    if errors.is_full() {
+        return;
+    }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -48,20 +50,20 @@ fn walk(schema: &Node, value: &Value, trail: &mut Trail, errors: &mut Vec<FieldE
     }
 }
 
-fn set(items: &[Value], trail: &mut Trail, errors: &mut Vec<FieldError>) {
+fn set(items: &[Value], trail: &mut Trail, errors: &mut Errors) {
     for at in second(items.iter().map(canonical)) {
-        duplicate(at, items[at].clone(), trail, errors);
+        duplicate(at, &items[at], trail, errors);
     }
 }
 
-fn map(keys: &[Box<str>], items: &[Value], trail: &mut Trail, errors: &mut Vec<FieldError>) {
+fn map(keys: &[Box<str>], items: &[Value], trail: &mut Trail, errors: &mut Errors) {
     let stray = items
         .iter()
         .position(|item| !item.is_null() && !item.is_object());
     if let Some(at) = stray {
         let mark = trail.item(at);
         let why = "must be an object for an array of list-type map";
-        errors.push(FieldError::invalid(trail.as_str(), items[at].clone(), why));
+        errors.push(|| FieldError::invalid(trail.as_str(), &items[at], why));
         trail.leave(mark);
         return;
     }
@@ -72,7 +74,7 @@ fn map(keys: &[Box<str>], items: &[Value], trail: &mut Trail, errors: &mut Vec<F
         Value::Object(named.collect::<Map<_, _>>())
     };
     for at in second(items.iter().map(|item| canonical(&key(item)))) {
-        duplicate(at, key(&items[at]), trail, errors);
+        duplicate(at, &key(&items[at]), trail, errors);
     }
 }
 
@@ -110,10 +112,8 @@ fn second(keys: impl Iterator<Item = String>) -> Vec<usize> {
     found
 }
 
-fn duplicate(at: usize, value: Value, trail: &mut Trail, errors: &mut Vec<FieldError>) {
-    if errors.len() < MAX_ERRORS {
-        let mark = trail.item(at);
-        errors.push(FieldError::duplicate(trail.as_str(), value));
-        trail.leave(mark);
-    }
+fn duplicate(at: usize, value: &Value, trail: &mut Trail, errors: &mut Errors) {
+    let mark = trail.item(at);
+    errors.push(|| FieldError::duplicate(trail.as_str(), value));
+    trail.leave(mark);
 }

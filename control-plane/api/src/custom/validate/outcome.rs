@@ -1,129 +1,144 @@
 //! What a check found.
 
-use serde_json::Value;
+use std::fmt;
 
-use crate::status::FieldError;
-use crate::validate::MAX_ERRORS;
+use crate::decode::{Mark, Trail};
+use crate::status::{FieldError, MAX_ERRORS, quote};
+
+/// How many errors about one object are written, those met again included: many schemas may say the
+/// same of one value.
+const MAX_WRITTEN: usize = 3 * MAX_ERRORS;
 
 /// The outcome of checking a value against a schema.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) problems: Vec<Problem>,
+    /// Whether anything is wrong with it.
+    pub(super) wrong: bool,
     /// How many checks were made: of alternatives, the one with most is reported.
     pub(super) matches: usize,
 }
 
-/// One thing that is wrong.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Problem {
-    Required {
-        path: String,
-    },
-    Type {
-        path: String,
-        found: String,
-        why: String,
-    },
-    Invalid {
-        path: String,
-        value: Value,
-        why: String,
-    },
-    Choice {
-        path: String,
-        value: Value,
-        choices: Box<[Value]>,
-    },
-    TooLong {
-        path: String,
-        max: i64,
-    },
-    TooMany {
-        path: String,
-        size: i64,
-        max: i64,
-    },
-    /// Of anyOf, oneOf, allOf and not; upstream loses the path of these.
-    Junctor(String),
+impl Outcome {
+    pub(super) fn merge(&mut self, other: Outcome) {
+        self.wrong |= other.wrong;
+        self.matches += other.matches;
+    }
 }
 
-impl Problem {
-    pub(super) fn invalid(path: &str, value: impl Into<Value>, why: String) -> Problem {
-        Problem::Invalid {
-            path: path.to_owned(),
-            value: value.into(),
-            why,
-        }
+/// Where validation is, and what it found.
+#[derive(Debug)]
+pub(super) struct Findings<'p> {
+    /// Where the value that is validated is in its object.
+    prefix: &'p str,
+    /// As upstream spells it: `spec.ports[0].name`, `.spec` below an empty root.
+    trail: Trail,
+    depth: usize,
+    errors: Vec<FieldError>,
+    written: usize,
+    /// Whether it only matters that something is wrong: then there is no path, and nothing is written.
+    pub(super) mute: bool,
+}
+
+/// The place of a value, as texts show it.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'f> {
+    prefix: &'f str,
+    path: &'f str,
+}
+
+impl Place<'_> {
+    /// The field of the error.
+    pub(super) fn field(self) -> String {
+        self.at(self.path)
     }
 
-    pub(super) fn too_many(path: &str, size: i64, max: i64) -> Problem {
-        Problem::TooMany {
-            path: path.to_owned(),
-            size,
-            max,
-        }
+    /// That of an error about something below it.
+    pub(super) fn below(self, name: &str) -> String {
+        self.at(&format!("{self}.{name}"))
     }
 
-    /// The error as clients see it, for a value that is at `prefix` of its object.
-    pub(super) fn field_error(self, prefix: &str) -> FieldError {
-        let at = |path: &str| match (prefix, path.trim_start_matches('.')) {
+    fn at(self, path: &str) -> String {
+        match (self.prefix, path.trim_start_matches('.')) {
             ("", path) => path.to_owned(),
             (prefix, "") => prefix.to_owned(),
             (prefix, path) => format!("{prefix}.{path}"),
-        };
-        let count = |number: i64| usize::try_from(number).unwrap_or(0);
-        match self {
-            Problem::Required { path } => FieldError::required(at(&path), ""),
-            Problem::Type { path, found, why } => FieldError::type_invalid(at(&path), found, why),
-            Problem::Invalid { path, value, why } => FieldError::invalid(at(&path), value, why),
-            Problem::Choice {
-                path,
-                value,
-                choices,
-            } => {
-                let shown: Vec<String> = choices.iter().map(shown).collect();
-                let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-                FieldError::not_supported(at(&path), value, &shown)
-            }
-            Problem::TooLong { path, max } => FieldError::too_long(at(&path), count(max)),
-            Problem::TooMany { path, size, max } => {
-                FieldError::too_many(at(&path), count(size), count(max))
-            }
-            Problem::Junctor(why) => FieldError::invalid("<nil>", "", why),
         }
     }
-}
 
-fn shown(choice: &Value) -> String {
-    match choice {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    /// An error of anyOf, oneOf, allOf or not; upstream loses the path of these.
+    pub(super) fn refused(self, why: &str) -> FieldError {
+        FieldError::invalid("<nil>", "", format!("{} {why}", quote(self.path)))
     }
 }
 
-impl Outcome {
-    pub(super) fn of(problem: Problem) -> Outcome {
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.path)
+    }
+}
+
+impl<'p> Findings<'p> {
+    pub(super) fn new(prefix: &'p str) -> Findings<'p> {
+        Findings {
+            prefix,
+            trail: Trail::default(),
+            depth: 0,
+            errors: Vec::new(),
+            written: 0,
+            mute: false,
+        }
+    }
+
+    /// Something is wrong with the value it is at. What, is written only where it will be told, and the
+    /// same is not told twice.
+    pub(super) fn wrong(&mut self, error: impl FnOnce(Place<'_>) -> FieldError) -> Outcome {
+        if !self.mute && !self.is_full() {
+            let error = error(Place {
+                prefix: self.prefix,
+                path: self.trail.as_str(),
+            });
+            self.written += 1;
+            if !self.errors.contains(&error) {
+                self.errors.push(error);
+            }
+        }
         Outcome {
-            problems: vec![problem],
+            wrong: true,
             matches: 0,
         }
     }
 
-    pub(super) fn is_valid(&self) -> bool {
-        self.problems.is_empty()
+    /// Whether nothing more will be told.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() >= MAX_ERRORS || self.written >= MAX_WRITTEN
     }
 
-    /// Adds a problem; the same one is not told twice, and no answer shows more than so many.
-    pub(super) fn add(&mut self, problem: Problem) {
-        if self.problems.len() < MAX_ERRORS && !self.problems.contains(&problem) {
-            self.problems.push(problem);
+    pub(super) fn is_at_root(&self) -> bool {
+        self.depth == 0
+    }
+
+    /// Upstream puts a dot in front of a key at the root, but none in front of a property.
+    pub(super) fn enter_field(&mut self, name: &str, property: bool) -> Option<Mark> {
+        self.depth += 1;
+        (!self.mute).then(|| match property {
+            true => self.trail.field(name),
+            false => self.trail.dotted(name),
+        })
+    }
+
+    pub(super) fn enter_item(&mut self, at: usize) -> Option<Mark> {
+        self.depth += 1;
+        (!self.mute).then(|| self.trail.item(at))
+    }
+
+    pub(super) fn leave(&mut self, mark: Option<Mark>) {
+        self.depth -= 1;
+        if let Some(mark) = mark {
+            self.trail.leave(mark);
         }
     }
 
-    pub(super) fn merge(&mut self, other: Outcome) {
-        self.matches += other.matches;
-        for problem in other.problems {
-            self.add(problem);
-        }
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.errors
     }
 }

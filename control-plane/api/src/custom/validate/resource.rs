@@ -5,18 +5,18 @@ use serde_json::Value;
 use crate::custom::schema::Node;
 use crate::decode::Trail;
 use crate::names;
-use crate::status::FieldError;
-use crate::validate::{MAX_ERRORS, embedded_metadata};
+use crate::status::{Errors, FieldError};
+use crate::validate::embedded_metadata;
 
 /// What is wrong with the embedded resources of an object.
 pub(super) fn embedded(schema: &Node, value: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::new();
     walk(schema, value, &mut Trail::default(), &mut errors);
-    errors
+    errors.into_list()
 }
 
-fn walk(schema: &Node, value: &Value, trail: &mut Trail, errors: &mut Vec<FieldError>) {
-    if errors.len() >= MAX_ERRORS {
+fn walk(schema: &Node, value: &Value, trail: &mut Trail, errors: &mut Errors) {
+    if errors.is_full() {
         return;
     }
     match value {
@@ -47,28 +47,28 @@ fn walk(schema: &Node, value: &Value, trail: &mut Trail, errors: &mut Vec<FieldE
     }
 }
 
-fn resource(value: &Value, trail: &Trail, errors: &mut Vec<FieldError>) {
-    let at = |name: &str| match trail.as_str() {
-        "" => name.to_owned(),
-        path => format!("{path}.{name}"),
-    };
+fn resource(value: &Value, trail: &mut Trail, errors: &mut Errors) {
     for name in ["apiVersion", "kind"] {
-        let path = at(name);
-        let error = match value.get(name) {
-            None => FieldError::required(path, ""),
+        let mark = trail.field(name);
+        let path = trail.as_str();
+        match value.get(name) {
+            None => errors.push(|| FieldError::required(path, "")),
             Some(Value::String(text)) if text.is_empty() => {
-                FieldError::invalid(path, "", "must not be empty")
+                errors.push(|| FieldError::invalid(path, "", "must not be empty"));
             }
-            Some(Value::String(text)) => match malformed(name, text) {
-                Some(why) => FieldError::invalid(path, text.as_str(), why),
-                None => continue,
-            },
-            Some(other) => FieldError::invalid(path, other.clone(), "must be a string"),
-        };
-        errors.push(error);
+            Some(Value::String(text)) => {
+                if let Some(why) = malformed(name, text) {
+                    errors.push(|| FieldError::invalid(path, text, why));
+                }
+            }
+            Some(other) => errors.push(|| FieldError::invalid(path, other, "must be a string")),
+        }
+        trail.leave(mark);
     }
     if value.get("metadata").is_some() {
-        embedded_metadata(value, &at("metadata"), errors);
+        let mark = trail.field("metadata");
+        embedded_metadata(value, trail.as_str(), errors);
+        trail.leave(mark);
     }
 }
 

@@ -306,6 +306,48 @@ fn schemas_that_ask_for_too_much_end() {
     );
 }
 
+/// Of many problems, each with a path as long as a body, so many are written as will be told.
+#[test]
+fn many_problems_below_a_long_key() {
+    let key = "k".repeat(1 << 20);
+    let numbers = json!({key.clone(): vec![0; 300_000]});
+    let errors = |node: &Value, value: &Value| {
+        let node = Node::parse(node).expect("compiles");
+        super::schema("", &node, &json!({"m": value}), None).len()
+    };
+    let map = |items: Value| {
+        let lists = json!({"type": "array", "items": items});
+        json!({"properties": {"m": {"type": "object", "additionalProperties": lists}}})
+    };
+    assert_eq!(errors(&map(json!({"type": "string"})), &numbers), 100);
+    assert_eq!(errors(&map(json!({"enum": ["a", "b"]})), &numbers), 100);
+    // The same is found by each of many schemas, which is told once and takes as long every time.
+    let mut all = map(json!({}));
+    let wrong = vec![json!({"additionalProperties": {"minItems": 300_001}}); 100_000];
+    all["properties"]["m"]["allOf"] = wrong.into();
+    assert_eq!(errors(&all, &numbers), 1);
+    let mut any = map(json!({}));
+    let wrong = json!({"additionalProperties": {"items": {"type": "string"}}});
+    any["properties"]["m"]["anyOf"] = json!([wrong, {"minProperties": 2}]);
+    assert_eq!(errors(&any, &numbers), 100);
+}
+
+/// A list in a map of lists that holds something else than objects is told by its path, too.
+#[test]
+fn lists_without_keys_below_a_long_key() {
+    let item = json!({"type": "array", "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["a"], "items": {"type": "object"}});
+    let node = Node::parse(&json!({"additionalProperties": {"items": item}})).expect("compiles");
+    let value = json!({"k".repeat(1 << 20): vec![json!([1]); 50_000]});
+    assert_eq!(lists::unique(&node, &value).len(), 100);
+    let embedded = json!({"x-kubernetes-embedded-resource": true});
+    let node =
+        Node::parse(&json!({"additionalProperties": {"items": embedded}})).expect("compiles");
+    let fine = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
+    let value = json!({"k".repeat(1 << 20): vec![fine; 50_000]});
+    assert_eq!(resource::embedded(&node, &value), []);
+}
+
 proptest! {
     #[test]
     fn no_value_makes_it_panic(number in any::<f64>(), text in "[a-z0-9:./+-]{0,20}", factor in any::<f64>()) {
