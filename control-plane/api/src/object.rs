@@ -4,6 +4,8 @@
 //! annotations) have accessors of their own. An absent field and an explicit `null` are the same
 //! thing. Nothing here knows a kind.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 /// How deep a stored object may nest: what bodies may, and the managers' fields that describe it; but less than readers
@@ -55,6 +57,12 @@ pub fn items<'a>(value: &'a Value, path: &str) -> &'a [Value] {
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or(&[])
+}
+
+/// The items of the list at `path` by their names; of several with one name, the first.
+pub fn by_name<'a>(value: &'a Value, path: &str) -> HashMap<&'a str, &'a Value> {
+    let items = items(value, path).iter().rev();
+    items.map(|item| (text(item, "name"), item)).collect()
 }
 
 /// The entries of the map at `path`; none when absent.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, int, is_empty, items, part, remove, text};
+use crate::object::{by_name, get, int, is_empty, items, part, remove, text};
 use crate::resource::Resource;
 use crate::status::{Errors, FieldError};
 
@@ -110,9 +110,9 @@ pub(super) fn node_update(new: &Value, old: &Value, out: &mut Errors) {
         remove(&mut driver, "allocatable");
         normal(&driver, DRIVER_TYPE)
     };
+    let drivers = by_name(new, "spec.drivers");
     for before in items(old, "spec.drivers") {
-        let same = |now: &&Value| text(now, "name") == text(before, "name");
-        if let Some(now) = items(new, "spec.drivers").iter().find(same)
+        if let Some(now) = drivers.get(text(before, "name"))
             && fixed(now) != fixed(before)
         {
             out.push(|| FieldError::invalid("spec.drivers", fixed(now), IMMUTABLE));

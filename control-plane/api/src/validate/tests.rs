@@ -6,6 +6,7 @@ use crate::object::set;
 use crate::resource::{Resource, find_kind};
 
 mod access;
+mod agents;
 mod apps;
 mod chosen;
 mod devices;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, int, is_empty, items, part, text};
+use crate::object::{by_name, get, int, is_empty, items, part, text};
 use crate::status::{Errors, FieldError};
 
 use super::super::IMMUTABLE;
@@ -98,17 +98,18 @@ fn transitions(new: &Value, old: &Value, statuses: &str, list: &str, out: &mut E
         return;
     }
     let at = format!("status.{statuses}");
-    let containers = items(old, &format!("spec.{list}"));
+    let containers = by_name(old, &format!("spec.{list}"));
+    let current = by_name(new, &at);
     for (index, before) in items(old, &at).iter().enumerate() {
         let Some(ended) = get(before, "state.terminated") else {
             continue;
         };
         let name = text(before, "name");
-        let now = items(new, &at).iter().find(|now| text(now, "name") == name);
+        let now = current.get(name);
         if now.is_none_or(|now| get(now, "state.terminated").is_some()) {
             continue;
         }
-        let container = containers.iter().find(|one| text(one, "name") == name);
+        let container = containers.get(name);
         let code = int(ended, "exitCode").unwrap_or(0);
         let pod = text(old, "spec.restartPolicy");
         if ephemeral || !container.is_some_and(|one| restarts(one, pod, code)) {
