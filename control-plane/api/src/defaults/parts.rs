@@ -1,5 +1,7 @@
 //! Updates through a subresource that is neither the object itself nor its status: all but the part it owns stays.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -85,21 +87,21 @@ fn resize(new: &mut Value, old: &Value) {
 /// Gives conditions the times they lack. A condition that was there with this status keeps when it came about.
 pub fn stamp_conditions(new: &mut Value, old: &Value, now: Timestamp) {
     let now = time::seconds(now);
+    let identity =
+        |condition: &Value| ["type", "status"].map(|field| text(condition, field).to_owned());
+    // Of several of one type and status the first counts.
+    let before: HashMap<[String; 2], &str> = items(old, "status.conditions")
+        .iter()
+        .rev()
+        .map(|before| (identity(before), text(before, "lastTransitionTime")))
+        .collect();
     for condition in items_mut(new, "status.conditions") {
         object::set_default(condition, "lastUpdateTime", now.as_str());
         if !is_empty(condition, "lastTransitionTime") {
             continue;
         }
-        let same = |before: &&Value| {
-            ["type", "status"]
-                .iter()
-                .all(|field| text(before, field) == text(condition, field))
-        };
-        let since = items(old, "status.conditions")
-            .iter()
-            .find(same)
-            .map_or("", |before| text(before, "lastTransitionTime"));
-        let since = if since.is_empty() { &now } else { since };
+        let since = before.get(&identity(condition)).copied();
+        let since = since.filter(|since| !since.is_empty()).unwrap_or(&now);
         set(condition, "lastTransitionTime", since.to_owned());
     }
 }
@@ -142,6 +144,23 @@ mod tests {
             new["spec"],
             json!({"nodeName": "n", "containers": [{"name": "c", "image": "i", "resources": {"limits": {"cpu": "2"}}}]})
         );
+    }
+
+    #[test]
+    fn many_conditions() {
+        let kinds = |status: &str| -> Vec<Value> {
+            (0..25_000)
+                .map(|at| json!({"type": format!("a{at}"), "status": status, "lastTransitionTime": "t"}))
+                .collect()
+        };
+        let old = json!({"status": {"conditions": kinds("True")}});
+        let mut new = json!({"status": {"conditions": kinds("False")}});
+        for condition in items_mut(&mut new, "status.conditions") {
+            remove(condition, "lastTransitionTime");
+        }
+        stamp_conditions(&mut new, &old, Timestamp::UNIX_EPOCH);
+        let first = &items(&new, "status.conditions")[0];
+        assert_eq!(text(first, "lastTransitionTime"), "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod schema;
 mod structural;
 mod versions;
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::path::Path;
@@ -90,16 +92,18 @@ fn stored_versions(definition: &Value, out: &mut Errors) {
         return;
     }
     let versions = items(definition, "spec.versions");
+    let known: HashSet<&str> = stored.iter().filter_map(Value::as_str).collect();
     for version in versions.iter().filter(|it| object::flag(it, "storage")) {
         let name = text(version, "name");
-        if !stored.iter().any(|known| known == name) {
+        if !known.contains(name) {
             let why = format!("must have the storage version {name}");
             out.push(|| FieldError::invalid(&path, stored, why));
         }
     }
+    let served: HashSet<&str> = versions.iter().map(|it| text(it, "name")).collect();
     for (at, name) in stored.iter().enumerate() {
         let name = name.as_str().unwrap_or("");
-        if !versions.iter().any(|version| text(version, "name") == name) {
+        if !served.contains(name) {
             let why = format!(
                 "missing from spec.versions; {name} was previously a storage version, and must \
                  remain in spec.versions until a storage migration ensures no data remains \

@@ -1,7 +1,8 @@
 //! Paths of fields as errors show them (`spec.containers[0].ports[1].name`), and the checks that
 //! come up for fields of every kind.
 
-use std::fmt;
+use std::iter;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -10,49 +11,67 @@ use crate::object::{self, get, text};
 use crate::quantity::Quantity;
 use crate::status::{Errors, FieldError, MAX_KEY, MAX_PATH, Shown, shorten};
 
-/// The path of a field. It has at most some KiB whatever its keys are, since rules make one for
-/// every item of a list.
+/// The path of a field: its last step, and the path before that. Rules make a path for each item they look at, and only
+/// a few are ever shown, so one costs its own step and no copy of what is before it.
 #[derive(Clone)]
-pub(super) struct Path(String);
+pub(super) struct Path(Rc<Step>);
+
+struct Step {
+    before: Option<Path>,
+    /// With what separates it from the step before.
+    text: String,
+}
 
 impl Path {
     pub(super) fn new(field: &str) -> Path {
-        Path(field.to_owned())
+        Path::of(None, shorten(field, MAX_KEY).into_owned())
     }
 
     /// A field of the object at this path; the root's path is empty.
     pub(super) fn child(&self, field: &str) -> Path {
-        if self.0.is_empty() {
+        let root = self.0.before.is_none() && self.0.text.is_empty();
+        if root {
             return Path::new(field);
         }
-        self.with(format_args!(".{}", shorten(field, MAX_KEY)))
+        self.then(format!(".{}", shorten(field, MAX_KEY)))
     }
 
     pub(super) fn index(&self, at: usize) -> Path {
-        self.with(format_args!("[{at}]"))
+        self.then(format!("[{at}]"))
     }
 
     pub(super) fn key(&self, key: &str) -> Path {
-        self.with(format_args!("[{}]", shorten(key, MAX_KEY)))
+        self.then(format!("[{}]", shorten(key, MAX_KEY)))
     }
 
-    fn with(&self, step: fmt::Arguments<'_>) -> Path {
-        if self.0.len() > MAX_PATH {
-            return self.clone();
-        }
-        Path(format!("{}{step}", self.0))
+    fn then(&self, text: String) -> Path {
+        Path::of(Some(self.clone()), text)
+    }
+
+    fn of(before: Option<Path>, text: String) -> Path {
+        Path(Rc::new(Step { before, text }))
     }
 }
 
 impl From<Path> for String {
     fn from(path: Path) -> String {
-        path.0
+        String::from(&path)
     }
 }
 
 impl From<&Path> for String {
     fn from(path: &Path) -> String {
-        path.0.clone()
+        let way = iter::successors(Some(path), |path| path.0.before.as_ref());
+        let mut steps: Vec<&str> = way.map(|path| path.0.text.as_str()).collect();
+        steps.reverse();
+        let mut text = String::new();
+        for step in steps {
+            if text.len() > MAX_PATH {
+                break;
+            }
+            text.push_str(step);
+        }
+        text
     }
 }
 

@@ -1,9 +1,11 @@
 //! RuntimeClasses.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, items, text};
+use crate::object::{get, int, items, text};
 use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
@@ -26,9 +28,10 @@ pub(super) fn create(value: &Value, out: &mut Errors) {
         labels(out, scheduling, &path, "nodeSelector");
         let path = path.child("tolerations");
         tolerations(scheduling, &path, out);
-        let all = items(scheduling, "tolerations");
-        for (at, one) in all.iter().enumerate() {
-            if all[..at].contains(one) {
+        let mut seen = HashSet::new();
+        for (at, one) in items(scheduling, "tolerations").iter().enumerate() {
+            let fields = ["key", "operator", "value", "effect"].map(|field| text(one, field));
+            if !seen.insert((fields, int(one, "tolerationSeconds"))) {
                 out.push(|| FieldError::duplicate(path.index(at), one));
             }
         }

@@ -171,6 +171,10 @@ fn service(service: &Value, path: &Path, out: &mut Errors) {
     let steps = target.strip_prefix('/').unwrap_or(target);
     let steps = steps.strip_suffix('/').unwrap_or(steps);
     for (number, step) in steps.split('/').enumerate() {
+        // Each error shows the whole path.
+        if out.is_full() {
+            return;
+        }
         if step.is_empty() {
             let why = format!("segment[{number}] may not be empty");
             out.push(|| FieldError::invalid(&at, target, why));

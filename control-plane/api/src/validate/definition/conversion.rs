@@ -1,5 +1,7 @@
 //! How objects get from one version to another.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::names::{dns1035_label, port_number};
@@ -87,9 +89,10 @@ fn review_versions(versions: &[Value], path: &Path, out: &mut Errors) {
         out.push(|| FieldError::required(path, ""));
         return;
     }
+    let mut seen = HashSet::new();
     for (at, version) in versions.iter().enumerate() {
         let name = version.as_str().unwrap_or("");
-        if versions[..at].contains(version) {
+        if !seen.insert(name) {
             let why = "duplicate version";
             out.push(|| FieldError::invalid(path.index(at), name, why));
             continue;
@@ -98,8 +101,7 @@ fn review_versions(versions: &[Value], path: &Path, out: &mut Errors) {
             out.push(|| FieldError::invalid(path.index(at), name, why));
         }
     }
-    let known = |version: &Value| version.as_str().is_some_and(|it| REVIEWS.contains(&it));
-    if !versions.iter().any(known) {
+    if !REVIEWS.iter().any(|known| seen.contains(known)) {
         let why = format!("must include at least one of {}", REVIEWS.join(", "));
         out.push(|| FieldError::invalid(path, versions, why));
     }

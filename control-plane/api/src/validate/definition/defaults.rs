@@ -7,9 +7,9 @@ use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
 /// A step from an embedded resource down to a default in its metadata.
-#[derive(Clone)]
-enum Step {
-    Field(String),
+#[derive(Clone, Copy)]
+enum Step<'s> {
+    Field(&'s str),
     Item,
 }
 
@@ -22,7 +22,7 @@ fn walk(
     schema: &Value,
     node: &Node,
     path: &Path,
-    metadata: Option<(&Node, Vec<Step>)>,
+    metadata: Option<(&Node, Vec<Step<'_>>)>,
     out: &mut Errors,
 ) {
     if out.is_full() {
@@ -61,11 +61,11 @@ fn walk(
         };
         let implicit = matches!(name.as_str(), "metadata" | "apiVersion" | "kind");
         let metadata = match &metadata {
-            _ if node.embedded && implicit => Some((node, vec![Step::Field(name.clone())])),
+            _ if node.embedded && implicit => Some((node, vec![Step::Field(name)])),
             _ if node.embedded => None,
             Some((resource, steps)) => {
                 let mut steps = steps.clone();
-                steps.push(Step::Field(name.clone()));
+                steps.push(Step::Field(name));
                 Some((*resource, steps))
             }
             None => None,
@@ -76,11 +76,11 @@ fn walk(
 }
 
 /// The smallest object that has the default in its place.
-fn surround(steps: &[Step], default: Value) -> Value {
+fn surround(steps: &[Step<'_>], default: Value) -> Value {
     let mut value = default;
     for step in steps.iter().rev() {
         value = match step {
-            Step::Field(name) => json!({ name.as_str(): value }),
+            Step::Field(name) => json!({ *name: value }),
             Step::Item => json!([value]),
         };
     }

@@ -19,6 +19,9 @@ const REASONS: [&str; 4] = [
 /// What is wrong with rules before anybody compiles them.
 pub(super) fn shape(schema: &Value, path: &Path, out: &mut Errors) {
     for (at, rule) in items(schema, KEYWORD).iter().enumerate() {
+        if out.is_full() {
+            return;
+        }
         let path = path.child(KEYWORD).index(at);
         let (expression, message) = (text(rule, "rule").trim(), text(rule, "message"));
         let breaks = |text: &str| text.contains(['\n', '\r']);
@@ -42,8 +45,7 @@ pub(super) fn shape(schema: &Value, path: &Path, out: &mut Errors) {
         }
         let reason = text(rule, "reason");
         if !reason.is_empty() && !REASONS.contains(&reason) {
-            let error = FieldError::not_supported(path.child("reason"), reason, &REASONS);
-            out.push(|| error);
+            out.push(|| FieldError::not_supported(path.child("reason"), reason, &REASONS));
         }
         let place = text(rule, "fieldPath");
         let wrong = match place {

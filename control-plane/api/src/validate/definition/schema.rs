@@ -333,7 +333,7 @@ impl Walk<'_> {
             .collect();
         let mut seen = HashSet::new();
         for key in keys {
-            // Each error shows all keys, and more errors would not be shown: see MAX_ERRORS.
+            // Each error shows all keys.
             if self.out.is_full() {
                 return;
             }

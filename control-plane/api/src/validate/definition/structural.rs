@@ -236,18 +236,16 @@ fn complete(clause: &Value, schema: Option<&Value>, at: &Path, by: &Path, out: &
         return;
     };
     for keyword in ["not", "allOf", "anyOf", "oneOf"] {
-        let clauses: Vec<(Path, &Value)> = match clause.get(keyword) {
-            Some(Value::Array(all)) => all
-                .iter()
-                .enumerate()
-                .map(|(index, one)| (by.child(keyword).index(index), one))
-                .collect(),
-            Some(one @ Value::Object(_)) => vec![(by.child(keyword), one)],
-            _ => continue,
-        };
-        for (by, clause) in clauses {
-            complete(clause, Some(schema), at, &by, out);
-            inside(clause, schema, at, &by, out);
+        let (by, found) = (by.child(keyword), clause.get(keyword));
+        let listed = found.and_then(Value::as_array);
+        for (index, one) in listed.into_iter().flatten().enumerate() {
+            let by = by.index(index);
+            complete(one, Some(schema), at, &by, out);
+            inside(one, schema, at, &by, out);
+        }
+        if let Some(one) = found.filter(|found| found.is_object()) {
+            complete(one, Some(schema), at, &by, out);
+            inside(one, schema, at, &by, out);
         }
     }
     // The structural part itself is not compared with itself, but what is below may have junctors.

@@ -83,12 +83,13 @@ fn parts(versions: &[Value], spec: &Path, out: &mut Errors) {
         each.collect()
     };
     let status = |version: &Value| get(version, "subresources.status").is_some();
+    let one_schema = alike("schema");
     for (at, path) in places("schema", "validation") {
         if let Some(found) = versions
             .get(at)
             .and_then(|it| get(it, "schema.openAPIV3Schema"))
         {
-            let with_status = match alike("schema") {
+            let with_status = match one_schema {
                 true => versions.iter().any(status),
                 false => status(&versions[at]),
             };

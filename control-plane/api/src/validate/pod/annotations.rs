@@ -1,5 +1,7 @@
 //! Annotations of pods that mean something to the system, and the fields some of them became.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::object::{self, entry, get, text};
@@ -18,6 +20,9 @@ const LOCALHOST: &str = "localhost/";
 const RUNTIME_DEFAULTS: [&str; 2] = ["runtime/default", "docker/default"];
 
 pub(in super::super) fn check(metadata: &Value, spec: &Value, path: &Path, out: &mut Errors) {
+    let known: HashSet<&str> = containers(spec, path)
+        .map(|(container, _)| text(container, "name"))
+        .collect();
     for (key, value) in object::entries(metadata, "annotations") {
         let (here, value) = (path.key(key), value.as_str().unwrap_or(""));
         if key == MIRROR && text(spec, "nodeName").is_empty() {
@@ -28,7 +33,7 @@ pub(in super::super) fn check(metadata: &Value, spec: &Value, path: &Path, out: 
         } else if key == SECCOMP_POD || key.starts_with(SECCOMP_CONTAINER) {
             seccomp(value, &path.child(key), out);
         } else if let Some(name) = key.strip_prefix(APP_ARMOR) {
-            if !containers(spec, path).any(|(one, _)| text(one, "name") == name) {
+            if !known.contains(name) {
                 out.push(|| FieldError::invalid(&here, name, "container not found"));
             }
             let known = value.is_empty()

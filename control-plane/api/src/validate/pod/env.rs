@@ -1,5 +1,7 @@
 //! Environment variables and where their values come from.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::names;
@@ -122,7 +124,11 @@ fn source(from: &Value, plain: bool, path: &Path, out: &mut Errors) {
 
 /// Files that variables come from lie in directories that the pod's containers share.
 pub(super) fn files(context: &Context<'_>, path: &Path, out: &mut Errors) {
-    let volumes = items(context.spec, "volumes");
+    // Of several volumes of one name the last counts.
+    let volumes: HashMap<&str, &Value> = items(context.spec, "volumes")
+        .iter()
+        .map(|volume| (text(volume, "name"), volume))
+        .collect();
     for (container, here) in containers(context.spec, path) {
         for (at, variable) in items(container, "env").iter().enumerate() {
             let Some(file) = get(variable, "valueFrom.fileKeyRef") else {
@@ -131,7 +137,7 @@ pub(super) fn files(context: &Context<'_>, path: &Path, out: &mut Errors) {
             let here = here.child("env").index(at).child("valueFrom");
             let here = here.child("fileKeyRef").child("volumeName");
             let name = text(file, "volumeName");
-            match volumes.iter().rfind(|volume| text(volume, "name") == name) {
+            match volumes.get(name) {
                 None => out.push(|| FieldError::not_found(here, name)),
                 Some(volume) if get(volume, "emptyDir").is_none() => {
                     let why = "referenced volume must be of type emptyDir";

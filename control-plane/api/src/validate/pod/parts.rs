@@ -1,5 +1,7 @@
 //! What may change through a pod's own subresources: ephemeral containers are only added, resources only resized.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::defaults::qos_class;
@@ -25,10 +27,18 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Errors) {
         return;
     }
     let path = Path::new("spec").child("ephemeralContainers");
-    let containers = items(new, "spec.ephemeralContainers");
+    // Of several containers of one name, which is wrong anyway, the first counts.
+    let containers: HashMap<&str, &Value> = items(new, "spec.ephemeralContainers")
+        .iter()
+        .rev()
+        .map(|now| (text(now, "name"), now))
+        .collect();
     for before in items(old, "spec.ephemeralContainers") {
+        if out.is_full() {
+            return;
+        }
         let name = text(before, "name");
-        match containers.iter().find(|now| text(now, "name") == name) {
+        match containers.get(name) {
             None => {
                 let why = format!("existing ephemeral containers {name:?} may not be removed\n");
                 out.push(|| FieldError::forbidden(&path, why));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::amounts::of_containers;
 use crate::object::{entries, get, items, text};
 use crate::quantity::Quantity;
 use crate::status::{Errors, FieldError};
@@ -131,21 +132,21 @@ fn is_multiple(amount: Quantity, size: &str) -> bool {
 /// What containers have must fit into what the pod has.
 fn consistent(spec: &Value, resources: &Value, path: &Path, out: &mut Errors) {
     let of_pod = amounts(resources, "requests");
-    for (name, sum) in together(spec, "resources.requests") {
-        if let Some(request) = of_pod.get(name).filter(|request| sum > **request) {
+    for (name, sum) in of_containers(spec, "resources.requests") {
+        if let Some(request) = of_pod.get(name.as_str()).filter(|request| sum > **request) {
             let why =
                 format!("must be greater than or equal to aggregate container requests of {sum}");
-            let here = path.child("requests").key(name);
+            let here = path.child("requests").key(&name);
             out.push(|| FieldError::invalid(here, request.to_string(), why));
         }
     }
     let of_pod = amounts(resources, "limits");
-    for (name, sum) in together(spec, "resources.limits") {
-        let limit = of_pod.get(name).filter(|limit| sum > **limit);
+    for (name, sum) in of_containers(spec, "resources.limits") {
+        let limit = of_pod.get(name.as_str()).filter(|limit| sum > **limit);
         if let Some(limit) = limit.filter(|_| name.starts_with(HUGE_PAGES)) {
             let why =
                 format!("must be greater than or equal to aggregate container limits of {sum}");
-            let here = path.child("limits").key(name);
+            let here = path.child("limits").key(&name);
             out.push(|| FieldError::invalid(here, limit.to_string(), why));
         }
     }
@@ -164,38 +165,4 @@ fn amounts<'a>(value: &'a Value, field: &str) -> Amounts<'a> {
     let all = entries(value, field);
     all.filter_map(|(name, amount)| Some((name, Quantity::from_value(amount).ok()?)))
         .collect()
-}
-
-/// What the containers need at the time they need most: sidecars stay, others run to their end one
-/// after the other before the rest starts.
-fn together<'a>(spec: &'a Value, field: &str) -> Amounts<'a> {
-    let add = |sum: &mut Amounts<'a>, more: &Amounts<'a>| {
-        for (name, amount) in more {
-            *sum.entry(name).or_insert(Quantity::ZERO) += *amount;
-        }
-    };
-    let (mut sum, mut sidecars, mut most) = (Amounts::new(), Amounts::new(), Amounts::new());
-    for container in items(spec, "containers") {
-        add(&mut sum, &amounts(container, field));
-    }
-    for container in items(spec, "initContainers") {
-        let mut own = amounts(container, field);
-        if text(container, "restartPolicy") == "Always" {
-            add(&mut sum, &own);
-            add(&mut sidecars, &own);
-            own = sidecars.clone();
-        } else {
-            add(&mut own, &sidecars);
-        }
-        raise(&mut most, own);
-    }
-    raise(&mut sum, most);
-    sum
-}
-
-fn raise<'a>(most: &mut Amounts<'a>, own: Amounts<'a>) {
-    for (name, amount) in own {
-        let known = most.entry(name).or_insert(amount);
-        *known = amount.max(*known);
-    }
 }
