@@ -1,9 +1,11 @@
 //! The agent as a whole: what it is made of and how its loops live and end together.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sampan_proto::{CriError, ImageService, RuntimeService, v1};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -105,7 +107,8 @@ impl Agent {
         let host = HostSource {
             folder: config.data_dir.clone(),
         };
-        let facts = facts(&identity, &host).await;
+        let capacity = capacity(&identity, &host.read().await);
+        let facts = facts(&identity, &capacity);
         volumes.memory = facts.memory;
         let ends = ends::take(&config.data_dir).await;
         let found = inventory(runtime.as_ref(), ends)
@@ -129,7 +132,7 @@ impl Agent {
             objects,
             recorder,
             registry: Registry::default(),
-            room: Room::new(facts.cpu_milli, facts.memory),
+            room: Room::new(&capacity),
             facts,
             pods_dir,
             log_dir: config.log_dir.clone(),
@@ -256,8 +259,7 @@ async fn identity(
     })
 }
 
-async fn facts(identity: &Identity, host: &HostSource) -> NodeFacts {
-    let capacity = capacity(identity, &host.read().await);
+fn facts(identity: &Identity, capacity: &BTreeMap<String, Quantity>) -> NodeFacts {
     let amount = |name: &str| capacity.get(name);
     NodeFacts {
         name: identity.name.clone(),

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cri::{Inventory, names};
 use crate::housekeeping;
 use crate::limits::API_RETRY;
-use crate::plan::Backoff;
-use crate::worker::{self, Inbox, Shared};
+use crate::plan::{Backoff, Resize};
+use crate::room::Shortage;
+use crate::worker::{self, Arrival, Inbox, Shared};
 
 /// Distributes pods and events to workers until shutdown.
 pub(crate) async fn run(shared: Arc<Shared>, inventory: Inventory, shutdown: CancellationToken) {
@@ -27,7 +28,7 @@ pub(crate) async fn run(shared: Arc<Shared>, inventory: Inventory, shutdown: Can
         workers: HashMap::new(),
         tasks: JoinSet::new(),
         owners: HashMap::new(),
-        listed: None,
+        list: None,
         inventory: Some(inventory),
         shared: shared.clone(),
     };
@@ -120,69 +121,116 @@ struct Source {
     tasks: JoinSet<()>,
     /// Whose worker a task is.
     owners: HashMap<tokio::task::Id, String>,
-    /// UIDs seen since the last list began.
-    listed: Option<HashSet<String>>,
+    /// The list that has begun and is not complete.
+    list: Option<List>,
     /// What the runtime had at start, until the first list is complete.
     inventory: Option<Inventory>,
     shared: Arc<Shared>,
 }
 
+/// What a list has shown up to now.
+#[derive(Default)]
+struct List {
+    uids: HashSet<String>,
+    /// Those that have no worker. Who gets what of the node is decided when all are known.
+    new: Vec<Arc<Pod>>,
+}
+
 impl Source {
     fn pod_event(&mut self, event: Event<Pod>) {
         match event {
-            Event::Init => self.listed = Some(HashSet::new()),
+            Event::Init => self.list = Some(List::default()),
             Event::InitApply(pod) | Event::Apply(pod) => {
                 let Some(uid) = pod.metadata.uid.clone() else {
                     return;
                 };
-                if let Some(listed) = &mut self.listed {
-                    listed.insert(uid.clone());
+                if let Some(list) = &mut self.list {
+                    list.uids.insert(uid.clone());
                 }
-                self.pod(uid, slim(pod));
+                self.pod(&uid, slim(pod));
             }
             Event::Delete(pod) => {
-                if let Some(inbox) = pod
-                    .metadata
-                    .uid
-                    .as_ref()
-                    .and_then(|uid| self.workers.get(uid))
-                {
+                let uid = pod.metadata.uid.clone().unwrap_or_default();
+                if let Some(inbox) = self.workers.get(&uid) {
                     inbox.gone(Some(slim(pod)));
+                    // The scheduler counts it no more.
+                    self.shared.room.release(&uid);
                 }
             }
             Event::InitDone => self.list_complete(),
         }
     }
 
-    fn pod(&mut self, uid: String, pod: Arc<Pod>) {
-        if let Some(inbox) = self.workers.get(&uid) {
-            inbox.pod(pod);
-            return;
+    fn pod(&mut self, uid: &str, pod: Arc<Pod>) {
+        match (self.workers.get(uid), &mut self.list) {
+            (Some(inbox), _) => inbox.pod(pod),
+            (None, Some(list)) => list.new.push(pod),
+            (None, None) => self.take(vec![pod]),
         }
-        let found = self
-            .inventory
-            .as_mut()
-            .and_then(|found| found.pods.remove(&uid))
-            .unwrap_or_default();
+    }
+
+    /// Begins with pods that have no worker. What those have that are here already is counted before any other is let in,
+    /// and before any of them can ask for more.
+    fn take(&mut self, pods: Vec<Arc<Pod>>) {
+        let (here, mut new): (Vec<_>, Vec<_>) = pods.into_iter().partition(|pod| self.is_here(pod));
+        for pod in &here {
+            self.shared.room.hold(uid_of(pod), Resize::held(pod));
+        }
+        new.sort_by(|one, other| age(one).cmp(&age(other)));
+        for pod in here {
+            self.begin(pod, None);
+        }
+        for pod in new {
+            let rejection = match asks_for_room(&pod) {
+                true => self
+                    .shared
+                    .room
+                    .admit(uid_of(&pod), Resize::held(&pod))
+                    .err(),
+                false => None,
+            };
+            self.begin(pod, rejection);
+        }
+    }
+
+    /// Whether an earlier process has let the pod in: what it says of a pod first is when it began.
+    fn is_here(&self, pod: &Pod) -> bool {
+        let found = self.inventory.as_ref();
+        let runs = found.and_then(|found| found.pods.get(uid_of(pod)));
+        let runs = runs.is_some_and(|one| one.sandbox.is_some() || !one.containers.is_empty());
+        let status = pod.status.as_ref();
+        let begun = status.is_some_and(|status| status.start_time.is_some());
+        !has_ended(pod) && (runs || begun)
+    }
+
+    fn begin(&mut self, pod: Arc<Pod>, rejection: Option<Shortage>) {
+        let uid = uid_of(&pod).to_owned();
+        let found = self.inventory.as_mut();
+        let found = found.and_then(|found| found.pods.remove(&uid));
+        let arrival = Arrival {
+            pod,
+            found: found.unwrap_or_default(),
+            rejection,
+        };
         let inbox = Arc::new(Inbox::default());
         self.workers.insert(uid.clone(), inbox.clone());
-        let task = self
-            .tasks
-            .spawn(worker::run(self.shared.clone(), pod, found, inbox));
-        self.owners.insert(task.id(), uid);
+        let worker = worker::run(self.shared.clone(), arrival, inbox);
+        self.owners.insert(self.tasks.spawn(worker).id(), uid);
     }
 
     fn list_complete(&mut self) {
-        let Some(listed) = self.listed.take() else {
+        let Some(list) = self.list.take() else {
             return;
         };
         for (uid, inbox) in &self.workers {
-            if !listed.contains(uid) {
+            if !list.uids.contains(uid) {
                 inbox.gone(None);
+                self.shared.room.release(uid);
             }
         }
+        self.take(list.new);
         if let Some(inventory) = self.inventory.take() {
-            let orphans = housekeeping::orphans(&self.shared, &inventory, &listed);
+            let orphans = housekeeping::orphans(&self.shared, &inventory, &list.uids);
             self.tasks
                 .spawn(housekeeping::remove(self.shared.clone(), orphans));
         }
@@ -226,6 +274,29 @@ impl Source {
             self.workers.remove(&uid);
         }
     }
+}
+
+fn uid_of(pod: &Pod) -> &str {
+    pod.metadata.uid.as_deref().unwrap_or_default()
+}
+
+/// The order in which new pods are let in.
+fn age(pod: &Pod) -> (Option<jiff::Timestamp>, &str) {
+    let created = pod.metadata.creation_timestamp.as_ref();
+    (created.map(|time| time.0), uid_of(pod))
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Whether a new pod is to run at all.
+fn asks_for_room(pod: &Pod) -> bool {
+    !has_ended(pod) && pod.metadata.deletion_timestamp.is_none()
 }
 
 /// The parts of a pod that are kept in memory.

@@ -1,31 +1,40 @@
-//! What the node's pods were given of its CPU and memory, and whether a pod that is to be resized fits beside the others.
+//! What the node's pods were given of what it has, and whether a pod fits beside the others: one that is new, and one that
+//! is to be resized.
 //!
-//! The scheduler decides about new pods; a resize is decided here, as by upstream's kubelet.
+//! The scheduler has decided about most new pods. Those that name their node themselves pass here only, as with upstream's
+//! kubelet: what they take without being there the others could not have.
+
+mod requests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parking_lot::Mutex;
 
-use crate::plan::{all_containers, is_sidecar};
-use crate::quantity;
 use crate::worker::Inbox;
+pub(crate) use requests::Requests;
+use requests::{CPU, MEMORY};
 
-/// CPU in thousandths and bytes of memory that a pod asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Requests {
-    pub(crate) cpu_milli: i64,
-    pub(crate) memory: i64,
+/// The name under which pods are counted.
+const PODS: &str = "pods";
+
+/// Why a pod cannot have what it asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Refusal {
+    /// The node never has so much.
+    Infeasible(Shortage),
+    /// The other pods leave so much only when some of them have gone.
+    Deferred(Shortage),
 }
 
-/// Why a pod cannot have more now, in upstream's words.
+/// The resource that there is too little of.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Refusal {
-    /// `Infeasible` or `Deferred`.
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
+pub(crate) struct Shortage {
+    pub(crate) resource: String,
+    pub(crate) requested: i128,
+    pub(crate) used: i128,
+    pub(crate) capacity: i128,
 }
 
 /// The node's room.
@@ -38,93 +47,101 @@ pub(crate) struct Room {
 struct Taken {
     /// By pod UID.
     pods: BTreeMap<String, Requests>,
-    /// Those who were told to wait until there is more.
-    waiting: BTreeMap<String, Arc<Inbox>>,
+    /// Of all of them together.
+    sum: Requests,
+    /// Those who were told to wait until there is more, and what they asked for.
+    waiting: BTreeMap<String, (Requests, Arc<Inbox>)>,
 }
 
-impl Requests {
-    /// What a pod asks for as upstream counts it: its containers and sidecars together, or more where an init container
-    /// needs more; its overhead; and its own requests instead of its containers' where it has them.
-    pub(crate) fn of(
-        pod: &Pod,
-        resources: impl Fn(&str) -> Option<ResourceRequirements>,
-    ) -> Requests {
-        let (mut sum, mut sidecars, mut most) = (
-            Requests::default(),
-            Requests::default(),
-            Requests::default(),
-        );
-        for (container, is_init) in all_containers(pod) {
-            let own = resources(&container.name).or_else(|| container.resources.clone());
-            let own = Requests::read(own.as_ref().and_then(|own| own.requests.as_ref()));
-            match is_init && !is_sidecar(container) {
-                true => most = most.max(sidecars.plus(own)),
-                false => {
-                    sum = sum.plus(own);
-                    if is_init {
-                        sidecars = sidecars.plus(own);
-                        most = most.max(sidecars);
-                    }
-                }
-            }
-        }
-        let spec = pod.spec.as_ref();
-        let of_pod = spec.and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
-        let mut all = sum.max(most);
-        if let Some(own) = of_pod {
-            let has = |name: &str| own.contains_key(name);
-            let own = Requests::read(Some(own));
-            all.cpu_milli = if has("cpu") {
-                own.cpu_milli
-            } else {
-                all.cpu_milli
-            };
-            all.memory = if has("memory") {
-                own.memory
-            } else {
-                all.memory
-            };
-        }
-        all.plus(Requests::read(spec.and_then(|spec| spec.overhead.as_ref())))
+impl Shortage {
+    /// The reason of a pod that is not let in, in upstream's words.
+    pub(crate) fn reason(&self) -> String {
+        format!("OutOf{}", self.resource)
     }
 
-    fn read(list: Option<&BTreeMap<String, Quantity>>) -> Requests {
-        let amount = |name: &str| list.and_then(|list| list.get(name));
-        Requests {
-            cpu_milli: amount("cpu").and_then(quantity::milli).unwrap_or(0),
-            memory: amount("memory").and_then(quantity::whole).unwrap_or(0),
+    /// In upstream's words.
+    pub(crate) fn message(&self) -> String {
+        let Shortage {
+            resource,
+            requested,
+            used,
+            capacity,
+        } = self;
+        format!(
+            "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: {capacity}"
+        )
+    }
+}
+
+impl Refusal {
+    /// The reason of a resize that is not done, in upstream's words.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Refusal::Infeasible(_) => "Infeasible",
+            Refusal::Deferred(_) => "Deferred",
         }
     }
 
-    fn plus(self, other: Requests) -> Requests {
-        Requests {
-            cpu_milli: self.cpu_milli.saturating_add(other.cpu_milli),
-            memory: self.memory.saturating_add(other.memory),
+    /// In upstream's words.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Refusal::Infeasible(Shortage {
+                resource,
+                requested,
+                capacity,
+                ..
+            }) => format!(
+                "Node didn't have enough capacity: {resource}, requested: {requested}, capacity: {capacity}"
+            ),
+            Refusal::Deferred(shortage) => shortage.message(),
         }
     }
 
-    fn max(self, other: Requests) -> Requests {
-        Requests {
-            cpu_milli: self.cpu_milli.max(other.cpu_milli),
-            memory: self.memory.max(other.memory),
-        }
+    /// Whether both say the same but for what other pods use.
+    pub(crate) fn is_like(&self, other: &Refusal) -> bool {
+        let asked = |refusal: &Refusal| {
+            let (Refusal::Infeasible(shortage) | Refusal::Deferred(shortage)) = refusal;
+            (shortage.resource.clone(), shortage.requested)
+        };
+        self.reason() == other.reason() && asked(self) == asked(other)
     }
 }
 
 impl Room {
-    pub(crate) fn new(cpu_milli: i64, memory: i64) -> Room {
+    /// Of a node that has so much.
+    pub(crate) fn new(whole: &BTreeMap<String, Quantity>) -> Room {
         Room {
-            whole: Requests { cpu_milli, memory },
+            whole: Requests::read(Some(whole)),
             taken: Mutex::default(),
         }
     }
 
-    /// Counts a pod that is here.
+    /// Counts a pod that is here, whether it fits or not.
     pub(crate) fn hold(&self, uid: &str, requests: Requests) {
-        self.taken.lock().pods.insert(uid.to_owned(), requests);
+        self.taken.lock().put(uid, requests);
     }
 
-    /// Gives a pod what it asks for instead of what it has, or says why not. Who has to wait is told when there is more.
+    /// Lets a new pod in, or says what there is too little of.
+    pub(crate) fn admit(&self, uid: &str, wanted: Requests) -> Result<(), Shortage> {
+        let mut taken = self.taken.lock();
+        let pods = taken.pods.len() as i128;
+        let most = self.whole.get(PODS);
+        if pods + 1 > most {
+            return Err(Shortage {
+                resource: PODS.to_owned(),
+                requested: 1,
+                used: pods,
+                capacity: most,
+            });
+        }
+        if let Some(shortage) = self.shortage(&wanted, |name| taken.sum.get(name)) {
+            return Err(shortage);
+        }
+        taken.put(uid, wanted);
+        Ok(())
+    }
+
+    /// Gives a pod what it asks for instead of what it has, or says why not. Who has to wait is told when there is enough.
     pub(crate) fn ask(
         &self,
         uid: &str,
@@ -132,19 +149,23 @@ impl Room {
         inbox: &Arc<Inbox>,
     ) -> Result<(), Refusal> {
         let mut taken = self.taken.lock();
-        let others = taken.pods.iter().filter(|(other, _)| *other != uid);
-        let used = others.fold(Requests::default(), |sum, (_, one)| sum.plus(*one));
-        if let Some(refusal) = self.refusal(wanted, used) {
-            match refusal.reason {
-                "Deferred" => taken.waiting.insert(uid.to_owned(), inbox.clone()),
-                _ => taken.waiting.remove(uid),
-            };
+        if let Some(refusal) = self.refusal(uid, &wanted, &taken) {
+            match refusal {
+                Refusal::Deferred(_) => {
+                    let waiting = (wanted, inbox.clone());
+                    taken.waiting.insert(uid.to_owned(), waiting);
+                }
+                Refusal::Infeasible(_) => {
+                    taken.waiting.remove(uid);
+                }
+            }
             return Err(refusal);
         }
         taken.waiting.remove(uid);
-        taken.pods.insert(uid.to_owned(), wanted);
-        // It may have less than before.
-        taken.tell();
+        let had = taken.put(uid, wanted.clone()).unwrap_or_default();
+        if had.names().any(|name| wanted.get(name) < had.get(name)) {
+            self.tell(&taken);
+        }
         Ok(())
     }
 
@@ -157,111 +178,73 @@ impl Room {
     pub(crate) fn release(&self, uid: &str) {
         let mut taken = self.taken.lock();
         taken.waiting.remove(uid);
-        if taken.pods.remove(uid).is_some() {
-            taken.tell();
+        if taken.remove(uid).is_some() {
+            self.tell(&taken);
         }
     }
 
-    fn refusal(&self, wanted: Requests, used: Requests) -> Option<Refusal> {
-        let all = [
-            ("memory", wanted.memory, used.memory, self.whole.memory),
-            (
-                "cpu",
-                wanted.cpu_milli,
-                used.cpu_milli,
-                self.whole.cpu_milli,
-            ),
-        ];
-        for (name, wanted, _, whole) in all {
-            if wanted > whole {
-                let message = format!(
-                    "Node didn't have enough capacity: {name}, requested: {wanted}, capacity: {whole}"
-                );
-                return Some(Refusal {
-                    reason: "Infeasible",
-                    message,
-                });
+    /// Tells those who wait and would not be refused now.
+    fn tell(&self, taken: &Taken) {
+        for (uid, (wanted, inbox)) in &taken.waiting {
+            if self.refusal(uid, wanted, taken).is_none() {
+                inbox.room();
             }
         }
-        let (name, wanted, used, whole) = all
-            .into_iter()
-            .rev()
-            .find(|(_, wanted, used, whole)| *wanted > 0 && *wanted > whole - used)?;
-        Some(Refusal {
-            reason: "Deferred",
-            message: format!(
-                "Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, capacity: {whole}"
-            ),
+    }
+
+    /// Why a pod that is here cannot have so much instead of what it has.
+    fn refusal(&self, uid: &str, wanted: &Requests, taken: &Taken) -> Option<Refusal> {
+        for name in [MEMORY, CPU] {
+            let (requested, capacity) = (wanted.get(name), self.whole.get(name));
+            if requested > capacity {
+                return Some(Refusal::Infeasible(Shortage {
+                    resource: name.to_owned(),
+                    requested,
+                    used: 0,
+                    capacity,
+                }));
+            }
+        }
+        let own = taken.pods.get(uid);
+        let used = |name: &str| taken.sum.get(name) - own.map_or(0, |own| own.get(name));
+        self.shortage(wanted, used).map(Refusal::Deferred)
+    }
+
+    /// What there is too little of beside others that use so much. What the node does not have at all of what only some
+    /// nodes have is not its to give: the cluster may have it elsewhere.
+    fn shortage(&self, wanted: &Requests, used: impl Fn(&str) -> i128) -> Option<Shortage> {
+        let lacks = |name: &&str| {
+            let requested = wanted.get(name);
+            let extended = name.contains('/') && !name.contains("kubernetes.io/");
+            let is_ours = !extended || self.whole.has(name);
+            is_ours && requested > 0 && requested > self.whole.get(name) - used(name)
+        };
+        let name = wanted.names().find(lacks)?;
+        Some(Shortage {
+            resource: name.to_owned(),
+            requested: wanted.get(name),
+            used: used(name),
+            capacity: self.whole.get(name),
         })
     }
 }
 
 impl Taken {
-    fn tell(&self) {
-        for inbox in self.waiting.values() {
-            inbox.room();
-        }
+    /// Counts so much for a pod instead of what it had.
+    fn put(&mut self, uid: &str, requests: Requests) -> Option<Requests> {
+        let had = self.remove(uid);
+        self.sum.add(&requests);
+        self.pods.insert(uid.to_owned(), requests);
+        had
+    }
+
+    fn remove(&mut self, uid: &str) -> Option<Requests> {
+        let had = self.pods.remove(uid)?;
+        self.sum.subtract(&had);
+        Some(had)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn requests(cpu_milli: i64, memory: i64) -> Requests {
-        Requests { cpu_milli, memory }
-    }
-
-    #[test]
-    fn pods_ask_for_what_they_need_at_once() {
-        let check = |spec: Value, expect: Requests| {
-            let pod: Pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
-            assert_eq!(Requests::of(&pod, |_| None), expect, "{spec}");
-        };
-        let one = |name: &str, cpu: &str| json!({"name": name, "resources": {"requests": {"cpu": cpu, "memory": "1"}}});
-        let mut sidecar = one("s", "1");
-        sidecar["restartPolicy"] = json!("Always");
-        check(
-            json!({"containers": [one("a", "1"), one("b", "500m")]}),
-            requests(1_500, 2),
-        );
-        let init = [sidecar, one("i", "2")];
-        check(
-            json!({"containers": [one("a", "1")], "initContainers": init, "overhead": {"cpu": "100m"}}),
-            requests(3_100, 2),
-        );
-        check(
-            json!({"containers": [one("a", "1")], "resources": {"requests": {"cpu": "4"}}}),
-            requests(4_000, 1),
-        );
-    }
-
-    #[tokio::test]
-    async fn a_pod_gets_what_the_others_leave() {
-        let room = Room::new(4_000, 100);
-        let inbox = Arc::new(Inbox::default());
-        room.hold("a", requests(3_000, 10));
-        room.hold("b", requests(500, 10));
-        let refused = |wanted: Requests| room.ask("b", wanted, &inbox).unwrap_err();
-        let refusal = refused(requests(5_000, 101));
-        assert_eq!(
-            (refusal.reason, refusal.message.as_str()),
-            (
-                "Infeasible",
-                "Node didn't have enough capacity: memory, requested: 101, capacity: 100"
-            )
-        );
-        let refusal = refused(requests(2_000, 20));
-        assert_eq!(
-            (refusal.reason, refusal.message.as_str()),
-            (
-                "Deferred",
-                "Node didn't have enough resource: cpu, requested: 2000, used: 3000, capacity: 4000"
-            )
-        );
-        room.release("a");
-        assert!(inbox.next().await.room, "it is told that there is more");
-        assert_eq!(room.ask("b", requests(2_000, 20), &inbox), Ok(()));
-    }
-}
+#[path = "room/tests.rs"]
+mod tests;

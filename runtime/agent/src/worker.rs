@@ -32,15 +32,15 @@ use tokio_util::sync::CancellationToken;
 use crate::content::{
     NodeFacts, Objects, Refreshed, Services, Sources, Tokens, VolumePolicy, shows_metadata,
 };
-use crate::events::{PodRecorder, Recorder};
+use crate::events::{PodRecorder, Recorder, Severity};
 use crate::images::Puller;
 use crate::plan::{
     Action, Found, Input, Instance, Intent, Kill, Outcome, PodState, Run, Sandbox, after,
-    all_containers, notes, plan, seed,
+    all_containers, notes, plan, rejected, seed,
 };
 use crate::probe::{Answer, Due};
 use crate::registry::Registry;
-use crate::room::Room;
+use crate::room::{Room, Shortage};
 use hooks::Hooks;
 pub(crate) use inbox::{Inbox, News};
 pub(crate) use message::finished;
@@ -115,9 +115,18 @@ struct Worker {
     changed: bool,
 }
 
-/// Runs one pod until nothing of it is left here. The inbox must hold the pod.
-pub(crate) async fn run(shared: Arc<Shared>, pod: Arc<Pod>, found: Found, inbox: Arc<Inbox>) {
-    let mut worker = Worker::new(shared, pod, found, inbox.clone());
+/// A pod as it comes to its worker.
+pub(crate) struct Arrival {
+    pub(crate) pod: Arc<Pod>,
+    /// What the runtime has of it.
+    pub(crate) found: Found,
+    /// What the node has too little of to take it.
+    pub(crate) rejection: Option<Shortage>,
+}
+
+/// Runs one pod until nothing of it is left here.
+pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, inbox: Arc<Inbox>) {
+    let mut worker = Worker::new(shared, arrival, inbox.clone());
     while !worker.ended {
         let wake_at = worker.advance();
         let timer = async {
@@ -141,8 +150,13 @@ fn until(at: Timestamp) -> Duration {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, pod: Arc<Pod>, mut found: Found, inbox: Arc<Inbox>) -> Worker {
+    fn new(shared: Arc<Shared>, arrival: Arrival, inbox: Arc<Inbox>) -> Worker {
         let now = Timestamp::now();
+        let Arrival {
+            pod,
+            mut found,
+            rejection,
+        } = arrival;
         if let Some((.., ips)) = &mut found.sandbox {
             *ips = pod_ips(&pod, std::mem::take(ips), &shared.facts.host_ip);
         }
@@ -165,7 +179,13 @@ impl Worker {
             wake_at: None,
             changed: true,
         };
-        worker.hold_room();
+        if let Some(shortage) = rejection {
+            let status = rejected(&worker.pod, &shortage, now);
+            let (reason, message) = (shortage.reason(), shortage.message());
+            worker.recorder.pod(Severity::Warning, &reason, &message);
+            worker.status = Arc::new(status.clone());
+            worker.state.ended = Some(Box::new(status));
+        }
         if matches!(worker.state.sandbox, Sandbox::Ready { .. }) {
             // What changed while no agent was here is not known: everything is looked at.
             worker.open_volumes();
@@ -207,6 +227,7 @@ impl Worker {
             self.recorder.note(&note);
         }
         self.status = Arc::new(plan.status);
+        self.leave_room();
         self.publish();
         let mut wake_at = plan.wake_at;
         if !self.gone
@@ -267,7 +288,7 @@ impl Worker {
                 } else {
                     format!("Stopping container {container}")
                 };
-                let severity = crate::events::Severity::Normal;
+                let severity = Severity::Normal;
                 self.recorder
                     .container(&container, severity, "Killing", &why);
                 let seconds = Duration::from_secs(u64::try_from(grace).unwrap_or(0));

@@ -85,8 +85,8 @@ fn resize(input: &Input<'_>, known: &[PodCondition]) -> Vec<PodCondition> {
         let verdict = Verdict {
             kind: PENDING,
             status: true,
-            reason: Some(pending.refusal.reason),
-            message: Some(pending.refusal.message.clone()),
+            reason: Some(pending.refusal.reason()),
+            message: Some(pending.refusal.message()),
         };
         condition(verdict, known, pending.generation, input.now)
     });

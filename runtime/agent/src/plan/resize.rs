@@ -15,7 +15,7 @@ use super::{Action, Input, Wake, all_containers, init_containers, is_sidecar, ma
 use crate::cri::wanted_limits;
 use crate::limits::RESIZE_RETRY;
 use crate::quantity;
-use crate::room::Refusal;
+use crate::room::{Refusal, Requests};
 
 /// What a pod was given, and what it waits for.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,13 @@ impl Resize {
         resize
     }
 
+    /// What a pod takes of its node that an earlier process may have given it, all in all.
+    pub(crate) fn held(pod: &Pod) -> Requests {
+        let status = pod.status.clone().unwrap_or_default();
+        let resize = Resize::seed(pod, &status);
+        Requests::of(pod, |name| resize.given(name).cloned())
+    }
+
     /// What a container was given, if it is one that can be resized.
     pub(crate) fn given(&self, container: &str) -> Option<&ResourceRequirements> {
         self.given.get(container)
@@ -101,15 +108,20 @@ impl Resize {
         });
     }
 
-    /// It is not. True if that is news.
+    /// It is not. True if that is news: that other pods use more or less by now is none.
     pub(crate) fn refuse(&mut self, pod: &Pod, refusal: Refusal) -> bool {
+        let generation = pod.metadata.generation;
         let known = self.pending.as_ref();
-        let news = known.is_none_or(|known| known.refusal != refusal);
+        if known
+            .is_some_and(|known| known.generation == generation && known.refusal.is_like(&refusal))
+        {
+            return false;
+        }
         self.pending = Some(Pending {
             refusal,
-            generation: pod.metadata.generation,
+            generation,
         });
-        news
+        true
     }
 
     /// It asks for nothing. True if it did before.

@@ -12,12 +12,11 @@ use crate::plan::{Backoff, Intent, Limits, Outcome, resize_message};
 use crate::room::Requests;
 
 impl Worker {
-    /// Counts what the pod was given, unless it has ended.
-    pub(super) fn hold_room(&self) {
-        if !self.has_ended() {
-            let given = |name: &str| self.state.resize.given(name).cloned();
-            let requests = Requests::of(&self.pod, given);
-            self.shared.room.hold(&self.uid, requests);
+    /// Leaves its room to others if the pod has ended. Before anybody hears of that, so that nothing which comes instead of
+    /// it finds it taken.
+    pub(super) fn leave_room(&self) {
+        if self.has_ended() {
+            self.shared.room.release(&self.uid);
         }
     }
 
@@ -27,11 +26,7 @@ impl Worker {
 
     /// Asks for room if the specification asks for other resources than the pod was given, and notices the end of a resize.
     pub(super) fn settle_resize(&mut self, intent: Intent) {
-        if self.has_ended() {
-            self.shared.room.release(&self.uid);
-            return;
-        }
-        if intent != Intent::Run {
+        if intent != Intent::Run || self.has_ended() {
             return;
         }
         if self.state.resize.is_asked(&self.pod) {
@@ -59,11 +54,10 @@ impl Worker {
                     .pod(Severity::Normal, "ResizeStarted", &message);
             }
             Err(refusal) => {
-                let reason = refusal.reason;
-                let begin = format!("Pod resize {reason}");
-                let why = Some(refusal.message.as_str());
-                let message = resize_message(&begin, pod, generation, why);
+                let (reason, why) = (refusal.reason(), refusal.message());
                 if resize.refuse(pod, refusal) {
+                    let begin = format!("Pod resize {reason}");
+                    let message = resize_message(&begin, pod, generation, Some(&why));
                     let event = format!("Resize{reason}");
                     self.recorder.pod(Severity::Warning, &event, &message);
                 }

@@ -87,7 +87,7 @@ impl Cluster {
         (certificate.pem(), key.serialize_pem())
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let (certificate, key) = self.certificate(NODE, "system:nodes");
         let serving = ServingIdentity::new(certificate, key, self.ca.pem());
         let listen = "127.0.0.1:0".parse().unwrap();
@@ -109,10 +109,15 @@ impl Cluster {
         self.agent = Some(tokio::spawn(async move { agent.run(stop).await.unwrap() }));
     }
 
-    /// Ends the agent and starts another, on a runtime that forgot everything or lived on.
-    pub(crate) async fn restart(&mut self, runtime_forgets: bool) {
+    /// Ends the agent.
+    pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         self.agent.take().unwrap().await.unwrap();
+    }
+
+    /// Ends the agent and starts another, on a runtime that forgot everything or lived on.
+    pub(crate) async fn restart(&mut self, runtime_forgets: bool) {
+        self.stop().await;
         if runtime_forgets {
             self.runtime = Arc::new(FakeRuntime::new(&["app:v1"]));
         }
@@ -121,13 +126,21 @@ impl Cluster {
 
     /// Ends the agent and then, with their process, the containers `c`; and starts both again.
     pub(crate) async fn restart_orderly(&mut self, code: i32) {
-        self.stop.cancel();
-        self.agent.take().unwrap().await.unwrap();
+        self.stop().await;
         self.runtime.finish("c", code);
         let kept = sampan_agent::keep_ends(self.runtime.as_ref(), self.dir.path()).await;
         kept.unwrap();
         self.runtime = Arc::new(FakeRuntime::new(&["app:v1"]));
         self.start();
+    }
+
+    /// How many CPUs the node offers.
+    pub(crate) async fn cpus(&self) -> i64 {
+        let node = eventually(|| self.api.get("nodes", "", NODE))
+            .await
+            .unwrap();
+        let cpus = node["status"]["allocatable"]["cpu"].as_str();
+        cpus.unwrap().parse().unwrap()
     }
 
     /// The folder that pods may use as hostPath.

@@ -48,9 +48,7 @@ fn has_condition(cluster: &Cluster, name: &str, kind: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resize_that_cannot_fit_is_put_off() {
     let cluster = Cluster::new();
-    let node = crate::cluster::eventually(|| cluster.api.get("nodes", "", "n1")).await;
-    let cpus = node.unwrap()["status"]["allocatable"]["cpu"].clone();
-    let cpus: i64 = cpus.as_str().unwrap().parse().unwrap();
+    let cpus = cluster.cpus().await;
     let most = (cpus * 1_000 - 100).to_string() + "m";
     running(&cluster, "large", resources(&most, "1Mi")).await;
     let little = resources("50m", "1Mi");
@@ -106,6 +104,28 @@ async fn a_resize_that_cannot_fit_is_put_off() {
     });
     assert!(over.await.is_some(), "{:#}", cluster.get("small")["status"]);
     assert_eq!(cluster.runtime.calls("update "), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resize_that_is_put_off_stays_so_when_the_agent_starts_again() {
+    let mut cluster = Cluster::new();
+    running(&cluster, "a", resources("10m", "1Mi")).await;
+    // The first of the pods must not find the node empty because the others were not looked at yet.
+    let share = cluster.cpus().await * 1_000 / 20;
+    let others: Vec<String> = (0..19).map(|at| format!("b{at}")).collect();
+    for other in &others {
+        running(&cluster, other, resources(&format!("{share}m"), "1Mi")).await;
+    }
+    let wanted = format!("{}m", share + 1);
+    resize(&cluster, "a", resources(&wanted, "1Mi"));
+    condition(&cluster, "a", "PodResizePending", "Deferred").await;
+    for round in 0..3 {
+        cluster.restart(false).await;
+        // It comes after them.
+        running(&cluster, &format!("z{round}"), json!({})).await;
+        condition(&cluster, "a", "PodResizePending", "Deferred").await;
+    }
+    assert_eq!(cluster.runtime.calls("update "), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,14 +105,25 @@ fn what_it_was_not_given_is_not_used() {
     spec.containers[0].resources = Some(serde_json::from_value(more).expect("resources"));
     world.pod.metadata.generation = Some(2);
     assert!(world.state.resize.is_asked(&world.pod));
-    let refusal = crate::room::Refusal {
-        reason: "Deferred",
-        message: "no room".into(),
+    let refusal = |requested, used| {
+        crate::room::Refusal::Deferred(crate::room::Shortage {
+            resource: "cpu".into(),
+            requested,
+            used,
+            capacity: 4_000,
+        })
     };
     let pod = world.pod.clone();
-    assert!(world.state.resize.refuse(&pod, refusal.clone()));
-    assert!(!world.state.resize.refuse(&pod, refusal), "told once");
-    let why = (Some("Deferred".into()), Some("no room".into()));
+    assert!(world.state.resize.refuse(&pod, refusal(3_000, 1_500)));
+    assert!(world.state.resize.refuse(&pod, refusal(2_000, 2_500)));
+    let told_once = "what others use is no news";
+    assert!(
+        !world.state.resize.refuse(&pod, refusal(2_000, 3_000)),
+        "{told_once}"
+    );
+    let message =
+        "Node didn't have enough resource: cpu, requested: 2000, used: 2500, capacity: 4000";
+    let why = (Some("Deferred".into()), Some(message.into()));
     assert_eq!(told(&world, "PodResizePending"), Some(why));
     let plan = world.plan();
     assert_eq!(plan.actions, []);
