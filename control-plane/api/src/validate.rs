@@ -46,6 +46,7 @@ mod selector;
 pub(crate) mod semantic;
 mod service;
 mod service_cidr;
+mod size;
 mod storage;
 mod template;
 mod volume;
@@ -61,6 +62,7 @@ use crate::resource::Resource;
 use crate::status::{Errors, FieldError};
 
 pub(crate) use metadata::embedded as embedded_metadata;
+pub use size::too_many_items;
 
 /// What an update may not change once it is set.
 const IMMUTABLE: &str = "field is immutable";

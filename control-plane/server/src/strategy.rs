@@ -132,6 +132,15 @@ pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
     }
 }
 
+/// Fills in the defaults of what a client sent, unless there are so many items to fill in that memory would not do.
+pub(crate) fn fill_in(resource: &Resource, value: &mut Value) -> Result<()> {
+    if let Some(error) = validate::too_many_items(resource, value) {
+        return Err(Status::invalid(resource, object::name(value), vec![error]));
+    }
+    defaults::apply(resource, value);
+    Ok(())
+}
+
 /// Fills in what follows from other fields, in new and updated objects.
 pub(crate) fn complete(resource: &Resource, value: &mut Value) {
     if resource.bucket == "services" {

@@ -95,6 +95,29 @@ async fn too_large() {
 }
 
 #[tokio::test]
+async fn more_items_than_are_filled_in() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let many = json!({"containers": vec![json!({}); 100_000]});
+    let pod = json!({"metadata": {"name": "a"}, "spec": many});
+    admin.post(PODS, &pod).await.refused(
+        422,
+        "Invalid",
+        "Pod \"a\" is invalid: spec.containers: Too many: 100000: must have at most 10000 items",
+    );
+    let path = "/api/v1/namespaces/default/podtemplates";
+    let spec = json!({"containers": [{"name": "c", "image": "i"}]});
+    let mut template = json!({"metadata": {"name": "a"}, "template": {"spec": spec}});
+    admin.create(path, template.clone()).await;
+    template["template"]["spec"] = many;
+    admin.put(&format!("{path}/a"), &template).await.refused(
+        422,
+        "Invalid",
+        "PodTemplate \"a\" is invalid: template.spec.containers: Too many: 100000: must have at most 10000 items",
+    );
+}
+
+#[tokio::test]
 async fn unknown_and_duplicate_fields() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();

@@ -81,7 +81,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
         dry_run,
     } = change;
     check_uid(resource, current, &new)?;
-    defaults::apply(resource, &mut new);
+    strategy::fill_in(resource, &mut new)?;
     object::remove(&mut new, "metadata.selfLink");
     // Settled before anything but the client has its say.
     let list = managers.settle(Some(old), &mut new);

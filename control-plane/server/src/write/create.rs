@@ -117,8 +117,7 @@ fn complete(resource: &'static Resource, value: &mut Value) -> Result<()> {
         object::set(value, "metadata.name", name);
     }
     stamp_new(resource, value)?;
-    defaults::apply(resource, value);
-    Ok(())
+    strategy::fill_in(resource, value)
 }
 
 /// Gives a new object its managers and its first status. What it is given from here on is nobody's.
