@@ -13,6 +13,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use wasm_encoder::{
+    CodeSection, ExportKind, ExportSection, Function, FunctionSection, MemArg, MemorySection,
+    MemoryType, Module, TypeSection, ValType,
+};
 
 /// Time between two looks at the event loop.
 const PACE: Duration = Duration::from_millis(1);
@@ -116,53 +120,54 @@ async fn latencies(going_on: Arc<AtomicBool>) -> String {
 
 /// A core module of so many bytes of functions that compute something.
 fn module(dir: &Path, bytes: usize) -> ModuleSource {
-    // local.get 0, i32.const n, i32.mul, local.get 0, i32.load, i32.xor, local.set 0.
-    let step = |n: usize| {
-        let n = (n % 63) as u8;
-        [0x20, 0, 0x41, n, 0x6c, 0x20, 0, 0x28, 2, 0, 0x73, 0x21, 0]
+    const STEPS: i32 = 150;
+    let address = MemArg {
+        offset: 0,
+        align: 2,
+        memory_index: 0,
     };
-    let steps: Vec<u8> = (0..150).flat_map(step).collect();
-    let body = [&[0_u8][..], &steps, &[0x20, 0, 0x0b]].concat();
-    let functions = bytes / body.len();
-    let mut types = leb(functions + 1);
-    types.push(1);
-    types.resize(types.len() + functions, 0);
-    let mut code = leb(functions + 1);
-    code.extend([2, 0, 0x0b]);
-    for _ in 0..functions {
-        code.extend(leb(body.len()));
-        code.extend(&body);
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32], [ValType::I32]);
+    types.ty().function([], []);
+    let mut body = Function::new([]);
+    for n in 0..STEPS {
+        let mut step = body.instructions();
+        step.local_get(0).i32_const(n % 63).i32_mul();
+        step.local_get(0).i32_load(address).i32_xor().local_set(0);
     }
-    let mut module = b"\0asm\x01\0\0\0".to_vec();
-    section(&mut module, 1, &[2, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 0]);
-    section(&mut module, 3, &types);
-    section(&mut module, 5, &[1, 0, 1]);
-    section(&mut module, 7, b"\x01\x06_start\x00\x00");
-    section(&mut module, 10, &code);
+    body.instructions().local_get(0).end();
+    let mut start = Function::new([]);
+    start.instructions().end();
+    let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
+    functions.function(1);
+    code.function(&start);
+    for _ in 0..bytes / body.byte_len() {
+        functions.function(0);
+        code.function(&body);
+    }
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut exports = ExportSection::new();
+    exports.export("_start", ExportKind::Func, 0);
+    let mut module = Module::new();
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&memories)
+        .section(&exports)
+        .section(&code);
+    let module = module.finish();
     let path = dir.join("large.wasm");
     std::fs::write(&path, &module).unwrap();
     ModuleSource {
         digest: format!("sha256:{}", hex::encode(Sha256::digest(&module))),
         path,
-    }
-}
-
-fn section(module: &mut Vec<u8>, id: u8, content: &[u8]) {
-    module.push(id);
-    module.extend(leb(content.len()));
-    module.extend(content);
-}
-
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return bytes;
-        }
-        bytes.push(low | 0x80);
     }
 }
 

@@ -4,64 +4,65 @@ use crate::support::{Bench, module_file, soon};
 use crate::village::{Repeated, Village};
 use sampan_engine::{LoadError, ModuleSource};
 use std::path::Path;
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataSection, ExportKind, ExportSection, Function, FunctionSection,
+    MemorySection, MemoryType, Module, TypeSection,
+};
 
 /// A core module whose functions take so many bytes in all.
 fn code_module(bytes: usize) -> Vec<u8> {
-    // i32.const 0, drop: three bytes.
     const PER_FUNCTION: usize = 1 << 20;
-    let functions = bytes.div_ceil(PER_FUNCTION);
-    let mut body = vec![0_u8]; // no locals
-    body.extend([0x41, 0, 0x1a].repeat(PER_FUNCTION / 3));
-    body.push(0x0b);
-    let mut code = leb(functions);
-    for _ in 0..functions {
-        code.extend(leb(body.len()));
-        code.extend(&body);
+    let mut body = Function::new([]);
+    while body.byte_len() < PER_FUNCTION {
+        body.instructions().i32_const(0).drop();
     }
-    let mut types = leb(functions);
-    types.extend(vec![0; functions]);
-    let mut module = b"\0asm\x01\0\0\0".to_vec();
-    section(&mut module, 1, &[1, 0x60, 0, 0]);
-    section(&mut module, 3, &types);
-    section(&mut module, 7, b"\x01\x06_start\x00\x00");
-    section(&mut module, 10, &code);
-    module
+    body.instructions().end();
+    program(None, None, &body, bytes.div_ceil(PER_FUNCTION))
 }
 
 /// A core module with so many bytes of data for its memory, and next to no code.
 fn data_module(bytes: usize) -> Vec<u8> {
-    let mut data = vec![1, 0, 0x41, 0, 0x0b];
-    data.extend(leb(bytes));
-    data.resize(data.len() + bytes, 7);
-    let mut memory = vec![1, 0];
-    memory.extend(leb(bytes.div_ceil(65_536)));
-    let mut module = b"\0asm\x01\0\0\0".to_vec();
-    section(&mut module, 1, &[1, 0x60, 0, 0]);
-    section(&mut module, 3, &[1, 0]);
-    section(&mut module, 5, &memory);
-    section(&mut module, 7, b"\x01\x06_start\x00\x00");
-    section(&mut module, 10, &[1, 2, 0, 0x0b]);
-    section(&mut module, 11, &data);
-    module
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: bytes.div_ceil(65_536) as u64,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut data = DataSection::new();
+    data.active(0, &ConstExpr::i32_const(0), vec![7; bytes]);
+    let mut body = Function::new([]);
+    body.instructions().end();
+    program(Some(&memories), Some(&data), &body, 1)
 }
 
-fn section(module: &mut Vec<u8>, id: u8, content: &[u8]) {
-    module.push(id);
-    module.extend(leb(content.len()));
-    module.extend(content);
-}
-
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return bytes;
-        }
-        bytes.push(low | 0x80);
+/// A program of that function so many times, the first of which is run.
+fn program(
+    memories: Option<&MemorySection>,
+    data: Option<&DataSection>,
+    body: &Function,
+    times: usize,
+) -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
+    for _ in 0..times {
+        functions.function(0);
+        code.function(body);
     }
+    let mut exports = ExportSection::new();
+    exports.export("_start", ExportKind::Func, 0);
+    let mut module = Module::new();
+    module.section(&types).section(&functions);
+    if let Some(memories) = memories {
+        module.section(memories);
+    }
+    module.section(&exports).section(&code);
+    if let Some(data) = data {
+        module.section(data);
+    }
+    module.finish()
 }
 
 /// Loads a file again and again, and looks at how that ends.
