@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 
+use crate::bare::Bare;
 use crate::connection::{Connection, Endpoint};
 use crate::table::{self, Samples, Stopwatch, Summary};
 
@@ -153,10 +154,39 @@ impl Load {
         .await
     }
 
+    /// The same against a server that only answers, with as many bytes as one of these objects has.
+    pub(crate) async fn bare_gets(
+        &self,
+        connections: usize,
+        time: Duration,
+    ) -> anyhow::Result<Summary> {
+        let path = format!("{}/bench-0", self.path);
+        let mut connection = self.endpoint.connect().await?;
+        let length = connection.expect(Method::GET, &path, &[], StatusCode::OK);
+        let bare = Bare::start(length.await?)?;
+        let load = Self {
+            endpoint: bare.endpoint.clone(),
+            path: self.path.clone(),
+            size: self.size,
+            created: Arc::clone(&self.created),
+            server: None,
+        };
+        load.read("bare answer", connections, time).await
+    }
+
     pub(crate) async fn gets(&self, connections: usize, time: Duration) -> anyhow::Result<Summary> {
+        self.read("get", connections, time).await
+    }
+
+    async fn read(
+        &self,
+        what: &str,
+        connections: usize,
+        time: Duration,
+    ) -> anyhow::Result<Summary> {
         let known = self.known(connections);
         let start = Instant::now();
-        self.measure("get", connections, |mut connection| {
+        self.measure(what, connections, |mut connection| {
             let path = self.path.clone();
             async move {
                 let mut samples = Samples::default();

@@ -1,6 +1,7 @@
 //! Benches: commands that print a table. Most take a kubeconfig, and so run against any Kubernetes API.
 
 mod api;
+mod bare;
 mod body;
 mod compile;
 mod connection;
