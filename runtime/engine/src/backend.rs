@@ -1,6 +1,8 @@
 //! wasmtime as we configure it: a pooling engine, an on-demand engine behind it, and the host functions of each.
 //!
 //! Both engines compile alike, so one compiled file serves both; they differ in where instances get memory and stacks.
+//! There are two such pairs, since what WASI 0.3 needs (tasks, streams and futures) makes each call of a host function
+//! and of an export dearer: modules of WASI p1 and 0.2 run without it.
 
 use crate::EngineConfig;
 use crate::files;
@@ -38,16 +40,24 @@ pub(crate) struct Backend {
 
 impl Backend {
     /// An engine that takes instances from a pool made now.
-    pub(crate) fn pooled(config: &EngineConfig) -> wasmtime::Result<Self> {
-        Self::new(base(config).allocation_strategy(pool(config)))
+    fn pooled(config: &EngineConfig, concurrent: bool) -> wasmtime::Result<Self> {
+        let strategy = pool(config);
+        Self::new(
+            base(config, concurrent).allocation_strategy(strategy),
+            concurrent,
+        )
     }
 
     /// An engine that allocates each instance when it starts.
-    pub(crate) fn on_demand(config: &EngineConfig) -> wasmtime::Result<Self> {
-        Self::new(base(config).allocation_strategy(InstanceAllocationStrategy::OnDemand))
+    fn on_demand(config: &EngineConfig, concurrent: bool) -> wasmtime::Result<Self> {
+        let strategy = InstanceAllocationStrategy::OnDemand;
+        Self::new(
+            base(config, concurrent).allocation_strategy(strategy),
+            concurrent,
+        )
     }
 
-    fn new(config: &Config) -> wasmtime::Result<Self> {
+    fn new(config: &Config, concurrent: bool) -> wasmtime::Result<Self> {
         let wasm = wasmtime::Engine::new(config)?;
         let mut p1 = wasmtime::Linker::new(&wasm);
         wasmtime_wasi::p1::add_to_linker_async(&mut p1, |state: &mut P1State| &mut state.wasi)?;
@@ -58,15 +68,18 @@ impl Backend {
         let mut components = wasmtime::component::Linker::new(&wasm);
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut components)?;
-        wasmtime_wasi::p3::add_to_linker(&mut components)?;
-        wasmtime_wasi_http::p3::add_to_linker(&mut components)?;
         components.allow_shadowing(true);
         files::p2::guard(&mut components)?;
-        files::p3::guard(&mut components)?;
         sockets::p2::guard(&mut components)?;
-        sockets::p3::guard(&mut components)?;
         http::measured::guard(&mut components)?;
         signals::link_interface(&mut components)?;
+        if concurrent {
+            wasmtime_wasi::p3::add_to_linker(&mut components)?;
+            wasmtime_wasi_http::p3::add_to_linker(&mut components)?;
+            files::p3::guard(&mut components)?;
+            sockets::p3::guard(&mut components)?;
+            signals::link_interface_p3(&mut components)?;
+        }
         host::add_to_linker(&mut components)?;
         Ok(Backend {
             wasm,
@@ -76,33 +89,35 @@ impl Backend {
     }
 
     /// A name for everything compiled code depends on: wasmtime's version, its settings, the processor.
-    pub(crate) fn compatibility(&self) -> String {
+    fn compatibility(&self) -> String {
         let mut hasher = StableHasher(Sha256::new());
         self.wasm.precompile_compatibility_hash().hash(&mut hasher);
         hex::encode(&hasher.0.finalize()[..16])
     }
 }
 
-/// The engine's two backends. The second is made when it is first needed.
-pub(crate) struct Backends {
+/// The two backends of modules of one sort. The second is made when it is first needed.
+pub(crate) struct Pair {
     pub(crate) pooled: Backend,
     on_demand: OnceLock<Arc<Backend>>,
     config: Arc<EngineConfig>,
+    concurrent: bool,
 }
 
-impl Backends {
-    pub(crate) fn new(config: Arc<EngineConfig>) -> wasmtime::Result<Self> {
-        let pooled = match Backend::pooled(&config) {
+impl Pair {
+    fn new(config: Arc<EngineConfig>, concurrent: bool) -> wasmtime::Result<Self> {
+        let pooled = match Backend::pooled(&config, concurrent) {
             Ok(backend) => backend,
             Err(error) => {
                 tracing::warn!(%error, "no room for a pool of instances; allocating them on demand");
-                Backend::on_demand(&config)?
+                Backend::on_demand(&config, concurrent)?
             }
         };
-        Ok(Backends {
+        Ok(Pair {
             pooled,
             on_demand: OnceLock::new(),
             config,
+            concurrent,
         })
     }
 
@@ -110,15 +125,54 @@ impl Backends {
         if let Some(backend) = self.on_demand.get() {
             return Ok(backend.clone());
         }
-        let backend = Arc::new(Backend::on_demand(&self.config)?);
+        let backend = Arc::new(Backend::on_demand(&self.config, self.concurrent)?);
         Ok(self.on_demand.get_or_init(|| backend).clone())
+    }
+
+    fn tick(&self) {
+        self.pooled.wasm.increment_epoch();
+        if let Some(backend) = self.on_demand.get() {
+            backend.wasm.increment_epoch();
+        }
+    }
+}
+
+/// The engine's backends: of modules that do one thing at a time, and, once there is such a module, of others.
+pub(crate) struct Backends {
+    plain: Pair,
+    concurrent: OnceLock<Pair>,
+}
+
+impl Backends {
+    pub(crate) fn new(config: Arc<EngineConfig>) -> wasmtime::Result<Self> {
+        Ok(Backends {
+            plain: Pair::new(config, false)?,
+            concurrent: OnceLock::new(),
+        })
+    }
+
+    /// Those for a module, by whether it needs what WASI 0.3 is made of.
+    pub(crate) fn of(&self, concurrent: bool) -> wasmtime::Result<&Pair> {
+        if !concurrent {
+            return Ok(&self.plain);
+        }
+        if let Some(pair) = self.concurrent.get() {
+            return Ok(pair);
+        }
+        let pair = Pair::new(self.plain.config.clone(), true)?;
+        Ok(self.concurrent.get_or_init(|| pair))
+    }
+
+    /// A name for everything compiled code depends on, beside which of the pairs it is for.
+    pub(crate) fn compatibility(&self) -> String {
+        self.plain.pooled.compatibility()
     }
 
     /// Lets every guest that has run since the last tick give way.
     pub(crate) fn tick(&self) {
-        self.pooled.wasm.increment_epoch();
-        if let Some(backend) = self.on_demand.get() {
-            backend.wasm.increment_epoch();
+        self.plain.tick();
+        if let Some(pair) = self.concurrent.get() {
+            pair.tick();
         }
     }
 }
@@ -128,7 +182,7 @@ fn proc_exit(code: i32) -> wasmtime::Result<()> {
     Err(wasmtime_wasi::I32Exit(code).into())
 }
 
-fn base(config: &EngineConfig) -> Config {
+fn base(config: &EngineConfig, concurrent: bool) -> Config {
     let mut base = Config::new();
     base.epoch_interruption(true)
         .max_wasm_stack(config.max_stack_bytes)
@@ -141,7 +195,8 @@ fn base(config: &EngineConfig) -> Config {
         .parallel_compilation(false)
         .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
         // Tasks, streams and futures of WASI 0.3.
-        .concurrency_support(true);
+        .concurrency_support(concurrent)
+        .wasm_component_model_async(concurrent);
     base
 }
 
@@ -194,14 +249,17 @@ mod tests {
 
     #[test]
     fn one_compiled_file_serves_both_backends() {
-        let pooled = Backend::pooled(&config()).expect("a small pool fits anywhere");
-        let on_demand = Backend::on_demand(&config()).expect("needs no room");
-        assert_eq!(pooled.compatibility(), on_demand.compatibility());
+        for concurrent in [false, true] {
+            let pooled =
+                Backend::pooled(&config(), concurrent).expect("a small pool fits anywhere");
+            let on_demand = Backend::on_demand(&config(), concurrent).expect("needs no room");
+            assert_eq!(pooled.compatibility(), on_demand.compatibility());
+        }
     }
 
     #[test]
     fn what_is_offered_is_linked() {
-        let backend = Backend::on_demand(&config()).expect("needs no room");
+        let backend = Backend::on_demand(&config(), false).expect("needs no room");
         for function in P1_FUNCTIONS {
             // A wrong type is told apart from a missing function by the linker's words.
             let text = format!(

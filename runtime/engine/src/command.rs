@@ -65,16 +65,20 @@ async fn ended_by_signal(control: &Control, template: &Template) {
 
 async fn to_the_end(runner: &Runner, module: &Module, template: &Template) -> Exit {
     let loaded = module.loaded();
+    let failed = |error: wasmtime::Error| Exit::Failed {
+        message: format!("{error:#}"),
+    };
+    let backends = match loaded.backends(&runner.backends) {
+        Ok(backends) => backends,
+        Err(error) => return failed(error),
+    };
     if let Some(prepared) = loaded.pooled() {
-        match once(&runner.backends.pooled, prepared, template).await {
+        match once(&backends.pooled, prepared, template).await {
             Started::Ended(exit) => return exit,
             Started::PoolFull => {}
         }
     }
-    let failed = |error: wasmtime::Error| Exit::Failed {
-        message: format!("{error:#}"),
-    };
-    let backend = match runner.backends.on_demand() {
+    let backend = match backends.on_demand() {
         Ok(backend) => backend,
         Err(error) => return failed(error),
     };

@@ -16,7 +16,7 @@ pub(crate) use inspect::P1_FUNCTIONS;
 pub(crate) use loader::Loader;
 pub(crate) use prepared::{CommandPre, Prepared};
 
-use crate::backend::{Backend, Backends};
+use crate::backend::{Backend, Backends, Pair};
 use crate::capability::{Capability, capabilities};
 use cache::Artifact;
 use std::path::PathBuf;
@@ -220,6 +220,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     fn new(digest: String, artifact: Artifact, backends: &Backends) -> wasmtime::Result<Self> {
+        let backends = backends.of(artifact.meta.concurrent)?;
         let pool = &backends.pooled;
         let pooled = artifact.map(&pool.wasm).and_then(|code| code.link(pool));
         let (pooled, unfit) = match pooled {
@@ -241,6 +242,11 @@ impl Loaded {
             loaded.on_demand(&*backends.on_demand()?)?;
         }
         Ok(loaded)
+    }
+
+    /// What it runs on; there since it was loaded.
+    pub(crate) fn backends<'a>(&self, all: &'a Backends) -> wasmtime::Result<&'a Pair> {
+        all.of(self.artifact.meta.concurrent)
     }
 
     pub(crate) fn pooled(&self) -> Option<&Prepared> {

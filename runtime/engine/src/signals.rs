@@ -146,19 +146,10 @@ fn pending(
     Ok((received.then_some(Signal::Terminate),))
 }
 
-/// Gives components the interface, in both forms: where WASI 0.2 has something to poll, 0.3 has a function that waits.
+/// Gives components the interface, in the form of WASI 0.2: with something to poll.
 pub(crate) fn link_interface(
     linker: &mut wasmtime::component::Linker<ComponentState>,
 ) -> wasmtime::Result<()> {
-    let mut interface = linker.instance(INTERFACE_P3)?;
-    interface.func_wrap("pending", pending)?;
-    interface.func_wrap_concurrent("received", |accessor: &Accessor<ComponentState>, (): ()| {
-        Box::pin(async move {
-            let terminate = accessor.with(|mut store| store.get().signals.terminate.clone());
-            terminate.cancelled().await;
-            Ok((Signal::Terminate,))
-        })
-    })?;
     let mut interface = linker.instance(INTERFACE)?;
     interface.func_wrap("pending", pending)?;
     interface.func_wrap(
@@ -171,6 +162,21 @@ pub(crate) fn link_interface(
             Ok((pollable,))
         },
     )
+}
+
+/// The same in the form of WASI 0.3: with a function that waits.
+pub(crate) fn link_interface_p3(
+    linker: &mut wasmtime::component::Linker<ComponentState>,
+) -> wasmtime::Result<()> {
+    let mut interface = linker.instance(INTERFACE_P3)?;
+    interface.func_wrap("pending", pending)?;
+    interface.func_wrap_concurrent("received", |accessor: &Accessor<ComponentState>, (): ()| {
+        Box::pin(async move {
+            let terminate = accessor.with(|mut store| store.get().signals.terminate.clone());
+            terminate.cancelled().await;
+            Ok((Signal::Terminate,))
+        })
+    })
 }
 
 struct Subscription(CancellationToken);

@@ -51,16 +51,15 @@ impl Instance {
         template: &Template,
     ) -> Result<Self, Failure> {
         let loaded = module.loaded();
+        let backends = loaded.backends(&runner.backends);
+        let backends = backends.map_err(|error| (error, false))?;
         if let Some(prepared) = loaded.pooled() {
-            match Self::of(&runner.backends.pooled.wasm, handler(prepared)?, template).await {
+            match Self::of(&backends.pooled.wasm, handler(prepared)?, template).await {
                 Err((error, _)) if error.is::<PoolConcurrencyLimitError>() => {}
                 decided => return decided,
             }
         }
-        let backend = runner
-            .backends
-            .on_demand()
-            .map_err(|error| (error, false))?;
+        let backend = backends.on_demand().map_err(|error| (error, false))?;
         let prepared = loaded.on_demand(&backend).map_err(|error| (error, false))?;
         Self::of(&backend.wasm, handler(prepared)?, template).await
     }

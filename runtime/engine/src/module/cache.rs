@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Changed whenever the record's meaning changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Compiled code of one wasmtime configuration.
 pub(crate) struct Cache {
@@ -54,6 +54,7 @@ struct Seen {
 pub(crate) struct Meta {
     format: u32,
     component: bool,
+    pub(crate) concurrent: bool,
     pub(crate) entries: Entries,
     pub(crate) imports: Vec<String>,
     length: u64,
@@ -153,6 +154,7 @@ impl Cache {
         let meta = Meta {
             format: FORMAT,
             component: inspected.component,
+            concurrent: inspected.concurrent,
             entries: inspected.entries.shortened(),
             imports: inspected.imports,
             length: code.len() as u64,

@@ -11,7 +11,8 @@ use crate::host::INTERFACES;
 use crate::{LoadError, signals};
 use std::collections::HashSet;
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload, WasmFeatures,
+    BinaryReaderError, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload, Validator,
+    WasmFeatures,
 };
 
 /// The module name of WASI p1's functions.
@@ -118,6 +119,8 @@ const TOLD_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
     pub(crate) component: bool,
+    /// Whether it has anything to do with tasks, streams or futures of the component model, as all of WASI 0.3 has.
+    pub(crate) concurrent: bool,
     pub(crate) entries: Entries,
     pub(crate) imports: Vec<String>,
 }
@@ -168,8 +171,24 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     }
     Ok(Inspected {
         component,
+        concurrent: component && is_concurrent(bytes),
         entries,
         imports,
+    })
+}
+
+/// Whether a component is valid only with the asynchronous part of the component model. Types are looked at, not the code
+/// of functions. What is invalid anyway counts, too; compiling it tells why.
+fn is_concurrent(bytes: &[u8]) -> bool {
+    const ASYNCHRONOUS: WasmFeatures = WasmFeatures::CM_ASYNC
+        .union(WasmFeatures::CM_ASYNC_STACKFUL)
+        .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+        .union(WasmFeatures::CM_THREADING)
+        .union(WasmFeatures::CM_ERROR_CONTEXT);
+    let mut validator = Validator::new_with_features(WasmFeatures::all() - ASYNCHRONOUS);
+    parser().parse_all(bytes).any(|payload| {
+        let checked = payload.and_then(|payload| validator.payload(&payload).map(drop));
+        checked.is_err()
     })
 }
 

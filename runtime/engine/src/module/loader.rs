@@ -44,7 +44,7 @@ struct Work {
 impl Loader {
     /// Opens the cache of these backends.
     pub(crate) fn open(backends: Arc<Backends>, config: &crate::EngineConfig) -> io::Result<Self> {
-        let compatibility = backends.pooled.compatibility();
+        let compatibility = backends.compatibility();
         let cache = Cache::open(&config.cache_dir, &compatibility, config.max_cache_bytes)?;
         Ok(Loader {
             known: Arc::default(),
@@ -208,7 +208,8 @@ impl Work {
         inspected: Inspected,
         bytes: bytes::Bytes,
     ) -> Result<Arc<Loaded>, LoadError> {
-        let engine = &self.backends.pooled.wasm;
+        let backends = self.backends.of(inspected.concurrent);
+        let engine = &backends.map_err(|error| compile_error(&error))?.pooled.wasm;
         let code = match inspected.component {
             true => engine.precompile_component(&bytes),
             false => engine.precompile_module(&bytes),

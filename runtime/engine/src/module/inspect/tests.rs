@@ -163,3 +163,30 @@ fn nested_modules_do_not_count() {
         "{error:?}"
     );
 }
+
+#[test]
+fn what_waits_for_several_things_at_once_is_told_by_its_types() {
+    let plain = [
+        r#"(module (func (export "_start")))"#,
+        r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+    ];
+    let concurrent = [
+        // A function that may wait, however it is called.
+        r#"(component
+            (import "wasi:clocks/monotonic-clock@0.3.0" (instance
+                (export "wait-for" (func async (param "how-long" u64)))))
+            (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+        // Nothing of WASI, in a component inside.
+        r#"(component
+            (component
+                (core module $m (func (export "f")))
+                (core instance $m (instantiate $m))
+                (func (export "f") async (canon lift (core func $m "f"))))
+            (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+        r#"(component (type $s (stream u8)) (core func (canon stream.new $s))
+            (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+    ];
+    let told = |text: &&str| check(text).expect("runs").concurrent;
+    assert!(!plain.iter().any(told));
+    assert!(concurrent.iter().all(told));
+}
