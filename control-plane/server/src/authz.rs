@@ -4,6 +4,7 @@
 //! what the agent of that node needs (`node`). Everybody else may do what roles bound to them say (`rbac`). What nobody
 //! allows is refused.
 
+mod cover;
 mod node;
 mod rbac;
 mod rule;
@@ -12,9 +13,10 @@ use http::request::Parts;
 use sampan_api::selector::FieldSelector;
 use sampan_api::status::Status;
 
+pub(crate) use cover::{Part, uncovered};
 pub(crate) use node::{Relations, SETTINGS};
 pub(crate) use rbac::{GROUP, Policy};
-pub(crate) use rule::{Rule, uncovered};
+pub(crate) use rule::Rule;
 
 use crate::api::{Api, Result};
 use crate::request::{Query, ResourceTarget, Target};

@@ -1,8 +1,4 @@
-//! Policy rules: what they allow, and whether some cover others.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::fmt;
+//! Policy rules, and what they allow.
 
 use sampan_api::object;
 use serde_json::Value;
@@ -10,7 +6,7 @@ use serde_json::Value;
 use super::{Attributes, Object, What};
 
 /// One rule of a role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Rule {
     pub(crate) groups: Vec<String>,
     pub(crate) resources: Vec<String>,
@@ -18,9 +14,6 @@ pub(crate) struct Rule {
     pub(crate) urls: Vec<String>,
     pub(crate) verbs: Vec<String>,
 }
-
-/// Most single permissions looked at to see whether rules cover others: lists multiply.
-const MAX_PERMISSIONS: usize = 100_000;
 
 impl Rule {
     /// Of a rule as roles carry it.
@@ -89,75 +82,6 @@ impl Rule {
             }
         })
     }
-
-    /// Whether this rule alone allows everything the other does.
-    fn covers(&self, other: &Rule) -> bool {
-        let listed = |mine: &[String], theirs: &[String]| theirs.iter().all(|one| has(mine, one));
-        let resources = other.resources.iter().all(|wanted| {
-            self.resources.iter().any(|resource| {
-                let part = wanted.split_once('/').map(|(_, part)| part);
-                resource == "*"
-                    || resource == wanted
-                    || resource
-                        .strip_prefix("*/")
-                        .is_some_and(|mine| part == Some(mine))
-            })
-        });
-        let names = self.names.is_empty()
-            || !other.names.is_empty() && other.names.iter().all(|name| self.names.contains(name));
-        let urls = other
-            .urls
-            .iter()
-            .all(|wanted| self.urls.iter().any(|url| url_covers(url, wanted)));
-        listed(&self.verbs, &other.verbs)
-            && listed(&self.groups, &other.groups)
-            && resources
-            && names
-            && urls
-    }
-
-    /// How many single permissions it is made of.
-    fn size(&self) -> usize {
-        let objects = [&self.groups, &self.resources]
-            .iter()
-            .fold(self.names.len().max(1), |size, list| {
-                size.saturating_mul(list.len())
-            });
-        objects
-            .saturating_add(self.urls.len())
-            .saturating_mul(self.verbs.len())
-    }
-
-    /// The single permissions it is made of.
-    fn single(&self) -> Vec<Rule> {
-        let mut all = Vec::new();
-        let one = |text: &String| vec![text.clone()];
-        for verb in &self.verbs {
-            for group in &self.groups {
-                for resource in &self.resources {
-                    let rule = Rule {
-                        groups: one(group),
-                        resources: one(resource),
-                        verbs: one(verb),
-                        ..Rule::default()
-                    };
-                    if self.names.is_empty() {
-                        all.push(rule.clone());
-                    }
-                    all.extend(self.names.iter().map(|name| Rule {
-                        names: one(name),
-                        ..rule.clone()
-                    }));
-                }
-            }
-            all.extend(self.urls.iter().map(|url| Rule {
-                urls: one(url),
-                verbs: one(verb),
-                ..Rule::default()
-            }));
-        }
-        all
-    }
 }
 
 /// Whether a list names the text, or everything.
@@ -171,63 +95,6 @@ fn url_covers(rule: &str, path: &str) -> bool {
         || rule
             .strip_suffix('*')
             .is_some_and(|start| path.starts_with(start))
-}
-
-/// What of `wanted` nothing in `held` allows, verbs of the same thing together.
-pub(crate) fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
-    let mut missing: Vec<Rule> = Vec::new();
-    // Where in `missing` stands what a verb is missing for.
-    let mut places: HashMap<Rule, usize> = HashMap::new();
-    let mut looked_at = 0usize;
-    for rule in wanted {
-        if held.iter().any(|mine| mine.covers(rule)) {
-            continue;
-        }
-        looked_at = looked_at.saturating_add(rule.size());
-        if looked_at > MAX_PERMISSIONS {
-            missing.push(rule.clone());
-            continue;
-        }
-        for single in rule.single() {
-            if held.iter().any(|mine| mine.covers(&single)) {
-                continue;
-            }
-            let mut what = single.clone();
-            let verbs = std::mem::take(&mut what.verbs);
-            match places.entry(what) {
-                Entry::Occupied(place) => {
-                    let known: &mut Rule = &mut missing[*place.get()];
-                    let new = verbs.into_iter().filter(|verb| !known.verbs.contains(verb));
-                    known.verbs.extend(new.collect::<Vec<_>>());
-                }
-                Entry::Vacant(place) => {
-                    place.insert(missing.len());
-                    missing.push(single);
-                }
-            }
-        }
-    }
-    missing.sort();
-    missing
-}
-
-/// As upstream prints rules in refusals: `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`.
-impl fmt::Display for Rule {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lists = [
-            ("APIGroups", &self.groups),
-            ("Resources", &self.resources),
-            ("NonResourceURLs", &self.urls),
-            ("ResourceNames", &self.names),
-            ("Verbs", &self.verbs),
-        ];
-        let mut parts = Vec::new();
-        for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
-            let quoted: Vec<String> = list.iter().map(|text| format!("{text:?}")).collect();
-            parts.push(format!("{name}:[{}]", quoted.join(" ")));
-        }
-        write!(out, "{{{}}}", parts.join(", "))
-    }
 }
 
 #[cfg(test)]
@@ -282,31 +149,5 @@ mod tests {
         };
         assert!(paths.allows(&path("/healthz")) && paths.allows(&path("/apis/apps")));
         assert!(!paths.allows(&path("/healthz/etcd")) && !paths.allows(&path("/apis")));
-    }
-
-    #[test]
-    fn what_is_not_covered_is_told() {
-        let held = [
-            rule(&[""], &["pods"], &["get", "list"]),
-            rule(&[""], &["pods"], &["watch"]),
-        ];
-        let wanted = [rule(&[""], &["pods", "secrets"], &["get", "watch"])];
-        let missing = uncovered(&held, &wanted);
-        assert_eq!(missing, [rule(&[""], &["secrets"], &["get", "watch"])]);
-        assert_eq!(
-            missing[0].to_string(),
-            r#"{APIGroups:[""], Resources:["secrets"], Verbs:["get" "watch"]}"#
-        );
-        assert!(uncovered(&Rule::everything(), &wanted).is_empty());
-        assert_eq!(uncovered(&held, &Rule::everything()).len(), 2);
-        // Lists that multiply beyond measure are not multiplied.
-        let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
-        let huge = Rule {
-            groups: many.clone(),
-            resources: many.clone(),
-            verbs: many,
-            ..Rule::default()
-        };
-        assert_eq!(uncovered(&held, std::slice::from_ref(&huge)), [huge]);
     }
 }

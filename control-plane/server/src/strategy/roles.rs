@@ -6,7 +6,7 @@ use sampan_api::status::Status;
 use serde_json::Value;
 
 use crate::api::{Api, Result};
-use crate::authz::{Attributes, GROUP, Object, Rule, What, decide, rules_for, uncovered};
+use crate::authz::{Attributes, GROUP, Object, Part, Rule, What, decide, rules_for, uncovered};
 use crate::user::{MASTERS, UserInfo};
 
 /// Refuses a role or binding by which a user would give more than his own rights.
@@ -90,15 +90,22 @@ async fn missing(
 ) -> Result<Option<String>> {
     /// More would not be read.
     const MAX_SHOWN: usize = 100;
+    const MAX_BYTES: usize = 64 * 1024;
     let (held, _, errors) = rules_for(api, user, namespace).await?;
     let missing = uncovered(&held, wanted);
     if missing.is_empty() {
         return Ok(None);
     }
+    let mut bytes = 0;
     let shown: Vec<String> = missing
         .iter()
         .take(MAX_SHOWN)
-        .map(Rule::to_string)
+        .map(Part::to_string)
+        .take_while(|part| {
+            let fits = bytes <= MAX_BYTES;
+            bytes += part.len();
+            fits
+        })
         .collect();
     let groups: Vec<String> = user
         .groups
