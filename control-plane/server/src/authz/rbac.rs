@@ -4,10 +4,11 @@
 //! from the next request on, and nothing runs while nobody asks. An aggregated ClusterRole holds its own rules here:
 //! filling it is a controller's work, as upstream.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::FutureExt;
+use imbl::OrdMap;
 use sampan_api::object;
 use sampan_api::resource::{Resource, find as find_resource};
 use sampan_api::status::Status;
@@ -98,17 +99,18 @@ struct Binding {
     name: Box<str>,
     role_kind: Box<str>,
     role: Box<str>,
-    /// By their index key, with the words that tell who it is.
-    subjects: Vec<(String, String)>,
+    /// By their index key, the words that tell who it is.
+    subjects: HashMap<Arc<str>, String>,
 }
 
-/// Who may do what, as roles and bindings say.
+/// Who may do what, as roles and bindings say. A copy shares what does not change: one is made whenever something
+/// changes while somebody still looks at the tables.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
-    roles: HashMap<Id, Arc<[Rule]>>,
-    bindings: HashMap<Id, Arc<Binding>>,
+    roles: OrdMap<Id, Arc<[Rule]>>,
+    bindings: OrdMap<Id, Arc<Binding>>,
     /// Bindings by subject.
-    subjects: HashMap<String, Vec<Arc<Binding>>>,
+    subjects: OrdMap<Arc<str>, OrdMap<Id, Arc<Binding>>>,
 }
 
 fn user_key(name: &str) -> String {
@@ -138,11 +140,9 @@ impl Tables {
             return;
         }
         let binding = Arc::new(Binding::of(&value));
-        for (key, _) in &binding.subjects {
+        for key in binding.subjects.keys() {
             let bound = self.subjects.entry(key.clone()).or_default();
-            if !bound.iter().any(|known| Arc::ptr_eq(known, &binding)) {
-                bound.push(binding.clone());
-            }
+            bound.insert(id.clone(), binding.clone());
         }
         self.bindings.insert(id, binding);
     }
@@ -156,9 +156,9 @@ impl Tables {
         let Some(binding) = self.bindings.remove(&id) else {
             return;
         };
-        for (key, _) in &binding.subjects {
+        for key in binding.subjects.keys() {
             if let Some(bound) = self.subjects.get_mut(key) {
-                bound.retain(|known| !Arc::ptr_eq(known, &binding));
+                bound.remove(&id);
                 if bound.is_empty() {
                     self.subjects.remove(key);
                 }
@@ -214,20 +214,26 @@ impl Tables {
     ) -> impl Iterator<Item = (&'a Arc<Binding>, &'a str)> {
         let keys = std::iter::once(user_key(&user.name))
             .chain(user.groups.iter().map(|group| group_key(group)));
-        let mut found: Vec<(&Arc<Binding>, &str)> = Vec::new();
+        let mut found: BTreeMap<&'a Id, (&'a Arc<Binding>, &'a str)> = BTreeMap::new();
         for key in keys {
-            for binding in self.subjects.get(&key).into_iter().flatten() {
-                let counts = binding.namespace.is_empty()
-                    || !namespace.is_empty() && *binding.namespace == *namespace;
-                let known = found.iter().any(|(known, _)| Arc::ptr_eq(known, binding));
-                if counts && !known {
-                    let words = binding.subjects.iter().find(|(subject, _)| *subject == key);
-                    found.push((binding, words.map_or("", |(_, words)| words)));
-                }
+            let Some(bound) = self.subjects.get(key.as_str()) else {
+                continue;
+            };
+            let of = |namespace: &str| {
+                let first: Id = (namespace.into(), Box::default());
+                let from = bound.range(first..);
+                let own = namespace.to_owned();
+                from.take_while(move |((namespace, _), _)| **namespace == *own)
+            };
+            let own = (!namespace.is_empty()).then(|| of(namespace));
+            for (id, binding) in of("").chain(own.into_iter().flatten()) {
+                found.entry(id).or_insert_with(|| {
+                    let words = binding.subjects.get(key.as_str());
+                    (binding, words.map_or("", String::as_str))
+                });
             }
         }
-        found.sort_by(|(a, _), (b, _)| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        found.into_iter()
+        found.into_values()
     }
 }
 
@@ -238,28 +244,28 @@ fn is_binding(resource: &Resource) -> bool {
 impl Binding {
     fn of(value: &Value) -> Binding {
         let namespace = object::namespace(value);
-        let subject = |subject: &Value| {
+        let mut subjects = HashMap::new();
+        for subject in object::items(value, "subjects") {
             let name = object::text(subject, "name");
             let own = object::text(subject, "namespace");
             let own = if own.is_empty() { namespace } else { own };
-            match object::text(subject, "kind") {
+            let (key, words) = match object::text(subject, "kind") {
                 "ServiceAccount" => (
                     user_key(&format!("{SERVICE_ACCOUNT}{own}:{name}")),
                     format!("ServiceAccount {:?}", format!("{name}/{own}")),
                 ),
                 "Group" => (group_key(name), format!("Group {name:?}")),
                 kind => (format!("{kind}/{name}"), format!("{kind} {name:?}")),
-            }
-        };
+            };
+            // Who is named twice is told in the first words.
+            subjects.entry(key.into()).or_insert(words);
+        }
         Binding {
             namespace: namespace.into(),
             name: object::name(value).into(),
             role_kind: object::text(value, "roleRef.kind").into(),
             role: object::text(value, "roleRef.name").into(),
-            subjects: object::items(value, "subjects")
-                .iter()
-                .map(subject)
-                .collect(),
+            subjects,
         }
     }
 
@@ -286,5 +292,87 @@ impl Binding {
             self.role_kind.to_lowercase(),
             self.role
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Stored, unstored};
+    use serde_json::json;
+
+    fn object(plural: &str, namespace: &str, name: &str, more: Value) -> Stored {
+        let row = find_resource(GROUP, "v1", plural).expect("served");
+        let mut value = json!({"metadata": {"name": name, "resourceVersion": ""}});
+        if !namespace.is_empty() {
+            value["metadata"]["namespace"] = namespace.into();
+        }
+        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+            value.extend(more);
+        }
+        unstored(row, &value).expect("an object")
+    }
+
+    fn to(users: &[&str]) -> Value {
+        let users = users
+            .iter()
+            .map(|name| json!({"kind": "User", "name": name}));
+        json!({"roleRef": {"kind": "ClusterRole", "name": "r"}, "subjects": users.collect::<Value>()})
+    }
+
+    fn put(tables: &mut Tables, stored: &Stored) {
+        tables.put(&stored.object);
+    }
+
+    fn remove(tables: &mut Tables, namespace: &str, name: &str) {
+        let stored = object("rolebindings", namespace, name, json!({}));
+        tables.remove(&stored.object);
+    }
+
+    fn bound(tables: &Tables, user: &str, namespace: &str) -> Vec<String> {
+        let user = UserInfo::new(user, []);
+        let bound = tables.bound(&user, namespace);
+        bound.map(|(binding, _)| binding.name.to_string()).collect()
+    }
+
+    #[test]
+    fn bindings_count_where_they_are() {
+        let mut tables = Tables::default();
+        for (namespace, name) in [("b", "4"), ("a", "3"), ("a", "2"), ("aa", "5")] {
+            put(
+                &mut tables,
+                &object("rolebindings", namespace, name, to(&["u", "u", "v"])),
+            );
+        }
+        put(
+            &mut tables,
+            &object("clusterrolebindings", "", "1", to(&["u"])),
+        );
+        let before = tables.clone();
+        assert_eq!(bound(&tables, "u", "a"), ["1", "2", "3"]);
+        assert_eq!(bound(&tables, "v", "a"), ["2", "3"]);
+        assert_eq!(bound(&tables, "u", ""), ["1"]);
+        remove(&mut tables, "a", "2");
+        assert_eq!(bound(&tables, "u", "a"), ["1", "3"]);
+        assert_eq!(bound(&before, "u", "a"), ["1", "2", "3"]);
+        for (namespace, name) in [("b", "4"), ("a", "3"), ("aa", "5")] {
+            remove(&mut tables, namespace, name);
+        }
+        assert_eq!(tables.subjects.len(), 1, "of nobody else is anything kept");
+    }
+
+    /// Going through all bindings of a subject for each time one names it would take minutes.
+    #[test]
+    fn a_binding_that_names_somebody_again_and_again() {
+        let mut tables = Tables::default();
+        for number in 0..5_000 {
+            let name = number.to_string();
+            put(&mut tables, &object("rolebindings", "a", &name, to(&["u"])));
+        }
+        let again = object("rolebindings", "b", "x", to(&["u"; 50_000]));
+        put(&mut tables, &again);
+        put(&mut tables, &again);
+        assert_eq!(bound(&tables, "u", "b"), ["x"]);
+        assert_eq!(bound(&tables, "u", "a").len(), 5_000);
     }
 }
