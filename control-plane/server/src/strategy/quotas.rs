@@ -2,6 +2,7 @@
 //!
 //! What is used is in the status of the quota, as upstream. When that leaves no room, and no other charge is on its way
 //! to being stored, what is there is counted: so a namespace whose quotas no controller follows is not shut for ever.
+//! Where that takes long and the quota is full all the same, it is not done again for a while.
 
 use std::collections::HashMap;
 
@@ -21,9 +22,21 @@ use crate::read::{all, find};
 use crate::respond::parse;
 use crate::write::{Attempts, replace};
 
-/// Charges that are not stored yet, by namespace.
+/// What is looked through before others get their turn: about a millisecond's work.
+const TURN: usize = 256 * 1024;
+/// So many bytes are counted as often as somebody asks.
+const LITTLE: usize = 1024 * 1024;
+/// Counting in vain may take this part of the time.
+const VAIN_PART: u32 = 20;
+
+/// Charges that are on their way, and what was counted for them.
 #[derive(Default)]
-pub(crate) struct Charges(Mutex<HashMap<String, usize>>);
+pub(crate) struct Charges {
+    /// Those that are not stored yet, by namespace.
+    underway: Mutex<HashMap<String, usize>>,
+    /// Quotas that were counted and full, and from when on they may be counted again.
+    full: Mutex<HashMap<Key, Instant>>,
+}
 
 /// A charge on its way.
 pub(super) struct Charge<'a> {
@@ -33,7 +46,11 @@ pub(super) struct Charge<'a> {
 
 impl Charges {
     fn begin(&self, namespace: &str) -> Charge<'_> {
-        *self.0.lock().entry(namespace.to_owned()).or_default() += 1;
+        *self
+            .underway
+            .lock()
+            .entry(namespace.to_owned())
+            .or_default() += 1;
         Charge {
             charges: self,
             namespace: namespace.to_owned(),
@@ -42,13 +59,28 @@ impl Charges {
 
     /// Whether only the one who asks has a charge on its way.
     fn only_one(&self, namespace: &str) -> bool {
-        self.0.lock().get(namespace).is_none_or(|count| *count <= 1)
+        let underway = self.underway.lock();
+        underway.get(namespace).is_none_or(|count| *count <= 1)
+    }
+
+    /// Whether a quota that is full may be counted again.
+    fn may_count(&self, quota: &Key, now: Instant) -> bool {
+        self.full.lock().get(quota).is_none_or(|next| *next <= now)
+    }
+
+    /// So many bytes were looked through, and there was no room.
+    fn is_full(&self, quota: &Key, bytes: usize, begun: Instant, now: Instant) {
+        let mut full = self.full.lock();
+        full.retain(|_, next| *next > now);
+        if bytes > LITTLE {
+            full.insert(quota.clone(), now + (now - begun) * VAIN_PART);
+        }
     }
 }
 
 impl Drop for Charge<'_> {
     fn drop(&mut self) {
-        let mut charges = self.charges.0.lock();
+        let mut charges = self.charges.underway.lock();
         if let Some(count) = charges.get_mut(&self.namespace) {
             *count -= 1;
             if *count == 0 {
@@ -162,12 +194,21 @@ async fn one(
         let mut used = amounts::at(&value, "status.used");
         let known = hard.keys().all(|name| used.contains_key(name));
         if !known {
-            used = count(api, &value, &hard).await?;
+            used = count(api, &value, &hard).await?.0;
         }
         let mut sum = quota::charge(&name, &hard, &used, &delta);
-        if sum.is_err() && known && api.charges.only_one(object::namespace(write.new)) {
-            used = count(api, &value, &hard).await?;
-            sum = quota::charge(&name, &hard, &used, &delta);
+        let begun = Instant::now();
+        if sum.is_err()
+            && known
+            && api.charges.only_one(object::namespace(write.new))
+            && api.charges.may_count(&entry.key, begun)
+        {
+            let (counted, bytes) = count(api, &value, &hard).await?;
+            sum = quota::charge(&name, &hard, &counted, &delta);
+            if sum.is_err() {
+                let key = &entry.key;
+                api.charges.is_full(key, bytes, begun, Instant::now());
+            }
         }
         let sum = match sum {
             Ok(sum) => sum,
@@ -206,14 +247,15 @@ fn set_status(quota: &mut Value, hard: &Amounts, used: &Amounts) {
     object::set(quota, "status", status);
 }
 
-/// What is used, out of what is there.
-async fn count(api: &Api, quota: &Value, hard: &Amounts) -> Result<Amounts> {
+/// What is used, out of what is there, and how many bytes of it were looked through.
+async fn count(api: &Api, quota: &Value, hard: &Amounts) -> Result<(Amounts, usize)> {
     let now = Timestamp::now();
     let mut used: Amounts = hard
         .keys()
         .map(|name| (name.clone(), Default::default()))
         .collect();
     let mut seen = Vec::new();
+    let (mut bytes, mut turn) = (0, 0);
     for row in resources() {
         let stored = row.namespaced && !row.bucket.is_empty() && !seen.contains(&row.bucket);
         if !stored || !hard.keys().any(|name| quota::concerns(row, name)) {
@@ -221,6 +263,11 @@ async fn count(api: &Api, quota: &Value, hard: &Amounts) -> Result<Amounts> {
         }
         seen.push(row.bucket);
         for entry in all(api, row.group, row.plural, object::namespace(quota)).await? {
+            bytes += entry.object.raw.len();
+            if bytes - turn > TURN {
+                turn = bytes;
+                tokio::task::yield_now().await;
+            }
             let value = parse(&entry.object.raw)?;
             if quota::matches(row, quota, hard, &value) {
                 amounts::add(&mut used, &quota::usage(row, &value, now));
@@ -228,7 +275,7 @@ async fn count(api: &Api, quota: &Value, hard: &Amounts) -> Result<Amounts> {
         }
     }
     used.retain(|name, _| hard.contains_key(name));
-    Ok(used)
+    Ok((used, bytes))
 }
 
 /// A quota that is new, or says something new, is counted for at once.
@@ -237,7 +284,30 @@ pub(super) async fn admit(api: &Api, quota: &mut Value) -> Result<()> {
     if wanted == amounts::at(quota, "status.hard") {
         return Ok(());
     }
-    let used = count(api, quota, &wanted).await?;
+    let (used, _) = count(api, quota, &wanted).await?;
     set_status(quota, &wanted, &used);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_full_quota_is_not_counted_all_the_time() {
+        let charges = Charges::default();
+        let [small, large] = ["small", "large"].map(|name| Key::new("resourcequotas", name));
+        let begun = Instant::now();
+        let at = |millis| begun + Duration::from_millis(millis);
+        assert!(charges.may_count(&large, begun));
+        charges.is_full(&small, LITTLE, begun, at(100));
+        charges.is_full(&large, LITTLE + 1, begun, at(100));
+        assert!(charges.may_count(&small, at(100)));
+        assert!(!charges.may_count(&large, at(1000)));
+        assert!(charges.may_count(&large, at(2100)));
+        // What is over is forgotten.
+        charges.is_full(&small, LITTLE, begun, at(3000));
+        assert!(charges.full.lock().is_empty());
+    }
 }
