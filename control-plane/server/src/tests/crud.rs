@@ -154,16 +154,12 @@ async fn dry_run_stores_nothing() {
     assert!(dry["metadata"]["uid"].is_string() && dry["metadata"]["resourceVersion"].is_null());
     admin.get(&format!("{CONFIGMAPS}/a")).await.expect(404);
     let created = admin.create(CONFIGMAPS, configmap("a")).await;
-    admin
-        .post(&format!("{CONFIGMAPS}?dryRun=All"), &configmap("a"))
-        .await
-        .refused(409, "AlreadyExists", "configmaps \"a\" already exists");
-    let path = format!("{CONFIGMAPS}/a");
     // What would fail fails.
     admin
         .post(&format!("{CONFIGMAPS}?dryRun=All"), &configmap("a"))
         .await
         .refused(409, "AlreadyExists", "configmaps \"a\" already exists");
+    let path = format!("{CONFIGMAPS}/a");
     let dry = admin
         .merge(&format!("{path}?dryRun=All"), json!({"data": {"k": "w"}}))
         .await

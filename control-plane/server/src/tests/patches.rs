@@ -252,7 +252,11 @@ async fn concurrent_writes_without_a_version_all_happen() {
         }
     });
     futures::future::join_all(writers).await;
-    // Who names a version is told at once, also while others wait.
+    // Who names a version is told at once, also while there is a line.
+    let api = cluster.server.api();
+    let ends = tokio::time::Instant::now() + PATIENCE;
+    let line = sampan_store::Key::new("configmaps", "default/a");
+    let _head = api.lines.head(&line, ends).await.expect("nobody is left");
     let mut stale = configmap("a");
     stale["metadata"]["resourceVersion"] = json!("1");
     admin.put(&path, &stale).await.expect(409);

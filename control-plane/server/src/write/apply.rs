@@ -43,6 +43,7 @@ pub(super) async fn apply(
             if !target.subresource.is_empty() {
                 return Err(Status::not_found(target.resource, &target.name));
             }
+            attempts.leave();
             let mut value = configured(call, target, None, &config, options, &mut warnings)?;
             let list = object::remove(&mut value, MANAGED_FIELDS);
             let answer = create(call, target, value, list, options, output, &warnings).await;

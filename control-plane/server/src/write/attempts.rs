@@ -109,6 +109,11 @@ impl<'a> Attempts<'a> {
         self
     }
 
+    /// There is no object to be in line for. Who makes one waits in other lines, and may hold none meanwhile.
+    pub(crate) fn leave(&mut self) {
+        self.head = None;
+    }
+
     /// Before every attempt. The time of a write is over when that of a request would be.
     pub(crate) async fn next(&mut self) -> Result<()> {
         if self.begun && Instant::now() >= self.ends {
@@ -130,6 +135,26 @@ fn over() -> Status {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[tokio::test]
+    async fn who_leaves_lets_the_next_one_in() {
+        let lines = Lines::default();
+        let key = Key::new("b", "k");
+        let mut attempts = Attempts {
+            lines: &lines,
+            key: key.clone(),
+            ends: Instant::now() + Duration::from_secs(60),
+            in_line: true,
+            begun: true,
+            head: None,
+        };
+        attempts.next().await.expect("nobody before");
+        assert!(lines.is_line(&key));
+        attempts.leave();
+        assert!(!lines.is_line(&key));
+        attempts.next().await.expect("nobody before");
+        assert!(lines.is_line(&key));
+    }
 
     #[tokio::test]
     async fn one_after_the_other() {

@@ -39,6 +39,7 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             if !asked_version(&value).is_empty() {
                 return Err(Status::conflict_modified(resource, &target.name));
             }
+            attempts.leave();
             authorize_creation(&call.api, &call.user, &target).await?;
             let managers = Managers::Writer {
                 name: &options.manager,
