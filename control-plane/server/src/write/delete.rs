@@ -191,10 +191,6 @@ fn begin_grace(
     };
     // A second deletion can only shorten the first, whatever runs by now, and the generation counts the first.
     match asked.map(|asked| if asked < 0 { 1 } else { asked }) {
-        Some(0) if left > 0 => {
-            object::set(new, "metadata.deletionGracePeriodSeconds", 0);
-            Grace::Over
-        }
         Some(asked) if asked < left => {
             object::set(
                 new,
@@ -202,7 +198,11 @@ fn begin_grace(
                 time::seconds(after(since, asked - left)),
             );
             object::set(new, "metadata.deletionGracePeriodSeconds", asked);
-            Grace::Running
+            if asked == 0 {
+                Grace::Over
+            } else {
+                Grace::Running
+            }
         }
         _ => Grace::Pending,
     }

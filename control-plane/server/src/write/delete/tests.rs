@@ -80,6 +80,20 @@ fn pods_get_their_grace_period() {
         plan(pods(), &marked, &options(Some(0), None), now),
         Plan::Remove
     );
+    // What holds it longer does not change when it was to go.
+    let mut held = (*marked).clone();
+    held["metadata"]["finalizers"] = json!(["a/b"]);
+    let Plan::Mark(forced) = plan(pods(), &held, &options(Some(0), None), now) else {
+        panic!("marked")
+    };
+    assert_eq!(
+        object::deletion_timestamp(&forced),
+        Some("2026-11-23T01:00:00Z")
+    );
+    assert_eq!(
+        object::int(&forced, "metadata.deletionGracePeriodSeconds"),
+        Some(0)
+    );
 }
 
 #[test]
