@@ -1,6 +1,6 @@
 //! Which custom resources are served: one table, replaced whenever a definition changes, read by every request.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -28,16 +28,19 @@ impl Customs {
         self.served.load_full()
     }
 
-    /// Serves a definition, in place of what was served under its name.
+    /// Serves definitions, each in place of what was served under its name; all of them, or those there is room for.
     pub(crate) fn publish(
         &self,
-        definition: &Arc<Definition>,
+        definitions: &[Arc<Definition>],
         terminating: bool,
     ) -> Result<(), CatalogFull> {
         let mut catalog = self.catalog.lock();
-        catalog.publish(definition, terminating)?;
+        let mut outcome = Ok(());
+        for definition in definitions {
+            outcome = outcome.and(catalog.publish(definition, terminating));
+        }
         self.replace(catalog.served());
-        Ok(())
+        outcome
     }
 
     /// Serves a definition no longer.
@@ -81,7 +84,7 @@ impl Customs {
 
     fn replace(&self, served: Served) {
         let mut ends = self.ends.lock();
-        let rows: Vec<usize> = served.custom().iter().map(|row| address(row)).collect();
+        let rows: HashSet<usize> = served.custom().iter().map(|row| address(row)).collect();
         self.served.store(Arc::new(served));
         ends.retain(|row, token| {
             let stays = rows.contains(row);

@@ -40,6 +40,8 @@ pub(crate) fn row() -> Result<&'static Resource> {
 pub(crate) struct Definitions {
     api: Arc<Api>,
     known: HashMap<String, Known>,
+    /// The names that are given, by group.
+    used: HashMap<String, UsedNames>,
     /// Definitions whose objects are being deleted.
     cleaning: HashSet<String>,
     cleanups: JoinSet<(String, Result<()>)>,
@@ -49,6 +51,8 @@ struct Known {
     group: String,
     /// The names it was given.
     names: Names,
+    /// Whether it wants others.
+    waits: bool,
 }
 
 impl Definitions {
@@ -56,6 +60,7 @@ impl Definitions {
         Definitions {
             api,
             known: HashMap::new(),
+            used: HashMap::new(),
             cleaning: HashSet::new(),
             cleanups: JoinSet::new(),
         }
@@ -75,8 +80,25 @@ impl Definitions {
         for name in gone {
             self.forget(&name).await?;
         }
+        // Nearly all are as they should be. They are served together: there may be thousands.
+        let (mut served, mut open) = (Vec::new(), Vec::new());
         for entry in &page.entries {
-            self.sync(&entry.object.name).await?;
+            let (name, raw) = (&entry.object.name, &entry.object.raw);
+            let value = respond::parse(raw)?;
+            let settled = is_served(&value)
+                && object::deletion_timestamp(&value).is_none()
+                && self.accepted(name, &value) == value;
+            self.know(name, Some(&value));
+            match settled {
+                true => served.push(parsed(raw)?),
+                false => open.push(name),
+            }
+        }
+        if let Err(error) = self.api.customs.publish(&served, false) {
+            tracing::error!(%error, "not all custom resources are served");
+        }
+        for name in open {
+            self.sync(name).await?;
         }
         Ok(page.revision)
     }
@@ -164,8 +186,7 @@ impl Definitions {
                 self.clean(name, &value);
                 return Ok(());
             }
-            let now = time::seconds(Timestamp::now());
-            let accepted = custom::accept(&value, &self.used_by_others(name, &value), &now);
+            let accepted = self.accepted(name, &value);
             if accepted == value {
                 return self.publish(&value, &entry.object.raw);
             }
@@ -181,51 +202,60 @@ impl Definitions {
         Ok(())
     }
 
-    fn used_by_others(&self, name: &str, value: &Value) -> UsedNames {
-        let group = object::text(value, "spec.group");
-        let mut used = UsedNames::default();
-        for (other, known) in &self.known {
-            if other != name && known.group == group {
-                used.add(&known.names);
-            }
+    /// The definition with the names it gets beside those that others of its group have.
+    fn accepted(&mut self, name: &str, value: &Value) -> Value {
+        self.know(name, None);
+        let used = self.used.entry(group(value)).or_default();
+        custom::accept(value, used, &time::seconds(Timestamp::now()))
+    }
+
+    /// Keeps in mind what a definition says, or forgets what it said.
+    fn know(&mut self, name: &str, value: Option<&Value>) -> Option<Known> {
+        let before = self.known.remove(name);
+        if let Some(before) = &before
+            && let Some(used) = self.used.get_mut(&before.group)
+        {
+            used.remove(&before.names);
         }
-        used
+        if let Some(value) = value {
+            let known = Known {
+                group: group(value),
+                names: custom::names(value, "status.acceptedNames"),
+                waits: !conditions::holds(value, "NamesAccepted"),
+            };
+            let used = self.used.entry(known.group.clone()).or_default();
+            used.add(&known.names);
+            self.known.insert(name.to_owned(), known);
+        }
+        before
     }
 
     /// Serves a definition whose names are its own.
     fn publish(&mut self, value: &Value, bytes: &Bytes) -> Result<()> {
         let name = object::name(value);
-        let served = ["NamesAccepted", "Established"]
-            .iter()
-            .any(|kind| conditions::holds(value, kind));
-        if served {
-            let definition = Definition::parse(bytes)
-                .map_err(|error| Status::internal(format!("reading a definition: {error}")))?;
-            let terminating = object::deletion_timestamp(value).is_some();
-            if let Err(error) = self.api.customs.publish(&Arc::new(definition), terminating) {
-                tracing::error!(name, %error, "a custom resource is not served");
-            }
-        } else {
+        self.know(name, Some(value));
+        if !is_served(value) {
             self.api.customs.withdraw(name);
+            return Ok(());
         }
-        let known = Known {
-            group: object::text(value, "spec.group").to_owned(),
-            names: custom::names(value, "status.acceptedNames"),
-        };
-        self.known.insert(name.to_owned(), known);
+        let terminating = object::deletion_timestamp(value).is_some();
+        let served = self.api.customs.publish(&[parsed(bytes)?], terminating);
+        if let Err(error) = served {
+            tracing::error!(name, %error, "a custom resource is not served");
+        }
         Ok(())
     }
 
     /// A definition is gone: others of its group may want its names.
     async fn forget(&mut self, name: &str) -> Result<()> {
         self.api.customs.withdraw(name);
-        let Some(gone) = self.known.remove(name) else {
+        let Some(gone) = self.know(name, None) else {
             return Ok(());
         };
         let waiting: Vec<String> = self
             .known
             .iter()
-            .filter(|(_, known)| known.group == gone.group)
+            .filter(|(_, known)| known.waits && known.group == gone.group)
             .map(|(name, _)| name.clone())
             .collect();
         for name in waiting {
@@ -248,4 +278,21 @@ impl Definitions {
             });
         }
     }
+}
+
+fn group(definition: &Value) -> String {
+    object::text(definition, "spec.group").to_owned()
+}
+
+/// Whether a definition has names to be served under.
+fn is_served(definition: &Value) -> bool {
+    ["NamesAccepted", "Established"]
+        .iter()
+        .any(|kind| conditions::holds(definition, kind))
+}
+
+fn parsed(bytes: &Bytes) -> Result<Arc<Definition>> {
+    Definition::parse(bytes)
+        .map(Arc::new)
+        .map_err(|error| Status::internal(format!("reading a definition: {error}")))
 }

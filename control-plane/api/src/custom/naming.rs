@@ -1,6 +1,6 @@
 //! Which names a definition gets: those it asks for, unless another of its group has them already.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,21 +10,41 @@ use super::conditions::{self, Condition, ESTABLISHED, NO_CONFLICTS, NOT_ACCEPTED
 use super::definition::Names;
 use crate::object;
 
-/// The names other definitions of a group have.
+/// The names definitions of a group have, and how many have each.
 #[derive(Debug, Default)]
 pub struct UsedNames {
-    resources: HashSet<String>,
-    kinds: HashSet<String>,
+    resources: HashMap<String, usize>,
+    kinds: HashMap<String, usize>,
 }
 
 impl UsedNames {
     /// Adds the names a definition was given.
     pub fn add(&mut self, names: &Names) {
+        self.each(names, |used, name| {
+            *used.entry(name.to_owned()).or_default() += 1;
+        });
+    }
+
+    /// Takes them out again: a definition is in no conflict with itself.
+    pub fn remove(&mut self, names: &Names) {
+        self.each(names, |used, name| {
+            if let Some(count) = used.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    used.remove(name);
+                }
+            }
+        });
+    }
+
+    fn each(&mut self, names: &Names, change: impl Fn(&mut HashMap<String, usize>, &str)) {
         let short = names.short_names.iter();
-        let resources = [&names.plural, &names.singular].into_iter().chain(short);
-        self.resources.extend(resources.cloned());
-        self.kinds
-            .extend([&names.kind, &names.list_kind].into_iter().cloned());
+        for name in [&names.plural, &names.singular].into_iter().chain(short) {
+            change(&mut self.resources, name);
+        }
+        for name in [&names.kind, &names.list_kind] {
+            change(&mut self.kinds, name);
+        }
     }
 }
 
@@ -103,8 +123,8 @@ fn choose(
 ) -> (Names, Option<(&'static str, String)>) {
     let mut given = before.clone();
     let mut conflict = None;
-    let resources = |name: &String| used.resources.contains(name);
-    let kinds = |name: &String| used.kinds.contains(name);
+    let resources = |name: &String| used.resources.contains_key(name);
+    let kinds = |name: &String| used.kinds.contains_key(name);
     let mut one = |reason, wanted: &String, before: &mut String, taken: bool| {
         if wanted != before && taken {
             conflict = Some((reason, format!("{wanted:?} is already in use")));
@@ -128,10 +148,11 @@ fn choose(
         &mut given.list_kind,
         list_kind,
     );
+    let own: HashSet<&String> = before.short_names.iter().collect();
     let taken: Vec<String> = wanted
         .short_names
         .iter()
-        .filter(|name| !before.short_names.contains(name) && resources(name))
+        .filter(|name| !own.contains(name) && resources(name))
         .map(|name| format!("{name:?} is already in use"))
         .collect();
     match taken.len() {
@@ -163,6 +184,19 @@ mod tests {
         assert!(conditions::holds(&accepted, "Established"));
         let again = accept(&accepted, &UsedNames::default(), "later");
         assert_eq!(again, accepted);
+    }
+
+    #[test]
+    fn names_are_free_again_when_nobody_has_them() {
+        let names = names(&definition("Tab", &["t", "t"]), "spec.names");
+        let mut used = UsedNames::default();
+        let conflicts = |used: &UsedNames| choose(&names, &Names::default(), used).1.is_some();
+        used.add(&names);
+        used.add(&names);
+        used.remove(&names);
+        assert!(conflicts(&used));
+        used.remove(&names);
+        assert!(!conflicts(&used) && used.resources.is_empty() && used.kinds.is_empty());
     }
 
     #[test]

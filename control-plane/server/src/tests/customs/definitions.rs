@@ -79,6 +79,12 @@ async fn a_name_is_given_once_and_again_when_it_is_free() {
     );
     assert_eq!(condition(&refused, "Established")["reason"], "NotAccepted");
     assert_eq!(admin.get("/apis/a.io/v1/others").await.status, 404);
+    let cluster = cluster.restarted().await;
+    let admin = cluster.admin();
+    admin.get(TABS).await.expect(200);
+    let waiting = admin.get(&format!("{DEFINITIONS}/others.a.io")).await;
+    assert!(!holds(&waiting.expect(200), "NamesAccepted"));
+    assert_eq!(admin.get("/apis/a.io/v1/others").await.status, 404);
     admin
         .delete(&format!("{DEFINITIONS}/tabs.a.io"))
         .await
