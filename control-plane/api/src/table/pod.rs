@@ -1,6 +1,8 @@
 //! The table of pods. Its STATUS column is what people debug by: it digs out the one container
 //! state that says most.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -135,15 +137,17 @@ impl Summary {
     /// the restarts of sidecars alone.
     fn add_init_containers(&mut self, pod: &Value) -> (bool, Restarts) {
         let specs = items(pod, "spec.initContainers");
+        let mut by_name = HashMap::new();
+        for spec in specs {
+            by_name.entry(text(spec, "name")).or_insert(spec);
+        }
         let mut sidecars = Restarts::default();
         for (at, status) in items(pod, "status.initContainerStatuses")
             .iter()
             .enumerate()
         {
-            let spec = specs
-                .iter()
-                .find(|one| text(one, "name") == text(status, "name"));
-            let sidecar = spec.is_some_and(is_sidecar);
+            let spec = by_name.get(text(status, "name"));
+            let sidecar = spec.is_some_and(|spec| is_sidecar(spec));
             self.restarts.add(status);
             if sidecar {
                 sidecars.add(status);
@@ -238,9 +242,14 @@ fn readiness_gates(pod: &Value) -> String {
     if gates.is_empty() {
         return String::new();
     }
+    let conditions = items(pod, "status.conditions").iter();
+    let holding: HashSet<&str> = conditions
+        .filter(|one| text(one, "status") == "True")
+        .map(|one| text(one, "type"))
+        .collect();
     let met = gates
         .iter()
-        .filter(|gate| condition(pod, text(gate, "conditionType")))
+        .filter(|gate| holding.contains(text(gate, "conditionType")))
         .count();
     format!("{met}/{}", gates.len())
 }

@@ -130,6 +130,23 @@ fn pods() {
     );
 }
 
+/// Comparing each with each would take minutes.
+#[test]
+fn pods_of_many_parts() {
+    let named =
+        |at: usize| json!({"name": at.to_string(), "state": {"terminated": {"exitCode": 0}}});
+    let all: Vec<Value> = (0..60_000).map(named).collect();
+    let gates: Vec<Value> = (0..60_000)
+        .map(|at| json!({"conditionType": at.to_string()}))
+        .collect();
+    let conditions = (1..60_000).map(|at| json!({"type": at.to_string(), "status": "True"}));
+    let value = json!({"metadata": {"name": "p"},
+        "spec": {"initContainers": all, "readinessGates": gates},
+        "status": {"initContainerStatuses": all, "conditions": conditions.collect::<Value>()}});
+    let row = row("", "Pod", value);
+    assert_eq!(row[8], "59999/60000");
+}
+
 #[test]
 fn pods_that_go_and_wide_columns() {
     let gone = json!({"metadata": {"name": "p", "deletionTimestamp": NOW}, "status":
