@@ -64,7 +64,8 @@ impl Parent<'_> {
         }
         for mut entry in after {
             let who = entry.who();
-            if owners.contains(&who) || !entry.set.intersects(&Set::field(REPLICAS)) {
+            let scales = entry.set.intersects(&Set::field(REPLICAS));
+            if owners.contains(&who) || !scales || replicas.is_empty() {
                 continue;
             }
             entry.time = times.get(&who).copied().flatten();
@@ -165,6 +166,16 @@ mod tests {
             json!([scaled(entry("s", Update, SCALE, &["replicas"]))]),
             json!([scaled(entry("s", Update, "apps/v1", &["replicas"]))]),
         );
+        // Nor does one of a parent that has no place for them.
+        let (parent, scale) = (
+            json!([entry("a", Apply, "apps/v1", &["selector"])]),
+            json!([scaled(entry("s", Update, SCALE, &["replicas"]))]),
+        );
+        let nowhere = Parent {
+            replicas: &[],
+            ..DEPLOYMENT
+        };
+        assert_eq!(nowhere.to_parent(Some(&parent), Some(&scale)), Some(parent));
         // A Scale whose replicas nobody owns changes nothing.
         let parent = json!([entry("a", Apply, "apps/v1", &["selector"])]);
         check(parent.clone(), json!([]), parent);

@@ -161,9 +161,10 @@ impl Custom {
 
     /// The path to the number of replicas, step by step.
     pub fn replicas_path(&self) -> Vec<&str> {
-        self.scale
-            .as_ref()
-            .map_or_else(Vec::new, |scale| scale.spec_replicas.fields().collect())
+        match &self.scale {
+            Some(scale) => scale.replicas_path().unwrap_or_default(),
+            None => Vec::new(),
+        }
     }
 
     /// Whether objects rest in this version.

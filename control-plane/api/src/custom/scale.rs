@@ -106,19 +106,19 @@ impl Scale {
         Ok(scale)
     }
 
-    /// Writes how many replicas are wanted into the object. Definitions from before paths were bounded may name one that
-    /// no object can have; nothing is written then.
+    /// Where the wanted number of replicas is, step by step. Definitions from before paths were bounded may name a place
+    /// that no object can have.
+    pub(crate) fn replicas_path(&self) -> Option<Vec<&str>> {
+        let fields = self.spec_replicas.fields();
+        let path: Vec<&str> = fields.take(object::MAX_NESTING + 1).collect();
+        (path.len() <= object::MAX_NESTING).then_some(path)
+    }
+
+    /// Writes how many replicas are wanted into the object, if it can have such a place.
     pub(crate) fn write(&self, value: &mut Value, replicas: i64) {
-        if self
-            .spec_replicas
-            .fields()
-            .nth(object::MAX_NESTING)
-            .is_some()
-        {
-            return;
+        if let Some(path) = self.replicas_path() {
+            object::set(value, &path.join("."), replicas);
         }
-        let path = self.spec_replicas.as_str().trim_start_matches('.');
-        object::set(value, path, replicas);
     }
 }
 
@@ -138,6 +138,7 @@ mod tests {
         let mut value = json!({"spec": {}});
         scale.write(&mut value, 5);
         assert_eq!(value, json!({"spec": {}}));
+        assert_eq!(scale.replicas_path(), None);
     }
 
     #[test]
