@@ -11,6 +11,9 @@ use crate::decode::{self, DecodeError, Reports, Trail};
 /// What every object has without its schema saying so.
 const IMPLICIT: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// Most bytes of JSON that defaults add to an object: more than any that is stored has.
+const MAX_FILLED: usize = 4 * 1024 * 1024;
+
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The fields a schema does not know, by path.
@@ -169,45 +172,116 @@ pub(crate) fn drop_nulls(value: &mut Value, schema: Option<&Node>) {
 }
 
 /// Fills in the defaults of the schema. Doing it twice changes nothing more.
+///
+/// A schema can give each of a million items what takes a kilobyte. Once the defaults are more than any
+/// object may be, no further ones are filled in; such an object is refused, see [`is_filled`].
 pub(crate) fn fill(value: &mut Value, schema: &Node) {
-    let default = |node: &Node| node.default.as_deref().cloned();
-    let missing = |value: &Value, node: &Node| value.is_null() && !node.nullable;
-    match value {
-        Value::Object(map) => {
-            for (name, node) in &schema.properties {
-                if node.default.is_some() && map.get(&**name).is_none_or(|it| missing(it, node)) {
-                    map.insert(name.to_string(), default(node).unwrap_or_default());
+    Filling { left: MAX_FILLED }.node(value, schema);
+}
+
+struct Filling {
+    /// Bytes of JSON that may still be filled in.
+    left: usize,
+}
+
+impl Filling {
+    fn node(&mut self, value: &mut Value, schema: &Node) {
+        match value {
+            Value::Object(map) => {
+                for (name, node) in &schema.properties {
+                    if map.get(&**name).is_none_or(|it| is_missing(it, node))
+                        && let Some(default) = self.default(node, name)
+                    {
+                        map.insert(name.to_string(), default);
+                    }
+                }
+                for (name, value) in map.iter_mut() {
+                    if let Some(node) = schema.property(name) {
+                        self.node(value, node);
+                    } else if let Some(node) = schema.additional_schema() {
+                        self.item(value, node);
+                    }
                 }
             }
-            for (name, value) in map.iter_mut() {
-                if let Some(node) = schema.property(name) {
-                    fill(value, node);
-                } else if let Some(node) = schema.additional_schema() {
-                    fill_item(value, node, missing, default);
+            Value::Array(list) => {
+                if let Some(node) = schema.items.as_deref() {
+                    for item in list {
+                        self.item(item, node);
+                    }
                 }
             }
+            _ => {}
         }
-        Value::Array(list) => {
-            if let Some(node) = schema.items.as_deref() {
-                for item in list {
-                    fill_item(item, node, missing, default);
-                }
-            }
+    }
+
+    fn item(&mut self, value: &mut Value, node: &Node) {
+        if is_missing(value, node)
+            && let Some(default) = self.default(node, "")
+        {
+            *value = default;
         }
-        _ => {}
+        self.node(value, node);
+    }
+
+    fn default(&mut self, node: &Node, name: &str) -> Option<Value> {
+        let default = node.default.as_deref()?;
+        let bytes = name.len() + bytes(default);
+        if self.left < bytes {
+            self.left = 0;
+            return None;
+        }
+        self.left -= bytes;
+        Some(default.clone())
     }
 }
 
-fn fill_item(
-    value: &mut Value,
-    node: &Node,
-    missing: impl Fn(&Value, &Node) -> bool,
-    default: impl Fn(&Node) -> Option<Value>,
-) {
-    if missing(value, node) {
-        *value = default(node).unwrap_or_default();
+fn is_missing(value: &Value, node: &Node) -> bool {
+    value.is_null() && !node.nullable
+}
+
+/// About what a value takes as JSON, and not more than that.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(bytes).sum::<usize>(),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| name.len() + 3 + bytes(value);
+            2 + fields.iter().map(field).sum::<usize>()
+        }
+        _ => 1,
     }
-    fill(value, node);
+}
+
+/// Whether nothing is left to be filled in, in a whole object but for its status: that may have been dropped since.
+pub(crate) fn is_filled(value: &Value, schema: &Node) -> bool {
+    filled(value, schema, &["status"])
+}
+
+fn filled(value: &Value, schema: &Node, but: &[&str]) -> bool {
+    let item = |value: &Value, node: &Node| {
+        !(node.default.is_some() && is_missing(value, node)) && filled(value, node, &[])
+    };
+    match value {
+        Value::Object(map) => {
+            let there = schema.properties.iter().all(|(name, node)| {
+                let there = map.get(&**name).is_some_and(|it| !is_missing(it, node));
+                there || node.default.is_none() || but.contains(&&**name)
+            });
+            there
+                && map.iter().all(|(name, value)| match schema.property(name) {
+                    _ if but.contains(&name.as_str()) => true,
+                    Some(node) => filled(value, node, &[]),
+                    None => schema
+                        .additional_schema()
+                        .is_none_or(|node| item(value, node)),
+                })
+        }
+        Value::Array(list) => schema
+            .items
+            .as_deref()
+            .is_none_or(|node| list.iter().all(|value| item(value, node))),
+        _ => true,
+    }
 }
 
 /// Brings `metadata` of a whole object into the form all metadata has.
@@ -350,6 +424,25 @@ mod tests {
         let again = value.clone();
         fill(&mut value, &schema);
         assert_eq!(value, again);
+    }
+
+    /// They would take gigabytes.
+    #[test]
+    fn defaults_are_bounded() {
+        let large = json!({"type": "string", "default": "x".repeat(10_000)});
+        let item = json!({"type": "object", "properties": {"a": large}});
+        let schema = node(json!({"type": "array", "items": item}));
+        let mut few = json!(vec![json!({}); 100]);
+        assert!(!is_filled(&few, &schema));
+        fill(&mut few, &schema);
+        assert!(is_filled(&few, &schema));
+        let status = node(json!({"properties": {"status": {"default": {}}}}));
+        assert!(is_filled(&json!({}), &status));
+        let mut many = json!(vec![json!({}); 500_000]);
+        fill(&mut many, &schema);
+        assert!(!is_filled(&many, &schema));
+        let filled = many.as_array().expect("a list").iter();
+        assert_eq!(filled.filter(|one| one.get("a").is_some()).count(), 419);
     }
 
     #[test]

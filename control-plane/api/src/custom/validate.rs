@@ -31,7 +31,7 @@ const MAX_STEPS: usize = 2_000_000;
 
 /// What is wrong with a new object, its metadata aside.
 pub(crate) fn create(custom: &Custom, value: &Value) -> Vec<FieldError> {
-    let mut errors = schema("", custom.schema(), value, None);
+    let mut errors = whole(custom, value, None);
     if let Some(scale) = &custom.scale {
         errors.extend(scale::spec(scale, value));
         errors.extend(scale::status(scale, value));
@@ -43,7 +43,7 @@ pub(crate) fn create(custom: &Custom, value: &Value) -> Vec<FieldError> {
 
 /// What is wrong with turning `old` into `new`, metadata aside.
 pub(crate) fn update(custom: &Custom, new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = schema("", custom.schema(), new, Some(old));
+    let mut errors = whole(custom, new, Some(old));
     if let Some(scale) = &custom.scale {
         errors.extend(scale::spec(scale, new));
         errors.extend(scale::status(scale, new));
@@ -51,6 +51,14 @@ pub(crate) fn update(custom: &Custom, new: &Value, old: &Value) -> Vec<FieldErro
     errors.extend(resource::embedded(custom.schema(), new));
     errors.extend(newly_repeated(custom, new, old));
     errors
+}
+
+fn whole(custom: &Custom, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    if !shape::is_filled(value, custom.schema()) {
+        let why = "the schema asks for too many defaults in this object";
+        return vec![FieldError::invalid("<nil>", "", why)];
+    }
+    schema("", custom.schema(), value, old)
 }
 
 /// What is wrong with a write to the `status` subresource.
