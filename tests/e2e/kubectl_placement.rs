@@ -68,7 +68,8 @@ fn pods_keep_away_from_each_other_and_come_near() {
     let nodes: BTreeSet<String> = names.map(|name| node_of(&kubectl, name)).into();
     assert_eq!(nodes.len(), 3, "{nodes:?}");
     lonely("lonely-4");
-    let why = "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.";
+    let why = "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules. \
+               preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.";
     waits_because(&kubectl, "lonely-4", why);
     let freed = node_of(&kubectl, "lonely-2");
     kubectl.ok(&["delete", "pod", "lonely-2", "--force", "--grace-period=0"]);
@@ -79,7 +80,8 @@ fn pods_keep_away_from_each_other_and_come_near() {
         "near",
         &[required("podAffinity", "late", ZONE)],
     ));
-    let why = "0/3 nodes are available: 3 node(s) didn't match pod affinity rules.";
+    let why = "0/3 nodes are available: 3 node(s) didn't match pod affinity rules. \
+               preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
     waits_because(&kubectl, "near", why);
     let here = ("nodeSelector", json!({HOST: "c"}));
     kubectl.apply(&pod("late", "late", &[here]));

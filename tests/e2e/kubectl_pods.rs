@@ -324,8 +324,14 @@ fn unschedulable_pods_say_why_and_run_when_they_can() {
     ]);
     pod("gpu-2", json!({"example.com/gpu": "1"}));
     for (name, reason) in [
-        ("huge", "1 Insufficient cpu"),
-        ("gpu-2", "1 Insufficient example.com/gpu"),
+        (
+            "huge",
+            "1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling",
+        ),
+        (
+            "gpu-2",
+            "1 Insufficient example.com/gpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod",
+        ),
     ] {
         let condition = eventually("the condition", || {
             let message = kubectl.field(

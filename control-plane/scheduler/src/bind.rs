@@ -8,7 +8,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::pod::PodKey;
+use crate::pod::{PodKey, nominated_node};
 use crate::volumes::{Awaited, claims_bound, tell_claims};
 
 /// A pod on its way to its node.
@@ -91,6 +91,12 @@ async fn bind(client: &kube::Client, binding: &Binding, _place: OwnedSemaphorePe
     }
 }
 
+/// The time for an object, in whole seconds.
+pub(crate) fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
 /// What the server said, or why it could not be asked.
 pub(crate) fn text(error: &kube::Error) -> String {
     match error {
@@ -105,9 +111,11 @@ pub(crate) struct Unplaced {
     /// `Unschedulable` or `SchedulerError`.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
+    /// The node it is nominated for from now on, empty for none; absent if that stays as it is.
+    pub(crate) nominated: Option<String>,
 }
 
-/// Sets the condition that says why the pod has no node; nothing is written if it says so already.
+/// Sets the condition that says why the pod has no node, and the node it waits for; nothing is written if the pod says so already.
 pub(crate) async fn note_unplaced(
     client: &kube::Client,
     pod: &Pod,
@@ -123,24 +131,27 @@ pub(crate) async fn note_unplaced(
             && condition.reason.as_deref() == Some(why.reason)
             && condition.message.as_deref() == Some(&why.message)
     });
-    if said {
-        return Ok(());
-    }
-    let key = PodKey::of(pod);
-    let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
-    let now = jiff::Timestamp::now()
-        .round(jiff::Unit::Second)
-        .unwrap_or(jiff::Timestamp::now());
-    let patch = json!({
-        "metadata": {"uid": pod.metadata.uid},
-        "status": {"conditions": [{
+    let mut status = json!({});
+    if !said {
+        status["conditions"] = json!([{
             "type": "PodScheduled",
             "status": "False",
             "reason": why.reason,
             "message": why.message,
-            "lastTransitionTime": now.to_string(),
-        }]},
-    });
+            "lastTransitionTime": now(),
+        }]);
+    }
+    let nominated = nominated_node(pod).unwrap_or_default();
+    if let Some(node) = why.nominated.as_deref().filter(|node| *node != nominated) {
+        let node = (!node.is_empty()).then_some(node);
+        status["nominatedNodeName"] = json!(node);
+    }
+    if status == json!({}) {
+        return Ok(());
+    }
+    let key = PodKey::of(pod);
+    let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
+    let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": status});
     match api
         .patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(patch))
         .await

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::filter::{self, Candidate};
+use crate::filter::Candidate;
+use crate::pod::PodKey;
 use crate::score::scores;
 use crate::snapshot::{NodeInfo, Snapshot};
+use crate::trial::refusal_now;
 
 /// Why no node will do, with upstream's wording as its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,16 +16,37 @@ pub(crate) struct FitError {
     reasons: BTreeMap<String, usize>,
     /// Pods that come may change it: some node refuses because of which pods run where.
     pub(crate) by_placement: bool,
+    /// The slots of nodes that pods who go may make possible.
+    pub(crate) resolvable: Vec<usize>,
+    /// What came of asking for the room of others.
+    pub(crate) preemption: String,
 }
 
 impl FitError {
+    /// Nothing is known yet of any node.
+    pub(crate) fn of_nodes(snapshot: &Snapshot) -> Self {
+        Self {
+            nodes: snapshot.nodes().count(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// So many nodes more give the reason.
+    pub(crate) fn count(&mut self, reason: &str, nodes: usize) {
+        if nodes > 0 {
+            *self.reasons.entry(reason.to_string()).or_default() += nodes;
+        }
+    }
+
     /// One reason for all nodes.
     pub(crate) fn everywhere(snapshot: &Snapshot, reason: String) -> Self {
-        let nodes = snapshot.nodes().count();
         Self {
-            nodes,
             reasons: BTreeMap::from([(reason, 0)]),
-            by_placement: false,
+            ..Self::of_nodes(snapshot)
         }
     }
 }
@@ -34,33 +57,44 @@ impl std::fmt::Display for FitError {
             return f.write_str("no nodes available to schedule pods");
         }
         write!(f, "0/{} nodes are available: ", self.nodes)?;
-        for (index, (reason, count)) in self.reasons.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            match count {
-                // It is about the pod, not about nodes.
-                0 => write!(f, "{separator}{reason}")?,
-                _ => write!(f, "{separator}{count} {reason}")?,
-            }
+        let reason = |(reason, count): (&String, &usize)| match count {
+            // It is about the pod, not about nodes.
+            0 => reason.clone(),
+            _ => format!("{count} {reason}"),
+        };
+        let mut reasons: Vec<String> = self.reasons.iter().map(reason).collect();
+        reasons.sort();
+        write!(f, "{}.", reasons.join(", "))?;
+        match self.preemption.as_str() {
+            "" => Ok(()),
+            preemption => write!(f, " preemption: {preemption}"),
         }
-        f.write_str(".")
     }
 }
 
-/// Picks the node with the highest score; equals take turns, so that they fill evenly.
-pub(crate) fn decide(
-    candidate: &Candidate<'_>,
-    snapshot: &Snapshot,
+/// Picks the node on which room was made for the pod, or that with the highest score; equals take turns, so that they fill evenly.
+pub(crate) fn decide<'a>(
+    candidate: &Candidate<'a>,
+    snapshot: &'a Snapshot,
     turn: usize,
 ) -> Result<String, FitError> {
+    let nominated = snapshot.nominated.node_of(&PodKey::of(candidate.pod));
+    let nominated = nominated.and_then(|name| snapshot.node_named(name));
+    if let Some(node) = nominated.filter(|node| refusal_now(candidate, node, snapshot).is_none()) {
+        return Ok(node.name.clone());
+    }
     let mut error = FitError::default();
     let mut fitting: Vec<&NodeInfo> = Vec::new();
     for node in snapshot.nodes() {
         error.nodes += 1;
-        let Some(refusal) = filter::refusal(candidate, node) else {
+        let Some(refusal) = refusal_now(candidate, node, snapshot) else {
             fitting.push(node);
             continue;
         };
         error.by_placement |= refusal.by_placement;
+        if refusal.resolvable {
+            error.resolvable.push(node.slot);
+        }
         for reason in refusal.reasons {
             *error.reasons.entry(reason).or_default() += 1;
         }
@@ -123,7 +157,7 @@ mod tests {
         let error = decided(&pod, &nodes, 0).expect_err("no node fits");
         assert_eq!(
             error.to_string(),
-            "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable."
+            "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu."
         );
         let error = decided(&pod, &Snapshot::default(), 0).expect_err("no node");
         assert_eq!(error.to_string(), "no nodes available to schedule pods");

@@ -1,4 +1,4 @@
-//! The scheduler's events: `Scheduled` and `FailedScheduling`.
+//! The scheduler's events: `Scheduled`, `FailedScheduling` and `Preempted`.
 //!
 //! Written by one task from a bounded queue, so that no pod waits for its event; when the queue is full, events are dropped.
 
@@ -11,6 +11,9 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::evict::Victim;
+use crate::pod::PodKey;
+
 /// Events that may wait to be written.
 const QUEUED: usize = 4096;
 /// Unschedulable pods whose event is remembered, to count repetitions.
@@ -21,6 +24,7 @@ const CONTROLLER: &str = "default-scheduler";
 #[derive(Debug)]
 struct News {
     pod: ObjectReference,
+    related: Option<ObjectReference>,
     reason: &'static str,
     action: &'static str,
     warning: bool,
@@ -39,44 +43,62 @@ impl Events {
     }
 
     pub(crate) fn scheduled(&self, pod: &Pod, node: &str) {
-        let name = crate::pod::PodKey::of(pod);
-        self.send(
-            pod,
-            ("Scheduled", "Binding"),
-            false,
-            format!("Successfully assigned {name} to {node}"),
-        );
+        let name = PodKey::of(pod);
+        self.send(News {
+            pod: reference(pod),
+            related: None,
+            reason: "Scheduled",
+            action: "Binding",
+            warning: false,
+            note: format!("Successfully assigned {name} to {node}"),
+        });
     }
 
     pub(crate) fn failed(&self, pod: &Pod, message: &str) {
-        let note = truncated(message);
-        self.send(pod, ("FailedScheduling", "Scheduling"), true, note);
+        self.send(News {
+            pod: reference(pod),
+            related: None,
+            reason: "FailedScheduling",
+            action: "Scheduling",
+            warning: true,
+            note: truncated(message),
+        });
     }
 
-    fn send(
-        &self,
-        pod: &Pod,
-        (reason, action): (&'static str, &'static str),
-        warning: bool,
-        note: String,
-    ) {
+    pub(crate) fn preempted(&self, victim: &Victim, preemptor: &Pod, note: String) {
         let pod = ObjectReference {
             api_version: Some("v1".to_string()),
             kind: Some("Pod".to_string()),
-            name: pod.metadata.name.clone(),
-            namespace: pod.metadata.namespace.clone(),
-            uid: pod.metadata.uid.clone(),
-            resource_version: pod.metadata.resource_version.clone(),
-            field_path: None,
+            name: Some(victim.key.name.clone()),
+            namespace: Some(victim.key.namespace.clone()),
+            uid: victim.uid.clone(),
+            ..ObjectReference::default()
         };
-        // Events are news, not state: losing some under load is upstream's bargain too.
-        let _ = self.0.try_send(News {
+        self.send(News {
             pod,
-            reason,
-            action,
-            warning,
+            related: Some(reference(preemptor)),
+            reason: "Preempted",
+            action: "Preempting",
+            warning: false,
             note,
         });
+    }
+
+    fn send(&self, news: News) {
+        // Events are news, not state: losing some under load is upstream's bargain too.
+        let _ = self.0.try_send(news);
+    }
+}
+
+fn reference(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_string()),
+        kind: Some("Pod".to_string()),
+        name: pod.metadata.name.clone(),
+        namespace: pod.metadata.namespace.clone(),
+        uid: pod.metadata.uid.clone(),
+        resource_version: pod.metadata.resource_version.clone(),
+        field_path: None,
     }
 }
 
@@ -144,6 +166,7 @@ async fn create(api: &Api<Event>, news: &News) -> Result<String, kube::Error> {
         note: Some(news.note.clone()),
         reason: Some(news.reason.to_string()),
         regarding: Some(news.pod.clone()),
+        related: news.related.clone(),
         reporting_controller: Some(CONTROLLER.to_string()),
         reporting_instance: Some(CONTROLLER.to_string()),
         type_: Some(if news.warning { "Warning" } else { "Normal" }.to_string()),

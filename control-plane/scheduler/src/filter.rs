@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 use sampan_api::selector::node_requirement_matches;
 
 use crate::affinity::{AffinityFilter, Incoming};
-use crate::pod::{HostPort, host_ports};
+use crate::pod::{BoundPod, HostPort, PodKey, host_ports};
 use crate::resources::{Amounts, PODS};
 use crate::snapshot::{NodeInfo, Snapshot};
 use crate::spread::SpreadFilter;
@@ -22,28 +22,41 @@ pub(crate) struct Refusal {
     pub(crate) reasons: Vec<String>,
     /// It depends on which pods run where: pods that come may change it, as well as pods that go.
     pub(crate) by_placement: bool,
+    /// Pods that go from the node may change it.
+    pub(crate) resolvable: bool,
 }
 
 impl Refusal {
-    /// About the node and what it has room for.
-    fn of_node(reasons: Vec<String>) -> Self {
+    /// About the node itself.
+    pub(crate) fn of_node(reason: String) -> Self {
+        Self {
+            reasons: vec![reason],
+            by_placement: false,
+            resolvable: false,
+        }
+    }
+
+    /// About what others leave of the node.
+    fn of_room(reasons: Vec<String>, resolvable: bool) -> Self {
         Self {
             reasons,
             by_placement: false,
+            resolvable,
         }
     }
 
     /// About which pods run where.
-    pub(crate) fn of_placement(reason: &str) -> Self {
+    pub(crate) fn of_placement(reason: &str, resolvable: bool) -> Self {
         Self {
             reasons: vec![reason.to_string()],
             by_placement: true,
+            resolvable,
         }
     }
 }
 
 /// What filtering needs of a pod, worked out once for all nodes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Candidate<'a> {
     pub(crate) pod: &'a Pod,
     pub(crate) weight: Amounts,
@@ -70,6 +83,25 @@ impl<'a> Candidate<'a> {
             incoming,
         })
     }
+
+    /// Counts a pod of the node so many times more, in thought.
+    pub(crate) fn shift(
+        &mut self,
+        pod: Neighbour<'_>,
+        node: &'a NodeInfo,
+        snapshot: &Snapshot,
+        by: i64,
+    ) {
+        self.affinity.shift(pod, node, snapshot, by);
+        self.spread.shift(self.pod, pod, node, by);
+    }
+}
+
+/// A pod that runs on a node, or might.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Neighbour<'a> {
+    pub(crate) key: &'a PodKey,
+    pub(crate) pod: &'a BoundPod,
 }
 
 /// Why the pod may not run on the node; none means it may.
@@ -79,11 +111,10 @@ pub(crate) fn refusal(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refu
         .or_else(|| node_unschedulable(pod, node))
         .or_else(|| taint_toleration(pod, node))
         .or_else(|| node_affinity(pod, node))
-        .or_else(|| node_ports(candidate, node))
-        .map(|reason| vec![reason])
-        .or_else(|| node_resources_fit(candidate, node))
-        .or_else(|| volume_binding(&candidate.needs, node).map(|reason| vec![reason]))
         .map(Refusal::of_node)
+        .or_else(|| node_ports(candidate, node))
+        .or_else(|| node_resources_fit(candidate, node))
+        .or_else(|| volume_binding(&candidate.needs, node).map(Refusal::of_node))
         .or_else(|| candidate.spread.refusal(node))
         .or_else(|| candidate.affinity.refusal(node))
 }
@@ -208,24 +239,30 @@ fn matches(wanted: &NodeSelectorRequirement, value: Option<&String>) -> bool {
     node_requirement_matches(&wanted.operator, values, value.map(String::as_str))
 }
 
-fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<String> {
+fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refusal> {
     let taken = candidate
         .host_ports
         .iter()
         .any(|port| node.host_ports.contains_key(port));
-    taken.then(|| "node(s) didn't have free ports for the requested pod ports".to_string())
+    let why = "node(s) didn't have free ports for the requested pod ports";
+    taken.then(|| Refusal::of_room(vec![why.to_string()], true))
 }
 
-fn node_resources_fit(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Vec<String>> {
+fn node_resources_fit(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refusal> {
     let lacking = candidate.weight.iter().filter(|(name, wanted)| {
         *wanted > 0 && node.requested.get(name) + wanted > node.allocatable.get(name)
     });
-    let reasons = lacking.map(|(name, _)| match name {
-        PODS => "Too many pods".to_string(),
-        other => format!("Insufficient {other}"),
+    // Who asks for more than there is gets it from nobody.
+    let mut resolvable = true;
+    let reasons = lacking.map(|(name, wanted)| {
+        resolvable &= name == PODS || wanted <= node.allocatable.get(name);
+        match name {
+            PODS => "Too many pods".to_string(),
+            other => format!("Insufficient {other}"),
+        }
     });
     let reasons: Vec<String> = reasons.collect();
-    (!reasons.is_empty()).then_some(reasons)
+    (!reasons.is_empty()).then(|| Refusal::of_room(reasons, resolvable))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Assigns pods to nodes: watches both, filters, scores, binds.
+//! Assigns pods to nodes: watches both, filters, scores, binds; makes room for important ones.
 //!
 //! Filter, score and the queue are plain data and functions ([`filter`], [`score`], [`Queue`]); one loop ([`Scheduler`]) does the
 //! IO. The crate reaches the server only through a `kube::Client`. It keeps no typed pod longer than it is pending: what a
@@ -6,14 +6,18 @@
 
 mod affinity;
 mod bind;
+mod budgets;
 mod census;
 mod decide;
 mod events;
+mod evict;
 mod filter;
 mod metrics;
 mod namespaces;
+mod nominated;
 mod owners;
 mod pod;
+mod preempt;
 mod queue;
 mod resources;
 mod scheduler;
@@ -25,6 +29,7 @@ mod table;
 mod tally;
 #[cfg(test)]
 mod testing;
+mod trial;
 mod volumes;
 mod watches;
 

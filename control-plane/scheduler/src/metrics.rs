@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     exponential_buckets,
 };
 
@@ -17,6 +17,8 @@ pub struct SchedulerMetrics {
     algorithm_seconds: Histogram,
     pod_attempts: Histogram,
     pending: IntGaugeVec,
+    preemption_attempts: IntCounter,
+    preemption_victims: Histogram,
 }
 
 /// How an attempt ended.
@@ -70,12 +72,25 @@ impl SchedulerMetrics {
                 ),
                 &["queue"],
             )?,
+            preemption_attempts: IntCounter::new(
+                "scheduler_preemption_attempts_total",
+                "Attempts to make room for a pod by taking it from less important ones.",
+            )?,
+            preemption_victims: Histogram::with_opts(
+                HistogramOpts::new(
+                    "scheduler_preemption_victims",
+                    "Pods that had to go when room was made.",
+                )
+                .buckets(exponential_buckets(1.0, 2.0, 7)?),
+            )?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
         registry.register(Box::new(metrics.attempt_seconds.clone()))?;
         registry.register(Box::new(metrics.algorithm_seconds.clone()))?;
         registry.register(Box::new(metrics.pod_attempts.clone()))?;
         registry.register(Box::new(metrics.pending.clone()))?;
+        registry.register(Box::new(metrics.preemption_attempts.clone()))?;
+        registry.register(Box::new(metrics.preemption_victims.clone()))?;
         Ok(metrics)
     }
 
@@ -100,6 +115,15 @@ impl SchedulerMetrics {
     /// A pod was placed after so many attempts.
     pub(crate) fn placed(&self, attempts: u32) {
         self.pod_attempts.observe(f64::from(attempts));
+    }
+
+    pub(crate) fn asked_for_room(&self) {
+        self.preemption_attempts.inc();
+    }
+
+    pub(crate) fn preempted(&self, victims: usize) {
+        let victims = u32::try_from(victims).unwrap_or(u32::MAX);
+        self.preemption_victims.observe(f64::from(victims));
     }
 
     pub(crate) fn pending(&self, pending: Pending) {

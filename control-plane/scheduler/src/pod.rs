@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::affinity::PodTerms;
@@ -31,11 +32,15 @@ impl std::fmt::Display for PodKey {
     }
 }
 
+/// The condition of a pod that is deleted for the sake of others, and its reason if that is to make room.
+pub(crate) const DISRUPTION_TARGET: &str = "DisruptionTarget";
+pub(crate) const PREEMPTED: &str = "PreemptionByScheduler";
+
 /// Protocol and number.
 pub(crate) type HostPort = (String, i32);
 
 /// What a pod means for the node it is bound to, and for the pods to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BoundPod {
     pub(crate) node: String,
     pub(crate) weight: Amounts,
@@ -43,6 +48,12 @@ pub(crate) struct BoundPod {
     pub(crate) class: Class,
     /// Its affinity, if it has any.
     pub(crate) terms: Option<Arc<PodTerms>>,
+    pub(crate) uid: Option<String>,
+    pub(crate) priority: i32,
+    /// When its node began with it.
+    pub(crate) started: Option<Timestamp>,
+    /// It is being deleted to make room for another.
+    pub(crate) preempted: bool,
 }
 
 impl BoundPod {
@@ -56,6 +67,10 @@ impl BoundPod {
                 ending: pod.metadata.deletion_timestamp.is_some(),
             },
             terms: PodTerms::of(pod),
+            uid: pod.metadata.uid.clone(),
+            priority: priority(pod),
+            started: started(pod),
+            preempted: preempted(pod),
         }
     }
 
@@ -68,6 +83,34 @@ impl BoundPod {
                 .any(|(name, amount)| amount > other.weight.get(name))
             || !self.host_ports.is_subset(&other.host_ports)
     }
+}
+
+pub(crate) fn priority(pod: &Pod) -> i32 {
+    let spec = pod.spec.as_ref();
+    spec.and_then(|spec| spec.priority).unwrap_or(0)
+}
+
+fn started(pod: &Pod) -> Option<Timestamp> {
+    let time = pod.status.as_ref()?.start_time.as_ref()?;
+    Some(time.0)
+}
+
+fn preempted(pod: &Pod) -> bool {
+    let mut conditions = pod
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    let target = conditions.find(|condition| condition.type_ == DISRUPTION_TARGET);
+    pod.metadata.deletion_timestamp.is_some()
+        && target.is_some_and(|condition| {
+            condition.status == "True" && condition.reason.as_deref() == Some(PREEMPTED)
+        })
+}
+
+/// The node where room is being made for the pod.
+pub(crate) fn nominated_node(pod: &Pod) -> Option<&str> {
+    let name = pod.status.as_ref()?.nominated_node_name.as_deref()?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Where a pod stands, seen from the scheduler.

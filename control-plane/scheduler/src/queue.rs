@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::pod::PodKey;
+use crate::pod::{PodKey, priority};
 
 /// Upstream's back-off of a pod that was tried in vain: from one second, doubled, to ten.
 const BACKOFF_START: Duration = Duration::from_secs(1);
@@ -82,13 +82,8 @@ impl Queue {
             return;
         }
         self.arrivals += 1;
-        let priority = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.priority)
-            .unwrap_or(0);
         let rank = Rank {
-            inverse_priority: -i64::from(priority),
+            inverse_priority: -i64::from(priority(&pod)),
             arrival: self.arrivals,
         };
         self.pods.insert(
@@ -143,6 +138,13 @@ impl Queue {
     pub(crate) fn park_by_placement(&mut self, key: &PodKey, now: Instant) {
         self.park(key, now);
         self.by_placement.insert(key.clone());
+    }
+
+    /// What a parked pod waited for has ended: it is tried again once its back-off is over.
+    pub(crate) fn unpark(&mut self, key: &PodKey) {
+        if let Some(waiting) = self.pods.get_mut(key) {
+            waiting.unpark();
+        }
     }
 
     /// Something failed that another try may mend.

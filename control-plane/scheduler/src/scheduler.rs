@@ -1,5 +1,7 @@
 //! The loop: takes what the watches bring, tries what waits, lets many bindings be under way.
 
+mod room;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +10,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::watcher;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bind::{self, Binding, Bound, Unplaced};
@@ -48,6 +50,12 @@ pub struct Scheduler {
     config: SchedulerConfig,
 }
 
+/// A pod as it was when its binding was sent.
+struct Assumed {
+    uid: Option<String>,
+    binding: AbortHandle,
+}
+
 struct State {
     client: kube::Client,
     config: SchedulerConfig,
@@ -60,7 +68,10 @@ struct State {
     place: Option<OwnedSemaphorePermit>,
     notes: JoinSet<()>,
     /// Pods as they were when their binding was sent: the watch still shows them pending for a moment.
-    assumed: HashMap<PodKey, Option<String>>,
+    assumed: HashMap<PodKey, Assumed>,
+    evictions: JoinSet<(PodKey, Result<(), kube::Error>)>,
+    /// For whom room is being made by requests under way.
+    preempting: HashSet<PodKey>,
     listed_pods: HashSet<PodKey>,
     listed_nodes: HashSet<String>,
     synced: (bool, bool),
@@ -98,6 +109,7 @@ impl Scheduler {
                 Some(news) = beside.next() => state.beside(news),
                 Some(tried) = state.bindings.join_next() => state.bound(tried),
                 Some(_) = state.notes.join_next() => {}
+                Some(ended) = state.evictions.join_next() => state.evicted(ended),
                 Ok(place) = place, if state.has_work() => state.place = Some(place),
                 () = &mut writer => break,
                 () = sleep_until(next) => {}
@@ -126,6 +138,8 @@ impl State {
             place: None,
             notes: JoinSet::new(),
             assumed: HashMap::new(),
+            evictions: JoinSet::new(),
+            preempting: HashSet::new(),
             listed_pods: HashSet::new(),
             listed_nodes: HashSet::new(),
             synced: (false, false),
@@ -164,15 +178,20 @@ impl State {
         let started = Instant::now();
         let decided = match Candidate::new(&pod, &self.snapshot) {
             Ok(candidate) => decide(&candidate, &self.snapshot, self.turn)
-                .map(|node| (node, candidate.needs.waiting())),
-            Err(reason) => Err(FitError::everywhere(&self.snapshot, reason)),
+                .map(|node| (node, candidate.needs.waiting()))
+                .map_err(|error| (self.room_for(Some(&candidate), &pod, &error), error)),
+            Err(reason) => {
+                let error = FitError::everywhere(&self.snapshot, reason);
+                Err((self.room_for(None, &pod, &error), error))
+            }
         };
         self.config.metrics.decided(started);
         match decided {
             Ok((node, claims)) => {
                 let bound = BoundPod::on(node.clone(), &pod);
+                self.snapshot.nominated.remove(&key);
                 self.pod_bound(key.clone(), bound);
-                self.assumed.insert(key.clone(), pod.metadata.uid.clone());
+                let (own, uid) = (key.clone(), pod.metadata.uid.clone());
                 let volumes = &mut self.snapshot.volumes;
                 let claims = claims.into_iter().map(|claim| volumes.await_bound(claim));
                 let binding = Binding {
@@ -184,25 +203,30 @@ impl State {
                     started,
                 };
                 let (client, places) = (self.client.clone(), Arc::clone(&self.places));
-                self.bindings.spawn(binding.run(client, place, places));
+                let binding = self.bindings.spawn(binding.run(client, place, places));
+                self.assumed.insert(own, Assumed { uid, binding });
             }
-            Err(error) => {
+            Err((room, mut error)) => {
                 self.place = Some(place);
                 self.attempted(Attempt::Unschedulable, started);
                 match error.by_placement {
                     true => self.queue.park_by_placement(&key, Instant::now()),
                     false => self.queue.park(&key, Instant::now()),
                 }
-                let message = error.to_string();
-                self.say_unplaced(pod, "Unschedulable", message);
+                let nominated = self.take_room(&key, &pod, room, &mut error);
+                let why = Unplaced {
+                    reason: "Unschedulable",
+                    message: error.to_string(),
+                    nominated,
+                };
+                self.say_unplaced(pod, why);
             }
         }
     }
 
     /// Says why a pod has no node, in an event and in its status.
-    fn say_unplaced(&mut self, pod: Arc<Pod>, reason: &'static str, message: String) {
-        self.events.failed(&pod, &message);
-        let why = Unplaced { reason, message };
+    fn say_unplaced(&mut self, pod: Arc<Pod>, why: Unplaced) {
+        self.events.failed(&pod, &why.message);
         let client = self.client.clone();
         self.notes.spawn(async move {
             if let Err(error) = bind::note_unplaced(&client, &pod, &why).await {
@@ -229,7 +253,7 @@ impl State {
             key, pod, started, ..
         } = binding;
         // Otherwise the pod is gone or known to be bound, and what is in the books under its name is not about this binding.
-        let is_newest = self.assumed.get(&key) == Some(&pod.metadata.uid);
+        let is_newest = self.assumes(&key, &pod);
         match bound {
             Bound::Done => {
                 self.attempted(Attempt::Scheduled, started);
@@ -247,10 +271,21 @@ impl State {
                 if is_newest {
                     self.give_up(&key);
                     let pod = self.queue.get(&key).map_or(pod, Arc::clone);
-                    self.say_unplaced(pod, "SchedulerError", error);
+                    let why = Unplaced {
+                        reason: "SchedulerError",
+                        message: error,
+                        nominated: Some(String::new()),
+                    };
+                    self.say_unplaced(pod, why);
                 }
             }
         }
+    }
+
+    /// Whether a binding of the pod, and not of another of that name, was sent.
+    fn assumes(&self, key: &PodKey, pod: &Pod) -> bool {
+        let assumed = self.assumed.get(key);
+        assumed.is_some_and(|assumed| assumed.uid == pod.metadata.uid)
     }
 
     /// The pod is not on the node it was thought to be on: it is tried again, and others may have the room.
@@ -266,8 +301,8 @@ impl State {
             Ok(watcher::Event::Apply(pod)) => self.pod_applied(pod),
             Ok(watcher::Event::Delete(pod)) => {
                 let key = PodKey::of(&pod);
-                self.queue.remove(&key);
                 self.assumed.remove(&key);
+                self.waits_no_more(&key);
                 if self.snapshot.pod_gone(&key) {
                     self.queue.cluster_changed();
                 }
@@ -281,6 +316,11 @@ impl State {
                 let listed = std::mem::take(&mut self.listed_pods);
                 self.queue.retain(&listed);
                 self.snapshot.retain_pods(&listed);
+                let nominated = self.snapshot.nominated.keys();
+                let gone = nominated.filter(|key| !listed.contains(*key)).cloned();
+                for key in gone.collect::<Vec<_>>() {
+                    self.waits_no_more(&key);
+                }
                 self.assumed.retain(|key, _| listed.contains(key));
                 self.queue.cluster_changed();
                 self.synced.0 = true;
@@ -294,17 +334,19 @@ impl State {
         match phase(&pod, &self.config.scheduler_name) {
             Phase::Bound(bound) => {
                 self.assumed.remove(&key);
-                self.queue.remove(&key);
+                self.waits_no_more(&key);
                 self.pod_bound(key, bound);
             }
             Phase::Pending => {
                 // An old sight of a pod whose binding is under way, unless it is another pod of that name.
-                let assumed = self.assumed.get(&key);
-                let ours = assumed.is_some_and(|uid| *uid == pod.metadata.uid);
+                let ours = self.assumes(&key, &pod);
                 if !ours && self.assumed.remove(&key).is_some() {
                     self.snapshot.pod_gone(&key);
                     self.queue.remove(&key);
                     self.queue.cluster_changed();
+                }
+                if !ours {
+                    self.nominated(&key, &pod);
                 }
                 // Its newest state is what is tried if the binding fails. One that is bound is in no queue.
                 if !ours || self.queue.get(&key).is_some() {
@@ -313,7 +355,7 @@ impl State {
             }
             Phase::NotOurs => {
                 self.assumed.remove(&key);
-                self.queue.remove(&key);
+                self.waits_no_more(&key);
                 if self.snapshot.pod_gone(&key) {
                     self.queue.cluster_changed();
                 }

@@ -1,12 +1,15 @@
 //! What the scheduler knows of the cluster: nodes, and what is bound to each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Taint};
 
 use crate::affinity::Rules;
+use crate::budgets::Budgets;
 use crate::census::Census;
 use crate::namespaces::Namespaces;
+use crate::nominated::Nominated;
 use crate::owners::Owners;
 use crate::pod::{BoundPod, HostPort, PodKey};
 use crate::resources::Amounts;
@@ -28,11 +31,30 @@ pub(crate) struct NodeInfo {
     pub(crate) requested: Amounts,
     /// How many pods hold each host port.
     pub(crate) host_ports: HashMap<HostPort, usize>,
-    /// How many pods are bound to it.
-    pub(crate) pods: usize,
 }
 
 impl NodeInfo {
+    /// Counts what the pod takes.
+    pub(crate) fn hold(&mut self, pod: &BoundPod) {
+        self.requested.add(&pod.weight);
+        for port in &pod.host_ports {
+            *self.host_ports.entry(port.clone()).or_default() += 1;
+        }
+    }
+
+    /// Counts it no more.
+    pub(crate) fn give_back(&mut self, pod: &BoundPod) {
+        self.requested.subtract(&pod.weight);
+        for port in &pod.host_ports {
+            if let Some(count) = self.host_ports.get_mut(port) {
+                *count -= 1;
+                if *count == 0 {
+                    self.host_ports.remove(port);
+                }
+            }
+        }
+    }
+
     fn describe(&mut self, node: &Node) {
         let spec = node.spec.as_ref();
         let status = node.status.as_ref();
@@ -55,7 +77,7 @@ impl NodeInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     None,
-    /// It came, shows other labels or takes more: it may be what others want to be near to.
+    /// It came, or shows other labels or rules: it may be what others want to be near to.
     Came,
     /// It takes less than before: there may be room for anybody.
     Freed,
@@ -69,12 +91,17 @@ pub(crate) struct Snapshot {
     nodes: Vec<NodeInfo>,
     slots: BTreeMap<String, usize>,
     free_slots: Vec<usize>,
-    pods: HashMap<PodKey, BoundPod>,
+    pods: HashMap<Arc<PodKey>, BoundPod>,
+    /// By slot: the pods there, the least important first.
+    residents: HashMap<usize, BTreeSet<(i32, Arc<PodKey>)>>,
+    /// Pods that wait for room that is being made for them.
+    pub(crate) nominated: Nominated,
     pub(crate) census: Census,
     pub(crate) rules: Rules,
     pub(crate) namespaces: Namespaces,
     pub(crate) owners: Owners,
     pub(crate) volumes: VolumeTable,
+    pub(crate) budgets: Budgets,
 }
 
 impl Snapshot {
@@ -108,7 +135,8 @@ impl Snapshot {
 
     /// Forgets the node if it is gone and has no pods: no count mentions its slot then.
     fn let_go(&mut self, slot: usize) {
-        let unused = |node: &&mut NodeInfo| !node.known && node.pods == 0;
+        let empty = !self.residents.contains_key(&slot);
+        let unused = |node: &&mut NodeInfo| !node.known && empty;
         if let Some(node) = self.nodes.get_mut(slot).filter(unused) {
             self.slots.remove(&node.name);
             *node = NodeInfo::default();
@@ -155,30 +183,40 @@ impl Snapshot {
         let change = match self.pods.get(&key) {
             Some(before) if *before == pod => return Change::None,
             Some(before) if before.holds_more_than(&pod) => Change::Freed,
+            Some(before) if before.class == pod.class && before.terms == pod.terms => Change::None,
             _ => Change::Came,
         };
         let slot = self.slot_of(&pod.node);
         if let Some(node) = self.nodes.get_mut(slot) {
-            node.requested.add(&pod.weight);
-            for port in &pod.host_ports {
-                *node.host_ports.entry(port.clone()).or_default() += 1;
-            }
-            node.pods += 1;
+            node.hold(&pod);
         }
         pod.class = self.census.add(&key.namespace, &pod.class, slot);
         pod.terms = pod.terms.map(|terms| self.rules.add(&terms, slot));
-        if let Some(before) = self.pods.insert(key.clone(), pod) {
+        let before = self.pods.remove_entry(&key);
+        let key = match &before {
+            Some((key, _)) => Arc::clone(key),
+            None => Arc::new(key),
+        };
+        let here = self.residents.entry(slot).or_default();
+        here.insert((pod.priority, Arc::clone(&key)));
+        let place = (pod.node.clone(), pod.priority);
+        self.pods.insert(Arc::clone(&key), pod);
+        if let Some((_, before)) = before {
             self.give_back(&key, &before);
+            if (before.node.as_str(), before.priority) != (place.0.as_str(), place.1) {
+                self.leave(&key, &before);
+            }
         }
         change
     }
 
     /// Forgets a pod; true if it held something.
     pub(crate) fn pod_gone(&mut self, key: &PodKey) -> bool {
-        let Some(pod) = self.pods.remove(key) else {
+        let Some((key, pod)) = self.pods.remove_entry(key) else {
             return false;
         };
-        self.give_back(key, &pod);
+        self.give_back(&key, &pod);
+        self.leave(&key, &pod);
         true
     }
 
@@ -188,22 +226,45 @@ impl Snapshot {
             return;
         };
         if let Some(node) = self.nodes.get_mut(slot) {
-            node.requested.subtract(&pod.weight);
-            for port in &pod.host_ports {
-                if let Some(count) = node.host_ports.get_mut(port) {
-                    *count -= 1;
-                    if *count == 0 {
-                        node.host_ports.remove(port);
-                    }
-                }
-            }
-            node.pods -= 1;
+            node.give_back(pod);
         }
         self.census.remove(&key.namespace, &pod.class, slot);
         if let Some(terms) = &pod.terms {
             self.rules.remove(terms, slot);
         }
+    }
+
+    fn leave(&mut self, key: &Arc<PodKey>, pod: &BoundPod) {
+        let Some(slot) = self.slots.get(&pod.node).copied() else {
+            return;
+        };
+        if let Some(residents) = self.residents.get_mut(&slot) {
+            residents.remove(&(pod.priority, Arc::clone(key)));
+            if residents.is_empty() {
+                self.residents.remove(&slot);
+            }
+        }
         self.let_go(slot);
+    }
+
+    pub(crate) fn bound(&self, key: &PodKey) -> Option<&BoundPod> {
+        self.pods.get(key)
+    }
+
+    /// The pods of a node that are less important than the priority says.
+    pub(crate) fn residents_below(
+        &self,
+        node: &NodeInfo,
+        priority: i32,
+    ) -> impl Iterator<Item = (&Arc<PodKey>, &BoundPod)> {
+        let residents = self.residents.get(&node.slot).into_iter().flatten();
+        let below = residents.take_while(move |(own, _)| *own < priority);
+        below.filter_map(|(_, key)| Some((key, self.pods.get(key)?)))
+    }
+
+    /// The node of that name, if it is there.
+    pub(crate) fn node_named(&self, name: &str) -> Option<&NodeInfo> {
+        self.slots.get(name).and_then(|slot| self.node_at(*slot))
     }
 
     /// Forgets the nodes that a new list did not hold.
@@ -219,7 +280,7 @@ impl Snapshot {
         let gone: Vec<_> = self
             .pods
             .keys()
-            .filter(|key| !listed.contains(*key))
+            .filter(|key| !listed.contains(&***key))
             .cloned()
             .collect();
         for key in gone {
@@ -231,7 +292,6 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::census::Class;
     use crate::resources::CPU;
     use serde_json::json;
 
@@ -241,8 +301,7 @@ mod tests {
             node: node.to_string(),
             weight: Amounts::from_quantities(Some(&quantities)),
             host_ports: [("TCP".to_string(), 80)].into(),
-            class: Class::default(),
-            terms: None,
+            ..BoundPod::default()
         }
     }
 
@@ -284,7 +343,7 @@ mod tests {
         let mut take = |pod: BoundPod| snapshot.pod_bound(key("a"), pod);
         assert_eq!(take(pod("n", "2")), Change::Came);
         assert_eq!(take(pod("n", "2")), Change::None);
-        assert_eq!(take(pod("n", "3")), Change::Came);
+        assert_eq!(take(pod("n", "3")), Change::None);
         assert_eq!(take(pod("n", "1")), Change::Freed);
         let mut free = pod("n", "1");
         free.host_ports.clear();

@@ -32,7 +32,7 @@ pub(crate) fn cluster(nodes: &Value, pods: &Value) -> Snapshot {
     snapshot
 }
 
-/// `labels`, `namespace`, `name`, `ending` and `priority` of a pod, and the rest of its spec.
+/// `labels`, `namespace`, `name`, `ending` and `priority` of a pod, the rest of its spec, and its status.
 pub(crate) fn pod(short: &Value) -> Pod {
     let mut spec = short.get("spec").cloned().unwrap_or(json!({}));
     if spec.get("containers").is_none() {
@@ -43,7 +43,8 @@ pub(crate) fn pod(short: &Value) -> Pod {
     let ending = short.get("ending").map(|_| "2026-01-01T00:00:00Z");
     let metadata = json!({"name": short.get("name"), "namespace": namespace, "uid": short.get("name"),
         "labels": short.get("labels"), "deletionTimestamp": ending});
-    serde_json::from_value(json!({"metadata": metadata, "spec": spec})).expect("a pod")
+    let pod = json!({"metadata": metadata, "spec": spec, "status": short.get("status")});
+    serde_json::from_value(pod).expect("a pod")
 }
 
 /// Why each node refuses the pod, in the order of their names.

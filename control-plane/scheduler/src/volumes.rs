@@ -19,7 +19,7 @@ const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// What a pod needs of its claims.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Needs {
     /// The volumes of bound claims; none for one that does not exist.
     bound: Vec<Option<Arc<PersistentVolume>>>,
@@ -27,7 +27,7 @@ pub(crate) struct Needs {
     waiting: Vec<Waiting>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Waiting {
     claim: Arc<PersistentVolumeClaim>,
     provisioned: bool,

@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{
     Namespace, PersistentVolume, PersistentVolumeClaim, ReplicationController, Service,
 };
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::Api;
 use kube::runtime::WatchStreamExt;
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::snapshot::Snapshot;
 
 /// How many kinds [`beside`] watches.
-pub(crate) const KINDS_BESIDE: usize = 8;
+pub(crate) const KINDS_BESIDE: usize = 9;
 
 /// What the watch of a kind beside pods and nodes told.
 pub(crate) struct News {
@@ -71,6 +72,11 @@ pub(crate) fn beside(client: &kube::Client) -> impl Stream<Item = News> + use<> 
         }),
         news::<StatefulSet>(client, 7, |all, event| {
             all.owners.stateful_set_event(event);
+            false
+        }),
+        // Budgets say who goes rather than others, and keep nobody from going.
+        news::<PodDisruptionBudget>(client, 8, |all, event| {
+            all.budgets.event(event);
             false
         }),
     ];

@@ -1,7 +1,9 @@
 //! Where a pod may run by its own required rules and by those of the pods that run.
 
-use super::{Incoming, count, covered};
-use crate::filter::Refusal;
+use std::sync::Arc;
+
+use super::{Incoming, Term, count, covered};
+use crate::filter::{Neighbour, Refusal};
 use crate::snapshot::{NodeInfo, Snapshot};
 use crate::tally::Domains;
 
@@ -10,7 +12,7 @@ const ANTI_AFFINITY: &str = "node(s) didn't match pod anti-affinity rules";
 const EXISTING: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
 
 /// What the required rules say about domains, worked out once for all nodes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AffinityFilter<'a> {
     pod: Incoming<'a>,
     /// Pods that the pod must be near to.
@@ -67,17 +69,43 @@ impl<'a> AffinityFilter<'a> {
         }
     }
 
+    /// Counts a pod of the node so many times more, in thought.
+    pub(crate) fn shift(
+        &mut self,
+        Neighbour { key, pod }: Neighbour<'_>,
+        node: &'a NodeInfo,
+        snapshot: &Snapshot,
+        by: i64,
+    ) {
+        let namespace = key.namespace.as_str();
+        let namespace_labels = snapshot.namespaces.labels(namespace);
+        let means = |term: &Term| term.matches(namespace, namespace_labels, &pod.class.labels);
+        let terms = Arc::clone(&self.pod.terms);
+        if terms.affinity.iter().all(means) {
+            for term in &terms.affinity {
+                self.near.add(&term.topology_key, node, by);
+            }
+        }
+        for term in terms.anti.iter().filter(|term| means(term)) {
+            self.away.add(&term.topology_key, node, by);
+        }
+        let rules = pod.terms.iter().flat_map(|terms| &terms.anti);
+        for term in rules.filter(|term| self.pod.is_meant_by(term)) {
+            self.existing.add(&term.topology_key, node, by);
+        }
+    }
+
     pub(crate) fn refusal(&self, node: &NodeInfo) -> Option<Refusal> {
         let terms = &self.pod.terms;
         if !self.is_near(node) {
-            return Some(Refusal::of_placement(AFFINITY));
+            return Some(Refusal::of_placement(AFFINITY, false));
         }
         let mut keys = terms.anti.iter().map(|term| &term.topology_key);
         if keys.any(|key| self.away.of(key, node) > 0) {
-            return Some(Refusal::of_placement(ANTI_AFFINITY));
+            return Some(Refusal::of_placement(ANTI_AFFINITY, true));
         }
         let kept_away = self.existing.each(node).any(|pods| pods > 0);
-        kept_away.then(|| Refusal::of_placement(EXISTING))
+        kept_away.then(|| Refusal::of_placement(EXISTING, true))
     }
 
     fn is_near(&self, node: &NodeInfo) -> bool {

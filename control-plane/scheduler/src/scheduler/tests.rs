@@ -1,3 +1,5 @@
+mod room;
+
 use std::sync::Mutex;
 
 use kube::client::Body;

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, TopologySpreadConstraint};
 use sampan_api::selector::LabelSelector;
 
+use crate::census::Class;
 use crate::filter::{matches_node_affinity, untolerated_taint};
 use crate::selector::{meets, parsed};
 use crate::snapshot::{NodeInfo, Snapshot};
@@ -63,13 +64,15 @@ impl Constraint {
         namespace: &str,
         snapshot: &'a Snapshot,
     ) -> impl Iterator<Item = &'a Tally> {
-        let counted = !self.selector.is_everything();
         let classes = snapshot.census.classes(namespace);
         classes
-            .filter(move |(class, _)| {
-                counted && !class.ending && meets(&self.selector, &class.labels)
-            })
+            .filter(|(class, _)| self.is_about(class))
             .map(|(_, tally)| tally)
+    }
+
+    /// Whether it spreads such pods of its namespace.
+    pub(super) fn is_about(&self, class: &Class) -> bool {
+        !self.selector.is_everything() && !class.ending && meets(&self.selector, &class.labels)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::constraint::{Constraint, Unsatisfied, constraints, has_all_keys};
-use crate::filter::Refusal;
+use crate::filter::{Neighbour, Refusal};
 use crate::selector::meets;
 use crate::snapshot::{NodeInfo, Snapshot};
 
@@ -14,12 +14,12 @@ const NO_DOMAIN: &str =
     "node(s) didn't match pod topology spread constraints (missing required label)";
 
 /// The pods in each domain, counted once for all nodes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SpreadFilter<'a> {
     spreads: Vec<Spread<'a>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Spread<'a> {
     constraint: Constraint,
     /// 1 if the constraint counts the pod itself.
@@ -40,15 +40,38 @@ impl<'a> SpreadFilter<'a> {
         Self { spreads }
     }
 
+    /// Counts a pod of the node so many times more, in thought.
+    pub(crate) fn shift(
+        &mut self,
+        incoming: &Pod,
+        Neighbour { key, pod }: Neighbour<'_>,
+        node: &NodeInfo,
+        by: i64,
+    ) {
+        if incoming.metadata.namespace.as_deref().unwrap_or_default() != key.namespace {
+            return;
+        }
+        let has_all_keys = self
+            .spreads
+            .iter()
+            .all(|spread| node.labels.contains_key(&spread.constraint.topology_key));
+        for spread in self.spreads.iter_mut().filter(|_| has_all_keys) {
+            let constraint = &spread.constraint;
+            if constraint.is_about(&pod.class) && constraint.counts(incoming, node) {
+                spread.shift(node, by);
+            }
+        }
+    }
+
     pub(crate) fn refusal(&self, node: &NodeInfo) -> Option<Refusal> {
         for spread in &self.spreads {
             let constraint = &spread.constraint;
             let Some(value) = node.labels.get(&constraint.topology_key) else {
-                return Some(Refusal::of_placement(NO_DOMAIN));
+                return Some(Refusal::of_placement(NO_DOMAIN, false));
             };
             let here = spread.domains.get(value.as_str()).copied().unwrap_or(0);
             if here + spread.own - spread.least > constraint.max_skew {
-                return Some(Refusal::of_placement(UNEVEN));
+                return Some(Refusal::of_placement(UNEVEN, true));
             }
         }
         None
@@ -78,15 +101,27 @@ impl<'a> Spread<'a> {
         }
         static NONE: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
         let labels = pod.metadata.labels.as_ref().unwrap_or(&NONE);
-        let least = match domains.len() < constraint.min_domains {
-            true => 0,
-            false => domains.values().copied().min().unwrap_or(0),
-        };
         Self {
             own: i64::from(meets(&constraint.selector, labels)),
             constraint: constraint.clone(),
+            least: least(&domains, constraint),
             domains,
-            least,
         }
+    }
+
+    fn shift(&mut self, node: &NodeInfo, by: i64) {
+        let value = node.labels.get(&self.constraint.topology_key);
+        if let Some(pods) = value.and_then(|value| self.domains.get_mut(value.as_str())) {
+            *pods += by;
+            self.least = least(&self.domains, &self.constraint);
+        }
+    }
+}
+
+/// The pods in the emptiest domain.
+fn least(domains: &HashMap<&str, i64>, constraint: &Constraint) -> i64 {
+    match domains.len() < constraint.min_domains {
+        true => 0,
+        false => domains.values().copied().min().unwrap_or(0),
     }
 }
