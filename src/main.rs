@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod commands;
 mod data_dir;
+mod kubeconfig;
 mod manifests;
 mod node;
 mod output;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use base64::Engine as _;
 use sampan_agent::{Agent, AgentConfig, HostFolder, ServingIdentity};
 use sampan_engine::{Engine, EngineConfig};
 use sampan_image::{Distribution, ImageConfig, ImageStore};
@@ -81,42 +80,6 @@ pub(crate) fn tls_from_authority(pki: &Pki, name: &str) -> anyhow::Result<Servin
         issued.certificate_pem,
         issued.key_pem,
         pki.ca_pem(),
-    ))
-}
-
-/// The server's `host:port` in the kubeconfig.
-pub(crate) fn server_host(path: &Path) -> anyhow::Result<Option<String>> {
-    let kubeconfig = kube::config::Kubeconfig::read_from(path)
-        .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-    let cluster = kubeconfig.clusters.first();
-    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.clone());
-    let server: Option<http::Uri> = server.and_then(|server| server.parse().ok());
-    Ok(server.and_then(|server| {
-        let port = server.port_u16().unwrap_or(443);
-        Some(format!("{}:{port}", server.host()?))
-    }))
-}
-
-/// The certificate of the kubeconfig, which the cluster's authority signed for this node: it serves as well.
-pub(crate) fn tls_from_kubeconfig(path: &Path) -> anyhow::Result<ServingIdentity> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the kubeconfig {name}"))?;
-    // Read as data, since kube's own type guards the key.
-    let kubeconfig: serde_json::Value =
-        serde_saphyr::from_str(&text).with_context(|| format!("{name} is not valid YAML"))?;
-    let pem = |pointer: &str| -> anyhow::Result<String> {
-        let data = kubeconfig
-            .pointer(pointer)
-            .and_then(serde_json::Value::as_str);
-        let data = data.with_context(|| format!("{name} holds no {pointer}"))?;
-        let bytes = base64::engine::general_purpose::STANDARD.decode(data)?;
-        Ok(String::from_utf8(bytes)?)
-    };
-    Ok(ServingIdentity::new(
-        pem("/users/0/user/client-certificate-data")?,
-        pem("/users/0/user/client-key-data")?,
-        pem("/clusters/0/cluster/certificate-authority-data")?,
     ))
 }
 

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
-
 use crate::cli::AgentArgs;
 use crate::client;
 use crate::data_dir::DataDir;
+use crate::kubeconfig::Current;
 use crate::node::{self, NodeConfig};
 use crate::output::say;
 use crate::remote_registry::RemoteRegistry;
@@ -19,15 +18,16 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
     let data = DataDir::open(args.data_dir.clone(), "sampan-agent")?;
     let client = client::from_kubeconfig(&args.kubeconfig, client::agent::NODE).await?;
     let mut tasks = Tasks::new();
-    let name = node_name(&args)?;
+    let current = Current::read(&args.kubeconfig)?;
+    let name = node_name(&args, current.user_name())?;
     let config = NodeConfig {
         dir: data.root().to_path_buf(),
         name: name.clone(),
         ip: args.node_ip,
         args: args.node.clone(),
         registry: Arc::new(RemoteRegistry::new(client.clone())),
-        registry_hosts: node::server_host(&args.kubeconfig)?.into_iter().collect(),
-        tls: node::tls_from_kubeconfig(&args.kubeconfig)?,
+        registry_hosts: current.server_host().into_iter().collect(),
+        tls: current.identity()?,
     };
     node::start(&mut tasks, client, config).await?;
     say(format_args!("Node {name} runs; stop it with Ctrl-C."));
@@ -41,14 +41,7 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The name given, or the one in the kubeconfig's user, which is what the server lets this node be.
-fn node_name(args: &AgentArgs) -> anyhow::Result<String> {
-    let kubeconfig = kube::config::Kubeconfig::read_from(&args.kubeconfig)
-        .with_context(|| format!("cannot read the kubeconfig {}", args.kubeconfig.display()))?;
-    let user = kubeconfig
-        .auth_infos
-        .first()
-        .map(|named| named.name.as_str())
-        .unwrap_or_default();
+fn node_name(args: &AgentArgs, user: &str) -> anyhow::Result<String> {
     match (&args.node.node_name, user.strip_prefix("system:node:")) {
         (None, Some(name)) => Ok(name.to_string()),
         (Some(given), Some(name)) if given != name => {
