@@ -35,7 +35,8 @@ use serde_json::Value;
 use crate::object::{self, get, items_mut, set, text};
 use crate::resource::Resource;
 
-pub use admission::{admission_pod, tolerations as pod_tolerations};
+pub(crate) use admission::toleration_identity;
+pub use admission::{admission_pod, class_scheduling, tolerations as pod_tolerations};
 pub use parts::{prepare_part, stamp_conditions};
 pub use prepare::{
     bumps_generation, checks_health, prepare_create, prepare_status_update, prepare_update,

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use crate::defaults::toleration_identity;
 use crate::names;
-use crate::object::{get, int, items, text};
+use crate::object::{get, items, text};
 use crate::status::{Errors, FieldError};
 
 use super::IMMUTABLE;
@@ -30,8 +31,7 @@ pub(super) fn create(value: &Value, out: &mut Errors) {
         tolerations(scheduling, &path, out);
         let mut seen = HashSet::new();
         for (at, one) in items(scheduling, "tolerations").iter().enumerate() {
-            let fields = ["key", "operator", "value", "effect"].map(|field| text(one, field));
-            if !seen.insert((fields, int(one, "tolerationSeconds"))) {
+            if !seen.insert(toleration_identity(one)) {
                 out.push(|| FieldError::duplicate(path.index(at), one));
             }
         }

@@ -1,8 +1,8 @@
 //! RuntimeClass admission: the class must exist, and brings overhead, node selector and tolerations.
 
-use sampan_api::object;
 use sampan_api::resource::{Resource, find as find_resource};
 use sampan_api::status::Status;
+use sampan_api::{defaults, object};
 use serde_json::Value;
 
 use crate::api::{Api, Result};
@@ -37,33 +37,15 @@ pub(super) async fn admit(api: &Api, resource: &Resource, pod: &mut Value) -> Re
             "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
         ));
     }
-    if let Some(selector) =
-        object::get(&class, "scheduling.nodeSelector").and_then(Value::as_object)
-    {
-        for (key, value) in selector {
-            let mut merged = object::get(pod, "spec.nodeSelector")
-                .cloned()
-                .unwrap_or_else(|| Value::Object(Default::default()));
-            let entry = merged
-                .as_object_mut()
-                .map(|map| map.entry(key.clone()).or_insert(value.clone()).clone());
-            if entry.as_ref() != Some(value) {
-                return Err(forbidden(&format!(
-                    "conflict: runtimeClass.scheduling.nodeSelector and pod.spec.nodeSelector differ in {key}"
-                )));
-            }
-            object::set(pod, "spec.nodeSelector", merged);
-        }
+    if let Some(scheduling) = object::get(&class, "scheduling") {
+        defaults::class_scheduling(pod, scheduling).map_err(|label| {
+            forbidden(&format!(
+                "conflict: runtimeClass.scheduling.nodeSelector and pod.spec.nodeSelector differ in {label}"
+            ))
+        })?;
     }
     if let Some(overhead) = overhead {
         object::set(pod, "spec.overhead", overhead);
     }
-    let mut tolerations: Vec<Value> = object::items(pod, "spec.tolerations").to_vec();
-    for toleration in object::items(&class, "scheduling.tolerations") {
-        if !tolerations.contains(toleration) {
-            tolerations.push(toleration.clone());
-        }
-    }
-    object::set(pod, "spec.tolerations", tolerations);
     Ok(())
 }
