@@ -103,6 +103,8 @@ fn bound(pods: &Resource, current: &Stored, binding: &Value, node: &str) -> Resu
         )));
     }
     object::set(&mut pod, "spec.nodeName", node);
+    // It waits for no room any more.
+    object::remove(&mut pod, "status.nominatedNodeName");
     if let Some(annotations) = object::annotations(binding) {
         let mut merged = object::annotations(&pod).cloned().unwrap_or_default();
         merged.extend(annotations.clone());

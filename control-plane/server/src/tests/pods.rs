@@ -156,6 +156,9 @@ async fn binding() {
     wrong = binding.clone();
     wrong["metadata"]["namespace"] = json!("other");
     admin.post(&path, &wrong).await.expect(400);
+    let waits = json!({"status": {"nominatedNodeName": "n1"}});
+    let waiting = admin.merge(&format!("{PODS}/p/status"), waits).await;
+    assert_eq!(waiting.expect(200)["status"]["nominatedNodeName"], "n1");
     let bound = admin.post(&path, &binding).await.expect(201);
     assert_eq!(
         bound,
@@ -163,6 +166,7 @@ async fn binding() {
     );
     let read = admin.get(&format!("{PODS}/p")).await.expect(200);
     assert_eq!(read["spec"]["nodeName"], "n1");
+    assert_eq!(read["status"].get("nominatedNodeName"), None);
     let condition = &read["status"]["conditions"][0];
     assert_eq!(
         (&condition["type"], &condition["status"]),
