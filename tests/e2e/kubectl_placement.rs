@@ -115,3 +115,57 @@ fn pods_are_spread_and_gates_hold_them() {
     node_of(&kubectl, "gated");
     cluster.stop();
 }
+
+#[test]
+fn important_pods_take_the_room_of_less_important_ones() {
+    let Some((cluster, kubectl)) = cluster() else {
+        return;
+    };
+    for (name, value) in [("least", 1), ("low", 10), ("high", 1000)] {
+        let value = format!("--value={value}");
+        kubectl.ok(&["create", "priorityclass", name, &value]);
+    }
+    let large = |name: &str, priority: &str| {
+        let resources = json!({"requests": {"cpu": "3"}});
+        let pod = PodSpec::new(name, "none")
+            .with("/spec/priorityClassName", json!(priority))
+            .with("/spec/containers/0/resources", resources);
+        kubectl.apply(&pod.json().to_string());
+    };
+    for (name, priority) in [("low-1", "low"), ("least", "least"), ("low-2", "low")] {
+        large(name, priority);
+    }
+    let room = node_of(&kubectl, "least");
+    ["low-1", "low-2"].map(|name| node_of(&kubectl, name));
+    large("high", "high");
+    let chosen = eventually("a node that is made free", || {
+        let node = kubectl.field("pod/high", ".status.nominatedNodeName");
+        (!node.is_empty()).then_some(node)
+    });
+    assert_eq!(chosen, room);
+    let why = ".status.conditions[?(@.type==\"DisruptionTarget\")].reason";
+    assert_eq!(kubectl.field("pod/least", why), "PreemptionByScheduler");
+    assert_ne!(
+        kubectl.field("pod/least", ".metadata.deletionTimestamp"),
+        ""
+    );
+    assert_eq!(
+        kubectl.field("pod/low-1", ".metadata.deletionTimestamp"),
+        ""
+    );
+    eventually("the event", || {
+        let events = kubectl.ok(&["events", "--for", "pod/least"]);
+        events.contains("Preempted").then_some(())
+    });
+    // Nobody runs the node, so nobody says that its pod has ended.
+    assert_eq!(kubectl.field("pod/high", ".spec.nodeName"), "");
+    kubectl.ok(&["delete", "pod", "least", "--force", "--grace-period=0"]);
+    assert_eq!(node_of(&kubectl, "high"), room);
+    assert_eq!(kubectl.field("pod/high", ".status.nominatedNodeName"), "");
+    // Who is not important enough waits.
+    large("late", "least");
+    let why = "0/3 nodes are available: 3 Insufficient cpu. \
+               preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.";
+    waits_because(&kubectl, "late", why);
+    cluster.stop();
+}
