@@ -14,6 +14,9 @@ const LISTS: [&str; 2] = [
     "preferredDuringSchedulingIgnoredDuringExecution",
 ];
 
+/// No label is longer than this, by far.
+const MAX_LABEL: usize = 1 << 10;
+
 pub(super) fn create(pod: &mut Value) {
     let mut status = json!({"phase": "Pending", "qosClass": qos_class(pod)});
     if !is_empty(pod, "spec.schedulingGates") {
@@ -57,11 +60,18 @@ fn select(term: &mut Value, keys: &str, operator: &str, labels: &Value) {
     if get(term, "labelSelector").is_none() {
         return;
     }
+    let mut seen: HashMap<&str, usize> = HashMap::new();
     let more: Vec<Value> = items(term, keys)
         .iter()
         .filter_map(Value::as_str)
         .filter_map(|key| {
             let value = labels.get(key)?;
+            // Validation refuses such a label where it is; and of a key that is there again, it need not see more than that.
+            let times = seen.entry(key).or_default();
+            *times += 1;
+            if *times > 2 || value.as_str().is_none_or(|text| text.len() > MAX_LABEL) {
+                return None;
+            }
             Some(json!({"key": key, "operator": operator, "values": [value]}))
         })
         .collect();
@@ -100,5 +110,36 @@ fn observed_generations(new: &mut Value, old: &Value) {
         if seen(condition) == 0 && generation != 0 {
             set(condition, "observedGeneration", generation);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(label: &str, constraints: Vec<Value>) -> Value {
+        json!({"metadata": {"labels": {"a": label}}, "spec": {"topologySpreadConstraints": constraints}})
+    }
+
+    #[test]
+    fn a_key_that_is_there_again_stays_wrong() {
+        let constraint = json!({"labelSelector": {}, "matchLabelKeys": vec!["a"; 100_000]});
+        let mut pod = pod("1", vec![constraint]);
+        match_label_keys(&mut pod);
+        let found = &items(&pod, "spec.topologySpreadConstraints")[0];
+        let expected = json!({"key": "a", "operator": "In", "values": ["1"]});
+        assert_eq!(
+            found["labelSelector"]["matchExpressions"],
+            json!([expected, expected])
+        );
+    }
+
+    #[test]
+    fn what_is_no_label_is_not_copied_into_every_term() {
+        let constraint = json!({"labelSelector": {}, "matchLabelKeys": ["a"]});
+        let mut pod = pod(&"x".repeat(10_000), vec![constraint; 100]);
+        let before = pod["spec"].clone();
+        match_label_keys(&mut pod);
+        assert_eq!(pod["spec"], before);
     }
 }
