@@ -208,11 +208,17 @@ impl std::fmt::Debug for Module {
     }
 }
 
+/// Whether anything of WASI 0.3 is imported, by whatever the module is run as.
+fn imports_p3(imports: &[String]) -> bool {
+    imports.iter().any(|import| import.contains("@0.3."))
+}
+
 /// A module in memory: linked for the pool, and for on-demand allocation once that was needed.
 pub(crate) struct Loaded {
     digest: String,
     artifact: Artifact,
     capabilities: Vec<Capability>,
+    calls_wait_side_by_side: bool,
     /// `None` if the module is too big for the pool's slots.
     pooled: Option<Prepared>,
     on_demand: OnceLock<Prepared>,
@@ -233,6 +239,7 @@ impl Loaded {
                 &artifact.meta.imports,
                 artifact.meta.entries.http.is_some(),
             ),
+            calls_wait_side_by_side: imports_p3(&artifact.meta.imports),
             artifact,
             pooled,
             on_demand: OnceLock::new(),
@@ -265,6 +272,11 @@ impl Loaded {
     /// Whether an instance can answer HTTP requests side by side.
     pub(crate) fn answers_side_by_side(&self) -> bool {
         self.artifact.meta.entries.http == Some(entry::Wasi::P3)
+    }
+
+    /// Whether a guest may have several calls of the host under way.
+    pub(crate) fn calls_wait_side_by_side(&self) -> bool {
+        self.calls_wait_side_by_side
     }
 
     /// Whether there is such a function to call.

@@ -14,13 +14,22 @@ use http::Request;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{AsContextMut, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Resources other than files (streams, pollables, errors, HTTP bodies) one instance may hold.
 const MAX_RESOURCES: usize = 16_384;
+
+/// Tasks, streams and futures of WASI 0.3 the host keeps for one instance: behind a handle are up to three.
+const MAX_TASKS: usize = 4 * MAX_RESOURCES;
+
+/// What one of those takes: its entry, and what waits there for a clock, a socket or a file.
+const PER_TASK: u64 = 1 << 10;
+
+/// Bytes that a call of the host may take out of a guest whose calls wait side by side. Any other has one at a time.
+const SIDE_BY_SIDE_BYTES: usize = 16 << 20;
 
 /// What a guest may make the host hold more of before that is measured again.
 const UNMEASURED: usize = 512 << 10;
@@ -59,6 +68,8 @@ pub(crate) struct ComponentState {
     max_field_bytes: usize,
     /// What the host holds more than when it was measured last, at most.
     unmeasured: usize,
+    /// What its tasks, streams and futures of WASI 0.3 took when they were counted last.
+    tasks: u64,
 }
 
 impl ComponentState {
@@ -89,18 +100,12 @@ impl ComponentState {
 }
 
 impl ComponentState {
-    /// What is done whenever the guest gives way to others.
-    fn give_way(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.must_have_room()?;
-        Ok(UpdateDeadline::Yield(1))
-    }
-
     /// What the guest makes the host hold is memory of its container. Whether there is so much.
     fn measure(&mut self) -> bool {
         self.measured = Instant::now();
         self.unmeasured = 0;
         let bytes = held::bytes_behind(&mut self.table, self.max_field_bytes, self.largest_request);
-        self.limits.host_holds(bytes)
+        self.limits.host_holds(bytes + self.tasks)
     }
 
     fn must_have_room(&mut self) -> wasmtime::Result<()> {
@@ -116,15 +121,6 @@ impl ComponentState {
     pub(crate) fn begin<T>(&mut self, request: &Request<T>) {
         let bytes = held::head(request.uri(), request.headers(), self.max_field_bytes);
         self.largest_request = self.largest_request.max(bytes);
-    }
-
-    /// The guest is done with a request and may be given another. Requests that are over within a slice must not add
-    /// up unmeasured; what was measured less than a slice ago is left for the next time.
-    pub(crate) fn rest(&mut self) {
-        if self.measured.elapsed() >= TICK {
-            // Too much is remembered as refused.
-            let _enough = self.measure();
-        }
     }
 
     /// The guest makes the host hold so much more. It may wait for something in the next moment, for minutes, so this
@@ -173,6 +169,8 @@ pub(crate) struct Template {
     pub(crate) preopens: Preopens,
     pub(crate) file_budget: Arc<FileBudget>,
     pub(crate) signals: Signals,
+    /// Whether several calls of the host may wait in one instance, as those of WASI 0.3 do.
+    pub(crate) calls_wait_side_by_side: bool,
     /// Made for the first instance that can use it: a WASI p1 module has no sockets, a handler at rest no instance.
     pub(crate) network: OnceLock<Network>,
 }
@@ -260,11 +258,19 @@ impl Template {
             largest_request: 0,
             max_field_bytes,
             unmeasured: 0,
+            tasks: 0,
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limits);
         prepare(&mut store);
-        store.epoch_deadline_callback(|mut store| store.data_mut().give_way());
+        store.set_max_component_handles(MAX_RESOURCES + self.spec.max_open_files as usize);
+        if let Some(tasks) = store.concurrent_resource_table() {
+            tasks.set_max_capacity(MAX_TASKS);
+        }
+        if self.calls_wait_side_by_side {
+            store.set_hostcall_fuel(SIDE_BY_SIDE_BYTES);
+        }
+        store.epoch_deadline_callback(give_way);
         (store, streams)
     }
 
@@ -301,6 +307,30 @@ impl Template {
     fn limits(&self) -> GuestLimits {
         GuestLimits::new(self.meter.clone(), &self.config)
     }
+}
+
+/// What is done whenever a component gives way to others.
+fn give_way(mut store: StoreContextMut<'_, ComponentState>) -> wasmtime::Result<UpdateDeadline> {
+    count_tasks(&mut store);
+    store.data_mut().must_have_room()?;
+    Ok(UpdateDeadline::Yield(1))
+}
+
+/// The guest is done with a request and may be given another. Requests that are over within a slice must not add up
+/// unmeasured; what was measured less than a slice ago is left for the next time.
+pub(crate) fn rest(store: &mut Store<ComponentState>) {
+    if store.data().measured.elapsed() >= TICK {
+        count_tasks(&mut store.as_context_mut());
+        // Too much is remembered as refused.
+        let _enough = store.data_mut().measure();
+    }
+}
+
+/// What a guest has under way is not in its table of resources.
+fn count_tasks(store: &mut StoreContextMut<'_, ComponentState>) {
+    let tasks = store.concurrent_resource_table();
+    let tasks = tasks.map_or(0, |tasks| tasks.iter_mut().count() as u64);
+    store.data_mut().tasks = tasks * PER_TASK;
 }
 
 /// Every tick a running guest gives way to the others, and sees whether it was cancelled.

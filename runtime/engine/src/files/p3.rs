@@ -24,15 +24,21 @@ type Files = Accessor<ComponentState, WasiFilesystem>;
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
 type Written = FutureReader<Result<(), ErrorCode>>;
 
+/// Longest path, as Linux has it. Calls wait side by side here, for a full volume or a free thread, each with its own.
+const MAX_PATH_BYTES: usize = 4_096;
+
 /// Replaces a function that writes by one that says `read-only` where the original says `not-permitted` because of
-/// a read-only mount. `$fd` are the parameters that name the descriptors concerned.
+/// a read-only mount. `$fd` are the parameters that name the descriptors concerned, `$path` those that are paths.
 macro_rules! read_only_is_said {
-    ($interface:ident, $name:literal, $change:expr, $function:ident, ($($param:ident: $type:ty),*), [$($fd:ident),+]) => {
+    ($interface:ident, $name:literal, $change:expr, $function:ident, ($($param:ident: $type:ty),*), [$($fd:ident),+], [$($path:ident),*]) => {
         $interface.func_wrap_concurrent(
             concat!("[method]descriptor.", $name),
             |accessor: &Accessor<ComponentState>, ($($param,)*): ($($type,)*)| {
                 Box::pin(async move {
                     let reps = [$($fd.rep()),+];
+                    if too_long(&[$(&$path),*]) {
+                        return Ok((Err(ErrorCode::NameTooLong),));
+                    }
                     if let Some(error) = limited::refused(accessor, $change, &reps).await {
                         return Ok((Err(error),));
                     }
@@ -45,26 +51,46 @@ macro_rules! read_only_is_said {
     };
 }
 
+/// Replaces a function that only reads by one that refuses long paths.
+macro_rules! paths_are_short {
+    ($interface:ident, $name:literal, $function:ident, ($($param:ident: $type:ty),*), $path:ident) => {
+        $interface.func_wrap_concurrent(
+            concat!("[method]descriptor.", $name),
+            |accessor: &Accessor<ComponentState>, ($($param,)*): ($($type,)*)| {
+                Box::pin(async move {
+                    if too_long(&[&$path]) {
+                        return Ok((Err(ErrorCode::NameTooLong),));
+                    }
+                    let files = files(accessor);
+                    written(&files, &[], WasiFilesystem::$function(&files, $($param),*).await)
+                })
+            },
+        )?;
+    };
+}
+
 /// Puts the wrapped functions in front of the originals. The linker must allow shadowing.
 pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     let mut interface = linker.instance(INTERFACE)?;
-    read_only_is_said!(interface, "set-size", None, set_size, (fd: Fd, size: Filesize), [fd]);
+    read_only_is_said!(interface, "set-size", None, set_size, (fd: Fd, size: Filesize), [fd], []);
     read_only_is_said!(
         interface,
         "set-times",
         None,
         set_times,
         (fd: Fd, accessed: NewTimestamp, modified: NewTimestamp),
-        [fd]
+        [fd],
+        []
     );
-    read_only_is_said!(interface, "create-directory-at", Some(Change::Makes), create_directory_at, (fd: Fd, path: String), [fd]);
+    read_only_is_said!(interface, "create-directory-at", Some(Change::Makes), create_directory_at, (fd: Fd, path: String), [fd], [path]);
     read_only_is_said!(
         interface,
         "set-times-at",
         None,
         set_times_at,
         (fd: Fd, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp),
-        [fd]
+        [fd],
+        [path]
     );
     read_only_is_said!(
         interface,
@@ -72,19 +98,24 @@ pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()>
         Some(Change::Links),
         link_at,
         (fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String),
-        [fd, new_fd]
+        [fd, new_fd],
+        [old, new]
     );
-    read_only_is_said!(interface, "remove-directory-at", Some(Change::Removes), remove_directory_at, (fd: Fd, path: String), [fd]);
+    read_only_is_said!(interface, "remove-directory-at", Some(Change::Removes), remove_directory_at, (fd: Fd, path: String), [fd], [path]);
     read_only_is_said!(
         interface,
         "rename-at",
         Some(Change::Moves),
         rename_at,
         (fd: Fd, old: String, new_fd: Fd, new: String),
-        [fd, new_fd]
+        [fd, new_fd],
+        [old, new]
     );
-    read_only_is_said!(interface, "symlink-at", Some(Change::Makes), symlink_at, (fd: Fd, target: String, path: String), [fd]);
-    read_only_is_said!(interface, "unlink-file-at", Some(Change::Removes), unlink_file_at, (fd: Fd, path: String), [fd]);
+    read_only_is_said!(interface, "symlink-at", Some(Change::Makes), symlink_at, (fd: Fd, target: String, path: String), [fd], [target, path]);
+    read_only_is_said!(interface, "unlink-file-at", Some(Change::Removes), unlink_file_at, (fd: Fd, path: String), [fd], [path]);
+    paths_are_short!(interface, "stat-at", stat_at, (fd: Fd, flags: PathFlags, path: String), path);
+    paths_are_short!(interface, "readlink-at", readlink_at, (fd: Fd, path: String), path);
+    paths_are_short!(interface, "metadata-hash-at", metadata_hash_at, (fd: Fd, flags: PathFlags, path: String), path);
     interface.func_wrap_concurrent("[method]descriptor.open-at", |accessor, params| {
         Box::pin(open_at(accessor, params))
     })?;
@@ -109,12 +140,19 @@ fn files(accessor: &Accessor<ComponentState>) -> Files {
     accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem)
 }
 
+fn too_long(paths: &[&String]) -> bool {
+    paths.iter().any(|path| path.len() > MAX_PATH_BYTES)
+}
+
 type OpenParams = (Fd, PathFlags, String, OpenFlags, DescriptorFlags);
 
 async fn open_at(
     accessor: &Accessor<ComponentState>,
     (fd, path_flags, path, open_flags, flags): OpenParams,
 ) -> Answer<Fd> {
+    if too_long(&[&path]) {
+        return Ok((Err(ErrorCode::NameTooLong),));
+    }
     let Some(slot) = accessor.with(|mut store| store.get().files().1.reserve()) else {
         return Ok((Err(ErrorCode::Quota),));
     };

@@ -3,7 +3,7 @@
 use super::response::Ending;
 use crate::engine::Runner;
 use crate::module::{Module, Prepared};
-use crate::state::{ComponentState, Streams, Template, begin_slice};
+use crate::state::{ComponentState, Streams, Template, begin_slice, rest};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, header};
 use std::future::poll_fn;
@@ -97,7 +97,7 @@ impl Instance {
     /// Looks at what the guest makes the host hold, before it waits for another request. Too much is as memory that was
     /// refused.
     pub(super) fn rest(&mut self) {
-        self.store.data_mut().rest();
+        rest(&mut self.store);
     }
 
     /// What a guest of 0.3 is called by, for requests side by side.

@@ -13,6 +13,7 @@ use std::time::Duration;
 const QUOTA: Exit = Exit::Code(105);
 const READ_ONLY: Exit = Exit::Code(132);
 const INSUFFICIENT_SPACE: Exit = Exit::Code(122);
+const NAME_TOO_LONG: Exit = Exit::Code(117);
 
 /// So many arguments, the guest's name included.
 fn arguments(count: usize) -> Vec<&'static str> {
@@ -122,6 +123,38 @@ async fn a_volume_holds_what_it_may() {
     assert_eq!(exit, INSUFFICIENT_SPACE);
     let length = fs::metadata(&file).unwrap().len();
     assert!(length > 0 && length <= 100 << 10, "{length}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_path_does_not_wait_for_a_full_volume() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..1_024 {
+        fs::write(dir.path().join(number.to_string()), "").unwrap();
+    }
+    let limited = |spec: &mut ContainerSpec| {
+        spec.volume_limits = vec![VolumeLimit {
+            path: dir.path().to_owned(),
+            bytes: 0,
+        }];
+    };
+    for (count, expected) in [(2, INSUFFICIENT_SPACE), (8, NAME_TOO_LONG)] {
+        let exit = with_mount(&bench, (dir.path(), "/data"), count, limited).await;
+        assert_eq!(exit, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_under_way_are_limited_and_memory() {
+    let bench = Bench::new();
+    let (exit, ..) = bench.run("p3-many-waits", &[]).await;
+    let Exit::Trap { message } = exit else {
+        panic!("{exit:?}")
+    };
+    assert!(message.contains("handle"), "{message}");
+    let small = |spec: &mut ContainerSpec| spec.memory_limit = Some(4 << 20);
+    let (exit, ..) = bench.run_with("p3-many-waits", &[], small).await;
+    assert_eq!(exit, Exit::OutOfMemory);
 }
 
 #[tokio::test(flavor = "multi_thread")]

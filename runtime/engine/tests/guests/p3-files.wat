@@ -1,7 +1,7 @@
 ;; A WASI p3 command on the file "f" of its first mount. By the number of its arguments:
 ;; 1 opens it for writing, 2 creates a folder "g", 3 opens it for reading until that fails and keeps it open,
 ;; 4 opens it for reading and writes to it by a stream, 5 opens and closes it a hundred times, 6 writes three bytes,
-;; 7 writes until that fails.
+;; 7 writes until that fails, 8 creates a folder whose path has 5,000 bytes.
 ;; Exits with 100 + n for the error code of number n, or 0.
 (component $files
   (import "wasi:cli/environment@0.3.0" (instance $environment
@@ -136,6 +136,11 @@
       (if (i32.eq (local.get $count) (i32.const 2)) (then
         (call $create-directory-at (local.get $mount) (i32.const 129) (i32.const 1) (i32.const 64))
         (call $check (i32.const 64))))
+      (if (i32.eq (local.get $count) (i32.const 8)) (then
+        (memory.fill (i32.const 8192) (i32.const 103) (i32.const 5000))
+        (call $create-directory-at (local.get $mount) (i32.const 8192) (i32.const 5000) (i32.const 64))
+        (call $check (i32.const 64))
+        (return (i32.const 0))))
       (if (i32.eq (local.get $count) (i32.const 3)) (then
         (loop $more
           (call $open (local.get $mount) (i32.const 1))
