@@ -9,18 +9,20 @@ use http::{HeaderMap, Uri};
 use std::any::Any;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::types::{Method, Scheme};
-use wasmtime_wasi_http::p2::body::HostOutgoingBody;
+use wasmtime_wasi_http::p2::body::{HostFutureTrailers, HostIncomingBody, HostOutgoingBody};
 use wasmtime_wasi_http::p2::types::{
-    HostFutureIncomingResponse, HostIncomingRequest, HostIncomingResponse, HostOutgoingRequest,
-    HostOutgoingResponse,
+    HostIncomingRequest, HostIncomingResponse, HostOutgoingRequest, HostOutgoingResponse,
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
-/// Bytes of a body that the host takes from a guest before they are sent.
+/// Bytes of a body that the host takes at once: from a guest before they are sent, or from whoever sends them to one.
 pub(crate) const BODY_CHUNK: usize = 64 << 10;
 
-/// What may wait in a body for whoever sends it: a chunk, and the one after it.
-pub(crate) const BODY: usize = 2 * BODY_CHUNK;
+/// Chunks that wait in a guest's body while it has another one ready.
+pub(crate) const CHUNKS_WAITING: usize = 1;
+
+/// What may wait in a body for whoever sends it.
+pub(crate) const BODY: usize = (CHUNKS_WAITING + 1) * BODY_CHUNK;
 
 /// A place for a name in a map of headers, which is kept when the name goes.
 const PER_NAME: usize = 112;
@@ -31,14 +33,46 @@ const PER_VALUE: usize = 2 * 72;
 /// Headers of one map that are looked at; what more of them hold is taken for as much as a map may.
 const LOOKED_AT: usize = 32;
 
-/// The bytes behind the handles in a table. A map of headers may have `most` of them. What is in a request that came in
-/// cannot be seen there, so each is taken for the largest the guest was given.
-pub(crate) fn bytes_behind(table: &mut ResourceTable, most: usize, largest_request: usize) -> u64 {
-    let bytes = |entry: &dyn Any| match entry.is::<HostIncomingRequest>() {
-        true => largest_request,
-        false => behind(entry, most),
+/// Handles on heads that are taken for what they show: those a guest has while it answers one request.
+const HEADS_AT_ONCE: usize = 4;
+
+/// What cannot be seen behind handles.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unseen {
+    /// Bytes that a map of headers may have.
+    pub(crate) most_fields: usize,
+    /// Bytes of the largest head of a request the guest was given. What is in a request that came in cannot be seen in
+    /// the table, so each is taken for that.
+    pub(crate) largest_request: usize,
+    /// Bytes that a head was received with: its headers are pieces of that, and one of them keeps all of it.
+    pub(crate) read_buffer: usize,
+}
+
+/// The bytes behind the handles in a table.
+pub(crate) fn bytes_behind(table: &mut ResourceTable, unseen: Unseen) -> u64 {
+    let mut heads = 0;
+    let mut bytes = |entry: &dyn Any| {
+        let seen = match entry.is::<HostIncomingRequest>() {
+            true => unseen.largest_request,
+            false => behind(entry, unseen.most_fields),
+        };
+        heads += usize::from(may_be_received(entry));
+        match heads > HEADS_AT_ONCE && may_be_received(entry) {
+            true => seen.max(unseen.read_buffer),
+            false => seen,
+        }
     };
     table.iter_mut().map(|entry| bytes(&*entry) as u64).sum()
+}
+
+/// Whether there may be headers in it that a client sent.
+fn may_be_received(entry: &dyn Any) -> bool {
+    entry.is::<HostIncomingRequest>()
+        || entry.is::<FieldMap>()
+        || entry.is::<HostOutgoingRequest>()
+        || entry.is::<HostOutgoingResponse>()
+        || entry.is::<p3::Request>()
+        || entry.is::<p3::Response>()
 }
 
 /// The bytes of a request's head, whose map of headers may have `most` of them.
@@ -74,15 +108,15 @@ fn behind(entry: &dyn Any, most: usize) -> usize {
     if let Some(response) = entry.downcast_ref::<HostIncomingResponse>() {
         return fields(&response.headers);
     }
-    if let Some(response) = entry.downcast_ref::<HostFutureIncomingResponse>() {
-        // What is under way is charged where it is sent (`http/outgoing.rs`).
-        return match response {
-            HostFutureIncomingResponse::Ready(Ok((response, _))) => fields(response.headers()),
-            _ => 0,
-        };
-    }
-    if entry.is::<HostOutgoingBody>() {
+    // A response that is not asked for yet is charged where it is received (`http/outgoing.rs`).
+    if entry.is::<HostOutgoingBody>() || entry.is::<HostIncomingBody>() {
         return BODY_CHUNK;
+    }
+    if let Some(trailers) = entry.downcast_ref::<HostFutureTrailers>() {
+        return match trailers {
+            HostFutureTrailers::Consumed => 0,
+            HostFutureTrailers::Waiting(_) | HostFutureTrailers::Done(_) => BODY_CHUNK,
+        };
     }
     if let Some(request) = entry.downcast_ref::<p3::Request>() {
         let authority = request.authority.as_ref().map_or(0, |it| it.as_str().len());
@@ -112,9 +146,16 @@ pub(crate) fn fields(map: &HeaderMap, most: usize) -> usize {
 mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
+    use http_body_util::BodyExt;
     use wasmtime_wasi_http::p2::body::StreamContext;
 
     const MOST: usize = 128 << 10;
+
+    const UNSEEN: Unseen = Unseen {
+        most_fields: MOST,
+        largest_request: 0,
+        read_buffer: 64 << 10,
+    };
 
     fn map(headers: impl IntoIterator<Item = (&'static str, usize)>) -> FieldMap {
         let mut map = FieldMap::new_mutable(MOST);
@@ -133,9 +174,46 @@ mod tests {
         let places = (map.capacity() * PER_NAME) as u64;
         let handle = table.push(map).expect("room");
         table.push("something else").expect("room");
-        assert_eq!(bytes_behind(&mut table, MOST, 0), 60_001 + places);
+        assert_eq!(bytes_behind(&mut table, UNSEEN), 60_001 + places);
         table.delete(handle).expect("it is there");
-        assert_eq!(bytes_behind(&mut table, MOST, 0), 0);
+        assert_eq!(bytes_behind(&mut table, UNSEEN), 0);
+    }
+
+    #[test]
+    fn a_head_that_is_left_counts_with_all_it_was_received_with() {
+        let mut table = ResourceTable::new();
+        let short = map([("x", 1)]);
+        let seen = fields(&short, MOST) as u64;
+        for _ in 0..HEADS_AT_ONCE {
+            table.push(short.clone()).expect("room");
+        }
+        let few = HEADS_AT_ONCE as u64 * seen;
+        assert_eq!(bytes_behind(&mut table, UNSEEN), few);
+        table.push(short).expect("room");
+        assert_eq!(bytes_behind(&mut table, UNSEEN), few + (64 << 10));
+    }
+
+    #[test]
+    fn bodies_that_are_left_count() {
+        let body = || {
+            HostIncomingBody::new(
+                http_body_util::Empty::new()
+                    .map_err(|e| match e {})
+                    .boxed_unsync(),
+            )
+        };
+        let mut table = ResourceTable::new();
+        table.push(body()).expect("room");
+        table
+            .push(HostFutureTrailers::Waiting(body()))
+            .expect("room");
+        let handle = table.push(HostFutureTrailers::Consumed).expect("room");
+        let chunk = BODY_CHUNK as u64;
+        assert_eq!(bytes_behind(&mut table, UNSEEN), 2 * chunk);
+        table.delete(handle).expect("it is there");
+        let handle = table.push(HostFutureTrailers::Done(Ok(None)));
+        handle.expect("room");
+        assert_eq!(bytes_behind(&mut table, UNSEEN), 3 * chunk);
     }
 
     #[test]
@@ -161,6 +239,6 @@ mod tests {
             body: Some(body),
         };
         table.push(request).expect("room");
-        assert_eq!(bytes_behind(&mut table, MOST, 0), BODY as u64 + 1_000);
+        assert_eq!(bytes_behind(&mut table, UNSEEN), BODY as u64 + 1_000);
     }
 }

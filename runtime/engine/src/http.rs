@@ -55,10 +55,14 @@ const KILL_TIME: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Requests one HTTP/2 connection may have under way.
-const MAX_STREAMS: u32 = 128;
+const MAX_STREAMS: u32 = 32;
 
-/// Smallest buffer hyper accepts for the head of a request.
-const MIN_HEADER_BYTES: usize = 8 << 10;
+/// Bytes of requests' bodies that one HTTP/2 connection may send before somebody reads them: of each, and of all.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 128 << 10;
+
+/// Bytes of a response that an HTTP/2 stream takes before they can be sent.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// A handler that listens already.
 pub(crate) struct Server {
@@ -278,7 +282,7 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
 
 fn builder(handler: &Handler) -> auto::Builder<TokioExecutor> {
     let limits = handler.limits();
-    let header_bytes = limits.max_header_bytes.max(MIN_HEADER_BYTES);
+    let header_bytes = limits.read_buffer();
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -290,6 +294,9 @@ fn builder(handler: &Handler) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.header_timeout)
         .keep_alive_timeout(limits.header_timeout);

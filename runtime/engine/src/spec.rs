@@ -161,7 +161,15 @@ pub struct Reuse {
     pub idle_timeout: Duration,
 }
 
+/// Smallest buffer hyper accepts for the head of a request.
+const MIN_READ_BUFFER: usize = 8 << 10;
+
 impl HttpLimits {
+    /// Bytes of the buffer in which a connection receives heads, of requests and of responses.
+    pub(crate) fn read_buffer(&self) -> usize {
+        self.max_header_bytes.max(MIN_READ_BUFFER)
+    }
+
     /// Bytes of headers that a guest may put together. They are counted with what they take beside names and values, so
     /// this is more than `max_header_bytes`: a request that came in can be sent on.
     pub(crate) fn max_field_bytes(&self) -> usize {

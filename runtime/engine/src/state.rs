@@ -62,10 +62,8 @@ pub(crate) struct ComponentState {
     limits: GuestLimits,
     /// When it was last measured what the host holds for it.
     measured: Instant,
-    /// Bytes of the largest head of a request it was given.
-    largest_request: usize,
-    /// Bytes that one map of headers may have.
-    max_field_bytes: usize,
+    /// What its handles do not show.
+    unseen: held::Unseen,
     /// What the host holds more than when it was measured last, at most.
     unmeasured: usize,
     /// What its tasks, streams and futures of WASI 0.3 took when they were counted last.
@@ -104,7 +102,7 @@ impl ComponentState {
     fn measure(&mut self) -> bool {
         self.measured = Instant::now();
         self.unmeasured = 0;
-        let bytes = held::bytes_behind(&mut self.table, self.max_field_bytes, self.largest_request);
+        let bytes = held::bytes_behind(&mut self.table, self.unseen);
         self.limits.host_holds(bytes + self.tasks)
     }
 
@@ -119,8 +117,9 @@ impl ComponentState {
 
     /// The guest is given a request.
     pub(crate) fn begin<T>(&mut self, request: &Request<T>) {
-        let bytes = held::head(request.uri(), request.headers(), self.max_field_bytes);
-        self.largest_request = self.largest_request.max(bytes);
+        let unseen = &mut self.unseen;
+        let bytes = held::head(request.uri(), request.headers(), unseen.most_fields);
+        unseen.largest_request = unseen.largest_request.max(bytes);
     }
 
     /// The guest makes the host hold so much more. It may wait for something in the next moment, for minutes, so this
@@ -134,7 +133,7 @@ impl ComponentState {
     }
 
     pub(crate) fn max_field_bytes(&self) -> usize {
-        self.max_field_bytes
+        self.unseen.most_fields
     }
 
     pub(crate) fn host(&mut self) -> (&HostState, &mut ResourceTable) {
@@ -237,8 +236,12 @@ impl Template {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES + self.spec.max_open_files as usize);
         let mut http = WasiHttpCtx::new();
-        let max_field_bytes = self.spec.http.max_field_bytes();
-        http.set_field_size_limit(max_field_bytes);
+        let unseen = held::Unseen {
+            most_fields: self.spec.http.max_field_bytes(),
+            largest_request: 0,
+            read_buffer: self.spec.http.read_buffer(),
+        };
+        http.set_field_size_limit(unseen.most_fields);
         let state = ComponentState {
             wasi,
             table,
@@ -255,8 +258,7 @@ impl Template {
             host: HostState::new(&self.spec.host, &streams.stderr),
             limits: self.limits(),
             measured: Instant::now(),
-            largest_request: 0,
-            max_field_bytes,
+            unseen,
             unmeasured: 0,
             tasks: 0,
         };

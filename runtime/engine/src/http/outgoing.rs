@@ -13,7 +13,7 @@ use crate::sockets::lookup::{self, LookupError};
 use crate::sockets::{Reach, Unreachable};
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -65,6 +65,7 @@ struct Rules {
     budget: Arc<FileBudget>,
     meter: Arc<Meter>,
     max_field_bytes: usize,
+    read_buffer: usize,
 }
 
 type Sent = Result<
@@ -91,6 +92,7 @@ impl Outgoing {
                 budget,
                 meter,
                 max_field_bytes: spec.http.max_field_bytes(),
+                read_buffer: spec.http.read_buffer(),
             }),
         }
     }
@@ -107,6 +109,10 @@ impl WasiHttpHooks for Outgoing {
         // Nothing of it is behind a handle any more, and it may wait for a long time.
         let charge = rules.charge(&request);
         Box::new(async move { rules.send(request, options, charge?).await })
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        held::CHUNKS_WAITING
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
@@ -134,10 +140,18 @@ impl Rules {
         };
         let head = held::head(request.uri(), request.headers(), self.max_field_bytes);
         let charge = self.meter.charge((PER_REQUEST + head + body) as u64);
-        charge.ok_or_else(|| {
-            let message = "the container's memory limit has no room for the request";
-            Error::InternalError(Some(message.to_owned()))
-        })
+        charge.ok_or_else(|| no_room("request"))
+    }
+
+    /// The memory of a response. The guest may not ask for it as long as it likes, and its connection ends before.
+    fn charge_response(&self, response: &Response<Incoming>) -> Result<Charge, Error> {
+        let body = match response.body().is_end_stream() {
+            true => 0,
+            false => held::BODY_CHUNK,
+        };
+        let head = held::fields(response.headers(), self.max_field_bytes);
+        let charge = self.meter.charge((head + body) as u64);
+        charge.ok_or_else(|| no_room("response"))
     }
 
     async fn send(
@@ -160,8 +174,9 @@ impl Rules {
         let stream = connecting
             .await
             .map_err(|_elapsed| Error::ConnectionTimeout)??;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        let handshake = builder.max_buf_size(self.read_buffer);
+        let (mut sender, connection) = handshake.handshake(TokioIo::new(stream)).await?;
         let connection = wasmtime_wasi::runtime::spawn(async move {
             let result = connection.await.map_err(Error::from);
             drop((permit, descriptor, charge));
@@ -169,11 +184,15 @@ impl Rules {
         });
         // The scheme and the authority are for proxies only.
         *request.uri_mut() = origin_form(request.uri());
-        let response = timeout(times.first_byte, sender.send_request(request))
+        let mut response = timeout(times.first_byte, sender.send_request(request))
             .await
             .map_err(|_elapsed| Error::ConnectionReadTimeout)??;
+        made_own(response.headers_mut());
+        // What a server said beside its status is there as received, too.
+        response.extensions_mut().clear();
+        let charge = self.charge_response(&response)?;
         let response =
-            response.map(|body| TimedBody::new(body, times.between_bytes).boxed_unsync());
+            response.map(|body| TimedBody::new(body, times.between_bytes, charge).boxed_unsync());
         Ok((response, Box::new(connection)))
     }
 
@@ -206,6 +225,22 @@ impl Rules {
             }
         }
         Err(last)
+    }
+}
+
+fn no_room(what: &str) -> Error {
+    let message = format!("the container's memory limit has no room for the {what}");
+    Error::InternalError(Some(message))
+}
+
+/// Headers are received as pieces of one buffer, which each of them keeps whole. These are cut out of it.
+fn made_own(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        let sensitive = value.is_sensitive();
+        if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = own;
+            value.set_sensitive(sensitive);
+        }
     }
 }
 
@@ -280,14 +315,16 @@ struct TimedBody {
     body: Incoming,
     timeout: Duration,
     silence: Pin<Box<Sleep>>,
+    _charge: Charge,
 }
 
 impl TimedBody {
-    fn new(body: Incoming, timeout: Duration) -> Self {
+    fn new(body: Incoming, timeout: Duration, charge: Charge) -> Self {
         TimedBody {
             body,
             timeout,
             silence: Box::pin(tokio::time::sleep(timeout)),
+            _charge: charge,
         }
     }
 }
@@ -323,9 +360,12 @@ impl Body for TimedBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Network;
     use crate::{CpuLimits, EngineConfig, OutputSink};
     use http_body_util::{Empty, Full};
     use std::convert::Infallible;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     struct Nowhere;
 
@@ -342,13 +382,20 @@ mod tests {
         request.body(body).expect("valid")
     }
 
+    /// A container of so much memory, whose requests go nowhere but to the host.
+    fn outgoing(memory: u64) -> (Outgoing, Arc<Meter>) {
+        let sink = Arc::new(Nowhere);
+        let mut spec = ContainerSpec::new("x", sink.clone(), sink);
+        spec.network = Network::Host;
+        let reach = Reach::new(&spec, &EngineConfig::new("unused"));
+        let meter = Arc::new(Meter::new(memory, CpuLimits::default()));
+        let outgoing = Outgoing::new(&spec, reach, FileBudget::of_process(), meter.clone());
+        (outgoing, meter)
+    }
+
     #[tokio::test]
     async fn requests_under_way_are_memory_of_their_container() {
-        let sink = Arc::new(Nowhere);
-        let spec = ContainerSpec::new("x", sink.clone(), sink);
-        let reach = Reach::new(&spec, &EngineConfig::new("unused"));
-        let meter = Arc::new(Meter::new(100 << 10, CpuLimits::default()));
-        let mut outgoing = Outgoing::new(&spec, reach, FileBudget::of_process(), meter.clone());
+        let (mut outgoing, meter) = outgoing(100 << 10);
         let mut send = |request| outgoing.send_request(request, None, Box::new(async { Ok(()) }));
         let waiting: Vec<_> = (0..5).map(|_| send(request(Empty::new()))).collect();
         assert!(meter.memory() >= 5 * PER_REQUEST as u64);
@@ -356,5 +403,45 @@ mod tests {
         assert!(matches!(full, Err(Error::InternalError(Some(_)))));
         drop(waiting);
         assert_eq!(meter.memory(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_response_is_memory_of_its_container_until_it_is_dropped() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let uri = format!("http://{}/", server.local_addr().expect("bound"));
+        let serve = async move {
+            let (mut stream, _) = server.accept().await.expect("a connection");
+            let mut byte = [0];
+            stream.read_exact(&mut byte).await.expect("a request");
+            let value = "x".repeat(10_000);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-long: {value}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.expect("read");
+        };
+        let (mut outgoing, meter) = outgoing(1 << 20);
+        let mut request = request(Empty::new());
+        *request.uri_mut() = uri.parse().expect("valid");
+        let send = outgoing.send_request(request, None, Box::new(async { Ok(()) }));
+        let (sent, ()) = tokio::join!(Pin::from(send), serve);
+        let (response, connection) = sent.expect("it is answered");
+        // However it ended.
+        let _over = Pin::from(connection).await;
+        assert!(meter.memory() > 10_000);
+        drop(response);
+        assert_eq!(meter.memory(), 0);
+    }
+
+    #[test]
+    fn a_received_header_keeps_no_others() {
+        let buffer = Bytes::from_static(b"one,two");
+        let value = HeaderValue::from_maybe_shared(buffer.slice(4..)).expect("valid");
+        let mut headers = HeaderMap::new();
+        headers.insert("x", value);
+        made_own(&mut headers);
+        assert_eq!(headers["x"], "two");
+        assert!(
+            !buffer
+                .as_ptr_range()
+                .contains(&headers["x"].as_bytes().as_ptr())
+        );
     }
 }

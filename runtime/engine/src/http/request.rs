@@ -1,19 +1,21 @@
 //! One request: its checks, its instance, its deadlines, and what the client and the log hear of a failure.
 
-use super::instance::{Called, Failure, Head, Instance, absolute};
+use super::instance::{Answer, Called, Failure, Head, Instance, absolute};
 use super::response::{self, Body, Outcome};
 use super::rest::Rest;
 use super::shared::{Flight, Job, Limits, Worker, Workers};
 use super::warm::{Lease, Pool};
 use crate::container::Control;
 use crate::engine::Runner;
-use crate::limits::Meter;
+use crate::held;
+use crate::limits::{Charge, Meter};
 use crate::module::Module;
 use crate::output::write_line;
 use crate::schedule::{Clock, Metered};
 use crate::state::Template;
 use crate::{Exit, HttpLimits, exit};
 use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -107,6 +109,14 @@ impl Handler {
             return refused;
         }
         let limits = self.limits();
+        // Of HTTP/1 there are as many as connections; those of HTTP/2 may wait for their turn in numbers.
+        let waiting = match &rest {
+            Some(_) => None,
+            None => Some(self.charge_head(&request)),
+        };
+        if let Some(None) = waiting {
+            return no_memory();
+        }
         let arrived = Instant::now();
         let answer_by = arrived + limits.response_timeout;
         let end_by = arrived + limits.request_timeout;
@@ -207,12 +217,24 @@ impl Handler {
         rest: Option<Rest>,
     ) -> Response<Body> {
         match head {
-            Some(Ok(answer)) => answer.response.map(|body| Body::Guest {
-                body,
-                outcome,
-                rest,
-                _ending: answer.ending,
-            }),
+            Some(Ok(Answer { response, ending })) => {
+                // Of HTTP/2 and WASI 0.2 it may wait for its client when its instance has long ended.
+                let alone = rest.is_none() && ending.is_none() && !response.body().is_end_stream();
+                let charge = match alone {
+                    true => match self.template.meter.charge(held::BODY as u64) {
+                        Some(charge) => Some(Arc::new(charge)),
+                        None => return no_memory(),
+                    },
+                    false => None,
+                };
+                response.map(|body| Body::Guest {
+                    body,
+                    outcome,
+                    rest,
+                    charge,
+                    _ending: ending,
+                })
+            }
             Some(Err(code)) => {
                 self.log(&format!("the handler failed a request: {code}"))
                     .await;
@@ -235,6 +257,13 @@ impl Handler {
     fn bounded(&self, request: Request<Incoming>) -> Request<WasiBody> {
         let limit = usize::try_from(self.limits().max_body_bytes).unwrap_or(usize::MAX);
         request.map(|body| Limited::new(body, limit).map_err(body_error).boxed_unsync())
+    }
+
+    /// The memory of a request that may wait.
+    fn charge_head<T>(&self, request: &Request<T>) -> Option<Charge> {
+        let most = self.limits().max_field_bytes();
+        let bytes = held::head(request.uri(), request.headers(), most);
+        self.template.meter.charge(bytes as u64)
     }
 
     /// Refuses what no instance has to see.
@@ -407,6 +436,11 @@ impl Handler {
     pub(super) async fn log(&self, line: &str) {
         write_line(&*self.template.spec.stderr, line).await;
     }
+}
+
+fn no_memory() -> Response<Body> {
+    let text = "the container's memory limit has no room for the request";
+    response::plain(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 /// A limit as semaphores can have it.

@@ -1,6 +1,7 @@
 //! Responses: the guest's, which must not look complete when the guest failed halfway, and our own short ones.
 
 use super::rest::Rest;
+use crate::limits::Charge;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -61,6 +62,8 @@ pub(super) enum Body {
         outcome: Arc<Outcome>,
         /// What writes it, while that needs nobody else.
         rest: Option<Rest>,
+        /// The memory of what waits here and in the connection, if that is not its instance's.
+        charge: Option<Arc<Charge>>,
         _ending: Option<Ending>,
     },
     /// A few words of our own.
@@ -90,6 +93,7 @@ impl HttpBody for Body {
                 body,
                 outcome,
                 rest,
+                charge,
                 ..
             } => {
                 let mut frame = Pin::new(&mut *body).poll_frame(cx);
@@ -99,7 +103,11 @@ impl HttpBody for Body {
                 }
                 let frame = ready!(frame);
                 Poll::Ready(match frame {
-                    Some(frame) => Some(frame.map_err(BodyError::Guest)),
+                    Some(Ok(frame)) => Some(Ok(match charge {
+                        Some(charge) => frame.map_data(|data| Charged::until_sent(data, charge)),
+                        None => frame,
+                    })),
+                    Some(Err(error)) => Some(Err(BodyError::Guest(error))),
                     // To the guest's host a dropped body is a finished one; the client must not believe that.
                     None if outcome.failed() => Some(Err(BodyError::Incomplete)),
                     None => None,
@@ -120,6 +128,27 @@ impl HttpBody for Body {
             Body::Plain(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Body::Guest { body, .. } => body.size_hint(),
         }
+    }
+}
+
+/// Data that is memory of its container until the connection has sent it.
+struct Charged {
+    data: Bytes,
+    _charge: Arc<Charge>,
+}
+
+impl Charged {
+    fn until_sent(data: Bytes, charge: &Arc<Charge>) -> Bytes {
+        Bytes::from_owner(Charged {
+            data,
+            _charge: charge.clone(),
+        })
+    }
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
     }
 }
 

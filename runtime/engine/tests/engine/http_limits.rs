@@ -133,62 +133,6 @@ async fn a_client_that_reads_nothing_loses_its_connection() {
     bench.empty().await;
 }
 
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
-    frame.extend(payload);
-    frame
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_idle_connection_of_http_2_is_closed_though_it_answers_pings() {
-    const SETTINGS: u8 = 4;
-    const PING: u8 = 6;
-    const ACK: u8 = 1;
-    let bench = Bench::new();
-    let handler = handler(&bench, |http| {
-        http.header_timeout = Duration::from_millis(200)
-    })
-    .await;
-    let mut stream = TcpStream::connect(handler.addr()).await.unwrap();
-    // The preface, then GET / of x: three headers of the static table and a literal one.
-    let head = frame(1, 5, 1, &[0x82, 0x84, 0x86, 0x41, 1, b'x']);
-    let hello = [
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
-        frame(SETTINGS, 0, 0, &[]),
-        head,
-    ]
-    .concat();
-    stream.write_all(&hello).await.unwrap();
-    let mut body = Vec::new();
-    let polite = async {
-        loop {
-            let mut head = [0; 9];
-            if stream.read_exact(&mut head).await.is_err() {
-                return;
-            }
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-            let mut payload = vec![0; length];
-            if stream.read_exact(&mut payload).await.is_err() {
-                return;
-            }
-            let answer = match (head[3], head[4]) {
-                (0, _) => {
-                    body.extend(payload);
-                    continue;
-                }
-                (SETTINGS, 0) => frame(SETTINGS, ACK, 0, &[]),
-                (PING, 0) => frame(PING, ACK, 0, &payload),
-                _ => continue,
-            };
-            // Closed meanwhile: the next read says so.
-            let _gone = stream.write_all(&answer).await;
-        }
-    };
-    soon(polite).await;
-    assert_eq!(body, b"hello\n");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_and_heads_are_limited() {
     let bench = Bench::new();

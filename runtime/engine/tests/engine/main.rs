@@ -10,6 +10,7 @@ mod files_p2;
 mod functions;
 mod host;
 mod http;
+mod http2;
 mod http_limits;
 mod interfaces;
 mod memory;
