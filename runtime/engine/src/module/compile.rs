@@ -140,10 +140,9 @@ impl Compiler {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         place: Place,
-        module: &[u8],
+        Size { bytes, needed }: Size,
         work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
     ) -> Result<T, LoadError> {
-        let needed = estimate(module);
         if needed > self.memory_limit {
             return Err(LoadError::CompileMemory {
                 needed,
@@ -151,7 +150,8 @@ impl Compiler {
             });
         }
         let units = u32::try_from(needed.div_ceil(MIB)).unwrap_or(u32::MAX);
-        let memory = match place.beside {
+        // The place was given by what the file system said, before the file was read.
+        let memory = match place.beside && bytes <= SMALL_BYTES {
             true => None,
             false => {
                 let _waits = self.wait(&place.digest);
@@ -166,7 +166,7 @@ impl Compiler {
             _memory: memory,
         };
         let progress = Progress {
-            module_bytes: module.len() as u64,
+            module_bytes: bytes,
             began: Instant::now(),
         };
         self.under_way.lock().insert(digest, progress);
@@ -209,6 +209,24 @@ impl Compiler {
     }
 }
 
+/// What is known of a module before it is compiled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    bytes: u64,
+    /// Memory that compiling it may take.
+    needed: u64,
+}
+
+impl Size {
+    /// Reads all of a module, which may take a second.
+    pub(super) fn of(module: &[u8]) -> Self {
+        Size {
+            bytes: module.len() as u64,
+            needed: estimate(module),
+        }
+    }
+}
+
 /// Memory that compiling a module may take, in bytes. What is malformed is found by the compiler.
 fn estimate(module: &[u8]) -> u64 {
     let code: u64 = Parser::new(0)
@@ -245,7 +263,7 @@ mod tests {
             wait.recv().ok();
             Ok(())
         };
-        let result = compiler.run(place, b"", slow).await;
+        let result = compiler.run(place, Size::of(b""), slow).await;
         assert!(matches!(result, Err(LoadError::CompileTime { .. })));
         assert!(compiler.progress(DIGEST).is_some());
         assert!(
@@ -276,7 +294,10 @@ mod tests {
         let mut other = std::pin::pin!(compiler.place("sha256:2", LARGE));
         assert!(futures::poll!(other.as_mut()).is_pending());
         assert!(compiler.waits("sha256:2"));
-        compiler.run(small, b"", || Ok(())).await.expect("small");
+        compiler
+            .run(small, Size::of(b""), || Ok(()))
+            .await
+            .expect("small");
         assert!(waits(100).await.is_ok());
         drop(large);
         other.await.expect("free");
@@ -291,18 +312,28 @@ mod tests {
         });
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let large = compiler.place(DIGEST, LARGE).await.expect("free");
-        let large = compiler.run(large, b"", move || {
+        let large = compiler.run(large, Size::of(b""), move || {
             wait.recv().ok();
             Ok(())
         });
         let mut large = std::pin::pin!(large);
         assert!(futures::poll!(large.as_mut()).is_pending());
         let place = compiler.place("sha256:1", 100).await.expect("free");
-        let small = compiler.run(place, b"", || Ok(()));
+        let small = compiler.run(place, Size::of(b""), || Ok(()));
         let small = tokio::time::timeout(Duration::from_secs(20), small).await;
         small.expect("it need not wait").expect("compiled");
+        // One that has become larger since its place was given does.
+        let place = compiler.place("sha256:1", 100).await.expect("free");
+        let grown = Size {
+            bytes: LARGE,
+            needed: BASE,
+        };
+        let mut grown = std::pin::pin!(compiler.run(place, grown, || Ok(())));
+        assert!(futures::poll!(grown.as_mut()).is_pending());
+        assert!(compiler.waits("sha256:1"));
         drop(go);
         large.await.expect("compiled");
+        grown.await.expect("compiled");
     }
 
     #[tokio::test]
@@ -312,13 +343,16 @@ mod tests {
         assert!(estimate(&module) > BASE + (PER_BYTE + PER_CODE_BYTE) * 300_000);
         let compiler = compiler(|config| config.max_compile_memory = BASE + MIB);
         let place = compiler.place(DIGEST, LARGE).await.expect("free");
-        let result = compiler.run(place, &module, || Ok(())).await;
+        let result = compiler.run(place, Size::of(&module), || Ok(())).await;
         let Err(LoadError::CompileMemory { needed, limit }) = result else {
             panic!("{result:?}")
         };
         assert_eq!((needed, limit), (estimate(&module), BASE + MIB));
         let place = compiler.place(DIGEST, LARGE).await.expect("free");
-        compiler.run(place, b"", || Ok(())).await.expect("small");
+        compiler
+            .run(place, Size::of(b""), || Ok(()))
+            .await
+            .expect("small");
     }
 
     #[tokio::test]
@@ -326,7 +360,7 @@ mod tests {
         let compiler = compiler(|_| {});
         let place = compiler.place(DIGEST, LARGE).await.expect("free");
         let work = || -> Result<(), LoadError> { panic!("as asked") };
-        let result = compiler.run(place, b"", work).await;
+        let result = compiler.run(place, Size::of(b""), work).await;
         assert!(matches!(result, Err(LoadError::Compile { .. })));
         compiler.place(DIGEST, LARGE).await.expect("free again");
     }

@@ -111,6 +111,10 @@ const MAX_IMPORTS: usize = 16_384;
 const MAX_EXPORTS: usize = 65_536;
 const MAX_NAME_BYTES: usize = 8 << 20;
 
+/// Functions of one core module, as the validator bounds them. It comes after all of them were counted here, and a byte
+/// is enough to say one.
+const MAX_FUNCTIONS: u32 = 1_000_000;
+
 /// Names that an error tells, and bytes of each.
 const TOLD_NAMES: usize = 16;
 const TOLD_BYTES: usize = 128;
@@ -312,6 +316,9 @@ fn surface(bytes: &[u8]) -> Result<Surface, LoadError> {
                 if depth == 1 {
                     surface.component = encoding == Encoding::Component;
                 }
+            }
+            Payload::CodeSectionStart { count, .. } if count > MAX_FUNCTIONS => {
+                return Err(too_many(format!("{MAX_FUNCTIONS} functions")));
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ImportSection(reader) if depth == 1 => {

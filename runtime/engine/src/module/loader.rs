@@ -1,7 +1,7 @@
 //! From a file to a [`Module`]: at most one load per digest at a time, shared by all who ask.
 
 use super::cache::{Artifact, Cache};
-use super::compile::{Compiler, Compiling};
+use super::compile::{Compiler, Compiling, Size};
 use super::inspect::{Inspected, inspect};
 use super::{LoadError, Loaded, Module, ModuleSource};
 use crate::backend::Backends;
@@ -168,15 +168,16 @@ impl Work {
                 return Ok(Err(loaded));
             }
             let bytes = work.read(&read)?;
-            Ok::<_, LoadError>(Ok((inspect(&bytes)?, bytes::Bytes::from(bytes))))
+            let (inspected, size) = (inspect(&bytes)?, Size::of(&bytes));
+            Ok::<_, LoadError>(Ok((inspected, size, bytes::Bytes::from(bytes))))
         });
-        let (inspected, bytes) = match read.await?? {
+        let (inspected, size, bytes) = match read.await?? {
             Ok(module) => module,
             Err(loaded) => return Ok(loaded),
         };
-        let (work, module) = (self.clone(), bytes.clone());
-        let compile = move || work.compile(&source.digest, inspected, module);
-        self.compiler.run(place, &bytes, compile).await
+        let work = self.clone();
+        let compile = move || work.compile(&source.digest, inspected, bytes);
+        self.compiler.run(place, size, compile).await
     }
 
     fn load_cached(&self, digest: &str) -> Option<Arc<Loaded>> {

@@ -190,3 +190,33 @@ fn what_waits_for_several_things_at_once_is_told_by_its_types() {
     assert!(!plain.iter().any(told));
     assert!(concurrent.iter().all(told));
 }
+
+#[test]
+fn functions_are_counted_before_they_are_read() {
+    // As many as said, each of no bytes.
+    let number = |number: u32| {
+        let byte = |place: u32| (number >> (7 * place)) as u8 & 0x7f;
+        [byte(0) | 0x80, byte(1) | 0x80, byte(2) | 0x80, byte(3)]
+    };
+    let section = |id: u8, functions: u32| {
+        let mut section = vec![id];
+        section.extend(number(functions + 4));
+        section.extend(number(functions));
+        section.resize(section.len() + functions as usize, 0);
+        section
+    };
+    let module = |functions| {
+        let header = b"\0asm\x01\0\0\0".to_vec();
+        [header, section(3, functions), section(10, functions)].concat()
+    };
+    let few = inspect(&module(1_000));
+    assert!(
+        matches!(few, Err(LoadError::NoEntryPoint { .. })),
+        "{few:?}"
+    );
+    let many = inspect(&module(MAX_FUNCTIONS + 1));
+    assert!(
+        matches!(many, Err(LoadError::TooManyNames { .. })),
+        "{many:?}"
+    );
+}
