@@ -77,12 +77,18 @@ impl KeyValue {
     pub async fn open(config: KeyValueConfig) -> Result<KeyValue, OpenError> {
         let KeyValueConfig { path, limits } = config;
         let (connection, version) = schema::open(&path, limits.file_bytes).await?;
-        // Without lifetimes: they would be looked at from time to time.
+        // Without lifetimes: they would be looked at from time to time. All of them now: each has a thread, with the priority
+        // of who starts it, and later that is a guest.
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
+            .min_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(schema::options(&path).read_only(true));
+            .connect_with(schema::options(&path).read_only(true));
+        let readers = readers.await.map_err(|source| OpenError::Sqlite {
+            path: path.clone(),
+            source,
+        })?;
         let (commands, receiver) = mpsc::channel(QUEUE);
         let writer = Writer::new(connection, version, limits.clone(), receiver);
         tokio::spawn(writer.run());
@@ -141,5 +147,21 @@ impl Inner {
         let sent = self.commands.send(Command { work, reply }).await;
         sent.map_err(|_| KeyValueError::Closed)?;
         answer.await.map_err(|_| KeyValueError::Closed)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_readers_are_there_from_the_start() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let opened = KeyValue::open(KeyValueConfig {
+            path: dir.path().join("file"),
+            limits: Limits::default(),
+        });
+        let keyvalue = opened.await.expect("it is made");
+        assert_eq!(keyvalue.inner.readers.size(), READERS);
     }
 }

@@ -35,7 +35,10 @@ impl Priority {
     pub(crate) fn take(self) {
         let taken = match self {
             Priority::Ticker => set_slice(TICKER),
-            Priority::Prompt(nice) => be_nice(nice).and_then(|()| set_slice(PROMPT)),
+            Priority::Prompt(nice) => {
+                let (nice, slice) = (be_nice(nice), set_slice(PROMPT));
+                nice.and(slice)
+            }
             Priority::Long(nice) => be_nice(nice),
             Priority::Last => be_nice(Some(LOWEST)),
         };

@@ -2,7 +2,10 @@
 
 use super::{Priority, places};
 use crate::EngineConfig;
+use parking_lot::Mutex;
 use rustix::process::getpriority_process;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Task polls after which a worker looks at sockets and timers. With every worker busy, a timer is late by at most
@@ -25,20 +28,36 @@ pub(super) struct Handles {
     pub(super) long: Handle,
 }
 
+/// Starts all threads for blocking work. One that is needed later would be started by whoever needs it, with the priority of
+/// that, and without privileges nobody may raise it again.
+fn start_blocking(runtime: &Handle, threads: usize) {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    for _ in 0..threads {
+        let gate = gate.clone();
+        // None is idle before all are there. Where there can be no more threads, those there are do their work.
+        drop(runtime.spawn_blocking(move || drop(gate.lock())));
+    }
+    drop(closed);
+}
+
 impl Threads {
     pub(crate) fn start(config: &EngineConfig) -> std::io::Result<Self> {
         // Relative to the thread that makes the engine, but set as an absolute value: threads inherit priorities.
         let own = getpriority_process(None).ok();
         let nice = own.map(|own| own.saturating_add(config.guest_nice));
         let long_nice = nice.map(|nice| nice.saturating_add(LONG_NICE));
+        let blocking = config.max_blocking_threads.max(1);
         let brief = Builder::new_multi_thread()
             .worker_threads(places(config) + 1)
-            .max_blocking_threads(config.max_blocking_threads.max(1))
+            .max_blocking_threads(blocking)
+            .thread_keep_alive(Duration::MAX)
             .event_interval(EVENT_INTERVAL)
             .thread_name("sampan-guest")
             .on_thread_start(move || Priority::Prompt(nice).take())
             .enable_all()
             .build()?;
+        start_blocking(brief.handle(), blocking);
         // Without sockets and timers: what happens here uses those of the other.
         let long = Builder::new_multi_thread()
             .worker_threads(places(config))
@@ -65,5 +84,47 @@ impl Threads {
     pub(crate) fn end(self) {
         self.brief.shutdown_background();
         self.long.shutdown_background();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::setpriority_process;
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    use std::sync::Barrier;
+
+    #[test]
+    fn blocking_work_does_not_get_the_priority_of_who_asks_for_it() {
+        let mut config = EngineConfig::new("unused");
+        config.max_blocking_threads = 3;
+        let own = getpriority_process(None).expect("it has one");
+        let threads = Threads::start(&config).expect("started");
+        let handle = threads.handle().clone();
+        let nices = std::thread::spawn(move || {
+            setpriority_process(None, 19).expect("lower is allowed");
+            // Nor may a thread that this one starts raise it.
+            let none = CapabilitySet::empty();
+            let sets = CapabilitySets {
+                effective: none,
+                permitted: none,
+                inheritable: none,
+            };
+            set_capabilities(None, sets).expect("fewer are allowed");
+            let gate = Arc::new(Barrier::new(3));
+            let nices = (0..3).map(|_| {
+                let gate = gate.clone();
+                handle.spawn_blocking(move || {
+                    gate.wait();
+                    getpriority_process(None).expect("it has one")
+                })
+            });
+            let nices: Vec<_> = nices.collect();
+            handle.block_on(futures::future::join_all(nices))
+        });
+        for nice in nices.join().expect("no panic") {
+            assert_eq!(nice.expect("no panic"), own + config.guest_nice);
+        }
+        threads.end();
     }
 }
