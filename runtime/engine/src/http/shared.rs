@@ -148,6 +148,20 @@ impl Drop for Seat {
 }
 
 impl Worker {
+    fn new(requests: u32) -> (Arc<Self>, mpsc::UnboundedReceiver<Job>) {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let worker = Worker {
+            jobs,
+            state: Mutex::new(State {
+                requests,
+                ..State::default()
+            }),
+            changed: Notify::new(),
+            milestone: Milestone::default(),
+        };
+        (Arc::new(worker), queue)
+    }
+
     /// Puts an instance to work on its first request.
     pub(super) fn start(
         handler: &Arc<Handler>,
@@ -159,16 +173,7 @@ impl Worker {
         job: Job,
         limits: Limits,
     ) -> Seat {
-        let (jobs, queue) = mpsc::unbounded_channel();
-        let worker = Arc::new(Worker {
-            jobs,
-            state: Mutex::new(State {
-                requests,
-                ..State::default()
-            }),
-            changed: Notify::new(),
-            milestone: Milestone::default(),
-        });
+        let (worker, queue) = Worker::new(requests);
         let flight = job.flight.clone();
         let Ok(seat) = worker.clone().take(job, limits) else {
             unreachable!("a new worker takes its first request");
@@ -272,6 +277,15 @@ impl Worker {
     }
 }
 
+/// Dropped at the end of an instance's work, whatever that is: a panic must not leave requests that count for ever.
+struct Ends(Arc<Worker>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.fail(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
+
 /// The instance's work, from its first request until it has none.
 async fn run(
     handler: Arc<Handler>,
@@ -279,7 +293,7 @@ async fn run(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     lease: impl Future<Output = Result<Lease, Failure>> + Send + 'static,
 ) {
-    let at_work = worker.clone();
+    let (at_work, _ends) = (worker.clone(), Ends(worker.clone()));
     let milestone = worker.milestone.clone();
     let work = Metered::with_milestone(
         async move {
@@ -341,4 +355,43 @@ async fn work(
     });
     let result = running.await.flatten();
     result.map_err(|error| (error, lease.instance.denied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, Empty};
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn a_panic_gives_up_the_requests_of_its_instance() {
+        let places = Arc::new(Semaphore::new(1));
+        let permit = places.clone().try_acquire_owned().expect("free");
+        let (head, answer) = oneshot::channel();
+        let flight = Flight::new(head, Instant::now(), permit);
+        let body = Empty::new().map_err(|never| match never {});
+        let request = Box::new(Request::new(body.boxed_unsync()));
+        let (worker, queue) = Worker::new(0);
+        let limits = Limits {
+            max_requests: 1,
+            max_concurrent: 1,
+            parallelism: 1,
+        };
+        let job = Job { request, flight };
+        let Ok(seat) = worker.clone().take(job, limits) else {
+            panic!("it is free");
+        };
+        let ends = Ends(worker.clone());
+        let work = tokio::spawn(async move {
+            let _ends = ends;
+            panic!("as asked");
+        });
+        work.await.expect_err("it panics");
+        assert!(answer.await.is_err(), "there is no answer");
+        let outcome = seat.flight.outcome.clone();
+        assert_eq!(outcome.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(worker.state.lock().closed);
+        drop((seat, queue));
+        assert_eq!(places.available_permits(), 1);
+    }
 }
