@@ -63,7 +63,9 @@ pub(crate) fn from_load(error: &LoadError) -> CriError {
 pub(crate) fn from_start(error: &StartError) -> CriError {
     let code = match error {
         StartError::Listen { .. } | StartError::NoAddress => Code::FailedPrecondition,
-        StartError::Mount { .. } | StartError::Entry(_) => Code::InvalidArgument,
+        StartError::Mount { .. } | StartError::Entry(_) | StartError::TooManyMemories { .. } => {
+            Code::InvalidArgument
+        }
         StartError::TooManyInstances { .. } => Code::ResourceExhausted,
         StartError::NotGiven { .. } => Code::PermissionDenied,
         StartError::ShuttingDown => Code::Unavailable,

@@ -16,7 +16,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// Memories and tables of one core module that the pool has room for; others run on demand.
+/// Memories and tables of one core module, and memories of one component, that the pool has room for; others run on
+/// demand, and do not take what is many instances' room.
 const MAX_PER_MODULE: u32 = 4;
 
 /// Heaps for garbage-collected languages in the pool; further ones run on demand.
@@ -210,6 +211,7 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
         .total_stacks(count)
         .total_gc_heaps(count.min(POOLED_GC_HEAPS))
         .max_memories_per_module(MAX_PER_MODULE)
+        .max_memories_per_component(MAX_PER_MODULE)
         .max_tables_per_module(MAX_PER_MODULE)
         .table_elements(config.max_table_elements)
         .async_stack_keep_resident(STACK_KEPT)

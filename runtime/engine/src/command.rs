@@ -75,7 +75,8 @@ async fn to_the_end(runner: &Runner, module: &Module, template: &Template) -> Ex
     if let Some(prepared) = loaded.pooled() {
         match once(&backends.pooled, prepared, template).await {
             Started::Ended(exit) => return exit,
-            Started::PoolFull => {}
+            // It may have begun on the thread of who starts it, and what comes now takes longer.
+            Started::PoolFull => tokio::task::yield_now().await,
         }
     }
     let backend = match backends.on_demand() {

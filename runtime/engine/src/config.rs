@@ -13,8 +13,15 @@ pub(crate) const TIME_SLICE: Duration = Duration::from_millis(5);
 /// Kernel mappings left to the process beside its instances (code, heaps, threads, files).
 pub(crate) const RESERVED_MAPPINGS: u64 = 8_192;
 
-/// Mappings one instance costs at most: linear memory with its image and guard, a stack with its guard.
+/// Mappings one instance costs at most: linear memory with its image and guard, a stack with its guard. One with more
+/// memories counts as more instances.
 pub(crate) const MAPPINGS_PER_INSTANCE: u64 = 6;
+
+/// Memories there may be at once. Each takes 4 GiB of addresses and its guards, of which a process has 128 TiB.
+pub(crate) const MOST_MEMORIES: u64 = 24_576;
+
+/// Tables that go with a memory. Large ones are mappings as well.
+pub(crate) const TABLES_PER_MEMORY: u32 = 4;
 
 /// Limits and folders of an [`crate::Engine`].
 #[derive(Clone, Debug)]
@@ -25,7 +32,8 @@ pub struct EngineConfig {
     pub max_cache_bytes: u64,
     /// Instances kept in the pool. Those beyond it are allocated on demand: slower to start, otherwise the same.
     pub pool_instances: u32,
-    /// Instances alive at once, in the pool and beyond it. Lowered to what `vm.max_map_count` allows.
+    /// Instances alive at once, in the pool and beyond it. Lowered to what `vm.max_map_count` allows. An instance of
+    /// several memories counts as one for each.
     pub max_instances: u32,
     /// Memory of a container that names no limit, in bytes.
     pub default_memory_limit: u64,

@@ -41,6 +41,14 @@ pub enum StartError {
         /// The limit.
         limit: u32,
     },
+    /// An instance of the module would have more memories, or tables, than the engine allows.
+    #[error("the module has {memories} memories and their tables, more than the limit of {limit}")]
+    TooManyMemories {
+        /// Its memories.
+        memories: u32,
+        /// The limit.
+        limit: usize,
+    },
     /// The module imports an interface the specification does not have.
     #[error("the module imports {import}, and the container does not have {capability}")]
     NotGiven {

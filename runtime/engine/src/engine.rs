@@ -1,7 +1,7 @@
 //! The engine: one per process, everything else hangs on it.
 
 use crate::backend::Backends;
-use crate::config::{MAPPINGS_PER_INSTANCE, RESERVED_MAPPINGS};
+use crate::config::{MAPPINGS_PER_INSTANCE, MOST_MEMORIES, RESERVED_MAPPINGS};
 use crate::container::{Control, Ending, StartError};
 use crate::files::{self, FileBudget, Preopens, Scratch};
 use crate::limits::Meter;
@@ -52,7 +52,7 @@ pub struct EngineStats {
     pub cache_hits: u64,
     /// Modules in memory.
     pub modules: usize,
-    /// Instances alive.
+    /// Instances alive. One of several memories counts for each.
     pub instances: usize,
     /// The most instances that may be alive at once.
     pub max_instances: usize,
@@ -71,6 +71,7 @@ struct Inner {
     loader: Loader,
     scratch: Arc<Scratch>,
     file_budget: Arc<FileBudget>,
+    first_connections: Arc<FileBudget>,
     instances: Arc<Semaphore>,
     warm: Arc<http::Pools>,
     max_instances: usize,
@@ -94,17 +95,20 @@ impl Drop for Inner {
 pub(crate) struct Runner {
     pub(crate) backends: Arc<Backends>,
     pub(crate) clock: Arc<Clock>,
-    /// One permit per instance alive.
+    /// One permit per instance alive, or as many as its module takes (`Loaded::places`).
     pub(crate) instances: Arc<Semaphore>,
     /// Instances that only wait for requests, and give way to others.
     pub(crate) warm: Arc<http::Pools>,
+    /// Descriptors of the first connections of all handlers.
+    pub(crate) first_connections: Arc<FileBudget>,
 }
 
 impl Runner {
-    /// The right to one more instance, unless as many run as may.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+    /// The right to one more instance of a module, unless as many run as may.
+    pub(crate) fn place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
+        let places = module.loaded().places();
         loop {
-            if let Ok(permit) = self.instances.clone().try_acquire_owned() {
+            if let Ok(permit) = self.instances.clone().try_acquire_many_owned(places) {
                 return Some(permit);
             }
             if !self.warm.give_up_one() {
@@ -128,7 +132,9 @@ impl Engine {
             source,
         };
         let loader = Loader::open(backends.clone(), &config).map_err(cache_dir)?;
-        let scratch = Scratch::open(&config.cache_dir).map_err(cache_dir)?;
+        // The other threads are for guests' files, and for modules.
+        let turns = config.max_blocking_threads / 2;
+        let scratch = Scratch::open(&config.cache_dir, turns).map_err(cache_dir)?;
         let no_threads = |source| EngineError::Threads { source };
         let threads = Threads::start(&config).map_err(no_threads)?;
         let ticker = Ticker::start(&config, &threads, {
@@ -141,6 +147,7 @@ impl Engine {
                 loader,
                 scratch: Arc::new(scratch),
                 file_budget: FileBudget::of_process(),
+                first_connections: FileBudget::of_first_connections(),
                 instances: Arc::new(Semaphore::new(max_instances)),
                 warm: Arc::default(),
                 max_instances,
@@ -181,9 +188,9 @@ impl Engine {
         }
     }
 
-    /// Starts a container. For an HTTP handler this returns once it listens. A command begins on the caller's thread, so
-    /// that a short one costs no switch of threads; one that waits or has run until the next tick, a millisecond at
-    /// most, goes on on the engine's. How it ends is told by [`Container::wait`].
+    /// Starts a container. For an HTTP handler this returns once it listens. A command begins on the caller's thread if the
+    /// pool has room for it, so that a short one costs no switch of threads; one that waits or has run until the next tick,
+    /// a millisecond at most, goes on on the engine's. How it ends is told by [`Container::wait`].
     pub async fn start(
         &self,
         module: &Module,
@@ -191,9 +198,10 @@ impl Engine {
     ) -> Result<Container, StartError> {
         let inner = &self.inner;
         check_given(module, &spec)?;
+        inner.check_memories(module)?;
         // A command is one instance for as long as it lives; a handler takes instances as requests come.
         let permit = match module.check(&spec.entry)? {
-            Workload::Command | Workload::Function => Some(inner.reserve()?),
+            Workload::Command | Workload::Function => Some(inner.reserve(module)?),
             Workload::HttpHandler if spec.listen.is_empty() => return Err(StartError::NoAddress),
             Workload::HttpHandler => None,
         };
@@ -226,7 +234,11 @@ impl Engine {
                     control.clone(),
                     permit,
                 );
-                begin_here(to_the_end(run, template, ending), inner.threads());
+                let task = to_the_end(run, template, ending);
+                match inner.is_quick(module) {
+                    true => begin_here(task, inner.threads()),
+                    false => drop(inner.threads().spawn(task)),
+                }
                 Vec::new()
             }
             None => {
@@ -263,10 +275,15 @@ impl Engine {
             return Ok(Preopens::none());
         }
         let (scratch, spec) = (self.inner.scratch.clone(), spec.clone());
+        let turn = scratch.turns().clone().acquire_owned().await;
         let opened = self
             .inner
             .threads()
-            .spawn_blocking(move || Preopens::open(&scratch, &spec))
+            .spawn_blocking(move || {
+                let opened = Preopens::open(&scratch, &spec);
+                drop(turn);
+                opened
+            })
             .await;
         opened.map_err(|_cancelled| StartError::ShuttingDown)?
     }
@@ -294,13 +311,34 @@ impl Inner {
             clock: self.ticker.clock(),
             instances: self.instances.clone(),
             warm: self.warm.clone(),
+            first_connections: self.first_connections.clone(),
         }
     }
 
-    fn reserve(&self) -> Result<OwnedSemaphorePermit, StartError> {
+    /// Whether an instance can be made in microseconds: it fits the pool, and not all of that is taken. On demand code may
+    /// have to be mapped and linked first.
+    fn is_quick(&self, module: &Module) -> bool {
+        let taken = self.max_instances - self.instances.available_permits();
+        module.loaded().pooled().is_some() && taken <= self.config.pool_instances as usize
+    }
+
+    /// Refuses a module of which no instance could ever be made.
+    fn check_memories(&self, module: &Module) -> Result<(), StartError> {
+        let loaded = module.loaded();
+        let limit = self.config.max_core_instances.min(self.max_instances);
+        match loaded.memories().max(loaded.places()) as usize > limit {
+            true => Err(StartError::TooManyMemories {
+                memories: loaded.memories(),
+                limit,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn reserve(&self, module: &Module) -> Result<OwnedSemaphorePermit, StartError> {
         let limit = self.max_instances as u32;
         self.runner()
-            .place()
+            .place(module)
             .ok_or(StartError::TooManyInstances { limit })
     }
 }
@@ -349,7 +387,7 @@ fn begin_here(mut task: BoxFuture<'static, ()>, threads: &Handle) {
 }
 
 /// How many instances the kernel has mappings for, at most what is configured. Beyond `vm.max_map_count` any
-/// allocation in the process may fail, so instances are refused before.
+/// allocation in the process may fail, so instances are refused before. The same for addresses.
 fn max_instances(config: &EngineConfig) -> usize {
     let configured = u64::from(config.max_instances);
     let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count")
@@ -357,5 +395,5 @@ fn max_instances(config: &EngineConfig) -> usize {
         .and_then(|text| text.trim().parse::<u64>().ok())
         .unwrap_or(65_530);
     let allowed = mappings.saturating_sub(RESERVED_MAPPINGS) / MAPPINGS_PER_INSTANCE;
-    configured.min(allowed.max(1)) as usize
+    configured.min(allowed.clamp(1, MOST_MEMORIES)) as usize
 }

@@ -4,6 +4,7 @@
 //! containers: mounts of single files, EROFS for writes to read-only mounts, limits of open files and of what a mount may
 //! hold.
 
+mod creation;
 mod host;
 mod mark;
 mod mirror;
@@ -23,10 +24,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Part of the process's descriptors that guests may use together; the rest is for everything else in it.
+/// Part of the process's descriptors that guests may use together. What the other shares leave is for everything else.
 const GUESTS_SHARE: u64 = 2;
 
-/// Part of those that one container may hold, all its instances together. More if one instance may hold more.
+/// Part of the process's descriptors for the first connections of each HTTP handler.
+const FIRST_CONNECTIONS_SHARE: u64 = 4;
+
+/// Part of the guests' share that one container may hold, all its instances together. More if one instance may hold more.
 const CONTAINERS_SHARE: u64 = 4;
 
 /// The descriptors that guests may hold: all of them together, or those of one container.
@@ -40,9 +44,15 @@ pub(crate) struct FileBudget {
 impl FileBudget {
     /// A share of what the process may open now (`RLIMIT_NOFILE`).
     pub(crate) fn of_process() -> Arc<Self> {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        // No limit is as good as one that is never reached.
-        let limit = limit.unwrap_or(u64::from(u32::MAX)) / GUESTS_SHARE;
+        Self::of(process_limit() / GUESTS_SHARE)
+    }
+
+    /// Another one: for the first connections of all HTTP handlers, which need none of that.
+    pub(crate) fn of_first_connections() -> Arc<Self> {
+        Self::of(process_limit() / FIRST_CONNECTIONS_SHARE)
+    }
+
+    pub(crate) fn of(limit: u64) -> Arc<Self> {
         Arc::new(FileBudget {
             used: AtomicU64::new(0),
             limit,
@@ -90,6 +100,12 @@ impl FileBudget {
     }
 }
 
+fn process_limit() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    // No limit is as good as one that is never reached.
+    limit.unwrap_or(u64::from(u32::MAX))
+}
+
 /// One descriptor out of the budget, given back when dropped.
 pub(crate) struct FileSlot {
     budget: Arc<FileBudget>,
@@ -106,17 +122,9 @@ impl Drop for FileSlot {
 mod tests {
     use super::*;
 
-    fn budget(limit: u64) -> Arc<FileBudget> {
-        Arc::new(FileBudget {
-            used: AtomicU64::new(0),
-            limit,
-            whole: None,
-        })
-    }
-
     #[test]
     fn slots_return_to_the_budget() {
-        let budget = budget(1);
+        let budget = FileBudget::of(1);
         let slot = budget.take();
         assert!(slot.is_some());
         assert!(budget.take().is_none());
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn no_container_takes_all_there_are() {
-        let all = budget(8);
+        let all = FileBudget::of(8);
         let (greedy, other) = (all.of_container(1), all.of_container(1));
         let taken: Vec<_> = std::iter::from_fn(|| greedy.take()).collect();
         assert_eq!(taken.len(), 2);
@@ -140,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_needs_a_slot_waits_for_one() {
-        let budget = budget(1);
+        let budget = FileBudget::of(1);
         let slot = budget.take();
         let pause = Duration::from_millis(10);
         let waiting = budget.wait(pause);

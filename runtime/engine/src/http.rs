@@ -33,8 +33,9 @@ use rest::Rest;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
@@ -46,6 +47,7 @@ use tokio_util::task::TaskTracker;
 const BACKLOG: u32 = 1_024;
 
 /// Connections of a container that need no open file of all guests' share: one that takes them all silences nobody.
+/// There is a share for those of all containers.
 const OWN_CONNECTIONS: usize = 16;
 
 /// Time for guests to end that were killed. A busy one needs a processor for that, no more.
@@ -70,7 +72,7 @@ pub(crate) struct Server {
     addresses: Vec<SocketAddr>,
     handler: Arc<Handler>,
     control: Control,
-    descriptors: Arc<FileBudget>,
+    descriptors: Descriptors,
 }
 
 impl Server {
@@ -92,7 +94,11 @@ impl Server {
             addresses.push(listener.local_addr().map_err(failed)?);
             listeners.push(listener);
         }
-        let descriptors = template.file_budget.clone();
+        let descriptors = Descriptors {
+            own: Arc::new(Semaphore::new(OWN_CONNECTIONS)),
+            first: runner.first_connections.clone(),
+            shared: template.file_budget.clone(),
+        };
         let handler = Arc::new(Handler::new(runner, module, template, control.clone()));
         Ok(Server {
             listeners,
@@ -118,14 +124,13 @@ impl Server {
         } = self;
         let connections = TaskTracker::new();
         let limit = Arc::new(Semaphore::new(places(handler.limits().max_connections)));
-        let own = Arc::new(Semaphore::new(OWN_CONNECTIONS));
         let accepting = futures::future::join_all(listeners.into_iter().map(|listener| {
             accept(
                 listener,
                 handler.clone(),
                 control.clone(),
                 connections.clone(),
-                (limit.clone(), own.clone(), descriptors.clone()),
+                (limit.clone(), descriptors.clone()),
             )
         }));
         async move {
@@ -160,8 +165,33 @@ impl Server {
 /// What a connection's descriptor is taken from.
 #[expect(dead_code, reason = "they are held until the connection's end")]
 enum Descriptor {
-    Own(OwnedSemaphorePermit),
+    Own(OwnedSemaphorePermit, FileSlot),
     Shared(FileSlot),
+}
+
+/// Where a container's connections get their descriptors.
+#[derive(Clone)]
+struct Descriptors {
+    /// The container's first connections, and those of all containers.
+    own: Arc<Semaphore>,
+    first: Arc<FileBudget>,
+    /// What it has of all guests' share.
+    shared: Arc<FileBudget>,
+}
+
+impl Descriptors {
+    async fn take(&self) -> Descriptor {
+        match self.own() {
+            Some(own) => own,
+            // The other clients wait in the kernel's queue.
+            None => Descriptor::Shared(self.shared.wait(ACCEPT_PAUSE).await),
+        }
+    }
+
+    fn own(&self) -> Option<Descriptor> {
+        let own = self.own.clone().try_acquire_owned().ok()?;
+        Some(Descriptor::Own(own, self.first.take()?))
+    }
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -185,18 +215,14 @@ fn accept(
     handler: Arc<Handler>,
     control: Control,
     connections: TaskTracker,
-    (limit, own, descriptors): (Arc<Semaphore>, Arc<Semaphore>, Arc<FileBudget>),
+    (limit, descriptors): (Arc<Semaphore>, Descriptors),
 ) -> impl Future<Output = ()> + Send {
     async move {
         // The semaphore is never closed.
         while let Ok(permit) = limit.clone().acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _client)) => {
-                    let descriptor = match own.clone().try_acquire_owned() {
-                        Ok(own) => Descriptor::Own(own),
-                        // The other clients wait in the kernel's queue.
-                        Err(_all_taken) => Descriptor::Shared(descriptors.wait(ACCEPT_PAUSE).await),
-                    };
+                    let descriptor = descriptors.take().await;
                     let (handler, control) = (handler.clone(), control.clone());
                     connections.spawn(async move {
                         serve(stream, handler, control).await;
@@ -248,16 +274,14 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
             () = control.kill.cancelled() => return,
             () = control.terminate.cancelled(), if !draining => {
                 draining = true;
-                if !activity.seen_request() {
+                // What has come already may not have been looked at yet.
+                let go_on = poll_fn(|cx| Poll::Ready(go_on(connection.as_mut(), &rest, cx)));
+                if go_on.await.is_ready() || !activity.seen_request() {
                     return;
                 }
                 connection.as_mut().graceful_shutdown();
             }
-            result = poll_fn(|cx| {
-                let result = connection.as_mut().poll(cx);
-                rest.let_go(cx);
-                result
-            }) => {
+            result = poll_fn(|cx| go_on(connection.as_mut(), &rest, cx)) => {
                 if let Err(error) = result {
                     tracing::debug!(%error, "a connection ended with an error");
                 }
@@ -278,6 +302,13 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
             }
         }
     }
+}
+
+/// Lets a connection do what it can now, and then the guest behind it.
+fn go_on<C: Future>(connection: Pin<&mut C>, rest: &Rest, cx: &mut Context<'_>) -> Poll<C::Output> {
+    let result = connection.poll(cx);
+    rest.let_go(cx);
+    result
 }
 
 fn builder(handler: &Handler) -> auto::Builder<TokioExecutor> {
@@ -301,4 +332,26 @@ fn builder(handler: &Handler) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(limits.header_timeout)
         .keep_alive_timeout(limits.header_timeout);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_connections_of_all_containers_have_a_share_too() {
+        let first = FileBudget::of(OWN_CONNECTIONS as u64 + 1);
+        let container = || Descriptors {
+            own: Arc::new(Semaphore::new(OWN_CONNECTIONS)),
+            first: first.clone(),
+            shared: FileBudget::of(0),
+        };
+        let (one, other) = (container(), container());
+        let taken: Vec<_> = std::iter::from_fn(|| one.own()).collect();
+        assert_eq!(taken.len(), OWN_CONNECTIONS);
+        let last = other.own();
+        assert!(last.is_some() && other.own().is_none());
+        drop(taken);
+        assert!(other.own().is_some());
+    }
 }

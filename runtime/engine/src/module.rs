@@ -18,6 +18,7 @@ pub(crate) use prepared::{CommandPre, Prepared};
 
 use crate::backend::{Backend, Backends, Pair};
 use crate::capability::{Capability, capabilities};
+use crate::config::TABLES_PER_MEMORY;
 use cache::Artifact;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -222,6 +223,8 @@ pub(crate) struct Loaded {
     /// `None` if the module is too big for the pool's slots.
     pooled: Option<Prepared>,
     on_demand: OnceLock<Prepared>,
+    memories: u32,
+    tables: u32,
 }
 
 impl Loaded {
@@ -233,7 +236,7 @@ impl Loaded {
             Ok(prepared) => (Some(prepared), None),
             Err(reason) => (None, Some(reason)),
         };
-        let loaded = Loaded {
+        let mut loaded = Loaded {
             digest,
             capabilities: capabilities(
                 &artifact.meta.imports,
@@ -243,10 +246,15 @@ impl Loaded {
             artifact,
             pooled,
             on_demand: OnceLock::new(),
+            memories: 0,
+            tables: 0,
         };
         if let Some(reason) = unfit {
             tracing::debug!(digest = loaded.digest, %reason, "the module does not fit the pool");
             loaded.on_demand(&*backends.on_demand()?)?;
+        }
+        if let Some(resources) = loaded.prepared().and_then(Prepared::resources) {
+            (loaded.memories, loaded.tables) = (resources.num_memories, resources.num_tables);
         }
         Ok(loaded)
     }
@@ -258,6 +266,23 @@ impl Loaded {
 
     pub(crate) fn pooled(&self) -> Option<&Prepared> {
         self.pooled.as_ref()
+    }
+
+    /// One of the two is there since the module was loaded.
+    fn prepared(&self) -> Option<&Prepared> {
+        self.pooled.as_ref().or_else(|| self.on_demand.get())
+    }
+
+    /// Memories of an instance.
+    pub(crate) fn memories(&self) -> u32 {
+        self.memories
+    }
+
+    /// Places among the engine's instances that one takes: what costs mappings and addresses are its memories, and large
+    /// tables.
+    pub(crate) fn places(&self) -> u32 {
+        let tables = self.tables.div_ceil(TABLES_PER_MEMORY);
+        self.memories.max(tables).max(1)
     }
 
     /// The module linked for on-demand allocation; maps its code a second time on first use.
@@ -281,12 +306,8 @@ impl Loaded {
 
     /// Whether there is such a function to call.
     fn check_function(&self, name: &str) -> Result<(), LoadError> {
-        let found = match self.pooled.as_ref().or_else(|| self.on_demand.get()) {
-            Some(prepared) => prepared.has_function(name),
-            // One of the two is there since the module was loaded.
-            None => false,
-        };
-        match found {
+        let has = |prepared: &Prepared| prepared.has_function(name);
+        match self.prepared().is_some_and(has) {
             true => Ok(()),
             false => Err(LoadError::NotExported {
                 wanted: format!("a function {name}"),

@@ -8,10 +8,12 @@ use super::quota::{self, Quota};
 use super::scratch::{MAX_COPY, PrivateFolder, Scratch, Shown};
 use crate::container::StartError;
 use crate::{ContainerSpec, Mount, VolumeLimit};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -25,7 +27,9 @@ pub(crate) struct Preopens {
     /// In the order of descriptors.
     read_only: Vec<bool>,
     marks: Arc<[Mark]>,
-    private: Vec<PrivateFolder>,
+    /// Until the container's end.
+    private: Mutex<Vec<PrivateFolder>>,
+    turns: Option<Arc<Semaphore>>,
 }
 
 /// One preopen to be.
@@ -103,7 +107,8 @@ impl Preopens {
             context: WasiFilesystemCtx::default(),
             read_only: Vec::new(),
             marks: Arc::from([]),
-            private: Vec::new(),
+            private: Mutex::default(),
+            turns: None,
         }
     }
 
@@ -160,10 +165,14 @@ impl Preopens {
         // What shows a root filesystem's own files beside mounted ones stands in for it.
         folders.retain(|folder| shown_in.iter().all(|shown| shown.guest != folder.guest));
         folders.extend(shown_in);
-        Self::preopen(folders, private)
+        Self::preopen(folders, private, scratch.turns().clone())
     }
 
-    fn preopen(folders: Vec<Folder>, private: Vec<PrivateFolder>) -> Result<Self, StartError> {
+    fn preopen(
+        folders: Vec<Folder>,
+        private: Vec<PrivateFolder>,
+        turns: Arc<Semaphore>,
+    ) -> Result<Self, StartError> {
         let mut builder = WasiCtx::builder();
         let (mut read_only, mut marks) = (Vec::new(), Vec::new());
         for folder in folders {
@@ -192,7 +201,8 @@ impl Preopens {
             context,
             read_only,
             marks: marks.into(),
-            private,
+            private: Mutex::new(private),
+            turns: Some(turns),
         })
     }
 
@@ -210,16 +220,22 @@ impl Preopens {
         self.marks.clone()
     }
 
-    /// Brings back what was written to files that had to be copied. To be called when no instance runs any more.
+    /// Brings back what was written to files that had to be copied, and removes what showed files. To be called when no
+    /// instance runs any more. There may be thousands of files, so this is for a thread that may block.
     pub(crate) async fn finish(&self) {
-        for folder in &self.private {
-            let Some(copies) = folder.copies_to_bring_back() else {
-                continue;
-            };
-            let done = tokio::task::spawn_blocking(move || copies.bring_back()).await;
-            if let Err(error) = done {
-                tracing::warn!(%error, "files written by a container were not brought back");
+        let private = std::mem::take(&mut *self.private.lock());
+        let (false, Some(turns)) = (private.is_empty(), &self.turns) else {
+            return;
+        };
+        let turn = turns.clone().acquire_owned().await;
+        let done = tokio::task::spawn_blocking(move || {
+            for folder in private {
+                folder.bring_back();
             }
+            drop(turn);
+        });
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "files written by a container were not brought back");
         }
     }
 }
@@ -375,6 +391,39 @@ fn on_read_only_filesystem(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{GuestFile, OutputSink};
+    use futures::FutureExt;
+    use std::fs;
+
+    struct Nowhere;
+
+    #[async_trait::async_trait]
+    impl OutputSink for Nowhere {
+        async fn write(&self, _data: bytes::Bytes) {}
+    }
+
+    #[tokio::test]
+    async fn what_showed_files_is_removed_by_a_thread_that_may_block() {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let scratch = Scratch::open(temp.path(), 1).expect("made");
+        let sink = Arc::new(Nowhere);
+        let mut spec = ContainerSpec::new("x", sink.clone(), sink);
+        spec.files = vec![GuestFile {
+            guest: "/etc/hosts".to_owned(),
+            content: Arc::from(*b"x"),
+        }];
+        let preopens = Preopens::open(&scratch, &spec).expect("opened");
+        let folder = preopens.private.lock()[0].path().to_owned();
+        assert_eq!(fs::read(folder.join("hosts")).expect("shown"), b"x");
+        let mut finish = Box::pin(preopens.finish());
+        assert!((&mut finish).now_or_never().is_none(), "not here");
+        finish.await;
+        assert!(!folder.exists());
+        let none = Preopens::none();
+        none.finish()
+            .now_or_never()
+            .expect("there is nothing to do");
+    }
 
     #[test]
     fn guest_paths_are_absolute_and_stay_inside() {

@@ -6,6 +6,7 @@
 
 mod limited;
 
+use super::creation::{Refused, Wanted, creation};
 use super::mark::Mark;
 use super::quota::Quota;
 use super::{FileBudget, FileSlot};
@@ -254,9 +255,16 @@ async fn path_open(mut caller: Caller<'_, P1State>, params: OpenParams) -> wasmt
         }
         None => None,
     };
-    let rules = limited::creation(mark.as_ref(), oflags).await;
+    let wanted = Wanted {
+        create: oflags & OFLAGS_CREAT != 0,
+        exclusive: oflags & OFLAGS_EXCL != 0,
+    };
+    let rules = creation(mark.as_ref(), wanted).await;
     let asked = oflags;
-    let oflags = rules.oflags;
+    let oflags = match rules.missing {
+        Some(_) => oflags & !(OFLAGS_CREAT | OFLAGS_EXCL),
+        None => oflags,
+    };
     let errno = p1::path_open(
         &mut state.wasi,
         &mut memory,
@@ -282,7 +290,11 @@ async fn path_open(mut caller: Caller<'_, P1State>, params: OpenParams) -> wasmt
             state.files.opened(descriptor, slot, read_only, mark);
             Ok(SUCCESS)
         }
-        ENOENT => Ok(rules.missing.unwrap_or(ENOENT)),
+        ENOENT => Ok(match rules.missing {
+            Some(Refused::ReadOnly) => EROFS,
+            Some(Refused::Full) => ENOSPC,
+            None => ENOENT,
+        }),
         EPERM if read_only && writes(asked, rights) => Ok(EROFS),
         errno => Ok(errno),
     }

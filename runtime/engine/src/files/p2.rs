@@ -10,6 +10,7 @@ mod stream;
 pub(crate) use account::Account;
 pub(super) use account::{Change, Refusal};
 
+use super::creation::{Refused, Wanted, creation};
 use crate::state::ComponentState;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxView;
@@ -26,6 +27,14 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     types::add_to_linker::<ComponentState, HasFiles>(linker, files)?;
     preopens::add_to_linker::<ComponentState, HasFiles>(linker, files)
+}
+
+/// What a missing file means where none can be made.
+fn missing(refused: Refused) -> ErrorCode {
+    match refused {
+        Refused::ReadOnly => ErrorCode::ReadOnly,
+        Refused::Full => ErrorCode::InsufficientSpace,
+    }
 }
 
 fn files(state: &mut ComponentState) -> Files<'_> {
@@ -277,33 +286,22 @@ impl HostDescriptor for Files<'_> {
         let writes = flags.contains(DescriptorFlags::WRITE)
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         let mark = self.account.marked(rep).map(|mark| mark.opened(&path));
-        let mut wanted = open_flags;
-        let mut missing = None;
-        if let Some(mark) = mark
-            .as_ref()
-            .filter(|_| open_flags.contains(OpenFlags::CREATE))
-        {
-            missing = if mark.fixed.is_some() {
-                Some(ErrorCode::ReadOnly)
-            } else if let Some(quota) = &mark.quota
-                && !quota.take_entry().await
-            {
-                Some(ErrorCode::InsufficientSpace)
-            } else {
-                None
-            };
-        }
-        if missing.is_some() {
-            // Only a file that is there can be opened.
-            wanted &= !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
-        }
-        let result = self.wasi.open_at(fd, path_flags, path, wanted, flags).await;
-        let result = match (result, missing) {
-            (Err(error), Some(missing)) => match error.downcast_ref() {
-                Some(ErrorCode::NoEntry) => return Err(missing.into()),
+        let wanted = Wanted {
+            create: open_flags.contains(OpenFlags::CREATE),
+            exclusive: open_flags.contains(OpenFlags::EXCLUSIVE),
+        };
+        let rules = creation(mark.as_ref(), wanted).await;
+        let asked = match rules.missing {
+            Some(_) => open_flags & !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE),
+            None => open_flags,
+        };
+        let result = self.wasi.open_at(fd, path_flags, path, asked, flags).await;
+        let result = match (result, rules.missing) {
+            (Err(error), Some(refused)) => match error.downcast_ref() {
+                Some(ErrorCode::NoEntry) => return Err(missing(refused).into()),
                 _ => Err(error),
             },
-            (Ok(opened), Some(_)) if open_flags.contains(OpenFlags::EXCLUSIVE) => {
+            (Ok(opened), _) if rules.must_be_new => {
                 HostDescriptor::drop(&mut self.wasi, opened).map_err(FsError::trap)?;
                 return Err(ErrorCode::Exist.into());
             }

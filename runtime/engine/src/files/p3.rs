@@ -5,6 +5,7 @@
 
 mod limited;
 
+use super::creation::{Refused, Wanted, creation};
 use super::p2::Change;
 use crate::state::ComponentState;
 use wasmtime::StoreContextMut;
@@ -160,15 +161,32 @@ async fn open_at(
     let writes = flags.contains(DescriptorFlags::WRITE)
         || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
     let files = files(accessor);
-    let rules = limited::creation(accessor, rep, &path, open_flags).await;
-    let opened = WasiFilesystem::open_at(&files, fd, path_flags, path, rules.flags, flags).await;
+    let mark = accessor.with(|mut store| {
+        let account = store.get().files().1;
+        account.marked(rep).map(|mark| mark.opened(&path))
+    });
+    let wanted = Wanted {
+        create: open_flags.contains(OpenFlags::CREATE),
+        exclusive: open_flags.contains(OpenFlags::EXCLUSIVE),
+    };
+    let rules = creation(mark.as_ref(), wanted).await;
+    let asked = match rules.missing {
+        Some(_) => open_flags & !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE),
+        None => open_flags,
+    };
+    let opened = WasiFilesystem::open_at(&files, fd, path_flags, path, asked, flags).await;
     let opened = match opened {
         Ok(opened) if rules.must_be_new => {
             accessor.with(|mut store| store.get().files().0.table.delete(opened))?;
             return Ok((Err(ErrorCode::Exist),));
         }
         Err(error) => match (error.downcast()?, rules.missing) {
-            (ErrorCode::NoEntry, Some(missing)) => return Ok((Err(missing),)),
+            (ErrorCode::NoEntry, Some(Refused::ReadOnly)) => {
+                return Ok((Err(ErrorCode::ReadOnly),));
+            }
+            (ErrorCode::NoEntry, Some(Refused::Full)) => {
+                return Ok((Err(ErrorCode::InsufficientSpace),));
+            }
             (error, _) => Err(error.into()),
         },
         opened => opened,
@@ -180,7 +198,7 @@ async fn open_at(
                 Descriptor::File(file) => account.opened(&file.file, slot),
                 Descriptor::Dir(dir) => account.opened(&dir.dir, slot),
             }
-            account.mark(opened.rep(), rules.mark);
+            account.mark(opened.rep(), mark);
             Ok(())
         })?;
     }

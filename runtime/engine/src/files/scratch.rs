@@ -21,7 +21,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 
 /// Largest file that is copied for a mount that may be written. Larger ones need a hard link, or a mounted folder.
 pub(super) const MAX_COPY: u64 = 64 << 20;
@@ -39,11 +41,13 @@ pub(crate) struct Scratch {
     next: AtomicU64,
     quotas: Quotas,
     placed: Placed,
+    turns: Arc<Semaphore>,
 }
 
 impl Scratch {
-    /// Makes this engine's folder below `root`, and removes what engines that are gone left behind.
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+    /// Makes this engine's folder below `root`, and removes what engines that are gone left behind. So many containers'
+    /// files are made or removed at once.
+    pub(crate) fn open(root: &Path, turns: usize) -> io::Result<Self> {
         let root = root.join("mounts");
         private_dir(&root)?;
         // Quotas are measured by paths without links.
@@ -61,6 +65,7 @@ impl Scratch {
                         next: AtomicU64::new(0),
                         quotas: Quotas::default(),
                         placed: Placed::default(),
+                        turns: Arc::new(Semaphore::new(turns.max(1))),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -73,6 +78,11 @@ impl Scratch {
     /// The quotas of mounts in use.
     pub(super) fn quotas(&self) -> &Quotas {
         &self.quotas
+    }
+
+    /// The places of those whose files are made or removed: each keeps a thread, for seconds where gigabytes are copied.
+    pub(crate) fn turns(&self) -> &Arc<Semaphore> {
+        &self.turns
     }
 
     /// A new, empty folder, removed when dropped.
@@ -160,6 +170,21 @@ struct Mounted {
     shown: Vec<String>,
 }
 
+impl Mounted {
+    /// Shows something there under a name. Whether it is a copy.
+    fn put(
+        &mut self,
+        name: &str,
+        what: What,
+        put: impl FnOnce(&Path) -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let note = |name: &str| self.notes.add(name);
+        let is_copy = self.placed.put(&self.folder, name, what, note, put)?;
+        self.shown.push(name.to_owned());
+        Ok(is_copy)
+    }
+}
+
 impl PrivateFolder {
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -182,11 +207,7 @@ impl PrivateFolder {
             None => place(&shown, file, mount, copy)?,
             Some(mounted) => {
                 let what = What::of(file, mount.read_only)?;
-                mounted.notes.add(name)?;
-                let put = |shown: &Path| place(shown, file, mount, copy);
-                let is_copy = mounted.placed.put(&mounted.folder, name, what, put)?;
-                mounted.shown.push(name.to_owned());
-                is_copy
+                mounted.put(name, what, |shown| place(shown, file, mount, copy))?
             }
         };
         if !is_copy {
@@ -209,13 +230,7 @@ impl PrivateFolder {
         };
         match &mut self.mounted {
             None => put(&self.path.join(name))?,
-            Some(mounted) => {
-                mounted.notes.add(name)?;
-                let what = What::Content(content.to_owned());
-                let done = mounted.placed.put(&mounted.folder, name, what, put)?;
-                mounted.shown.push(name.to_owned());
-                done
-            }
+            Some(mounted) => mounted.put(name, What::Content(content.to_owned()), put)?,
         };
         Ok(())
     }
@@ -227,13 +242,13 @@ impl PrivateFolder {
         }
     }
 
-    /// The copies that the guest may have written.
-    pub(crate) fn copies_to_bring_back(&self) -> Option<Copies> {
-        let mounted = self.mounted.as_ref();
-        (!self.copies.is_empty()).then(|| Copies {
-            files: self.copies.clone(),
-            _mounted: mounted.map(|mounted| mounted.folder.clone()),
-        })
+    /// Writes what the guest has written to copies to the originals. Blocks.
+    pub(crate) fn bring_back(&self) {
+        for (copy, original) in &self.copies {
+            if let Err(error) = bring_back(copy, original) {
+                tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
+            }
+        }
     }
 }
 
@@ -274,24 +289,6 @@ impl Drop for PrivateFolder {
 fn remove_file(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
         tracing::debug!(%error, "a file mounted into a folder is already gone from it");
-    }
-}
-
-/// Copies and the files they were made of.
-pub(crate) struct Copies {
-    files: Vec<(PathBuf, PathBuf)>,
-    /// Keeps the paths of the copies valid.
-    _mounted: Option<HostPath>,
-}
-
-impl Copies {
-    /// Writes the copies' content to the originals. Blocks.
-    pub(crate) fn bring_back(self) {
-        for (copy, original) in self.files {
-            if let Err(error) = bring_back(&copy, &original) {
-                tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
-            }
-        }
     }
 }
 

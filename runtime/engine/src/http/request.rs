@@ -378,10 +378,12 @@ impl Handler {
     }
 
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        match self.runner.place() {
-            Some(place) => Some(place),
-            None => self.runner.instances.clone().acquire_owned().await.ok(),
+        if let Some(place) = self.runner.place(&self.module) {
+            return Some(place);
         }
+        let places = self.module.loaded().places();
+        let instances = self.runner.instances.clone();
+        instances.acquire_many_owned(places).await.ok()
     }
 
     async fn lease(&self, server: Server) -> Result<Lease, Failure> {

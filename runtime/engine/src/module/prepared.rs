@@ -4,6 +4,7 @@ use super::entry::{Entries, Wasi};
 use crate::backend::Backend;
 use crate::command::function;
 use crate::state::{ComponentState, P1State};
+use wasmtime::ResourcesRequired;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi::{p2, p3};
 use wasmtime_wasi_http::handler::ProxyPre;
@@ -73,6 +74,14 @@ impl Code {
 }
 
 impl Prepared {
+    /// The memories and tables of an instance. `None` if only its imports tell, which are no modules.
+    pub(super) fn resources(&self) -> Option<ResourcesRequired> {
+        match self {
+            Prepared::Core(pre) => Some(pre.module().resources_required()),
+            Prepared::Component(component) => component.pre.component().resources_required(),
+        }
+    }
+
     /// Whether a function of this name can be called.
     pub(super) fn has_function(&self, name: &str) -> bool {
         match self {

@@ -1,9 +1,9 @@
 //! Guests that take all they can get.
 
-use crate::support::{Bench, Running, listen_locally, soon};
+use crate::support::{Bench, Collected, Running, listen_locally, soon};
 use crate::village::{Repeated, Village, start};
 use bytes::Bytes;
-use sampan_engine::{ContainerSpec, Exit, Mount, OutputSink};
+use sampan_engine::{ContainerSpec, Exit, Mount, OutputSink, StartError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -199,16 +199,20 @@ async fn guests_that_want_no_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_core_instances_than_allowed() {
     let village = Village::new().await;
-    repeated(
-        &village,
-        "many-instances",
-        |_| {},
-        |exit| {
-            let Exit::Failed { message } = exit else {
-                panic!("{exit:?}")
-            };
-            assert!(message.contains("instance"), "{message}");
-        },
-    )
-    .await;
+    let attack = village.under("many-instances", async |_: &Bench| {
+        let module = village.bench.load("many-instances").await;
+        let engine = village.bench.engine.clone();
+        Repeated::start(2, move || {
+            let (engine, module) = (engine.clone(), module.clone());
+            async move {
+                let sink = Collected::new();
+                let spec = ContainerSpec::new("many-instances", sink.clone(), sink);
+                let error = engine.start(&module, spec).await.unwrap_err();
+                let expected = matches!(error, StartError::TooManyMemories { memories: 200, .. });
+                assert!(expected, "{error}");
+            }
+        })
+    });
+    attack.await.stop().await;
+    village.recovers().await;
 }

@@ -1,8 +1,12 @@
 //! More instances than the pool holds, and more than the engine allows.
 
-use crate::support::{Bench, Collected, get, soon};
+use crate::support::{Bench, Collected, get, module_file, soon};
+use bytes::Bytes;
 use http::StatusCode;
-use sampan_engine::{ContainerSpec, Exit, StartError};
+use parking_lot::Mutex;
+use sampan_engine::{ContainerSpec, Exit, Module, OutputSink, StartError};
+use std::sync::Arc;
+use std::thread::ThreadId;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_beyond_the_pool_run_on_demand() {
@@ -65,4 +69,75 @@ async fn instances_beyond_the_engines_limit_are_refused() {
     let third = bench.engine.start(&module, spec).await.unwrap();
     sink.contains("asleep").await;
     third.kill();
+}
+
+/// A sink that tells on which thread it was written to.
+#[derive(Default)]
+struct Threads(Mutex<Vec<ThreadId>>);
+
+#[async_trait::async_trait]
+impl OutputSink for Threads {
+    async fn write(&self, _data: Bytes) {
+        self.0.lock().push(std::thread::current().id());
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_the_pool_has_no_room_for_begins_on_the_engines_threads() {
+    let bench = Bench::with(|config| config.pool_instances = 1);
+    let module = bench.load("hello").await;
+    let own = std::thread::current().id();
+    let written_here = async || {
+        let sink = Arc::new(Threads::default());
+        let spec = ContainerSpec::new("x", sink.clone(), sink.clone());
+        let container = bench.engine.start(&module, spec).await.unwrap();
+        soon(container.wait()).await;
+        sink.0.lock().contains(&own)
+    };
+    assert!(written_here().await);
+    let sleeping = bench.start("sleep", &[]).await;
+    sleeping.stdout.contains("asleep").await;
+    assert!(!written_here().await);
+}
+
+/// A command of so many memories that never ends.
+async fn of_memories(bench: &Bench, memories: usize) -> Module {
+    let memories = "(memory 0 1)".repeat(memories);
+    let text = format!(r#"(module {memories} (func (export "_start") (loop $on (br $on))))"#);
+    let bytes = wat::parse_str(text).unwrap();
+    let file = module_file(bench.dir.path(), "memories", &bytes);
+    bench.engine.load(&file).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_counts_once_for_each_of_its_memories() {
+    let bench = Bench::with(|config| config.max_instances = 90);
+    let sink = Collected::new();
+    let spec = ContainerSpec::new("x", sink.clone(), sink.clone());
+    let module = of_memories(&bench, 60).await;
+    let first = bench.engine.start(&module, spec.clone()).await.unwrap();
+    assert_eq!(bench.engine.stats().instances, 60);
+    let error = bench.engine.start(&module, spec.clone()).await.unwrap_err();
+    assert!(
+        matches!(error, StartError::TooManyInstances { limit: 90 }),
+        "{error}"
+    );
+    let (exit, ..) = bench.run("hello", &[]).await;
+    assert_eq!(exit, Exit::Code(0));
+    first.kill();
+    soon(first.wait()).await;
+    bench.empty().await;
+    // It could never be run, so nobody waits for its turn.
+    let module = of_memories(&bench, 91).await;
+    let error = bench.engine.start(&module, spec).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StartError::TooManyMemories {
+                memories: 91,
+                limit: 90
+            }
+        ),
+        "{error}"
+    );
 }

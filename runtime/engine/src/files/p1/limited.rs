@@ -2,41 +2,6 @@
 
 use super::*;
 
-/// How a file is opened that may be created.
-pub(super) struct Creation {
-    pub(super) oflags: i32,
-    /// A file that is there nevertheless is EEXIST.
-    pub(super) must_be_new: bool,
-    /// What a missing file means, if not ENOENT.
-    pub(super) missing: Option<i32>,
-}
-
-/// What `path_open` may do: where no file can be made, only one that is there can be opened.
-pub(super) async fn creation(mark: Option<&Mark>, oflags: i32) -> Creation {
-    let plain = Creation {
-        oflags,
-        must_be_new: false,
-        missing: None,
-    };
-    let Some(mark) = mark.filter(|_| oflags & OFLAGS_CREAT != 0) else {
-        return plain;
-    };
-    let missing = if mark.fixed.is_some() {
-        EROFS
-    } else if let Some(quota) = &mark.quota
-        && !quota.take_entry().await
-    {
-        ENOSPC
-    } else {
-        return plain;
-    };
-    Creation {
-        oflags: oflags & !(OFLAGS_CREAT | OFLAGS_EXCL),
-        must_be_new: oflags & OFLAGS_EXCL != 0,
-        missing: Some(missing),
-    }
-}
-
 pub(super) fn guard(linker: &mut Linker<P1State>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "fd_write", |caller, params| {
         Box::new(fd_write(caller, params))

@@ -1,7 +1,6 @@
 //! Writes and new files in mounts that may hold only so much, and in folders whose names are fixed.
 
 use super::Written;
-use crate::files::mark::Mark;
 use crate::files::p2::{Change, Refusal};
 use crate::files::quota::Quota;
 use crate::state::ComponentState;
@@ -18,7 +17,7 @@ use wasmtime::component::{
 };
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
-use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, OpenFlags};
+use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
 
 /// The interface that tells guests their mounts.
 const PREOPENS: &str = "wasi:filesystem/preopens@0.3.0";
@@ -70,47 +69,6 @@ pub(super) async fn refused(
         Err(Refusal::CrossDevice) => Some(ErrorCode::CrossDevice),
         Ok(Some(quota)) if !quota.take_entry().await => Some(ErrorCode::InsufficientSpace),
         Ok(_) => None,
-    }
-}
-
-/// How a file is opened that may be created.
-pub(super) struct Creation {
-    pub(super) flags: OpenFlags,
-    /// A file that is there nevertheless is an error.
-    pub(super) must_be_new: bool,
-    /// What a missing file means, if not that.
-    pub(super) missing: Option<ErrorCode>,
-    /// The rules of what is opened.
-    pub(super) mark: Option<Mark>,
-}
-
-/// What `open-at` may do: where no file can be made, only one that is there can be opened.
-pub(super) async fn creation(
-    accessor: &Accessor<ComponentState>,
-    folder: u32,
-    path: &str,
-    flags: OpenFlags,
-) -> Creation {
-    let mark = accessor.with(|mut store| {
-        let account = store.get().files().1;
-        account.marked(folder).map(|mark| mark.opened(path))
-    });
-    let missing = match &mark {
-        Some(mark) if flags.contains(OpenFlags::CREATE) => match &mark.quota {
-            _ if mark.fixed.is_some() => Some(ErrorCode::ReadOnly),
-            Some(quota) if !quota.take_entry().await => Some(ErrorCode::InsufficientSpace),
-            _ => None,
-        },
-        _ => None,
-    };
-    Creation {
-        must_be_new: missing.is_some() && flags.contains(OpenFlags::EXCLUSIVE),
-        flags: match missing {
-            Some(_) => flags & !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE),
-            None => flags,
-        },
-        missing,
-        mark,
     }
 }
 

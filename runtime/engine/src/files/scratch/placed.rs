@@ -4,6 +4,7 @@
 use super::super::host::HostPath;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,50 +75,57 @@ struct Shown {
     users: usize,
 }
 
-/// All of an engine's.
+/// What is shown at one place, if anything. Whoever makes or removes it there holds the lock: that may take seconds.
+type Slot = Arc<Mutex<Option<Shown>>>;
+
+/// All of an engine's. The lock around them is held to find one, no longer.
 #[derive(Clone, Default)]
-pub(super) struct Placed(Arc<Mutex<BTreeMap<Place, Shown>>>);
+pub(super) struct Placed(Arc<Mutex<BTreeMap<Place, Slot>>>);
 
 impl Placed {
     /// Shows something in a folder: with `put`, unless another container shows it there already. Returns whether it is a
-    /// copy. What can only be read gives way to a newer version, as a volume that was updated brings one.
+    /// copy. What can only be read gives way to a newer version, as a volume that was updated brings one. `note` is told
+    /// each name before this container depends on it, and none that somebody else's file has.
     pub(super) fn put(
         &self,
         folder: &HostPath,
         name: &str,
         what: What,
+        mut note: impl FnMut(&str) -> io::Result<()>,
         put: impl FnOnce(&Path) -> io::Result<bool>,
     ) -> io::Result<bool> {
         let place = place(folder, name)?;
         let path = folder.path().join(name);
-        let mut placed = self.0.lock();
-        match placed.get_mut(&place) {
-            Some(shown) if shown.what.serves(&what) => {
+        let slot = self.0.lock().entry(place.clone()).or_default().clone();
+        let result = match &mut *slot.lock() {
+            Some(shown) if shown.what.serves(&what) => note(name).map(|()| {
                 shown.users += 1;
-                Ok(shown.is_copy)
-            }
+                shown.is_copy
+            }),
             Some(shown) if shown.what.is_read() && what.is_read() => {
-                super::remove_file(&path);
-                shown.is_copy = put(&path)?;
-                shown.what = what;
-                shown.users += 1;
-                Ok(shown.is_copy)
+                let newer = replace(&path, name, &mut note, put);
+                newer.inspect(|is_copy| {
+                    shown.is_copy = *is_copy;
+                    shown.what = what;
+                    shown.users += 1;
+                })
             }
             Some(_) => Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 "another container shows another file there",
             )),
-            None => {
-                let is_copy = put(&path)?;
-                let shown = Shown {
+            // Seen before it is noted: what is noted is removed if the engine ends in between.
+            None if path.symlink_metadata().is_ok() => Err(rustix::io::Errno::EXIST.into()),
+            none => note(name).and_then(|()| put(&path)).inspect(|is_copy| {
+                *none = Some(Shown {
                     what,
-                    is_copy,
+                    is_copy: *is_copy,
                     users: 1,
-                };
-                placed.insert(place, shown);
-                Ok(is_copy)
-            }
-        }
+                });
+            }),
+        };
+        self.forget(&place, slot);
+        result
     }
 
     /// One container shows it no more.
@@ -126,19 +134,120 @@ impl Placed {
         let Ok(place) = place(folder, name) else {
             return;
         };
-        let mut placed = self.0.lock();
-        let Some(shown) = placed.get_mut(&place) else {
+        let Some(slot) = self.0.lock().get(&place).cloned() else {
             return;
         };
-        shown.users -= 1;
-        if shown.users == 0 {
-            placed.remove(&place);
-            super::remove_file(&path);
+        {
+            let mut slot = slot.lock();
+            if let Some(shown) = &mut *slot {
+                shown.users -= 1;
+                if shown.users == 0 {
+                    super::remove_file(&path);
+                    *slot = None;
+                }
+            }
+        }
+        self.forget(&place, slot);
+    }
+
+    /// A place where nothing is shown is not kept, unless somebody is about to show something there.
+    fn forget(&self, place: &Place, slot: Slot) {
+        let mut placed = self.0.lock();
+        // The other one is in the map: nobody else can have found it.
+        if Arc::strong_count(&slot) == 2 && slot.lock().is_none() {
+            placed.remove(place);
         }
     }
+}
+
+/// Puts a newer version in the place of an older one, which stays until the newer is whole.
+fn replace(
+    path: &Path,
+    name: &str,
+    note: &mut impl FnMut(&str) -> io::Result<()>,
+    put: impl FnOnce(&Path) -> io::Result<bool>,
+) -> io::Result<bool> {
+    let new = format!(".{name}.new");
+    let new_path = path.with_file_name(&new);
+    if new_path.symlink_metadata().is_ok() {
+        return Err(rustix::io::Errno::EXIST.into());
+    }
+    note(name)?;
+    note(&new)?;
+    let is_copy = put(&new_path)?;
+    fs::rename(&new_path, path).inspect_err(|_| super::remove_file(&new_path))?;
+    Ok(is_copy)
 }
 
 fn place(folder: &HostPath, name: &str) -> io::Result<Place> {
     let stat = rustix::fs::fstat(folder.descriptor())?;
     Ok((stat.st_dev, stat.st_ino, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(text: &str) -> What {
+        What::Content(text.as_bytes().to_owned())
+    }
+
+    fn write(text: &str) -> impl FnOnce(&Path) -> io::Result<bool> {
+        move |path| fs::write(path, text).map(|()| true)
+    }
+
+    fn folder() -> (tempfile::TempDir, HostPath) {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let path = temp.path().canonicalize().expect("it exists");
+        let folder = HostPath::open(&path).expect("it is there");
+        (temp, folder)
+    }
+
+    #[test]
+    fn no_place_waits_for_another() {
+        let (_temp, folder) = folder();
+        let placed = Placed::default();
+        let noted = |_: &str| Ok(());
+        let meanwhile = |path: &Path| {
+            placed.put(&folder, "b", content("b"), noted, write("b"))?;
+            write("a")(path)
+        };
+        let shown = placed.put(&folder, "a", content("a"), noted, meanwhile);
+        assert!(shown.expect("shown"));
+        for name in ["a", "b"] {
+            assert!(folder.path().join(name).exists());
+            placed.give_up(&folder, name);
+            assert!(!folder.path().join(name).exists());
+        }
+        assert!(placed.0.lock().is_empty());
+    }
+
+    #[test]
+    fn an_older_version_stays_until_the_newer_is_there() {
+        let (temp, folder) = folder();
+        let placed = Placed::default();
+        let noted = |_: &str| Ok(());
+        let shown = || fs::read_to_string(temp.path().join("a")).expect("shown");
+        let put = |what, put| placed.put(&folder, "a", content(what), noted, put);
+        put("old", write("old")).expect("shown");
+        let fails = |_: &Path| Err(io::Error::other("no space"));
+        let failed = placed.put(&folder, "a", content("new"), noted, fails);
+        failed.expect_err("it failed");
+        assert_eq!(shown(), "old");
+        put("new", write("new")).expect("shown");
+        assert_eq!(shown(), "new");
+        assert_eq!(fs::read_dir(temp.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_somebody_elses_is_not_noted() {
+        let (temp, folder) = folder();
+        fs::write(temp.path().join("a"), "mine").expect("written");
+        let placed = Placed::default();
+        let noted = |_: &str| panic!("it is not ours");
+        let put = placed.put(&folder, "a", content("a"), noted, write("a"));
+        let error = put.expect_err("the name is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert!(placed.0.lock().is_empty());
+    }
 }
