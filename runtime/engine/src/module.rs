@@ -209,17 +209,11 @@ impl std::fmt::Debug for Module {
     }
 }
 
-/// Whether anything of WASI 0.3 is imported, by whatever the module is run as.
-fn imports_p3(imports: &[String]) -> bool {
-    imports.iter().any(|import| import.contains("@0.3."))
-}
-
 /// A module in memory: linked for the pool, and for on-demand allocation once that was needed.
 pub(crate) struct Loaded {
     digest: String,
     artifact: Artifact,
     capabilities: Vec<Capability>,
-    calls_wait_side_by_side: bool,
     /// `None` if the module is too big for the pool's slots.
     pooled: Option<Prepared>,
     on_demand: OnceLock<Prepared>,
@@ -242,7 +236,6 @@ impl Loaded {
                 &artifact.meta.imports,
                 artifact.meta.entries.http.is_some(),
             ),
-            calls_wait_side_by_side: imports_p3(&artifact.meta.imports),
             artifact,
             pooled,
             on_demand: OnceLock::new(),
@@ -301,7 +294,7 @@ impl Loaded {
 
     /// Whether a guest may have several calls of the host under way.
     pub(crate) fn calls_wait_side_by_side(&self) -> bool {
-        self.calls_wait_side_by_side
+        self.artifact.meta.concurrent
     }
 
     /// Whether there is such a function to call.
