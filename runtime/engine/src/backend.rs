@@ -72,13 +72,14 @@ impl Backend {
         components.allow_shadowing(true);
         files::p2::guard(&mut components)?;
         sockets::p2::guard(&mut components)?;
-        http::measured::guard(&mut components)?;
+        http::measured::guard_p2(&mut components)?;
         signals::link_interface(&mut components)?;
         if concurrent {
             wasmtime_wasi::p3::add_to_linker(&mut components)?;
             wasmtime_wasi_http::p3::add_to_linker(&mut components)?;
             files::p3::guard(&mut components)?;
             sockets::p3::guard(&mut components)?;
+            http::measured::guard_p3(&mut components)?;
             signals::link_interface_p3(&mut components)?;
         }
         host::add_to_linker(&mut components)?;

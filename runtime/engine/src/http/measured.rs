@@ -108,13 +108,8 @@ macro_rules! fields {
     };
 }
 
-/// Puts the counted functions in front of the originals. The linker must allow shadowing.
-pub(crate) fn guard(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
-    guard_p2(linker)?;
-    guard_p3(linker)
-}
-
-fn guard_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+/// Puts the counted functions in front of the originals, which must be there. The linker must allow shadowing.
+pub(crate) fn guard_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     let mut types = linker.instance(P2)?;
     fields!(types, p2);
     counted!(
@@ -162,7 +157,8 @@ fn guard_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     types.func_wrap("[static]outgoing-body.finish", finish)
 }
 
-fn guard_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+/// The same for WASI 0.3.
+pub(crate) fn guard_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     type Request = Resource<p3::Request>;
     let mut types = linker.instance(P3)?;
     fields!(types, p3);
