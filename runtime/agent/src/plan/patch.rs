@@ -6,11 +6,12 @@ use serde_json::{Map, Value, json};
 use super::conditions::PASSING;
 
 /// Fields of a status the node does not write.
-const FOREIGN: [&str; 4] = [
+const FOREIGN: [&str; 5] = [
     "qosClass",
     "nominatedNodeName",
     "resourceClaimStatuses",
     "extendedResourceClaimStatus",
+    "nodeAllocatableResourceClaimStatuses",
 ];
 
 /// The `status` of a patch that turns `known` into `next`; none when nothing differs.

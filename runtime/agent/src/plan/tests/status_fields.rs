@@ -98,7 +98,11 @@ fn patches_say_what_went() {
     let from = |value: Value| -> PodStatus { serde_json::from_value(value).unwrap() };
     let known = from(json!({
         "reason": "X", "qosClass": "Burstable", "podIPs": [{"ip": "1.1.1.1"}],
-        "conditions": [{"type": "Ready", "status": "False", "reason": "R", "message": "m"}]
+        "conditions": [{"type": "Ready", "status": "False", "reason": "R", "message": "m"}],
+        // Of a scheduler: they are not the node's to take away.
+        "resourceClaimStatuses": [{"name": "a", "resourceClaimName": "p-a"}],
+        "extendedResourceClaimStatus": {"requestMappings": [], "resourceClaimName": "p-e"},
+        "nodeAllocatableResourceClaimStatuses": [{"resourceClaimName": "p-a", "resources": {"cpu": "1"}}]
     }));
     let next = from(json!({
         "phase": "Running", "podIPs": [{"ip": "2.2.2.2"}],
