@@ -136,7 +136,9 @@ fn important_pods_take_the_room_of_less_important_ones() {
         large(name, priority);
     }
     let room = node_of(&kubectl, "least");
-    ["low-1", "low-2"].map(|name| node_of(&kubectl, name));
+    for name in ["low-1", "low-2"] {
+        node_of(&kubectl, name);
+    }
     large("high", "high");
     let chosen = eventually("a node that is made free", || {
         let node = kubectl.field("pod/high", ".status.nominatedNodeName");
