@@ -28,7 +28,7 @@ const MODULE: &str = "sampan_signal";
 const INTERFACE: &str = "sampan:signal/signals@0.1.0";
 
 /// What components of WASI 0.3 import; see `wit/signal-p3.wit`.
-const INTERFACE_P3: &str = "sampan:signal/signals@0.2.0";
+pub(crate) const INTERFACE_P3: &str = "sampan:signal/signals@0.2.0";
 
 /// SIGTERM's number.
 pub(crate) const SIGTERM: i32 = 15;

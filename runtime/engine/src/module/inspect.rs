@@ -123,7 +123,7 @@ const TOLD_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
     pub(crate) component: bool,
-    /// Whether it has anything to do with tasks, streams or futures of the component model, as all of WASI 0.3 has.
+    /// Whether it has anything to do with WASI 0.3, or else with tasks, streams or futures of the component model.
     pub(crate) concurrent: bool,
     pub(crate) entries: Entries,
     pub(crate) imports: Vec<String>,
@@ -175,10 +175,15 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     }
     Ok(Inspected {
         component,
-        concurrent: component && is_concurrent(bytes),
+        concurrent: component && (imports.iter().any(|name| is_p3(name)) || is_concurrent(bytes)),
         entries,
         imports,
     })
+}
+
+/// Whether an import is linked only beside tasks: interfaces of WASI 0.3 that have no asynchronous function, too.
+fn is_p3(import: &str) -> bool {
+    import.contains("@0.3.") || import == signals::INTERFACE_P3
 }
 
 /// Whether a component is valid only with the asynchronous part of the component model. Types are looked at, not the code

@@ -165,7 +165,7 @@ fn nested_modules_do_not_count() {
 }
 
 #[test]
-fn what_waits_for_several_things_at_once_is_told_by_its_types() {
+fn what_waits_for_several_things_at_once_is_told_by_its_types_and_imports() {
     let plain = [
         r#"(module (func (export "_start")))"#,
         r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
@@ -184,6 +184,11 @@ fn what_waits_for_several_things_at_once_is_told_by_its_types() {
                 (func (export "f") async (canon lift (core func $m "f"))))
             (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
         r#"(component (type $s (stream u8)) (core func (canon stream.new $s))
+            (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+        // Interfaces of WASI 0.3, without a function that may wait.
+        r#"(component (import "wasi:random/random@0.3.0" (instance))
+            (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+        r#"(component (import "sampan:signal/signals@0.2.0" (instance))
             (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
     ];
     let told = |text: &&str| check(text).expect("runs").concurrent;
