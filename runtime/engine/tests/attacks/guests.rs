@@ -208,7 +208,7 @@ async fn more_core_instances_than_allowed() {
                 let sink = Collected::new();
                 let spec = ContainerSpec::new("many-instances", sink.clone(), sink);
                 let error = engine.start(&module, spec).await.unwrap_err();
-                let expected = matches!(error, StartError::TooManyMemories { memories: 200, .. });
+                let expected = matches!(error, StartError::TooManyMemories { memories: 201, .. });
                 assert!(expected, "{error}");
             }
         })
