@@ -50,7 +50,8 @@ struct Pulled {
 struct Records {
     /// By image id.
     images: BTreeMap<String, Record>,
-    /// References whose pull is under way, or of which it is not clear what it brought.
+    /// References whose pull is under way, or of which it is not clear what it brought. Earlier versions wrote them
+    /// without tag and digest.
     #[serde(default)]
     pulling: BTreeSet<String>,
     /// How many pulls of a reference are under way.
@@ -109,9 +110,7 @@ impl PullRecords {
                 Some(pulled) => Access::With(pulled.secrets.clone()),
                 None => Access::With(BTreeSet::new()),
             },
-            None if records.lost || records.pulling.contains(&reference::in_full(image)) => {
-                Access::With(BTreeSet::new())
-            }
+            None if records.lost || names(&records.pulling, image) => Access::With(BTreeSet::new()),
             None => Access::Everybody,
         }
     }
@@ -202,8 +201,8 @@ impl PullRecords {
             return;
         }
         for image in images {
-            let mut names = image.repo_tags.iter().chain(&image.repo_digests);
-            if *lost || names.any(|name| settled.contains(&reference::in_full(name))) {
+            let mut own = image.repo_tags.iter().chain(&image.repo_digests);
+            if *lost || own.any(|name| names(&settled, name)) {
                 known.entry(image.id.clone()).or_default();
             }
         }
@@ -260,6 +259,12 @@ impl Records {
         self.under_way.remove(&image);
         !self.unclear.contains_key(&image) && self.pulling.remove(&image)
     }
+}
+
+/// Whether the image is among these references, or any of its name is.
+fn names(references: &BTreeSet<String>, image: &str) -> bool {
+    let all = [reference::in_full(image), reference::name(image)];
+    all.iter().any(|one| references.contains(one))
 }
 
 /// The old file or the new one, never a part.
@@ -365,6 +370,22 @@ mod tests {
         records.note(&images, records.changes().await).await;
         assert_eq!(records.access("reg.io/c:2", "late").await, nobody());
         assert_eq!(records.access("reg.io/c:1", "new").await, Access::Everybody);
+    }
+
+    #[tokio::test]
+    async fn pulls_that_an_earlier_version_was_at_are_told_without_tag() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pulls.json");
+        std::fs::write(&file, r#"{"images": {}, "pulling": ["reg.io/a"]}"#).unwrap();
+        let records = PullRecords::open(file.clone()).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        let images = [here("id", "reg.io/a:1"), here("other", "reg.io/b:1")];
+        records.note(&images, records.changes().await).await;
+        let records = PullRecords::open(file).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
+        assert_eq!(records.access("reg.io/a:1", "new").await, Access::Everybody);
+        let other = records.access("reg.io/b:1", "other").await;
+        assert_eq!(other, Access::Everybody);
     }
 
     #[tokio::test]
