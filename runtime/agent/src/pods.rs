@@ -153,9 +153,9 @@ impl Source {
                 let uid = pod.metadata.uid.clone().unwrap_or_default();
                 if let Some(inbox) = self.workers.get(&uid) {
                     inbox.gone(Some(slim(pod)));
-                    // The scheduler counts it no more.
-                    self.shared.room.release(&uid);
                 }
+                // The scheduler counts it no more, whether it has a worker or not.
+                self.shared.room.release(&uid);
             }
             Event::InitDone => self.list_complete(),
         }
@@ -193,14 +193,15 @@ impl Source {
         }
     }
 
-    /// Whether an earlier process has let the pod in: what it says of a pod first is when it began.
+    /// Whether the pod was let in before: by this process, which has lost its worker, or by an earlier one. What that says
+    /// of a pod first is when it began.
     fn is_here(&self, pod: &Pod) -> bool {
         let found = self.inventory.as_ref();
         let runs = found.and_then(|found| found.pods.get(uid_of(pod)));
         let runs = runs.is_some_and(|one| one.sandbox.is_some() || !one.containers.is_empty());
         let status = pod.status.as_ref();
         let begun = status.is_some_and(|status| status.start_time.is_some());
-        !has_ended(pod) && (runs || begun)
+        !has_ended(pod) && (runs || begun || self.shared.room.holds(uid_of(pod)))
     }
 
     fn begin(&mut self, pod: Arc<Pod>, rejection: Option<Shortage>) {
@@ -225,9 +226,9 @@ impl Source {
         for (uid, inbox) in &self.workers {
             if !list.uids.contains(uid) {
                 inbox.gone(None);
-                self.shared.room.release(uid);
             }
         }
+        self.shared.room.keep(&list.uids);
         self.take(list.new);
         if let Some(inventory) = self.inventory.take() {
             let orphans = housekeeping::orphans(&self.shared, &inventory, &list.uids);
@@ -261,17 +262,24 @@ impl Source {
     }
 
     /// A worker that ended is forgotten. One that panicked is a bug; the next change of its pod
-    /// gets it another.
+    /// gets it another. Until then the pod keeps its room: its containers may run.
     fn task_ended(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
-        let id = match &ended {
-            Ok((id, ())) => *id,
+        let (id, panicked) = match &ended {
+            Ok((id, ())) => (*id, false),
             Err(error) => {
                 tracing::error!(%error, "a task of the agent panicked");
-                error.id()
+                (error.id(), true)
             }
         };
-        if let Some(uid) = self.owners.remove(&id) {
-            self.workers.remove(&uid);
+        let Some(uid) = self.owners.remove(&id) else {
+            return;
+        };
+        let inbox = self.workers.remove(&uid);
+        // A change that it was told while it went down is the next one.
+        let unheard = inbox.filter(|_| panicked).map(|inbox| inbox.take());
+        let unheard = unheard.filter(|news| !news.gone);
+        if let Some(pod) = unheard.and_then(|news| news.pod) {
+            self.pod(&uid, pod);
         }
     }
 }

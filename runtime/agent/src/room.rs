@@ -6,7 +6,7 @@
 
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -121,6 +121,11 @@ impl Room {
         self.taken.lock().put(uid, requests);
     }
 
+    /// Whether the pod is counted.
+    pub(crate) fn holds(&self, uid: &str) -> bool {
+        self.taken.lock().pods.contains_key(uid)
+    }
+
     /// Lets a new pod in, or says what there is too little of.
     pub(crate) fn admit(&self, uid: &str, wanted: Requests) -> Result<(), Shortage> {
         let mut taken = self.taken.lock();
@@ -180,6 +185,14 @@ impl Room {
         taken.waiting.remove(uid);
         if taken.remove(uid).is_some() {
             self.tell(&taken);
+        }
+    }
+
+    /// Pods that are not among these have gone.
+    pub(crate) fn keep(&self, uids: &HashSet<String>) {
+        let held: Vec<String> = self.taken.lock().pods.keys().cloned().collect();
+        for uid in held.iter().filter(|uid| !uids.contains(*uid)) {
+            self.release(uid);
         }
     }
 

@@ -112,3 +112,18 @@ fn new_pods_are_let_in_while_there_is_room() {
     room.release("c");
     room.admit("d", Requests::default()).unwrap();
 }
+
+#[test]
+fn pods_that_a_list_does_not_show_have_gone() {
+    let room = room();
+    let inbox = Arc::new(Inbox::default());
+    room.hold("a", requests("3", "10"));
+    room.hold("b", requests("1", "10"));
+    room.ask("b", requests("2", "10"), &inbox).unwrap_err();
+    room.keep(&["b".to_owned(), "new".to_owned()].into());
+    assert_eq!(
+        ["a", "b", "new"].map(|uid| room.holds(uid)),
+        [false, true, false]
+    );
+    assert!(told(&inbox));
+}

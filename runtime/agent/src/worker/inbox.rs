@@ -89,13 +89,16 @@ impl Inbox {
     /// Waits for news and takes it all. Dropping the future loses nothing.
     pub(crate) async fn next(&self) -> News {
         loop {
-            {
-                let mut news = self.news.lock();
-                if !news.is_empty() {
-                    return std::mem::take(&mut *news);
-                }
+            let news = self.take();
+            if !news.is_empty() {
+                return news;
             }
             self.wake.notified().await;
         }
+    }
+
+    /// All news that nobody has heard, which may be none.
+    pub(crate) fn take(&self) -> News {
+        std::mem::take(&mut *self.news.lock())
     }
 }

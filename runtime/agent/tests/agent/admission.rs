@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, eventually};
 
 fn asks(cpu: &str) -> Value {
     json!({"restartPolicy": "Never", "container": {"resources": {"requests": {"cpu": cpu}}}})
@@ -57,7 +57,7 @@ async fn what_does_not_fit_is_refused_and_takes_nothing_from_others() {
     cluster.restart(false).await;
     for name in ["big", "more"] {
         cluster.api.delete("pods", "default", name, 5);
-        let gone = crate::cluster::eventually(|| {
+        let gone = eventually(|| {
             cluster
                 .api
                 .get("pods", "default", name)
@@ -107,4 +107,32 @@ async fn who_comes_instead_of_another_finds_its_room() {
         runs(&cluster, &name).await;
         cluster.api.delete("pods", "default", &name, 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_whose_worker_went_down_has_its_room_until_it_is_gone() {
+    let cluster = Cluster::new();
+    let all = milli(cluster.cpus().await);
+    let goes_down = async |name: &str| {
+        cluster.runtime.panic_once();
+        let pod = cluster.pod(name, &["run"], asks(&all));
+        let call = format!("run_sandbox {name}");
+        let called = eventually(|| (cluster.runtime.calls(&call) == 1).then_some(()));
+        assert!(called.await.is_some());
+        pod
+    };
+    // The next change gets it another worker, which finds no other pod in its place.
+    let mut pod = goes_down("first").await;
+    cluster.pod("other", &["run"], asks(&all));
+    is_refused(&cluster, "other").await;
+    pod["metadata"]["labels"] = json!({"changed": "yes"});
+    cluster.api.put("pods", pod);
+    runs(&cluster, "first").await;
+    cluster.api.delete("pods", "default", "first", 0);
+
+    // One that goes without another worker leaves nothing.
+    goes_down("second").await;
+    cluster.api.delete("pods", "default", "second", 0);
+    cluster.pod("third", &["run"], asks(&all));
+    runs(&cluster, "third").await;
 }

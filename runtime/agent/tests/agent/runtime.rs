@@ -27,6 +27,8 @@ struct Data {
     auths: Vec<AuthConfig>,
     /// What every container uses.
     memory: u64,
+    /// The next sandbox takes its caller down.
+    panics: bool,
 }
 
 pub(crate) struct FakeRuntime {
@@ -65,6 +67,10 @@ impl FakeRuntime {
 
     pub(crate) fn set_memory(&self, bytes: u64) {
         self.data.lock().memory = bytes;
+    }
+
+    pub(crate) fn panic_once(&self) {
+        self.data.lock().panics = true;
     }
 
     pub(crate) fn counts(&self) -> (usize, usize) {
@@ -205,6 +211,9 @@ impl RuntimeService for FakeRuntime {
     async fn run_pod_sandbox(&self, r: RunPodSandboxRequest) -> Answer<RunPodSandboxResponse> {
         let config = r.config.unwrap();
         let id = self.id("run_sandbox", &config.metadata.as_ref().unwrap().name);
+        if std::mem::take(&mut self.data.lock().panics) {
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
         self.data.lock().sandboxes.insert(id.clone(), config);
         Ok(RunPodSandboxResponse { pod_sandbox_id: id })
     }
