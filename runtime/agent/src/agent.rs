@@ -132,7 +132,7 @@ impl Agent {
             objects,
             recorder,
             registry: Registry::default(),
-            room: Room::new(&capacity),
+            room: Arc::new(Room::new(&capacity)),
             facts,
             pods_dir,
             log_dir: config.log_dir.clone(),
@@ -157,6 +157,7 @@ impl Agent {
             runtime,
             identity,
             host,
+            room: shared.room.clone(),
         };
 
         let stop = shutdown.child_token();

@@ -20,12 +20,13 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use sampan_proto::RuntimeService;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{api_message, in_time};
 use crate::limits::{API_RETRY, NODE_FACTS_PERIOD, NODE_STATUS_PERIOD};
 use crate::plan::Backoff;
+use crate::room::Room;
 pub(crate) use host::{Host, HostSource, meminfo};
 pub(crate) use lease::renew_loop;
 pub(crate) use object::{Identity, capacity};
@@ -36,6 +37,8 @@ pub(crate) struct NodeLoop {
     pub(crate) runtime: Arc<dyn RuntimeService>,
     pub(crate) identity: Identity,
     pub(crate) host: HostSource,
+    /// Never less than the Node says, by which pods are sent here.
+    pub(crate) room: Arc<Room>,
 }
 
 /// Why the loop woke up.
@@ -107,6 +110,7 @@ impl NodeLoop {
     async fn register_once(&self, nodes: &Api<Node>) -> Result<Node, kube::Error> {
         let (host, conditions) = self.observe().await;
         let wanted = object::node(&self.identity, &host, &conditions, Timestamp::now());
+        self.will_say(wanted.status.as_ref());
         match in_time(nodes.create(&PostParams::default(), &wanted)).await {
             Ok(node) => {
                 tracing::info!(node = self.identity.name, "node registered");
@@ -130,16 +134,20 @@ impl NodeLoop {
         let known = present.status.clone().unwrap_or_default();
         let (host, conditions) = self.observe().await;
         let next = object::status(&self.identity, &host, &conditions, &known, now);
-        if !is_due(&known, now) && !object::differs(&known, &next) {
-            return present;
-        }
-        let Some(patch) = status_patch(&known, &next) else {
+        let is_due = is_due(&known, now) || object::differs(&known, &next);
+        let patch = is_due.then(|| object::status_patch(&known, &next));
+        let Some(patch) = patch.flatten() else {
+            self.says(&present);
             return present;
         };
+        self.will_say(Some(&next));
         let params = PatchParams::default();
         let body = Patch::Strategic(json!({ "status": patch }));
         match in_time(nodes.patch_status(&self.identity.name, &params, &body)).await {
-            Ok(node) => node,
+            Ok(node) => {
+                self.says(&node);
+                node
+            }
             Err(kube::Error::Api(status)) if status.code == 404 => self.register(nodes).await,
             Err(error) => {
                 // The next wake-up writes it; until then this keeps the loop from spinning.
@@ -147,6 +155,21 @@ impl NodeLoop {
                 tokio::time::sleep(API_RETRY.1.min(Duration::from_secs(5))).await;
                 present
             }
+        }
+    }
+
+    /// Before the Node is written: as soon as it is, pods come by what it says.
+    fn will_say(&self, status: Option<&NodeStatus>) {
+        if let Some(amounts) = status.and_then(|status| status.allocatable.as_ref()) {
+            self.room.raise_whole(amounts);
+        }
+    }
+
+    /// The Node is written: nobody goes by what it said before.
+    fn says(&self, node: &Node) {
+        let status = node.status.as_ref();
+        if let Some(amounts) = status.and_then(|status| status.allocatable.as_ref()) {
+            self.room.set_whole(amounts);
         }
     }
 
@@ -168,13 +191,4 @@ fn is_due(known: &NodeStatus, now: Timestamp) -> bool {
     written.is_none_or(|time| {
         Duration::try_from(now.duration_since(time.0)).unwrap_or_default() >= NODE_STATUS_PERIOD
     })
-}
-
-/// Top-level fields that differ. Conditions and addresses merge by type on the server.
-fn status_patch(known: &NodeStatus, next: &NodeStatus) -> Option<Value> {
-    let known = serde_json::to_value(known).ok()?;
-    let mut next = serde_json::to_value(next).ok()?;
-    let fields = next.as_object_mut()?;
-    fields.retain(|field, value| known.get(field) != Some(value));
-    (!fields.is_empty()).then_some(next)
 }

@@ -38,18 +38,17 @@ pub(crate) struct Shortage {
 }
 
 /// The node's room.
-pub(crate) struct Room {
-    whole: Requests,
-    taken: Mutex<Taken>,
-}
+pub(crate) struct Room(Mutex<Taken>);
 
 #[derive(Default)]
 struct Taken {
+    /// What the node has. It may be less than its pods were given: they keep that.
+    whole: Requests,
     /// By pod UID.
     pods: BTreeMap<String, Requests>,
     /// Of all of them together.
     sum: Requests,
-    /// Those who were told to wait until there is more, and what they asked for.
+    /// Those who were not given what they asked for, and what that was. They are told when there is enough.
     waiting: BTreeMap<String, (Requests, Arc<Inbox>)>,
 }
 
@@ -110,27 +109,39 @@ impl Refusal {
 impl Room {
     /// Of a node that has so much.
     pub(crate) fn new(whole: &BTreeMap<String, Quantity>) -> Room {
-        Room {
-            whole: Requests::read(Some(whole)),
-            taken: Mutex::default(),
-        }
+        let room = Room(Mutex::default());
+        room.set_whole(whole);
+        room
+    }
+
+    /// The node has so much now.
+    pub(crate) fn set_whole(&self, whole: &BTreeMap<String, Quantity>) {
+        self.0.lock().set_whole(Requests::read(Some(whole)));
+    }
+
+    /// The node has so much now where that is more than before.
+    pub(crate) fn raise_whole(&self, whole: &BTreeMap<String, Quantity>) {
+        let mut taken = self.0.lock();
+        let mut most = taken.whole.clone();
+        most.raise_to(&Requests::read(Some(whole)));
+        taken.set_whole(most);
     }
 
     /// Counts a pod that is here, whether it fits or not.
     pub(crate) fn hold(&self, uid: &str, requests: Requests) {
-        self.taken.lock().put(uid, requests);
+        self.0.lock().put(uid, requests);
     }
 
     /// Whether the pod is counted.
     pub(crate) fn holds(&self, uid: &str) -> bool {
-        self.taken.lock().pods.contains_key(uid)
+        self.0.lock().pods.contains_key(uid)
     }
 
     /// Lets a new pod in, or says what there is too little of.
     pub(crate) fn admit(&self, uid: &str, wanted: Requests) -> Result<(), Shortage> {
-        let mut taken = self.taken.lock();
+        let mut taken = self.0.lock();
         let pods = taken.pods.len() as i128;
-        let most = self.whole.get(PODS);
+        let most = taken.whole.get(PODS);
         if pods + 1 > most {
             return Err(Shortage {
                 resource: PODS.to_owned(),
@@ -139,7 +150,7 @@ impl Room {
                 capacity: most,
             });
         }
-        if let Some(shortage) = self.shortage(&wanted, |name| taken.sum.get(name)) {
+        if let Some(shortage) = taken.shortage(&wanted, |name| taken.sum.get(name)) {
             return Err(shortage);
         }
         taken.put(uid, wanted);
@@ -153,60 +164,80 @@ impl Room {
         wanted: Requests,
         inbox: &Arc<Inbox>,
     ) -> Result<(), Refusal> {
-        let mut taken = self.taken.lock();
-        if let Some(refusal) = self.refusal(uid, &wanted, &taken) {
-            match refusal {
-                Refusal::Deferred(_) => {
-                    let waiting = (wanted, inbox.clone());
-                    taken.waiting.insert(uid.to_owned(), waiting);
-                }
-                Refusal::Infeasible(_) => {
-                    taken.waiting.remove(uid);
-                }
-            }
+        let mut taken = self.0.lock();
+        if let Some(refusal) = taken.refusal(uid, &wanted) {
+            let waiting = (wanted, inbox.clone());
+            taken.waiting.insert(uid.to_owned(), waiting);
             return Err(refusal);
         }
         taken.waiting.remove(uid);
         let had = taken.put(uid, wanted.clone()).unwrap_or_default();
         if had.names().any(|name| wanted.get(name) < had.get(name)) {
-            self.tell(&taken);
+            taken.tell();
         }
         Ok(())
     }
 
     /// The pod wants no more than it has.
     pub(crate) fn content(&self, uid: &str) {
-        self.taken.lock().waiting.remove(uid);
+        self.0.lock().waiting.remove(uid);
     }
 
     /// The pod has ended.
     pub(crate) fn release(&self, uid: &str) {
-        let mut taken = self.taken.lock();
+        let mut taken = self.0.lock();
         taken.waiting.remove(uid);
         if taken.remove(uid).is_some() {
-            self.tell(&taken);
+            taken.tell();
         }
     }
 
     /// Pods that are not among these have gone.
     pub(crate) fn keep(&self, uids: &HashSet<String>) {
-        let held: Vec<String> = self.taken.lock().pods.keys().cloned().collect();
+        let held: Vec<String> = self.0.lock().pods.keys().cloned().collect();
         for uid in held.iter().filter(|uid| !uids.contains(*uid)) {
             self.release(uid);
         }
     }
+}
+
+impl Taken {
+    /// Those who were refused ask again: what can be is another.
+    fn set_whole(&mut self, whole: Requests) {
+        if self.whole == whole {
+            return;
+        }
+        self.whole = whole;
+        for (_, inbox) in self.waiting.values() {
+            inbox.room();
+        }
+    }
+
+    /// Counts so much for a pod instead of what it had.
+    fn put(&mut self, uid: &str, requests: Requests) -> Option<Requests> {
+        let had = self.remove(uid);
+        self.sum.add(&requests);
+        self.pods.insert(uid.to_owned(), requests);
+        had
+    }
+
+    fn remove(&mut self, uid: &str) -> Option<Requests> {
+        let had = self.pods.remove(uid)?;
+        self.sum.subtract(&had);
+        Some(had)
+    }
 
     /// Tells those who wait and would not be refused now.
-    fn tell(&self, taken: &Taken) {
-        for (uid, (wanted, inbox)) in &taken.waiting {
-            if self.refusal(uid, wanted, taken).is_none() {
+    fn tell(&self) {
+        for (uid, (wanted, inbox)) in &self.waiting {
+            if self.refusal(uid, wanted).is_none() {
                 inbox.room();
             }
         }
     }
 
     /// Why a pod that is here cannot have so much instead of what it has.
-    fn refusal(&self, uid: &str, wanted: &Requests, taken: &Taken) -> Option<Refusal> {
+    fn refusal(&self, uid: &str, wanted: &Requests) -> Option<Refusal> {
         for name in [MEMORY, CPU] {
             let (requested, capacity) = (wanted.get(name), self.whole.get(name));
             if requested > capacity {
@@ -218,8 +249,8 @@ impl Room {
                 }));
             }
         }
-        let own = taken.pods.get(uid);
-        let used = |name: &str| taken.sum.get(name) - own.map_or(0, |own| own.get(name));
+        let own = self.pods.get(uid);
+        let used = |name: &str| self.sum.get(name) - own.map_or(0, |own| own.get(name));
         self.shortage(wanted, used).map(Refusal::Deferred)
     }
 
@@ -239,22 +270,6 @@ impl Room {
             used: used(name),
             capacity: self.whole.get(name),
         })
-    }
-}
-
-impl Taken {
-    /// Counts so much for a pod instead of what it had.
-    fn put(&mut self, uid: &str, requests: Requests) -> Option<Requests> {
-        let had = self.remove(uid);
-        self.sum.add(&requests);
-        self.pods.insert(uid.to_owned(), requests);
-        had
-    }
-
-    fn remove(&mut self, uid: &str) -> Option<Requests> {
-        let had = self.pods.remove(uid)?;
-        self.sum.subtract(&had);
-        Some(had)
     }
 }
 

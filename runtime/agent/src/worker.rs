@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) volumes: VolumePolicy,
     pub(crate) recorder: Recorder,
     pub(crate) registry: Registry,
-    pub(crate) room: Room,
+    pub(crate) room: Arc<Room>,
     pub(crate) facts: NodeFacts,
     pub(crate) pods_dir: PathBuf,
     pub(crate) log_dir: PathBuf,

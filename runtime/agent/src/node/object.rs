@@ -111,7 +111,13 @@ pub(super) fn status(
     known: &NodeStatus,
     now: Timestamp,
 ) -> NodeStatus {
-    let capacity = capacity(identity, host);
+    let mut capacity = capacity(identity, host);
+    // What others gave the node stays, and what cannot be read at the moment is as it was.
+    for (name, amount) in known.capacity.iter().flatten() {
+        capacity
+            .entry(name.clone())
+            .or_insert_with(|| amount.clone());
+    }
     let address = |kind: &str, address: &str| NodeAddress {
         type_: kind.to_owned(),
         address: address.to_owned(),
@@ -154,17 +160,19 @@ pub(super) fn status(
     }
 }
 
-/// What the node offers: measured, then overridden.
+/// What the node offers: measured, then overridden. What could not be read is left out.
 pub(crate) fn capacity(identity: &Identity, host: &Host) -> BTreeMap<String, Quantity> {
+    let bytes = |amount: u64| (amount > 0).then(|| format!("{}Ki", amount / 1024));
     let measured = [
-        ("cpu", host.cpus.to_string()),
-        ("memory", format!("{}Ki", host.memory_bytes / 1024)),
-        ("ephemeral-storage", format!("{}Ki", host.disk_bytes / 1024)),
-        ("pods", DEFAULT_PODS.to_string()),
+        ("cpu", (host.cpus > 0).then(|| host.cpus.to_string())),
+        ("memory", bytes(host.memory_bytes)),
+        ("ephemeral-storage", bytes(host.disk_bytes)),
+        ("pods", Some(DEFAULT_PODS.to_string())),
     ];
     let given = identity.capacity.iter().chain(&identity.extended_resources);
     measured
         .into_iter()
+        .filter_map(|(name, amount)| Some((name, amount?)))
         .map(|(name, amount)| (name.to_owned(), amount))
         .chain(given.map(|(name, amount)| (name.clone(), amount.clone())))
         .map(|(name, amount)| (name, Quantity(quantity::canonical(amount))))
@@ -195,6 +203,22 @@ pub(super) fn differs(known: &NodeStatus, next: &NodeStatus) -> bool {
         || known.allocatable != next.allocatable
         || known.node_info != next.node_info
         || known.daemon_endpoints != next.daemon_endpoints
+}
+
+/// Top-level fields that differ. Conditions and addresses merge by type on the server, amounts by name: one that is to go
+/// is told to.
+pub(super) fn status_patch(known: &NodeStatus, next: &NodeStatus) -> Option<Value> {
+    let known = serde_json::to_value(known).ok()?;
+    let mut next = serde_json::to_value(next).ok()?;
+    let fields = next.as_object_mut()?;
+    fields.retain(|field, value| known.get(field) != Some(value));
+    if let Some(amounts) = fields.get_mut("allocatable").and_then(Value::as_object_mut) {
+        let before = known["allocatable"].as_object();
+        for name in before.into_iter().flat_map(Map::keys) {
+            amounts.entry(name).or_insert(Value::Null);
+        }
+    }
+    (!fields.is_empty()).then_some(next)
 }
 
 #[cfg(test)]
@@ -283,6 +307,32 @@ mod tests {
             later,
         );
         assert!(differs(&first, &down));
+    }
+
+    #[test]
+    fn what_others_gave_stays_and_so_does_what_cannot_be_read() {
+        let now = Timestamp::UNIX_EPOCH;
+        let health = judge(&host(), None);
+        let told = |host: &Host, known: &NodeStatus| status(&identity(), host, &health, known, now);
+        let first = told(&host(), &NodeStatus::default());
+        let mut known = first.clone();
+        let gpu = ("example.com/by-hand".to_owned(), Quantity("1".to_owned()));
+        known.capacity.as_mut().unwrap().extend([gpu.clone()]);
+        let failing = Host {
+            memory_bytes: 0,
+            disk_bytes: 0,
+            ..host()
+        };
+        let next = told(&failing, &known);
+        assert_eq!(next.capacity, known.capacity);
+        assert_eq!(next.allocatable, known.capacity);
+        // Taken back by who gave it.
+        known.allocatable.as_mut().unwrap().extend([gpu]);
+        known.capacity = first.capacity.clone();
+        let patch = status_patch(&known, &told(&host(), &known)).unwrap();
+        let amounts = patch["allocatable"].as_object().unwrap();
+        assert_eq!(amounts["example.com/by-hand"], Value::Null);
+        assert_eq!(amounts["cpu"], "2");
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Requests {
         self.0.retain(|_, amount| *amount != 0);
     }
 
-    fn raise_to(&mut self, other: &Requests) {
+    pub(super) fn raise_to(&mut self, other: &Requests) {
         for (name, amount) in &other.0 {
             let own = self.0.entry(name.clone()).or_default();
             *own = (*own).max(*amount);

@@ -127,3 +127,31 @@ fn pods_that_a_list_does_not_show_have_gone() {
     );
     assert!(told(&inbox));
 }
+
+#[test]
+fn the_whole_follows_what_the_node_says() {
+    let room = room();
+    let (inbox, other) = (Arc::new(Inbox::default()), Arc::new(Inbox::default()));
+    room.admit("a", requests("3", "10")).unwrap();
+    room.ask("a", requests("5", "10"), &inbox).unwrap_err();
+    let node =
+        |cpu: &str, memory: &str| amounts(&[("cpu", cpu), ("memory", memory), ("pods", "3")]);
+    // What is less is so only when it was told.
+    room.raise_whole(&node("6", "10"));
+    assert!(told(&inbox), "what could never be can be now");
+    room.ask("a", requests("5", "10"), &inbox).unwrap();
+    room.admit("b", requests("1", "50")).unwrap();
+    room.ask("b", requests("2", "50"), &other).unwrap_err();
+    room.set_whole(&node("4", "10"));
+    assert!(told(&other));
+    assert!(room.holds("a") && room.holds("b"), "nobody goes for it");
+    assert_eq!(
+        room.admit("c", requests("1m", "0")).unwrap_err().resource,
+        "cpu"
+    );
+    room.set_whole(&node("4", "10"));
+    assert!(!told(&other), "it is as before");
+    room.admit("c", Requests::default()).unwrap();
+    room.release("a");
+    room.ask("b", requests("2", "5"), &other).unwrap();
+}

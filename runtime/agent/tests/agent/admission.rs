@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, eventually};
+use crate::cluster::{Cluster, NODE, eventually};
 
 fn asks(cpu: &str) -> Value {
     json!({"restartPolicy": "Never", "container": {"resources": {"requests": {"cpu": cpu}}}})
@@ -135,4 +135,44 @@ async fn a_pod_whose_worker_went_down_has_its_room_until_it_is_gone() {
     cluster.api.delete("pods", "default", "second", 0);
     cluster.pod("third", &["run"], asks(&all));
     runs(&cluster, "third").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_room_follows_what_the_node_says() {
+    const GPUS: &str = "example.com/gpu";
+    let cluster = Cluster::new();
+    cluster.cpus().await;
+    let gpus = |count: &str| json!({"container": {"resources": {"limits": {GPUS: count}, "requests": {GPUS: count}}}});
+    // Somebody advertises it by hand; the agent tells what pods may have of it.
+    let advertise = async |count: Value| {
+        let mut node = cluster.api.get("nodes", "", NODE).unwrap();
+        node["status"]["capacity"][GPUS] = count.clone();
+        cluster.api.put("nodes", node);
+        let told = || {
+            let node = cluster.api.get("nodes", "", NODE).unwrap();
+            let status = &node["status"];
+            (status["allocatable"][GPUS] == count && status["capacity"][GPUS] == count)
+                .then_some(())
+        };
+        assert!(eventually(told).await.is_some());
+    };
+    let refused = async |name: &str, why: &str| {
+        let failed = cluster.until(name, "/status/phase", json!("Failed")).await;
+        let message = failed["status"]["message"].as_str().unwrap();
+        assert!(
+            message.contains(&format!("resource: {GPUS}, {why}")),
+            "{message}"
+        );
+    };
+    advertise(json!("1")).await;
+    cluster.pod("early", &["run"], gpus("2"));
+    refused("early", "requested: 2, used: 0, capacity: 1").await;
+    advertise(json!("2")).await;
+    cluster.pod("first", &["run"], gpus("2"));
+    runs(&cluster, "first").await;
+    advertise(json!("0")).await;
+    cluster.pod("late", &["run"], gpus("1"));
+    refused("late", "requested: 1, used: 2").await;
+    assert_eq!(cluster.get("first")["status"]["phase"], "Running");
+    assert_eq!(cluster.runtime.counts(), (1, 1));
 }
