@@ -59,9 +59,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests one HTTP/2 connection may have under way.
 const MAX_STREAMS: u32 = 32;
 
-/// Bytes of requests' bodies that one HTTP/2 connection may send before somebody reads them: of each, and of all.
-const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 128 << 10;
+/// Bytes of requests' bodies that one HTTP/2 connection may send before somebody reads them: of each, and of all. Bodies that
+/// wait for their instance must not keep those from coming that others wait for.
+const STREAM_WINDOW: u32 = 16 << 10;
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
 /// Bytes of a response that an HTTP/2 stream takes before they can be sent.
 const SEND_BUFFER: usize = 64 << 10;

@@ -224,8 +224,11 @@ impl PrivateFolder {
         self.check_writable()?;
         let put = |shown: &Path| {
             let mut file = fs::File::create_new(shown)?;
-            file.set_permissions(fs::Permissions::from_mode(0o444))?;
-            file.write_all(content)?;
+            let written = file
+                .set_permissions(fs::Permissions::from_mode(0o444))
+                .and_then(|()| file.write_all(content));
+            // Or nothing else could ever be put there.
+            written.inspect_err(|_| remove_file(shown))?;
             Ok(true)
         };
         match &mut self.mounted {
@@ -265,11 +268,14 @@ fn place(shown: &Path, file: &HostPath, mount: &Mount, copy: bool) -> io::Result
         true => MAX_COPY_TO_READ,
         false => MAX_COPY,
     };
-    if mount.read_only {
-        target.set_permissions(fs::Permissions::from_mode(0o444))?;
-    }
-    let copied = transfer(fs::File::open(file.path())?, target, most);
-    copied.inspect_err(|_| remove_file(shown))?;
+    let fill = || {
+        if mount.read_only {
+            target.set_permissions(fs::Permissions::from_mode(0o444))?;
+        }
+        transfer(fs::File::open(file.path())?, target, most)
+    };
+    // Or nothing else could ever be put there.
+    fill().inspect_err(|_| remove_file(shown))?;
     Ok(true)
 }
 

@@ -116,8 +116,9 @@ async fn a_client_may_send_little_that_nobody_reads() {
         }
     }
     assert!(streams <= 32, "{streams} requests");
-    assert!(each <= 64 << 10, "{each} bytes of one");
-    assert!(all <= 128 << 10, "{all} bytes of all");
+    assert!(each <= 16 << 10, "{each} bytes of one");
+    // As many as all of them may send: those nobody reads keep no others from coming.
+    assert_eq!(all, streams * each, "bytes of all");
 }
 
 #[tokio::test(flavor = "multi_thread")]
