@@ -17,6 +17,7 @@ mod node_restriction;
 mod pods;
 mod priority;
 mod quotas;
+mod resizes;
 mod roles;
 mod runtime_class;
 mod service_account;
@@ -92,7 +93,10 @@ pub(crate) async fn admit_update(
             defaults::pod_tolerations(new);
             Ok(())
         }
-        "pods" if part == "resize" => limit_ranges::admit(api, resource, new).await,
+        "pods" if part == "resize" => {
+            limit_ranges::admit(api, resource, new).await?;
+            resizes::admit(api, resource, new, old).await
+        }
         "persistentvolumeclaims" if part.is_empty() => {
             classes::resize(api, resource, new, old).await?;
             limit_ranges::admit(api, resource, new).await

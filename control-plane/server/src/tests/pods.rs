@@ -374,3 +374,47 @@ async fn evictions_ask_the_budget() {
     let (path, body) = evict("c");
     admin.post(&path, &body).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_node_resizes_as_a_whole_what_it_says_it_can() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let mut whole = pod("p");
+    whole["spec"]["resources"] = json!({"requests": {"cpu": "1"}});
+    admin.create(PODS, whole).await;
+    let resize = |cpu: &str| json!({"spec": {"resources": {"requests": {"cpu": cpu}}}});
+    let path = format!("{PODS}/p/resize");
+    let resized = admin.merge(&path, resize("2")).await.expect(200);
+    assert_eq!(resized["spec"]["resources"]["requests"]["cpu"], "2");
+    let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}});
+    admin.create(&format!("{PODS}/p/binding"), binding).await;
+    admin.merge(&path, resize("3")).await.refused(
+        403,
+        "Forbidden",
+        "pods \"p\" is forbidden: node \"n1\" not found",
+    );
+    let nodes = "/api/v1/nodes";
+    let node = json!({"metadata": {"name": "n1"}});
+    admin.create(nodes, node).await;
+    admin.merge(&path, resize("100000")).await.refused(
+        403,
+        "Forbidden",
+        "pods \"p\" is forbidden: pod update requires features InPlacePodLevelResourcesVerticalScaling which are not available on node \"n1\"",
+    );
+    // Its containers are resized as ever, and nothing else changes the whole.
+    let containers = json!([{"name": "c", "resources": {"requests": {"cpu": "500m"}}}]);
+    let containers = json!({"spec": {"containers": containers}});
+    let kind = "strategic-merge-patch";
+    admin.patch(&path, kind, &containers).await.expect(200);
+    admin
+        .merge(&format!("{PODS}/p"), resize("3"))
+        .await
+        .expect(422);
+    let declared =
+        json!({"status": {"declaredFeatures": ["InPlacePodLevelResourcesVerticalScaling"]}});
+    admin
+        .merge(&format!("{nodes}/n1/status"), declared)
+        .await
+        .expect(200);
+    admin.merge(&path, resize("3")).await.expect(200);
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::defaults::qos_class;
-use crate::object::{self, entries, get, items, remove, text};
+use crate::object::{self, entries, get, items, part, remove, text};
 use crate::status::{Errors, FieldError};
 
 use super::super::path::Path;
@@ -16,6 +16,8 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 const CONTAINER: &str = "io.k8s.api.core.v1.Container";
 const EPHEMERAL: &str = "io.k8s.api.core.v1.EphemeralContainer";
 const SPEC: &str = "io.k8s.api.core.v1.PodSpec";
+const RESOURCES: &str = "io.k8s.api.core.v1.ResourceRequirements";
+const KINDS: [&str; 2] = ["requests", "limits"];
 const ONLY: &str = "only cpu and memory resources are mutable";
 
 /// Ephemeral containers come and stay as they are.
@@ -57,7 +59,7 @@ pub(in super::super) fn ephemeral(new: &Value, old: &Value, out: &mut Errors) {
     }
 }
 
-/// CPU and memory of running containers change; nothing else does.
+/// CPU and memory of running containers and of the pod as a whole change; nothing else does.
 pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Errors) {
     whole(new, out);
     if object::annotation(old, MIRROR).is_some() {
@@ -77,6 +79,7 @@ pub(in super::super) fn resize(new: &Value, old: &Value, out: &mut Errors) {
         let why = "Pod running on node without support for resize";
         out.push(|| FieldError::forbidden(&path, why));
     }
+    of_whole(part(new, "spec"), part(old, "spec"), &path, out);
     if moved(new, old, &path, out) {
         return;
     }
@@ -108,6 +111,45 @@ fn node_can_resize(pod: &Value) -> bool {
         .iter()
         .find(|status| get(status, "state.running").is_some())
         .is_none_or(|status| get(status, "resources").is_some())
+}
+
+/// What the pod as a whole has. What it asks of the node is admission's.
+fn of_whole(now: &Value, before: &Value, path: &Path, out: &mut Errors) {
+    let is_set = |spec: &Value| {
+        let all = KINDS.map(|kind| format!("resources.{kind}"));
+        all.iter().any(|kind| !object::is_empty(spec, kind))
+    };
+    if !is_set(now) && !is_set(before) {
+        return;
+    }
+    let here = path.child("resources");
+    if get(before, "resources").is_some() && get(now, "resources").is_none() {
+        let why = "pod-level resources cannot be removed";
+        out.push(|| FieldError::forbidden(here, why));
+        return;
+    }
+    for kind in KINDS {
+        if is_removed(now, before, kind) {
+            let why = format!("pod-level resource {kind} cannot be removed");
+            out.push(|| FieldError::forbidden(here.child(kind), why));
+        }
+    }
+    let fixed = |spec: &Value| {
+        let resources = get(spec, "resources").cloned().unwrap_or_default();
+        let mut all = serde_json::json!({"resources": resources});
+        remove_cpu_and_memory(&mut all);
+        normal(part(&all, "resources"), RESOURCES)
+    };
+    if fixed(now) != fixed(before) {
+        let why = "only cpu and memory resources are mutable at pod-level";
+        out.push(|| FieldError::forbidden(path, why));
+    }
+}
+
+/// Whether an amount that was there is gone, of a container or of a pod as a whole.
+fn is_removed(now: &Value, before: &Value, kind: &str) -> bool {
+    let field = format!("resources.{kind}");
+    entries(before, &field).any(|(name, _)| part(now, &field).get(name).is_none())
 }
 
 fn moved(new: &Value, old: &Value, path: &Path, out: &mut Errors) -> bool {
@@ -147,11 +189,8 @@ fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Err
         }
         return;
     }
-    for kind in ["requests", "limits"] {
-        let field = format!("resources.{kind}");
-        let gone = entries(before, &field)
-            .any(|(name, _)| get(now, &field).and_then(|all| all.get(name)).is_none());
-        if gone {
+    for kind in KINDS {
+        if is_removed(now, before, kind) {
             let why = format!("resource {kind} cannot be removed");
             out.push(|| FieldError::forbidden(path.child("resources").child(kind), why));
         }
@@ -172,15 +211,19 @@ fn container(now: &Value, before: &Value, list: &str, path: &Path, out: &mut Err
 /// A container without what a resize may change.
 fn fixed(container: &Value) -> Value {
     let mut container = container.clone();
-    for kind in ["requests", "limits"] {
+    remove_cpu_and_memory(&mut container);
+    normal(&container, CONTAINER)
+}
+
+fn remove_cpu_and_memory(value: &mut Value) {
+    for kind in KINDS {
         for resource in ["cpu", "memory"] {
-            remove(&mut container, &format!("resources.{kind}.{resource}"));
+            remove(value, &format!("resources.{kind}.{resource}"));
         }
-        if object::is_empty(&container, &format!("resources.{kind}")) {
-            remove(&mut container, &format!("resources.{kind}"));
+        if object::is_empty(value, &format!("resources.{kind}")) {
+            remove(value, &format!("resources.{kind}"));
         }
     }
-    normal(&container, CONTAINER)
 }
 
 #[cfg(test)]
@@ -284,5 +327,37 @@ mod tests {
         );
         let why = "spec.containers: Forbidden: containers may not be added or removed on resize";
         assert!(said(resize, &more, &old).contains(&why.to_owned()));
+    }
+
+    #[test]
+    fn resizes_of_the_whole_are_of_cpu_and_memory() {
+        let with = |resources: Value| {
+            let mut pod = pod(json!([{"name": "c", "image": "i"}]), json!([]));
+            pod["spec"]["resources"] = resources;
+            pod
+        };
+        let old = with(json!({"requests": {"cpu": "1", "memory": "1Gi"}}));
+        let wider = json!({"requests": {"cpu": "2", "memory": "1Gi"}});
+        assert!(said(resize, &with(wider), &old).is_empty());
+        let less = with(json!({"requests": {"cpu": "1"}}));
+        assert_eq!(
+            said(resize, &less, &old),
+            ["spec.resources.requests: Forbidden: pod-level resource requests cannot be removed"]
+        );
+        let mut none = old.clone();
+        remove(&mut none, "spec.resources");
+        none["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "1"}});
+        assert_eq!(
+            said(resize, &none, &old),
+            ["spec.resources: Forbidden: pod-level resources cannot be removed"]
+        );
+        let pages = with(
+            json!({"requests": {"cpu": "1", "memory": "1Gi", "hugepages-2Mi": "2Mi"},
+            "limits": {"hugepages-2Mi": "2Mi"}}),
+        );
+        assert_eq!(
+            said(resize, &pages, &old),
+            ["spec: Forbidden: only cpu and memory resources are mutable at pod-level"]
+        );
     }
 }
