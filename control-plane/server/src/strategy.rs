@@ -213,11 +213,13 @@ pub(crate) async fn reserve<'a>(
     Ok(reservation)
 }
 
-/// What follows from a write once it is stored: what the old version held and the new one does not is given back.
+/// What follows from a write once it is stored: what the old version held and the new one does not is
+/// given back.
 pub(crate) async fn changed(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
     let Some(resource) = old.or(new).map(|object| object.resource) else {
         return;
     };
+    api.charges.changed(old, new);
     match resource.bucket {
         "services" => {
             if let Some(old) = old {

@@ -2,7 +2,10 @@
 //!
 //! What is used is in the status of the quota, as upstream. When that leaves no room, and no other charge is on its way
 //! to being stored, what is there is counted: so a namespace whose quotas no controller follows is not shut for ever.
-//! Where that takes long and the quota is full all the same, it is not done again for a while.
+//! What was counted is kept in the status even if the quota is full all the same, so that others need not count; and where
+//! it took long, it is not done again for a while, unless something was given back.
+
+mod full;
 
 use std::collections::HashMap;
 
@@ -17,25 +20,21 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::api::{Api, Result};
-use crate::object::Stored;
+use crate::object::{Obj, Stored};
 use crate::read::{all, find};
 use crate::respond::parse;
 use crate::write::{Attempts, replace};
+use full::Full;
 
 /// What is looked through before others get their turn: about a millisecond's work.
 const TURN: usize = 256 * 1024;
-/// So many bytes are counted as often as somebody asks.
-const LITTLE: usize = 1024 * 1024;
-/// Counting in vain may take this part of the time.
-const VAIN_PART: u32 = 20;
 
 /// Charges that are on their way, and what was counted for them.
 #[derive(Default)]
 pub(crate) struct Charges {
     /// Those that are not stored yet, by namespace.
     underway: Mutex<HashMap<String, usize>>,
-    /// Quotas that were counted and full, and from when on they may be counted again.
-    full: Mutex<HashMap<Key, Instant>>,
+    full: Full,
 }
 
 /// A charge on its way.
@@ -63,17 +62,10 @@ impl Charges {
         underway.get(namespace).is_none_or(|count| *count <= 1)
     }
 
-    /// Whether a quota that is full may be counted again.
-    fn may_count(&self, quota: &Key, now: Instant) -> bool {
-        self.full.lock().get(quota).is_none_or(|next| *next <= now)
-    }
-
-    /// So many bytes were looked through, and there was no room.
-    fn is_full(&self, quota: &Key, bytes: usize, begun: Instant, now: Instant) {
-        let mut full = self.full.lock();
-        full.retain(|_, next| *next > now);
-        if bytes > LITTLE {
-            full.insert(quota.clone(), now + (now - begun) * VAIN_PART);
+    /// After a write: what it gave back may be counted.
+    pub(super) fn changed(&self, old: Option<&Obj>, new: Option<&Obj>) {
+        if let Some(old) = old {
+            self.full.changed(old, new);
         }
     }
 }
@@ -197,17 +189,25 @@ async fn one(
             used = count(api, &value, &hard).await?.0;
         }
         let mut sum = quota::charge(&name, &hard, &used, &delta);
+        let full = &api.charges.full;
         let begun = Instant::now();
         if sum.is_err()
             && known
             && api.charges.only_one(object::namespace(write.new))
-            && api.charges.may_count(&entry.key, begun)
+            && full.may_count(&entry.key, begun)
         {
+            full.begin(&entry.key, &entry.object.namespace, &hard);
             let (counted, bytes) = count(api, &value, &hard).await?;
             sum = quota::charge(&name, &hard, &counted, &delta);
-            if sum.is_err() {
-                let key = &entry.key;
-                api.charges.is_full(key, bytes, begun, Instant::now());
+            if sum.is_ok() {
+                full.found_room(&entry.key);
+            } else {
+                full.in_vain(&entry.key, bytes, begun, Instant::now());
+                // Not a charge but the truth, for a dry run as well. Who writes it at the same time knows it, too.
+                if counted != used {
+                    set_status(&mut value, &hard, &counted);
+                    replace(api, row, &entry, value.clone()).await?;
+                }
             }
         }
         let sum = match sum {
@@ -287,27 +287,4 @@ pub(super) async fn admit(api: &Api, quota: &mut Value) -> Result<()> {
     let (used, _) = count(api, quota, &wanted).await?;
     set_status(quota, &wanted, &used);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn a_full_quota_is_not_counted_all_the_time() {
-        let charges = Charges::default();
-        let [small, large] = ["small", "large"].map(|name| Key::new("resourcequotas", name));
-        let begun = Instant::now();
-        let at = |millis| begun + Duration::from_millis(millis);
-        assert!(charges.may_count(&large, begun));
-        charges.is_full(&small, LITTLE, begun, at(100));
-        charges.is_full(&large, LITTLE + 1, begun, at(100));
-        assert!(charges.may_count(&small, at(100)));
-        assert!(!charges.may_count(&large, at(1000)));
-        assert!(charges.may_count(&large, at(2100)));
-        // What is over is forgotten.
-        charges.is_full(&small, LITTLE, begun, at(3000));
-        assert!(charges.full.lock().is_empty());
-    }
 }

@@ -173,6 +173,38 @@ async fn quotas_are_charged() {
     );
 }
 
+/// Counting takes so long here that it is not done again at once.
+#[tokio::test]
+async fn a_quota_counted_in_vain_lets_in_what_fits() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": {"requests.cpu": "10"}}});
+    admin.create(QUOTAS, quota).await;
+    let of = |name: &str, cpu: &str| with_resources(name, json!({"requests": {"cpu": cpu}}));
+    for at in 0..6 {
+        let mut large = of(&format!("large{at}"), "1");
+        large["metadata"]["annotations"] = json!({"a": "x".repeat(200_000)});
+        admin.create(PODS, large).await;
+    }
+    admin.create(PODS, of("gone", "4")).await;
+    admin.delete(&format!("{PODS}/gone")).await.expect(200);
+    admin.post(PODS, &of("much", "5")).await.refused(
+        403,
+        "Forbidden",
+        "pods \"much\" is forbidden: exceeded quota: q, requested: requests.cpu=5, used: requests.cpu=6, limited: requests.cpu=10",
+    );
+    admin.create(PODS, of("a", "1")).await;
+    admin.create(PODS, of("b", "3")).await;
+    admin.post(PODS, &of("c", "3")).await.expect(403);
+    admin.delete(&format!("{PODS}/b")).await.expect(200);
+    admin.create(PODS, of("c", "3")).await;
+    admin.post(PODS, &of("d", "1")).await.expect(403);
+    let done = json!({"status": {"phase": "Succeeded"}});
+    let path = format!("{PODS}/a/status");
+    admin.merge(&path, done).await.expect(200);
+    admin.create(PODS, of("d", "1")).await;
+}
+
 #[tokio::test]
 async fn no_two_share_the_last_place() {
     let cluster = Cluster::start().await;
