@@ -220,7 +220,6 @@ impl Engine {
             config: inner.config.clone(),
             meter: meter.clone(),
             preopens,
-            calls_wait_side_by_side: module.loaded().calls_wait_side_by_side(),
             network: OnceLock::new(),
         });
         let ending = Ending::new();

@@ -292,11 +292,6 @@ impl Loaded {
         self.artifact.meta.entries.http == Some(entry::Wasi::P3)
     }
 
-    /// Whether a guest may have several calls of the host under way.
-    pub(crate) fn calls_wait_side_by_side(&self) -> bool {
-        self.artifact.meta.concurrent
-    }
-
     /// Whether there is such a function to call.
     fn check_function(&self, name: &str) -> Result<(), LoadError> {
         let has = |prepared: &Prepared| prepared.has_function(name);

@@ -168,8 +168,6 @@ pub(crate) struct Template {
     pub(crate) preopens: Preopens,
     pub(crate) file_budget: Arc<FileBudget>,
     pub(crate) signals: Signals,
-    /// Whether several calls of the host may wait in one instance, as those of WASI 0.3 do.
-    pub(crate) calls_wait_side_by_side: bool,
     /// Made for the first instance that can use it: a WASI p1 module has no sockets, a handler at rest no instance.
     pub(crate) network: OnceLock<Network>,
 }
@@ -266,10 +264,9 @@ impl Template {
         store.limiter(|state| &mut state.limits);
         prepare(&mut store);
         store.set_max_component_handles(MAX_RESOURCES + self.spec.max_open_files as usize);
+        // Where there are tasks, several calls of the host may wait in one instance.
         if let Some(tasks) = store.concurrent_resource_table() {
             tasks.set_max_capacity(MAX_TASKS);
-        }
-        if self.calls_wait_side_by_side {
             store.set_hostcall_fuel(SIDE_BY_SIDE_BYTES);
         }
         store.epoch_deadline_callback(give_way);
