@@ -1,6 +1,7 @@
 //! The requests the scheduler makes: binding a pod, and noting that it could not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -21,14 +22,27 @@ pub(crate) struct Binding {
     pub(crate) claims: Vec<Awaited>,
     /// How often the pod was tried, this time included.
     pub(crate) attempts: u32,
+    pub(crate) sending: Sending,
     pub(crate) started: Instant,
+}
+
+/// Whether the request for a binding is sent or the pod is turned back: whoever asks first has decided, for the server may
+/// have bound a pod before it answers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sending(Arc<AtomicBool>);
+
+impl Sending {
+    /// Whether it is up to who asks.
+    pub(crate) fn decide(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// What became of a binding.
 #[derive(Debug)]
 pub(crate) enum Bound {
     Done,
-    /// The pod is gone, or somebody else bound it: nothing is left to do.
+    /// The pod is gone or turned back, or somebody else bound it: nothing is left to do.
     Superseded,
     Failed(String),
 }
@@ -69,6 +83,9 @@ impl Binding {
 }
 
 async fn bind(client: &kube::Client, binding: &Binding, _place: OwnedSemaphorePermit) -> Bound {
+    if !binding.sending.decide() {
+        return Bound::Superseded;
+    }
     let Binding { key, pod, node, .. } = binding;
     let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
     let binding = json!({

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bind::{self, Binding, Bound, Unplaced};
+use crate::bind::{self, Binding, Bound, Sending, Unplaced};
 use crate::decide::{FitError, decide};
 use crate::events::Events;
 use crate::filter::Candidate;
@@ -53,6 +53,7 @@ pub struct Scheduler {
 /// A pod as it was when its binding was sent.
 struct Assumed {
     uid: Option<String>,
+    sending: Sending,
     binding: AbortHandle,
 }
 
@@ -194,7 +195,9 @@ impl State {
                 let (own, uid) = (key.clone(), pod.metadata.uid.clone());
                 let volumes = &mut self.snapshot.volumes;
                 let claims = claims.into_iter().map(|claim| volumes.await_bound(claim));
+                let sending = Sending::default();
                 let binding = Binding {
+                    sending: sending.clone(),
                     claims: claims.collect(),
                     attempts: self.queue.attempts(&key),
                     key,
@@ -204,7 +207,12 @@ impl State {
                 };
                 let (client, places) = (self.client.clone(), Arc::clone(&self.places));
                 let binding = self.bindings.spawn(binding.run(client, place, places));
-                self.assumed.insert(own, Assumed { uid, binding });
+                let assumed = Assumed {
+                    uid,
+                    sending,
+                    binding,
+                };
+                self.assumed.insert(own, assumed);
             }
             Err((room, mut error)) => {
                 self.place = Some(place);

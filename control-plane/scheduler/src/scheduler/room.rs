@@ -87,7 +87,8 @@ impl State {
         below
     }
 
-    /// The victims that the server has to delete. Who is on the way to the node is turned back, and who is going already goes.
+    /// The victims that the server has to delete. Who is on the way to the node is turned back, unless the server may have
+    /// bound it already, and who is going already goes.
     fn deletions(
         &mut self,
         key: &PodKey,
@@ -107,8 +108,8 @@ impl State {
             };
             // One that is bound is in no queue, even if no watch has told so yet.
             let on_its_way = self.queue.get(&victim.key).is_some();
-            let assumed = self.assumed.get(&victim.key);
-            if let Some(assumed) = assumed.filter(|_| on_its_way) {
+            let assumed = self.assumed.get(&victim.key).filter(|_| on_its_way);
+            if let Some(assumed) = assumed.filter(|assumed| assumed.sending.decide()) {
                 assumed.binding.abort();
                 self.give_up(&victim.key);
                 let note = evict::note(pod, node) + " (in kube-scheduler memory).";

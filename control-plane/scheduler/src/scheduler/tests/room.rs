@@ -129,6 +129,38 @@ async fn who_is_on_its_way_is_turned_back() {
     assert!(!state.assumed.contains_key(&key("low")));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_may_be_bound_already_is_deleted() {
+    let (client, got) = server();
+    let (events, writer) = Events::new(client.clone());
+    let mut state = state(client, events);
+    state.take(pod("low", "1", "2"));
+    state.try_all();
+    let has = |method: &str, end: &str| {
+        let requests = got.lock().expect("nobody panicked");
+        requests
+            .iter()
+            .any(|(m, path, _)| m == method && path.ends_with(end))
+    };
+    while !has("POST", "/pods/low/binding") {
+        tokio::task::yield_now().await;
+    }
+    state.take(important(pod("high", "2", "2"), 10));
+    state.try_all();
+    // Until it is gone, the room is its own.
+    assert!(state.assumed.contains_key(&key("low")));
+    assert_eq!(state.cpu_taken(), 2000);
+    state.next_bound().await;
+    settled(&mut state, writer).await;
+    assert!(has("DELETE", "/pods/low"));
+    let requests = got.lock().expect("nobody panicked");
+    let note = "Preempted by pod 2 on node n";
+    assert!(
+        requests.iter().any(|(_, _, body)| body["note"] == note),
+        "{requests:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_nomination_ends_with_its_pod_or_its_hope() {
     let (client, _got) = server();
