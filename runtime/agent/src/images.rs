@@ -197,7 +197,10 @@ impl Puller {
             wanted.tell(recorder, Severity::Warning, "Failed", &message);
             Err(refuse(recorder, wanted, reason, why))
         };
-        if let Err(error) = self.records.begins(image).await {
+        // What cannot be looked up is taken for nothing: its pull fails, most likely.
+        let here = cancel.run_until_cancelled(self.look_up(image)).await?;
+        let here = here.ok().flatten().map(|found| found.id);
+        if let Err(error) = self.records.begins(image, here.as_deref()).await {
             let why = format!("failed to record image pull intent: {error}");
             return Some(fail("ErrImagePull", why));
         }

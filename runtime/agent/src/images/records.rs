@@ -54,6 +54,9 @@ struct Records {
     /// without tag and digest.
     #[serde(default)]
     pulling: BTreeSet<String>,
+    /// The images that references under way named before, if they had come here otherwise: by reference, the id.
+    #[serde(default)]
+    before: BTreeMap<String, String>,
     /// How many pulls of a reference are under way.
     #[serde(skip)]
     under_way: BTreeMap<String, usize>,
@@ -110,20 +113,33 @@ impl PullRecords {
                 Some(pulled) => Access::With(pulled.secrets.clone()),
                 None => Access::With(BTreeSet::new()),
             },
-            None if records.lost || names(&records.pulling, image) => Access::With(BTreeSet::new()),
+            None if records.lost => Access::With(BTreeSet::new()),
+            None if names(&records.pulling, image) && !records.was_here(id) => {
+                Access::With(BTreeSet::new())
+            }
             None => Access::Everybody,
         }
     }
 
-    /// A pull of the image begins. What it brings is not taken for something that came here otherwise, whatever becomes
-    /// of the pull and of this process; if that cannot be kept, the image must not be pulled.
-    pub(super) async fn begins(&self, image: &str) -> io::Result<()> {
+    /// A pull of the image begins, while what is `here` by that reference has this id. What it brings is not taken for
+    /// something that came here otherwise, whatever becomes of the pull and of this process; if that cannot be kept, the
+    /// image must not be pulled.
+    pub(super) async fn begins(&self, image: &str, here: Option<&str>) -> io::Result<()> {
         let mut records = self.records.lock().await;
+        let came_otherwise = |id: &&str| {
+            let may_be_pulled = records.lost || names(&records.pulling, image);
+            !may_be_pulled && !records.images.contains_key(*id)
+        };
+        let here = here.filter(came_otherwise);
         let image = reference::in_full(image);
         if records.pulling.insert(image.clone()) {
+            if let Some(id) = here {
+                records.before.insert(image.clone(), id.to_owned());
+            }
             let written = self.write(&records).await;
             if written.is_err() {
                 records.pulling.remove(&image);
+                records.before.remove(&image);
             }
             written?;
         }
@@ -190,6 +206,7 @@ impl PullRecords {
         let Records {
             images: known,
             pulling,
+            before,
             under_way,
             unclear,
             lost,
@@ -202,11 +219,13 @@ impl PullRecords {
         }
         for image in images {
             let mut own = image.repo_tags.iter().chain(&image.repo_digests);
-            if *lost || own.any(|name| names(&settled, name)) {
+            let was_here = before.values().any(|id| *id == image.id);
+            if *lost || !was_here && own.any(|name| names(&settled, name)) {
                 known.entry(image.id.clone()).or_default();
             }
         }
         pulling.retain(|image| !settled.contains(image) || under_way.contains_key(image));
+        before.retain(|image, _| pulling.contains(image));
         *lost = false;
         self.try_write(&records).await;
     }
@@ -257,7 +276,16 @@ impl Records {
             return false;
         }
         self.under_way.remove(&image);
-        !self.unclear.contains_key(&image) && self.pulling.remove(&image)
+        if self.unclear.contains_key(&image) {
+            return false;
+        }
+        self.before.remove(&image);
+        self.pulling.remove(&image)
+    }
+
+    /// Whether the image had come here otherwise when a pull began that is under way.
+    fn was_here(&self, id: &str) -> bool {
+        self.before.values().any(|before| before == id)
     }
 }
 
@@ -307,7 +335,7 @@ mod tests {
         let file = dir.path().join("pulls.json");
         let records = PullRecords::open(file.clone()).await;
         assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-        records.begins("reg.io/a:1").await.unwrap();
+        records.begins("reg.io/a:1", None).await.unwrap();
         assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
         records.pulled("reg.io/a:1", "id", Some(&origin("s"))).await;
         let with = Access::With([origin("s")].into());
@@ -323,7 +351,7 @@ mod tests {
     async fn pulls_say_nothing_of_images_that_came_otherwise() {
         let dir = tempfile::tempdir().unwrap();
         let records = PullRecords::open(dir.path().join("pulls.json")).await;
-        records.begins("reg.io/a:2").await.unwrap();
+        records.begins("reg.io/a:2", None).await.unwrap();
         assert_eq!(records.access("reg.io/a:1", "1").await, Access::Everybody);
         records.pulled("reg.io/a:2", "2", Some(&origin("s"))).await;
         assert_eq!(records.access("reg.io/a:1", "1").await, Access::Everybody);
@@ -333,8 +361,8 @@ mod tests {
     async fn a_pull_that_fails_leaves_those_beside_it_under_way() {
         let dir = tempfile::tempdir().unwrap();
         let records = PullRecords::open(dir.path().join("pulls.json")).await;
-        records.begins("reg.io/a:1").await.unwrap();
-        records.begins("reg.io/a:1").await.unwrap();
+        records.begins("reg.io/a:1", None).await.unwrap();
+        records.begins("reg.io/a:1", None).await.unwrap();
         records.failed("reg.io/a:1").await;
         assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
         records.failed("reg.io/a:1").await;
@@ -346,16 +374,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pulls.json");
         let records = PullRecords::open(file.clone()).await;
-        records.begins("reg.io/a:1").await.unwrap();
+        records.begins("reg.io/a:1", None).await.unwrap();
         // The process ends here. A pull that fails does not say what the one before it brought.
         let records = PullRecords::open(file.clone()).await;
-        records.begins("reg.io/a:1").await.unwrap();
+        records.begins("reg.io/a:1", None).await.unwrap();
         records.failed("reg.io/a:1").await;
         assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
         let images = [here("id", "reg.io/a:1"), here("other", "reg.io/b:1")];
         let listed = records.changes().await;
         // This one is given up, and may bring it after the images were listed.
-        records.begins("reg.io/c:1").await.unwrap();
+        records.begins("reg.io/c:1", None).await.unwrap();
         records.given_up("reg.io/c:1").await;
         records.note(&images, listed).await;
         let records = PullRecords::open(file).await;
@@ -370,6 +398,35 @@ mod tests {
         records.note(&images, records.changes().await).await;
         assert_eq!(records.access("reg.io/c:2", "late").await, nobody());
         assert_eq!(records.access("reg.io/c:1", "new").await, Access::Everybody);
+    }
+
+    #[tokio::test]
+    async fn a_pull_that_did_not_tell_its_end_takes_nothing_away_that_was_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pulls.json");
+        let records = PullRecords::open(file.clone()).await;
+        records.begins("reg.io/a:1", Some("id")).await.unwrap();
+        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
+        assert_eq!(records.access("reg.io/a:1", "new").await, nobody());
+        // What is here by now may be of the pull that goes on.
+        records.begins("reg.io/a:1", Some("new")).await.unwrap();
+        records.given_up("reg.io/a:1").await;
+        // The process ends here.
+        let records = PullRecords::open(file.clone()).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
+        let images = [here("id", "reg.io/a:1"), here("new", "reg.io/a:1")];
+        records.note(&images, records.changes().await).await;
+        let records = PullRecords::open(file).await;
+        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
+        assert_eq!(records.access("reg.io/a:1", "new").await, nobody());
+        // Pulled for a Secret, it is for those who have it, as ever.
+        records.begins("reg.io/a:1", Some("id")).await.unwrap();
+        records.pulled("reg.io/a:1", "id", Some(&origin("s"))).await;
+        let with = Access::With([origin("s")].into());
+        assert_eq!(records.access("reg.io/a:1", "id").await, with);
+        // What has a record did not come here otherwise.
+        records.begins("reg.io/a:1", Some("new")).await.unwrap();
+        assert_eq!(records.access("reg.io/a:1", "new").await, nobody());
     }
 
     #[tokio::test]
@@ -392,7 +449,7 @@ mod tests {
     async fn a_pull_that_cannot_be_kept_does_not_begin() {
         let dir = tempfile::tempdir().unwrap();
         let records = PullRecords::open(dir.path().join("gone/pulls.json")).await;
-        records.begins("reg.io/a:1").await.unwrap_err();
+        records.begins("reg.io/a:1", None).await.unwrap_err();
         assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
     }
 
