@@ -1,11 +1,9 @@
 //! The agent as a whole: what it is made of and how its loops live and end together.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sampan_proto::{CriError, ImageService, RuntimeService, v1};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -24,7 +22,7 @@ use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
 use crate::registry::Registry;
 use crate::room::Room;
 use crate::worker::Shared;
-use crate::{ends, local_volumes, namespace_data, pods, quantity};
+use crate::{ends, local_volumes, namespace_data, pods};
 
 /// Why the agent could not start. Once it runs only a bug ends it before its time.
 #[derive(Debug, thiserror::Error)]
@@ -91,15 +89,9 @@ impl Agent {
             namespace_data,
         } = self;
         let pods_dir = config.data_dir.join("pods");
-        let mut volumes = VolumePolicy {
-            host_folders: config.host_folders.clone(),
-            memory_dir: config.memory_dir.clone(),
-            node: config.node_name.clone(),
-            local_dir: config.data_dir.join("volumes"),
-            memory: 0,
-        };
-        let folders = [&pods_dir, &config.log_dir, &volumes.local_dir];
-        for folder in folders.into_iter().chain(&volumes.memory_dir) {
+        let local_dir = config.data_dir.join("volumes");
+        let folders = [&pods_dir, &config.log_dir, &local_dir];
+        for folder in folders.into_iter().chain(&config.memory_dir) {
             make_folder(folder).await?;
         }
         let api = bind(&config).await?;
@@ -108,8 +100,18 @@ impl Agent {
             folder: config.data_dir.clone(),
         };
         let capacity = capacity(&identity, &host.read().await);
-        let facts = facts(&identity, &capacity);
-        volumes.memory = facts.memory;
+        let room = Arc::new(Room::new(&capacity));
+        let facts = NodeFacts {
+            name: identity.name.clone(),
+            host_ip: identity.ip.clone(),
+            room: room.clone(),
+        };
+        let volumes = VolumePolicy {
+            host_folders: config.host_folders.clone(),
+            memory_dir: config.memory_dir.clone(),
+            node: facts.clone(),
+            local_dir,
+        };
         let ends = ends::take(&config.data_dir).await;
         let found = inventory(runtime.as_ref(), ends)
             .await
@@ -132,7 +134,7 @@ impl Agent {
             objects,
             recorder,
             registry: Registry::default(),
-            room: Arc::new(Room::new(&capacity)),
+            room,
             facts,
             pods_dir,
             log_dir: config.log_dir.clone(),
@@ -258,19 +260,6 @@ async fn identity(
         runtime_version: format!("{}://{}", version.runtime_name, version.runtime_version),
         runtime_handlers: handlers.into_iter().map(|handler| handler.name).collect(),
     })
-}
-
-fn facts(identity: &Identity, capacity: &BTreeMap<String, Quantity>) -> NodeFacts {
-    let amount = |name: &str| capacity.get(name);
-    NodeFacts {
-        name: identity.name.clone(),
-        host_ip: identity.ip.clone(),
-        cpu_milli: amount("cpu").and_then(quantity::milli).unwrap_or(0),
-        memory: amount("memory").and_then(quantity::whole).unwrap_or(0),
-        ephemeral_storage: amount("ephemeral-storage")
-            .and_then(quantity::whole)
-            .unwrap_or(0),
-    }
 }
 
 /// A call to the API server, given up after [`API_CALL`].

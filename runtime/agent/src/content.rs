@@ -17,6 +17,10 @@ mod settings;
 mod sources;
 mod volumes;
 
+use std::sync::Arc;
+
+use crate::room::Room;
+
 pub(crate) use dns::dns;
 pub(crate) use env::{Environment, environment};
 pub(crate) use expand::expand;
@@ -33,13 +37,17 @@ pub(crate) use volumes::{
 };
 
 /// Facts of the node that pods may ask for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct NodeFacts {
     pub(crate) name: String,
     pub(crate) host_ip: String,
-    /// Allocatable CPU in thousandths, memory and ephemeral storage in bytes: what a container
-    /// without a limit is told its limit is.
-    pub(crate) cpu_milli: i64,
-    pub(crate) memory: i64,
-    pub(crate) ephemeral_storage: i64,
+    pub(crate) room: Arc<Room>,
+}
+
+impl NodeFacts {
+    /// What a container without a limit is told its limit is, CPU in thousandths, anything else in its own unit: what the
+    /// node has for pods now.
+    pub(crate) fn allocatable(&self, resource: &str) -> i64 {
+        i64::try_from(self.room.whole(resource)).unwrap_or(i64::MAX)
+    }
 }

@@ -38,6 +38,7 @@ pub(crate) struct Shortage {
 }
 
 /// The node's room.
+#[derive(Default)]
 pub(crate) struct Room(Mutex<Taken>);
 
 #[derive(Default)]
@@ -112,6 +113,11 @@ impl Room {
         let room = Room(Mutex::default());
         room.set_whole(whole);
         room
+    }
+
+    /// How much of a resource the node has.
+    pub(crate) fn whole(&self, resource: &str) -> i128 {
+        self.0.lock().whole.get(resource)
     }
 
     /// The node has so much now.

@@ -98,12 +98,14 @@ pub(crate) fn resource(
     };
     let given = amounts.and_then(|amounts| amounts.get(name));
     let (amount, unit) = if name == "cpu" {
-        let none = if list == "limits" { node.cpu_milli } else { 0 };
+        let none = match list {
+            "limits" => node.allocatable(name),
+            _ => 0,
+        };
         (given.and_then(quantity::milli).unwrap_or(none), 1000)
     } else {
         let none = match (list, name) {
-            ("limits", "memory") => node.memory,
-            ("limits", "ephemeral-storage") => node.ephemeral_storage,
+            ("limits", "memory" | "ephemeral-storage") => node.allocatable(name),
             _ => 0,
         };
         (given.and_then(quantity::whole).unwrap_or(none), 1)
@@ -121,7 +123,11 @@ pub(crate) fn resource(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::Room;
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
     use serde_json::json;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     fn pod() -> Pod {
         serde_json::from_value(json!({
@@ -139,10 +145,14 @@ mod tests {
         NodeFacts {
             name: "node".into(),
             host_ip: "10.0.0.1".into(),
-            cpu_milli: 4000,
-            memory: 8 << 30,
-            ephemeral_storage: 0,
+            room: Arc::new(Room::new(&amounts("8Gi"))),
         }
+    }
+
+    fn amounts(memory: &str) -> BTreeMap<String, Quantity> {
+        let amounts = [("cpu", "4"), ("memory", memory)];
+        let amounts = amounts.map(|(name, amount)| (name.into(), Quantity(amount.into())));
+        amounts.into()
     }
 
     #[test]
@@ -167,12 +177,13 @@ mod tests {
 
     #[test]
     fn amounts_of_containers() {
+        let node = node();
         let check = |container: &str, resource_name: &str, divisor: Option<&str>, expect: &str| {
             let selector: ResourceFieldSelector = serde_json::from_value(json!({
                 "containerName": container, "resource": resource_name, "divisor": divisor
             }))
             .unwrap();
-            assert_eq!(resource(&pod(), None, &node(), &selector).unwrap(), expect);
+            assert_eq!(resource(&pod(), None, &node, &selector).unwrap(), expect);
         };
         check("c", "limits.cpu", None, "2");
         check("c", "limits.cpu", Some("1m"), "1500");
@@ -183,5 +194,8 @@ mod tests {
         check("d", "limits.cpu", Some("1m"), "4000");
         check("d", "limits.memory", Some("1Gi"), "8");
         check("d", "requests.memory", None, "0");
+        // The machine got more.
+        node.room.set_whole(&amounts("16Gi"));
+        check("d", "limits.memory", Some("1Gi"), "16");
     }
 }

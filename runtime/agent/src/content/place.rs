@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Pod, Volume};
 
+use super::NodeFacts;
 use super::volumes::{VolumeError, is_rendered};
 use crate::config::HostFolder;
 use crate::plan::all_containers;
@@ -16,18 +17,16 @@ use crate::quantity;
 pub(crate) use claim::{is_here, local_folder};
 
 /// What a node does for volumes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct VolumePolicy {
     /// Folders that hostPath volumes and `local` PersistentVolumes may lie in.
     pub(crate) host_folders: Vec<HostFolder>,
     /// A folder in memory for emptyDirs of that medium.
     pub(crate) memory_dir: Option<PathBuf>,
-    /// The node's name, for volumes that are on some nodes only.
-    pub(crate) node: String,
+    /// Some volumes are on some nodes only, and an emptyDir in memory holds no more than the node has.
+    pub(crate) node: NodeFacts,
     /// Where PersistentVolumes that this node provides lie.
     pub(crate) local_dir: PathBuf,
-    /// Bytes an emptyDir in memory may hold without a limit of its own.
-    pub(crate) memory: i64,
 }
 
 /// Where a volume's content is.
@@ -171,7 +170,11 @@ fn empty_dir(pod: &Pod, volume: &Volume, pod_dir: &Path, policy: &VolumePolicy) 
     let in_memory = source.medium.as_deref() == Some("Memory");
     if in_memory {
         // Never more than the pod's containers may use, or the node has, as upstream.
-        let bounds = [limit, memory_limit(pod), Some(policy.memory)];
+        let bounds = [
+            limit,
+            memory_limit(pod),
+            Some(policy.node.allocatable("memory")),
+        ];
         limit = bounds.into_iter().flatten().filter(|most| *most > 0).min();
     }
     let path = match memory_dir(policy, uid).filter(|_| in_memory) {
@@ -214,7 +217,10 @@ async fn make_folder(path: &Path) -> Result<(), VolumeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::Room;
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
     use serde_json::json;
+    use std::sync::Arc;
 
     #[test]
     fn unsupported_types_are_named() {
@@ -241,9 +247,14 @@ mod tests {
 
     #[test]
     fn empty_dirs_and_their_limits() {
+        let has = |memory: &str| [("memory".to_owned(), Quantity(memory.to_owned()))].into();
+        let node = NodeFacts {
+            room: Arc::new(Room::new(&has("1Gi"))),
+            ..NodeFacts::default()
+        };
         let policy = |memory_dir: Option<&str>| VolumePolicy {
             memory_dir: memory_dir.map(PathBuf::from),
-            memory: 1 << 30,
+            node: node.clone(),
             ..VolumePolicy::default()
         };
         let check = |source: serde_json::Value, limit: Option<&str>, memory_dir, expect| {
@@ -286,5 +297,8 @@ mod tests {
         }
         let both = json!({"medium": "Memory", "sizeLimit": "1Ki"});
         check(both, Some("1Mi"), shm, ("/dev/shm/x/u/e", Some(1 << 10)));
+        // The machine got more.
+        node.room.set_whole(&has("2Gi"));
+        check(memory, None, shm, ("/dev/shm/x/u/e", Some(2 << 30)));
     }
 }

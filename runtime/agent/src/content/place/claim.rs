@@ -56,7 +56,7 @@ pub(super) async fn place(
         )));
     }
     if step == Step::Prepare {
-        on_this_node(client, &policy.node, &spec).await?;
+        on_this_node(client, &policy.node.name, &spec).await?;
     }
     of_spec(&spec, policy, step).await
 }
