@@ -3,7 +3,7 @@
 use crate::backend::Backends;
 use crate::config::{MAPPINGS_PER_INSTANCE, MOST_MEMORIES, RESERVED_MAPPINGS};
 use crate::container::{Control, Ending, StartError};
-use crate::files::{self, FileBudget, Preopens, Scratch};
+use crate::files::{self, FileBudget, Pace, Preopens, Scratch};
 use crate::limits::Meter;
 use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
 use crate::schedule::{Clock, Threads, Ticker};
@@ -274,17 +274,10 @@ impl Engine {
             return Ok(Preopens::none());
         }
         let (scratch, spec) = (self.inner.scratch.clone(), spec.clone());
-        let turn = scratch.turns().clone().acquire_owned().await;
-        let opened = self
-            .inner
-            .threads()
-            .spawn_blocking(move || {
-                let opened = Preopens::open(&scratch, &spec);
-                drop(turn);
-                opened
-            })
-            .await;
-        opened.map_err(|_cancelled| StartError::ShuttingDown)?
+        let turns = scratch.turns().clone();
+        let open = move |pace: &Pace| Preopens::try_open(&scratch, &spec, pace);
+        let opened = turns.run(self.inner.threads(), open).await;
+        opened.unwrap_or(Err(StartError::ShuttingDown))
     }
 }
 

@@ -17,7 +17,7 @@ mod scratch;
 mod table;
 
 pub(crate) use mounts::Preopens;
-pub(crate) use scratch::Scratch;
+pub(crate) use scratch::{Pace, Scratch};
 pub use table::widen_descriptor_table;
 
 use std::sync::Arc;

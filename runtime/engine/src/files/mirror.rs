@@ -4,7 +4,7 @@
 //! copying.
 
 use super::host::HostPath;
-use super::scratch::{MAX_COPY, transfer};
+use super::scratch::{MAX_COPY, Pace, transfer};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -42,10 +42,12 @@ pub(super) fn mirror(
     into: &Path,
     except: &BTreeSet<String>,
     by: By,
+    pace: &Pace,
 ) -> io::Result<()> {
     let mut mirror = Mirror {
         mount,
         by,
+        pace,
         entries: 0,
         copied: 0,
     };
@@ -55,6 +57,7 @@ pub(super) fn mirror(
 struct Mirror<'a> {
     mount: &'a HostPath,
     by: By,
+    pace: &'a Pace,
     entries: usize,
     copied: u64,
 }
@@ -113,6 +116,7 @@ impl Mirror<'_> {
     }
 
     fn copy(&mut self, file: fs::File, shown: &Path) -> io::Result<()> {
+        self.pace.copies(&file)?;
         let left = MAX_COPIED.saturating_sub(self.copied).min(MAX_COPY);
         self.copied += transfer(file, fs::File::create_new(shown)?, left)?;
         Ok(())

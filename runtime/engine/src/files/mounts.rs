@@ -5,7 +5,7 @@ use super::host::HostPath;
 use super::mark::{Fixed, Mark};
 use super::mirror::{By, folder_below, mirror};
 use super::quota::{self, Quota};
-use super::scratch::{MAX_COPY, PrivateFolder, Scratch, Shown};
+use super::scratch::{MAX_COPY, Pace, PrivateFolder, Scratch, Shown, Turns};
 use crate::container::StartError;
 use crate::{ContainerSpec, Mount, VolumeLimit};
 use parking_lot::Mutex;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -29,7 +29,7 @@ pub(crate) struct Preopens {
     marks: Arc<[Mark]>,
     /// Until the container's end.
     private: Mutex<Vec<PrivateFolder>>,
-    turns: Option<Arc<Semaphore>>,
+    turns: Option<Turns>,
 }
 
 /// One preopen to be.
@@ -112,8 +112,21 @@ impl Preopens {
         }
     }
 
-    /// Opens the mounts. Blocks.
-    pub(crate) fn open(scratch: &Scratch, spec: &ContainerSpec) -> Result<Self, StartError> {
+    /// Opens the mounts. Blocks. `None` if that takes longer than there is time.
+    pub(crate) fn try_open(
+        scratch: &Scratch,
+        spec: &ContainerSpec,
+        pace: &Pace,
+    ) -> Option<Result<Self, StartError>> {
+        match (Self::open(scratch, spec, pace), pace) {
+            (Err(StartError::Mount { source, .. }), Pace::Quick(_)) if Pace::is_kept(&source) => {
+                None
+            }
+            (opened, _) => Some(opened),
+        }
+    }
+
+    fn open(scratch: &Scratch, spec: &ContainerSpec, pace: &Pace) -> Result<Self, StartError> {
         let limits = Limits {
             scratch,
             limits: &spec.volume_limits,
@@ -157,7 +170,7 @@ impl Preopens {
         let mut private = Vec::new();
         let mut shown_in = Vec::new();
         for (guest, files) in files {
-            let shown = show(scratch, &limits, &folders, &guest, &files);
+            let shown = show((scratch, pace), &limits, &folders, &guest, &files);
             let (folder, preopen) = shown.map_err(failed(&first_host(&files), &guest))?;
             shown_in.extend(preopen);
             private.push(folder);
@@ -171,7 +184,7 @@ impl Preopens {
     fn preopen(
         folders: Vec<Folder>,
         private: Vec<PrivateFolder>,
-        turns: Arc<Semaphore>,
+        turns: Turns,
     ) -> Result<Self, StartError> {
         let mut builder = WasiCtx::builder();
         let (mut read_only, mut marks) = (Vec::new(), Vec::new());
@@ -223,19 +236,16 @@ impl Preopens {
     /// Brings back what was written to files that had to be copied, and removes what showed files. To be called when no
     /// instance runs any more. There may be thousands of files, so this is for a thread that may block.
     pub(crate) async fn finish(&self) {
-        let private = std::mem::take(&mut *self.private.lock());
+        let mut private = std::mem::take(&mut *self.private.lock());
         let (false, Some(turns)) = (private.is_empty(), &self.turns) else {
             return;
         };
-        let turn = turns.clone().acquire_owned().await;
-        let done = tokio::task::spawn_blocking(move || {
-            for folder in private {
-                folder.bring_back();
-            }
-            drop(turn);
-        });
-        if let Err(error) = done.await {
-            tracing::warn!(%error, "files written by a container were not brought back");
+        let work = move |pace: &Pace| {
+            private.retain_mut(|folder| !folder.bring_back(pace));
+            private.is_empty().then_some(())
+        };
+        if turns.run(&Handle::current(), work).await.is_none() {
+            tracing::warn!("files written by a container were not brought back");
         }
     }
 }
@@ -243,7 +253,7 @@ impl Preopens {
 /// Shows files in the guest's folder `guest`: in the folder that is mounted there, or else in a private one, which
 /// becomes a preopen of its own.
 fn show(
-    scratch: &Scratch,
+    (scratch, pace): (&Scratch, &Pace),
     limits: &Limits<'_>,
     folders: &[Folder],
     guest: &str,
@@ -269,7 +279,7 @@ fn show(
     {
         let names = files.iter().map(|file| file.name.clone()).collect();
         let by = if writable { By::Copies } else { By::Links };
-        mirror(at.host()?, &original, folder.path(), &names, by)?;
+        mirror(at.host()?, &original, folder.path(), &names, by, pace)?;
     }
     let mut quotas = BTreeMap::new();
     for file in files {
@@ -277,13 +287,13 @@ fn show(
             SingleSource::Host(mount, host) => {
                 // Where the guest may write around it, a read-only file is copied: a link would be the original.
                 let copy = mount.read_only && (writable || !is_new);
-                let shown = folder.show(&file.name, host, mount, copy)?;
+                let shown = folder.show(&file.name, host, mount, copy, pace)?;
                 if !mount.read_only && is_new {
                     let quota = limits.of_shown(&mount.host, &shown);
                     quotas.insert(file.name.clone(), quota);
                 }
             }
-            SingleSource::Content(content) => folder.write(&file.name, content)?,
+            SingleSource::Content(content) => folder.write(&file.name, content, pace)?,
         }
     }
     if !is_new {
@@ -412,7 +422,7 @@ mod tests {
             guest: "/etc/hosts".to_owned(),
             content: Arc::from(*b"x"),
         }];
-        let preopens = Preopens::open(&scratch, &spec).expect("opened");
+        let preopens = Preopens::open(&scratch, &spec, &Pace::quick()).expect("opened");
         let folder = preopens.private.lock()[0].path().to_owned();
         assert_eq!(fs::read(folder.join("hosts")).expect("shown"), b"x");
         let mut finish = Box::pin(preopens.finish());
@@ -423,6 +433,37 @@ mod tests {
         none.finish()
             .now_or_never()
             .expect("there is nothing to do");
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_is_not_done_in_a_moment() {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let scratch = Scratch::open(&temp.path().join("cache"), 1).expect("made");
+        let (folder, file) = (temp.path().join("folder"), temp.path().join("file"));
+        fs::create_dir(&folder).expect("made");
+        let large = fs::File::create(&file).expect("made");
+        large.set_len(1 << 30).expect("sparse");
+        let sink = Arc::new(Nowhere);
+        let mut spec = ContainerSpec::new("x", sink.clone(), sink);
+        let mount = |host: &Path, guest: &str, read_only| Mount {
+            host: host.to_owned(),
+            guest: guest.to_owned(),
+            read_only,
+        };
+        spec.mounts = vec![mount(&folder, "/x", false), mount(&file, "/x/large", true)];
+        assert!(Preopens::try_open(&scratch, &spec, &Pace::quick()).is_none());
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 0);
+        // Twice as much as may be copied in a moment.
+        large.set_len(32 << 20).expect("shorter");
+        let open = move |pace: &Pace| {
+            let opened = Preopens::try_open(&scratch, &spec, pace)?;
+            Some(opened.expect("opened"))
+        };
+        let turns = Turns::new(1);
+        let opened = turns.run(&Handle::current(), open).await;
+        let shown = fs::metadata(folder.join("large")).expect("shown");
+        assert_eq!(shown.len(), 32 << 20);
+        drop(opened);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! (see `placed`).
 
 mod notes;
+mod pace;
 mod placed;
 
 use super::host::{self, HostPath};
@@ -15,6 +16,7 @@ use super::quota::Quotas;
 use crate::Mount;
 use crate::module::private_dir;
 use notes::Notes;
+pub(crate) use pace::Pace;
 use placed::{Placed, What};
 use rustix::fs::{AtFlags, CWD};
 use std::fs;
@@ -23,6 +25,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Largest file that is copied for a mount that may be written. Larger ones need a hard link, or a mounted folder.
@@ -41,7 +44,53 @@ pub(crate) struct Scratch {
     next: AtomicU64,
     quotas: Quotas,
     placed: Placed,
-    turns: Arc<Semaphore>,
+    turns: Turns,
+}
+
+/// The places of those whose files are made or removed: each keeps a thread.
+#[derive(Clone)]
+pub(crate) struct Turns {
+    quick: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+}
+
+impl Turns {
+    /// So many in all, a quarter of them for what takes its time.
+    pub(super) fn new(all: usize) -> Self {
+        let slow = all / 4;
+        let places = |places: usize| Arc::new(Semaphore::new(places.max(1)));
+        Turns {
+            quick: places(all - slow),
+            slow: places(slow),
+        }
+    }
+
+    /// Does something on a thread that may block: in a moment if that is enough, or else once more in its own time. What
+    /// takes long keeps nobody from what does not.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        threads: &Handle,
+        mut work: impl FnMut(&Pace) -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        // Never closed.
+        let turn = self.quick.clone().acquire_owned().await;
+        let quick = threads.spawn_blocking(move || {
+            let done = work(&Pace::quick());
+            drop(turn);
+            (work, done)
+        });
+        let (mut work, done) = quick.await.ok()?;
+        if done.is_some() {
+            return done;
+        }
+        let turn = self.slow.clone().acquire_owned().await;
+        let slow = threads.spawn_blocking(move || {
+            let done = work(&Pace::Slow);
+            drop(turn);
+            done
+        });
+        slow.await.ok()?
+    }
 }
 
 impl Scratch {
@@ -65,7 +114,7 @@ impl Scratch {
                         next: AtomicU64::new(0),
                         quotas: Quotas::default(),
                         placed: Placed::default(),
-                        turns: Arc::new(Semaphore::new(turns.max(1))),
+                        turns: Turns::new(turns),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -80,8 +129,7 @@ impl Scratch {
         &self.quotas
     }
 
-    /// The places of those whose files are made or removed: each keeps a thread, for seconds where gigabytes are copied.
-    pub(crate) fn turns(&self) -> &Arc<Semaphore> {
+    pub(crate) fn turns(&self) -> &Turns {
         &self.turns
     }
 
@@ -176,10 +224,11 @@ impl Mounted {
         &mut self,
         name: &str,
         what: What,
+        pace: &Pace,
         put: impl FnOnce(&Path) -> io::Result<bool>,
     ) -> io::Result<bool> {
         let note = |name: &str| self.notes.add(name);
-        let is_copy = self.placed.put(&self.folder, name, what, note, put)?;
+        let is_copy = self.placed.put(&self.folder, name, what, pace, note, put)?;
         self.shown.push(name.to_owned());
         Ok(is_copy)
     }
@@ -197,6 +246,7 @@ impl PrivateFolder {
         file: &HostPath,
         mount: &Mount,
         copy: bool,
+        pace: &Pace,
     ) -> io::Result<Shown> {
         self.check_writable()?;
         if !file.kind()?.is_file() {
@@ -204,10 +254,11 @@ impl PrivateFolder {
         }
         let shown = self.path.join(name);
         let is_copy = match &mut self.mounted {
-            None => place(&shown, file, mount, copy)?,
+            None => place(&shown, file, mount, copy, pace)?,
             Some(mounted) => {
                 let what = What::of(file, mount.read_only)?;
-                mounted.put(name, what, |shown| place(shown, file, mount, copy))?
+                let put = |shown: &Path| place(shown, file, mount, copy, pace);
+                mounted.put(name, what, pace, put)?
             }
         };
         if !is_copy {
@@ -220,7 +271,7 @@ impl PrivateFolder {
     }
 
     /// Shows content that no file of the host holds.
-    pub(super) fn write(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, name: &str, content: &[u8], pace: &Pace) -> io::Result<()> {
         self.check_writable()?;
         let put = |shown: &Path| {
             let mut file = fs::File::create_new(shown)?;
@@ -233,7 +284,7 @@ impl PrivateFolder {
         };
         match &mut self.mounted {
             None => put(&self.path.join(name))?,
-            Some(mounted) => mounted.put(name, What::Content(content.to_owned()), put)?,
+            Some(mounted) => mounted.put(name, What::Content(content.to_owned()), pace, put)?,
         };
         Ok(())
     }
@@ -245,23 +296,38 @@ impl PrivateFolder {
         }
     }
 
-    /// Writes what the guest has written to copies to the originals. Blocks.
-    pub(crate) fn bring_back(&self) {
-        for (copy, original) in &self.copies {
-            if let Err(error) = bring_back(copy, original) {
-                tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
+    /// Writes what the guest has written to copies to the originals. Blocks. False if that takes its time, and is not done
+    /// yet.
+    pub(crate) fn bring_back(&mut self, pace: &Pace) -> bool {
+        while let Some((copy, original)) = self.copies.last() {
+            match bring_back(copy, original, pace) {
+                Err(error) if Pace::is_kept(&error) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
+                }
+                Ok(()) => {}
             }
+            self.copies.pop();
         }
+        true
     }
 }
 
 /// Puts a mount's file there, as a link if that is allowed and possible. True if it is a copy.
-fn place(shown: &Path, file: &HostPath, mount: &Mount, copy: bool) -> io::Result<bool> {
+fn place(
+    shown: &Path,
+    file: &HostPath,
+    mount: &Mount,
+    copy: bool,
+    pace: &Pace,
+) -> io::Result<bool> {
     // The path of a descriptor is a link, and what it leads to is wanted.
     let follow = AtFlags::SYMLINK_FOLLOW;
     if !copy && rustix::fs::linkat(CWD, file.path(), CWD, shown, follow).is_ok() {
         return Ok(false);
     }
+    let from = fs::File::open(file.path())?;
+    pace.copies(&from)?;
     let mut target = fs::OpenOptions::new();
     let target = target.write(true).create_new(true).open(shown)?;
     let most = match mount.read_only {
@@ -272,7 +338,7 @@ fn place(shown: &Path, file: &HostPath, mount: &Mount, copy: bool) -> io::Result
         if mount.read_only {
             target.set_permissions(fs::Permissions::from_mode(0o444))?;
         }
-        transfer(fs::File::open(file.path())?, target, most)
+        transfer(from, target, most)
     };
     // Or nothing else could ever be put there.
     fill().inspect_err(|_| remove_file(shown))?;
@@ -298,13 +364,14 @@ fn remove_file(path: &Path) {
     }
 }
 
-fn bring_back(copy: &Path, original: &Path) -> io::Result<()> {
+fn bring_back(copy: &Path, original: &Path, pace: &Pace) -> io::Result<()> {
     // What the guest left there may be no file any more, or a link to somewhere else.
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
     let copy = fs::OpenOptions::new()
         .read(true)
         .custom_flags(nofollow)
         .open(copy)?;
+    pace.copies(&copy)?;
     transfer(copy, host::overwrite(original)?, MAX_COPY)?;
     Ok(())
 }

@@ -2,12 +2,14 @@
 //! there: it is there once, until the last of them ends.
 
 use super::super::host::HostPath;
+use super::Pace;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// A folder, by its file system and number there, and a name in it.
 type Place = (u64, u64, String);
@@ -75,12 +77,41 @@ struct Shown {
     users: usize,
 }
 
-/// What is shown at one place, if anything. Whoever makes or removes it there holds the lock: that may take seconds.
-type Slot = Arc<Mutex<Option<Shown>>>;
+/// One place.
+#[derive(Default)]
+struct Slot {
+    /// What is shown there, if anything. Whoever makes or removes it there holds the lock: that may take seconds.
+    shown: Mutex<Option<Shown>>,
+    /// Containers that show it no more and are still among its users: nobody waits for the lock in order to leave.
+    leaving: AtomicUsize,
+}
+
+impl Slot {
+    /// Counts those who have left. Called by each of them, and by whoever held the lock meanwhile.
+    fn settle(&self, path: &Path) {
+        // One of both sees what the other did: here the lock is free, or there somebody is leaving.
+        fence(Ordering::SeqCst);
+        while self.leaving.load(Ordering::SeqCst) > 0 {
+            let Some(mut slot) = self.shown.try_lock() else {
+                return;
+            };
+            let left = self.leaving.swap(0, Ordering::SeqCst);
+            if let Some(shown) = &mut *slot {
+                shown.users = shown.users.saturating_sub(left);
+                if shown.users == 0 {
+                    super::remove_file(path);
+                    *slot = None;
+                }
+            }
+            drop(slot);
+            fence(Ordering::SeqCst);
+        }
+    }
+}
 
 /// All of an engine's. The lock around them is held to find one, no longer.
 #[derive(Clone, Default)]
-pub(super) struct Placed(Arc<Mutex<BTreeMap<Place, Slot>>>);
+pub(super) struct Placed(Arc<Mutex<BTreeMap<Place, Arc<Slot>>>>);
 
 impl Placed {
     /// Shows something in a folder: with `put`, unless another container shows it there already. Returns whether it is a
@@ -91,13 +122,15 @@ impl Placed {
         folder: &HostPath,
         name: &str,
         what: What,
+        pace: &Pace,
         mut note: impl FnMut(&str) -> io::Result<()>,
         put: impl FnOnce(&Path) -> io::Result<bool>,
     ) -> io::Result<bool> {
         let place = place(folder, name)?;
         let path = folder.path().join(name);
         let slot = self.0.lock().entry(place.clone()).or_default().clone();
-        let result = match &mut *slot.lock() {
+        let shown = pace.lock(&slot.shown);
+        let result = shown.and_then(|mut shown| match &mut *shown {
             Some(shown) if shown.what.serves(&what) => note(name).map(|()| {
                 shown.users += 1;
                 shown.is_copy
@@ -123,7 +156,8 @@ impl Placed {
                     users: 1,
                 });
             }),
-        };
+        });
+        slot.settle(&path);
         self.forget(&place, slot);
         result
     }
@@ -137,24 +171,16 @@ impl Placed {
         let Some(slot) = self.0.lock().get(&place).cloned() else {
             return;
         };
-        {
-            let mut slot = slot.lock();
-            if let Some(shown) = &mut *slot {
-                shown.users -= 1;
-                if shown.users == 0 {
-                    super::remove_file(&path);
-                    *slot = None;
-                }
-            }
-        }
+        slot.leaving.fetch_add(1, Ordering::SeqCst);
+        slot.settle(&path);
         self.forget(&place, slot);
     }
 
     /// A place where nothing is shown is not kept, unless somebody is about to show something there.
-    fn forget(&self, place: &Place, slot: Slot) {
+    fn forget(&self, place: &Place, slot: Arc<Slot>) {
         let mut placed = self.0.lock();
         // The other one is in the map: nobody else can have found it.
-        if Arc::strong_count(&slot) == 2 && slot.lock().is_none() {
+        if Arc::strong_count(&slot) == 2 && slot.shown.lock().is_none() {
             placed.remove(place);
         }
     }
@@ -209,10 +235,10 @@ mod tests {
         let placed = Placed::default();
         let noted = |_: &str| Ok(());
         let meanwhile = |path: &Path| {
-            placed.put(&folder, "b", content("b"), noted, write("b"))?;
+            placed.put(&folder, "b", content("b"), &Pace::Slow, noted, write("b"))?;
             write("a")(path)
         };
-        let shown = placed.put(&folder, "a", content("a"), noted, meanwhile);
+        let shown = placed.put(&folder, "a", content("a"), &Pace::Slow, noted, meanwhile);
         assert!(shown.expect("shown"));
         for name in ["a", "b"] {
             assert!(folder.path().join(name).exists());
@@ -223,15 +249,38 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_a_place_who_has_no_time_or_leaves_it() {
+        let (temp, folder) = folder();
+        let placed = Placed::default();
+        let noted = |_: &str| Ok(());
+        let put = |what, pace: &Pace, put: &mut dyn FnMut(&Path) -> io::Result<bool>| {
+            placed.put(&folder, "a", content(what), pace, noted, put)
+        };
+        put("old", &Pace::Slow, &mut |path| write("old")(path)).expect("shown");
+        let mut meanwhile = |path: &Path| {
+            placed.give_up(&folder, "a");
+            let error = put("new", &Pace::quick(), &mut |_| panic!("it is being made"));
+            assert!(Pace::is_kept(&error.expect_err("it is being made")));
+            write("new")(path)
+        };
+        put("new", &Pace::Slow, &mut meanwhile).expect("shown");
+        let shown = fs::read_to_string(temp.path().join("a"));
+        assert_eq!(shown.expect("the newer has a user"), "new");
+        placed.give_up(&folder, "a");
+        assert!(!temp.path().join("a").exists());
+        assert!(placed.0.lock().is_empty());
+    }
+
+    #[test]
     fn an_older_version_stays_until_the_newer_is_there() {
         let (temp, folder) = folder();
         let placed = Placed::default();
         let noted = |_: &str| Ok(());
         let shown = || fs::read_to_string(temp.path().join("a")).expect("shown");
-        let put = |what, put| placed.put(&folder, "a", content(what), noted, put);
+        let put = |what, put| placed.put(&folder, "a", content(what), &Pace::Slow, noted, put);
         put("old", write("old")).expect("shown");
         let fails = |_: &Path| Err(io::Error::other("no space"));
-        let failed = placed.put(&folder, "a", content("new"), noted, fails);
+        let failed = placed.put(&folder, "a", content("new"), &Pace::Slow, noted, fails);
         failed.expect_err("it failed");
         assert_eq!(shown(), "old");
         put("new", write("new")).expect("shown");
@@ -245,7 +294,7 @@ mod tests {
         fs::write(temp.path().join("a"), "mine").expect("written");
         let placed = Placed::default();
         let noted = |_: &str| panic!("it is not ours");
-        let put = placed.put(&folder, "a", content("a"), noted, write("a"));
+        let put = placed.put(&folder, "a", content("a"), &Pace::Slow, noted, write("a"));
         let error = put.expect_err("the name is taken");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert!(placed.0.lock().is_empty());
