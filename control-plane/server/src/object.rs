@@ -5,6 +5,7 @@
 
 mod attributes;
 mod light;
+mod metadata;
 mod protobuf;
 mod views;
 
@@ -16,9 +17,7 @@ use sampan_api::custom::Custom;
 use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use sampan_store::{Codec, DecodeError, Entry, Key, Revision};
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use attributes::Kind;
 pub(crate) use attributes::{FieldsOf, storage_row, stored_row};
@@ -52,11 +51,11 @@ pub(crate) struct Obj {
     forms: Forms,
 }
 
-/// Other forms of a version, made when somebody wants them first.
+/// What is known of other forms of a version, once somebody wanted them.
 #[derive(Debug, Default)]
 struct Forms {
-    /// Its PartialObjectMetadata.
-    partial: OnceLock<Bytes>,
+    /// Where its metadata is.
+    metadata: metadata::Place,
     /// In other API versions, and by other schemas.
     views: views::Views,
     /// What is remembered of its protobuf forms.
@@ -99,20 +98,17 @@ impl Obj {
 
     /// The metadata as it is in the bytes.
     pub(crate) fn metadata(&self) -> &str {
-        #[derive(Deserialize)]
-        struct Slice<'a> {
-            #[serde(borrow)]
-            metadata: &'a RawValue,
-        }
-        serde_json::from_slice::<Slice<'_>>(&self.raw).map_or("{}", |slice| slice.metadata.get())
+        self.forms.metadata.of(&self.raw)
     }
 
-    /// The PartialObjectMetadata of this version.
+    /// The PartialObjectMetadata of this version, for whoever writes it somewhere.
+    pub(crate) fn partial_pieces(&self) -> [&str; 3] {
+        metadata::partial(self.metadata())
+    }
+
+    /// The PartialObjectMetadata of this version, made anew.
     pub(crate) fn partial(&self) -> Bytes {
-        self.forms
-            .partial
-            .get_or_init(|| partial(self.metadata()))
-            .clone()
+        self.partial_pieces().concat().into()
     }
 
     /// This version in the API version of `resource`.
@@ -161,13 +157,6 @@ impl Obj {
             forms: Forms::default(),
         }
     }
-}
-
-fn partial(metadata: &str) -> Bytes {
-    format!(
-        r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{metadata}}}"#
-    )
-    .into()
 }
 
 fn splice(bytes: &[u8], span: Range<usize>, revision: Revision) -> (Bytes, Range<u32>) {

@@ -117,3 +117,15 @@ fn an_events_source_may_be_told_the_newer_way() {
     assert_eq!(event(""), Some("newer".to_owned()));
     assert_eq!(event(r#""component":"older""#), Some("older".to_owned()));
 }
+
+#[test]
+fn the_metadata_alone_is_not_kept_beside_the_object() {
+    let stored = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"d","resourceVersion":""},"data":{"k":"v"}}"#;
+    let object = decode("configmaps", "d/a", stored);
+    let expected = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a","namespace":"d","resourceVersion":"42"}}"#;
+    for _ in 0..2 {
+        let partial = object.partial();
+        assert_eq!(partial, expected);
+        assert!(partial.is_unique(), "the object holds it too");
+    }
+}

@@ -47,11 +47,13 @@ impl Writer {
     /// Bytes an item takes, with what separates it from the one before.
     fn size(&self, object: &Obj, first: bool) -> std::result::Result<usize, EncodeError> {
         Ok(match self {
+            Writer::Json { partial: true, .. } => {
+                let pieces = object.partial_pieces();
+                pieces.into_iter().map(str::len).sum::<usize>() + usize::from(!first)
+            }
             Writer::Json {
-                resource,
-                custom,
-                partial,
-            } => json(object, resource, custom.as_ref(), *partial).len() + usize::from(!first),
+                resource, custom, ..
+            } => json(object, resource, custom.as_ref()).len() + usize::from(!first),
             Writer::Protobuf(protobuf) => field_size(protobuf.length(object)?),
         })
     }
@@ -71,7 +73,13 @@ impl Writer {
                 if !first {
                     out.put_u8(b',');
                 }
-                out.put_slice(&json(object, resource, custom.as_ref(), *partial));
+                if *partial {
+                    for piece in object.partial_pieces() {
+                        out.put_slice(piece.as_bytes());
+                    }
+                } else {
+                    out.put_slice(&json(object, resource, custom.as_ref()));
+                }
             }
             Writer::Protobuf(protobuf) => {
                 let message = protobuf.message(object)?;
@@ -117,9 +125,8 @@ impl Writer {
     }
 }
 
-fn json(object: &Obj, resource: &Resource, custom: Option<&Custom>, partial: bool) -> Bytes {
+fn json(object: &Obj, resource: &Resource, custom: Option<&Custom>) -> Bytes {
     match custom {
-        _ if partial => object.partial(),
         Some(custom) => object.raw_by(custom),
         None => object.raw_as(resource),
     }
