@@ -122,7 +122,8 @@ async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<
     service_account::admit(api, resource, value).await?;
     priority::admit(api, resource, value).await?;
     defaults::admission_pod(value);
-    runtime_class::admit(api, resource, value).await
+    runtime_class::admit(api, resource, value).await?;
+    pods::admit_topology(api, value).await
 }
 
 /// What the object asks for and does not get, told to whoever creates it.

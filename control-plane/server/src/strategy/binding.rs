@@ -13,6 +13,7 @@ use crate::object::Stored;
 use crate::read::{find, key};
 use crate::request::ResourceTarget;
 use crate::respond;
+use crate::strategy::pods::{add_labels, topology};
 use crate::write::{Attempts, WriteOptions, check_namespace, replace};
 
 const TYPE: &str = "io.k8s.api.core.v1.Binding";
@@ -47,6 +48,12 @@ pub(crate) async fn bind(mut call: Call, target: ResourceTarget) -> Answer {
     if !errors.is_empty() {
         return Err(Status::invalid_kind("", "Binding", name, errors));
     }
+    // As upstream: not by way of the collection, and not to what is no node by its own word.
+    if !target.name.is_empty() && object::text(&binding, "target.kind") == "Node" {
+        let labels = topology(&call.api, object::text(&binding, "target.name")).await?;
+        add_labels(&mut binding, labels);
+    }
+    let name = object::name(&binding);
     let node = object::text(&binding, "target.name");
     let pods = find_resource("", "v1", "pods").ok_or_else(Status::path_not_found)?;
     let mut attempts = Attempts::new(&call.api, key(pods, &target.namespace, name));
@@ -110,6 +117,10 @@ fn bound(pods: &Resource, current: &Stored, binding: &Value, node: &str) -> Resu
         merged.extend(annotations.clone());
         object::set(&mut pod, "metadata.annotations", merged);
     }
+    add_labels(
+        &mut pod,
+        object::labels(binding).cloned().unwrap_or_default(),
+    );
     scheduled(&mut pod);
     Ok(pod)
 }

@@ -1,7 +1,12 @@
-//! Pods: grace periods, and what is not supported.
+//! Pods: grace periods, labels of their nodes, and what is not supported.
 
 use sampan_api::object;
-use serde_json::Value;
+use sampan_api::resource::find as find_resource;
+use sampan_api::status::Status;
+use serde_json::{Map, Value};
+
+use crate::api::{Api, Result};
+use crate::read::find;
 
 /// Without a word about it, a pod has this long to stop.
 const DEFAULT_GRACE: i64 = 30;
@@ -13,6 +18,42 @@ const HANDLERS: [&str; 5] = [
     "lifecycle.postStart",
     "lifecycle.preStop",
 ];
+
+/// Labels of a node that its pods get.
+const TOPOLOGY: [&str; 2] = [
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+];
+
+/// A new pod that names its node has its labels.
+pub(super) async fn admit_topology(api: &Api, pod: &mut Value) -> Result<()> {
+    let node = object::text(pod, "spec.nodeName");
+    if !node.is_empty() {
+        let labels = topology(api, node).await?;
+        add_labels(pod, labels);
+    }
+    Ok(())
+}
+
+/// The labels that pods of a node get: none if the node is not there.
+pub(super) async fn topology(api: &Api, node: &str) -> Result<Map<String, Value>> {
+    let nodes = find_resource("", "v1", "nodes").ok_or_else(Status::path_not_found)?;
+    let Some(found) = find(api, nodes, "", node).await? else {
+        return Ok(Map::new());
+    };
+    let label = |key: &str| Some((key.to_owned(), found.object.label(key)?.into()));
+    Ok(TOPOLOGY.into_iter().filter_map(label).collect())
+}
+
+/// Adds labels to an object, whatever it had under these names.
+pub(super) fn add_labels(value: &mut Value, labels: Map<String, Value>) {
+    if labels.is_empty() {
+        return;
+    }
+    let mut merged = object::labels(value).cloned().unwrap_or_default();
+    merged.extend(labels);
+    object::set(value, "metadata.labels", merged);
+}
 
 /// What the pod asks for that no agent of ours does: better said than silently left out.
 pub(super) fn warnings(pod: &Value) -> Vec<String> {

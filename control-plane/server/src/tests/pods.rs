@@ -187,6 +187,37 @@ async fn binding() {
 }
 
 #[tokio::test]
+async fn labels_come_with_the_node() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let zone = "topology.kubernetes.io/zone";
+    let labels = json!({zone: "z", "topology.kubernetes.io/region": "r", "rack": "1"});
+    let node = json!({"metadata": {"name": "n1", "labels": labels}});
+    admin.create("/api/v1/nodes", node).await;
+    let mut waiting = pod("p");
+    waiting["metadata"]["labels"] = json!({"app": "a", zone: "mine"});
+    let made = admin.create(PODS, waiting.clone()).await;
+    assert_eq!(made["metadata"]["labels"], waiting["metadata"]["labels"]);
+    let binding = json!({
+        "metadata": {"name": "p", "labels": {"own": "yes"}},
+        "target": {"kind": "Node", "name": "n1"},
+    });
+    let path = format!("{PODS}/p/binding");
+    admin.post(&path, &binding).await.expect(201);
+    let bound = admin.get(&format!("{PODS}/p")).await.expect(200);
+    let expected =
+        json!({"app": "a", "own": "yes", zone: "z", "topology.kubernetes.io/region": "r"});
+    assert_eq!(bound["metadata"]["labels"], expected);
+    // One that names its node itself, which may not be there.
+    for (name, node, zone_of_node) in [("on", "n1", json!("z")), ("off", "n2", Value::Null)] {
+        let mut pod = pod(name);
+        pod["spec"]["nodeName"] = json!(node);
+        let made = admin.create(PODS, pod).await;
+        assert_eq!(made["metadata"]["labels"][zone], zone_of_node, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn graceful_deletion() {
     let cluster = Cluster::with_account().await;
     let admin = cluster.admin();
