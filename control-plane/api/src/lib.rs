@@ -25,6 +25,7 @@ pub mod patch;
 pub mod quota;
 pub mod scale;
 pub mod validate;
+pub mod warnings;
 
 // What answers are made of.
 pub mod status;

@@ -26,7 +26,7 @@ mod services;
 use jiff::Timestamp;
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
-use sampan_api::{custom, defaults, object, validate};
+use sampan_api::{custom, defaults, object, validate, warnings};
 use serde_json::Value;
 
 pub(crate) use addresses::{Addresses, Reservation};
@@ -126,15 +126,17 @@ async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<
     pods::admit_topology(api, value).await
 }
 
-/// What the object asks for and does not get, told to whoever creates it.
+/// What the object asks for and does not get, and what is odd about it, told to whoever creates it.
 pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
-    match resource.bucket {
+    let mut told = warnings::of_new(resource.bucket, value);
+    told.extend(match resource.bucket {
         "pods" => pods::warnings(value),
         "services" => services::warnings(value),
         "customresourcedefinitions" => custom::definition_warnings(value),
         _ if resource.is_custom() => custom::finalizer_warnings(value),
         _ => Vec::new(),
-    }
+    });
+    told
 }
 
 /// Fills in the defaults of what a client sent, unless there are so many items to fill in that memory would not do.

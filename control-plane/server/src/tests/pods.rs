@@ -449,3 +449,30 @@ async fn a_node_resizes_as_a_whole_what_it_says_it_can() {
         .expect(200);
     admin.merge(&path, resize("3")).await.expect(200);
 }
+
+#[tokio::test]
+async fn what_is_odd_is_told() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let account = json!({"metadata": {"name": "default"}});
+    admin
+        .create("/api/v1/namespaces/default/serviceaccounts", account)
+        .await;
+    let variables = json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]);
+    let hides = "299 - \"spec.containers[0].env[1]: hides previous definition of \\\"A\\\", which may be dropped when using apply\"";
+    let mut odd = pod("odd");
+    odd["spec"]["containers"][0]["env"] = variables;
+    let answer = admin.post(PODS, &odd).await;
+    answer.expect(201);
+    assert_eq!(answer.header("warning"), hides);
+    let mut same = pod("same");
+    same["spec"]["terminationGracePeriodSeconds"] = json!(-1);
+    let answer = admin.apply(&format!("{PODS}/same"), "me", &same).await;
+    answer.expect(201);
+    assert!(
+        answer
+            .header("warning")
+            .contains("spec.terminationGracePeriodSeconds: must be >= 0")
+    );
+    assert_eq!(admin.post(PODS, &pod("plain")).await.header("warning"), "");
+}
