@@ -1,6 +1,11 @@
 //! The end of a namespace: everything in it is deleted, then its finalizer is taken away.
 
+mod conditions;
+
+use std::collections::BTreeMap;
+
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::client::Body;
@@ -10,12 +15,15 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use self::conditions::Remaining;
 use crate::driver::{self, Next, Reconcile};
 use crate::metrics::WorkqueueMetrics;
 use crate::source;
 
 /// The finalizer in `spec.finalizers` that this controller answers for.
 const FINALIZER: &str = "kubernetes";
+/// Of so many objects of a kind that stay it is looked at what they wait for; the others are counted.
+const LOOKED_AT: u32 = 500;
 
 struct NamespaceEnd {
     client: kube::Client,
@@ -31,6 +39,8 @@ enum Error {
     Finalize(#[source] kube::Error),
     #[error("reading the namespace: {0}")]
     Read(#[source] kube::Error),
+    #[error("telling what remains in the namespace: {0}")]
+    Tell(#[source] kube::Error),
 }
 
 pub(crate) async fn run(
@@ -72,7 +82,9 @@ impl Reconcile for NamespaceEnd {
         if namespace.metadata.deletion_timestamp.is_none() || !ours {
             return Ok(Next::OnChange);
         }
-        if self.delete_content(name).await? > 0 {
+        let remaining = self.delete_content(name).await?;
+        if !remaining.objects.is_empty() {
+            self.tell(&api, namespace, &remaining).await?;
             // Pods take their grace, and finalizers their time.
             return Ok(Next::Again);
         }
@@ -82,13 +94,13 @@ impl Reconcile for NamespaceEnd {
 }
 
 impl NamespaceEnd {
-    /// Asks for everything to be deleted; returns how much is still there.
-    async fn delete_content(&self, namespace: &str) -> Result<usize, Error> {
+    /// Asks for everything to be deleted; returns what is still there.
+    async fn delete_content(&self, namespace: &str) -> Result<Remaining, Error> {
         let discovery = Discovery::new(self.client.clone())
             .run()
             .await
             .map_err(Error::Discovery)?;
-        let mut remaining = 0;
+        let mut remaining = Remaining::default();
         for group in discovery.groups() {
             for (resource, capabilities) in group.recommended_resources() {
                 let deletable = capabilities.supports_operation(verbs::DELETE_COLLECTION)
@@ -97,13 +109,43 @@ impl NamespaceEnd {
                     continue;
                 }
                 let left = empty(&self.client, namespace, &resource).await;
-                remaining += left.map_err(|source| Error::Content {
+                let left = left.map_err(|source| Error::Content {
                     kind: resource.kind.clone(),
                     source,
                 })?;
+                if left.count > 0 {
+                    let name = format!("{}.{}", resource.plural, resource.group);
+                    remaining.objects.insert(name, left.count);
+                }
+                for (finalizer, count) in left.finalizers {
+                    *remaining.finalizers.entry(finalizer).or_default() += count;
+                }
             }
         }
         Ok(remaining)
+    }
+
+    /// Puts into the namespace's status what keeps it.
+    async fn tell(
+        &self,
+        api: &Api<Namespace>,
+        mut namespace: Namespace,
+        remaining: &Remaining,
+    ) -> Result<(), Error> {
+        let now = Timestamp::now();
+        let now = now.round(jiff::Unit::Second).unwrap_or(now);
+        let status = namespace.status.get_or_insert_default();
+        let old = status.conditions.as_deref().unwrap_or_default();
+        let Some(new) = conditions::told(remaining, old, now) else {
+            return Ok(());
+        };
+        status.conditions = Some(new);
+        let (name, params) = (namespace.name_any(), PostParams::default());
+        match api.replace_status(&name, &params, &namespace).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(Error::Tell(error)),
+        }
     }
 
     async fn finalize(&self, api: &Api<Namespace>, namespace: Namespace) -> Result<(), Error> {
@@ -134,16 +176,23 @@ impl NamespaceEnd {
     }
 }
 
-/// Deletes all objects of a kind in the namespace; returns how many are left.
+/// What is left of a kind.
+#[derive(Default)]
+struct Left {
+    count: i64,
+    finalizers: BTreeMap<String, i64>,
+}
+
+/// Deletes all objects of a kind in the namespace; returns what is left.
 async fn empty(
     client: &kube::Client,
     namespace: &str,
     resource: &ApiResource,
-) -> Result<usize, kube::Error> {
+) -> Result<Left, kube::Error> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
     let one = ListParams::default().limit(1);
     if api.list_metadata(&one).await?.items.is_empty() {
-        return Ok(0);
+        return Ok(Left::default());
     }
     let path = DynamicObject::url_path(resource, Some(namespace));
     let delete = Request::new(path)
@@ -156,6 +205,16 @@ async fn empty(
         return Err(kube::Error::Service(failed.into()));
     }
     drop(answer);
-    let left = api.list_metadata(&one).await?;
-    Ok(left.items.len())
+    let page = api
+        .list_metadata(&ListParams::default().limit(LOOKED_AT))
+        .await?;
+    let beyond = page.metadata.remaining_item_count.unwrap_or(0);
+    let mut left = Left {
+        count: page.items.len() as i64 + beyond,
+        ..Left::default()
+    };
+    for finalizer in page.items.iter().flat_map(ResourceExt::finalizers) {
+        *left.finalizers.entry(finalizer.clone()).or_default() += 1;
+    }
+    Ok(left)
 }
