@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -107,8 +108,15 @@ async fn connection(
     if let Err(error) = prepare(&stream) {
         debug!(%error, "setting options of a connection failed");
     }
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
+    let greeted = async {
+        if speaks_http(&stream).await? {
+            return refuse_http(stream).await.map(|()| None);
+        }
+        tls.accept(stream).await.map(Some)
+    };
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, greeted).await {
+        Ok(Ok(Some(stream))) => stream,
+        Ok(Ok(None)) => return api.metrics.requests.handshake_errors.inc(),
         failed => {
             api.metrics.requests.handshake_errors.inc();
             return match failed {
@@ -147,6 +155,24 @@ async fn connection(
             }
         }
     }
+}
+
+/// Whether a client forgot the `s` of `https`: a handshake begins with a byte that is no letter.
+async fn speaks_http(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let seen = stream.peek(&mut first).await?;
+    Ok(seen == 1 && first[0].is_ascii_uppercase())
+}
+
+/// Says so in Go's words, instead of an alert that such a client cannot read.
+async fn refuse_http(mut stream: TcpStream) -> io::Result<()> {
+    const ANSWER: &[u8] =
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    // What is not read would end the connection before the answer is.
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request).await?;
+    stream.write_all(ANSWER).await?;
+    stream.shutdown().await
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {

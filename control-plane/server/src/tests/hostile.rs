@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Instant;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 use super::raw::{Raw, TOKEN, connector, write_token};
@@ -372,4 +372,23 @@ async fn watches_are_counted() {
         .refused(429, "TooManyRequests", "Too many requests...");
     drop(first);
     admin.watch(&path).await;
+}
+
+/// Who forgets the `s` of `https` is told so, and not in an alert of TLS.
+#[tokio::test]
+async fn plain_http_is_answered_in_plain_http() {
+    let apart = Apart::start();
+    let mut stream = tokio::net::TcpStream::connect(apart.address)
+        .await
+        .expect("connected");
+    stream
+        .write_all(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    assert_eq!(
+        answer,
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+    );
 }
