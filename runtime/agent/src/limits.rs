@@ -104,8 +104,12 @@ pub const API_PING: Duration = Duration::from_secs(30);
 pub const VOLUME_BYTES_MAX: usize = 3 << 20;
 /// Bytes of the ConfigMaps that settings of one container come from.
 pub const CONFIG_BYTES_MAX: usize = 256 << 10;
-/// Bytes of all environment values of one container.
+/// Bytes of all environment values of one container, and of its arguments.
 pub const ENV_BYTES_MAX: usize = 4 << 20;
+/// The same with the values that later ones replace.
+pub const ENV_WORK_MAX: usize = 4 * ENV_BYTES_MAX;
+/// Bytes of a subPath that is put together from variables: longer paths no system knows.
+pub const SUB_PATH_MAX: usize = 4_096;
 /// The oldest a ServiceAccount token in a volume gets, however long it is good for (kubelet's bound).
 pub const TOKEN_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Pods whose volumes are rewritten at once after a change of what they show: one ConfigMap may be in all of them.

@@ -8,7 +8,7 @@ use sampan_proto::WASI_CONFIG;
 
 use super::objects::{Content, ObjectError, ObjectKind, Objects};
 use super::{NodeFacts, expand, fields};
-use crate::limits::{CONFIG_BYTES_MAX, ENV_BYTES_MAX};
+use crate::limits::{CONFIG_BYTES_MAX, ENV_BYTES_MAX, ENV_WORK_MAX};
 
 /// The environment and what is to be told about it.
 #[derive(Debug, Default)]
@@ -74,16 +74,10 @@ pub(crate) async fn environment(
         namespace,
         cache: Vec::new(),
     };
-    let mut order: Vec<String> = Vec::new();
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    let mut made = Made::default();
     let mut skipped = Vec::new();
-    let mut put = |values: &mut BTreeMap<String, String>, name: String, value: String| {
-        if values.insert(name.clone(), value).is_none() {
-            order.push(name);
-        }
-    };
     for (name, value) in services {
-        put(&mut values, name, value);
+        made.put(name, value)?;
     }
     for source in container.env_from.iter().flatten() {
         let (kind, name, optional) = if let Some(map) = &source.config_map_ref {
@@ -99,33 +93,66 @@ pub(crate) async fn environment(
         let prefix = source.prefix.as_deref().unwrap_or_default();
         for (key, value) in content.iter() {
             let variable = format!("{prefix}{key}");
-            match String::from_utf8(value.clone()) {
-                Ok(value) if is_variable_name(&variable) => put(&mut values, variable, value),
-                _ => skipped.push(key.clone()),
+            match std::str::from_utf8(value) {
+                Ok(value) if is_variable_name(&variable) => made.put(variable, value.to_owned())?,
+                _ => {
+                    made.counts(variable.len())?;
+                    skipped.push(key.clone());
+                }
             }
         }
     }
     for variable in container.env.iter().flatten() {
-        if let Some(value) = maker.value(variable, &values).await? {
-            put(&mut values, variable.name.clone(), value);
+        if let Some(value) = maker.value(variable, &made.values).await? {
+            made.put(variable.name.clone(), value)?;
         }
     }
-    if values
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum::<usize>()
-        > ENV_BYTES_MAX
-    {
-        return Err(EnvError::TooLarge);
+    let variables = made.finish()?;
+    Ok(Environment { variables, skipped })
+}
+
+/// Variables, as they are made.
+#[derive(Default)]
+struct Made {
+    order: Vec<String>,
+    values: BTreeMap<String, String>,
+    /// Bytes that were put in or skipped, those that later ones replaced included: a pod may name one object a thousand
+    /// times, and a value of values.
+    bytes: usize,
+}
+
+impl Made {
+    fn put(&mut self, name: String, value: String) -> Result<(), EnvError> {
+        self.counts(name.len() + value.len())?;
+        if self.values.insert(name.clone(), value).is_none() {
+            self.order.push(name);
+        }
+        Ok(())
     }
-    let variables = order
-        .into_iter()
-        .map(|name| {
+
+    fn counts(&mut self, bytes: usize) -> Result<(), EnvError> {
+        self.bytes += bytes;
+        match self.bytes > ENV_WORK_MAX {
+            true => Err(EnvError::TooLarge),
+            false => Ok(()),
+        }
+    }
+
+    /// In order of definition.
+    fn finish(self) -> Result<Vec<(String, String)>, EnvError> {
+        let Made {
+            order, mut values, ..
+        } = self;
+        let bytes = values.iter().map(|(name, value)| name.len() + value.len());
+        if bytes.sum::<usize>() > ENV_BYTES_MAX {
+            return Err(EnvError::TooLarge);
+        }
+        let variables = order.into_iter().map(|name| {
             let value = values.remove(&name).unwrap_or_default();
             (name, value)
-        })
-        .collect();
-    Ok(Environment { variables, skipped })
+        });
+        Ok(variables.collect())
+    }
 }
 
 /// Anything printable but `=`, as the API server accepts since 1.34.
@@ -204,10 +231,9 @@ impl Maker<'_> {
         values: &BTreeMap<String, String>,
     ) -> Result<Option<String>, EnvError> {
         let Some(from) = &variable.value_from else {
-            return Ok(Some(expand(
-                variable.value.as_deref().unwrap_or_default(),
-                values,
-            )));
+            let text = variable.value.as_deref().unwrap_or_default();
+            let value = expand(text, values, ENV_BYTES_MAX);
+            return value.map(Some).ok_or(EnvError::TooLarge);
         };
         if let Some(map) = &from.config_map_key_ref {
             return self

@@ -10,12 +10,15 @@ use serde::Serialize;
 use super::below::{BelowError, Missing, resolve};
 use super::expand::expand_noting;
 use super::place::Place;
+use crate::limits::SUB_PATH_MAX;
 
 /// Why a mount cannot be made. The text is the waiting state's message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MountError {
     #[error("volume \"{0}\" is not defined in the pod")]
     NoVolume(String),
+    #[error("the subPathExpr of volume \"{0}\" is longer than {SUB_PATH_MAX} bytes")]
+    TooLong(String),
     #[error("missing value for \"{0}\"")]
     NoValue(String),
     #[error("subPath \"{0}\" leaves its volume")]
@@ -98,10 +101,13 @@ fn sub_path(
     env: &BTreeMap<String, String>,
 ) -> Result<Option<String>, MountError> {
     match (&mount.sub_path_expr, &mount.sub_path) {
-        (Some(expression), _) if !expression.is_empty() => match expand_noting(expression, env) {
-            (_, Some(unknown)) => Err(MountError::NoValue(unknown.to_owned())),
-            (path, None) => Ok(Some(path)),
-        },
+        (Some(expression), _) if !expression.is_empty() => {
+            match expand_noting(expression, env, SUB_PATH_MAX) {
+                Some((_, Some(unknown))) => Err(MountError::NoValue(unknown.to_owned())),
+                Some((path, None)) => Ok(Some(path)),
+                None => Err(MountError::TooLong(mount.name.clone())),
+            }
+        }
         (_, Some(path)) if !path.is_empty() => Ok(Some(path.clone())),
         _ => Ok(None),
     }

@@ -2,22 +2,28 @@
 
 use k8s_openapi::api::core::v1::KeyToPath;
 
-use super::atomic::File;
 use super::objects::{Content, ObjectKind};
 use super::volumes::VolumeError;
 
+/// A file that shows a key.
+pub(super) struct Selected<'a> {
+    pub(super) path: &'a str,
+    pub(super) data: &'a [u8],
+    pub(super) mode: u32,
+}
+
 /// The files of an object: all keys, or the items asked for.
-pub(super) fn select(
-    content: &Content,
-    items: Option<&[KeyToPath]>,
+pub(super) fn select<'a>(
+    content: &'a Content,
+    items: Option<&'a [KeyToPath]>,
     optional: bool,
     default_mode: i32,
     kind: ObjectKind,
-) -> Result<Vec<File>, VolumeError> {
+) -> Result<Vec<Selected<'a>>, VolumeError> {
     let Some(items) = items.filter(|items| !items.is_empty()) else {
-        let all = content.iter().map(|(path, data)| File {
-            path: path.clone(),
-            data: data.clone(),
+        let all = content.iter().map(|(path, data)| Selected {
+            path,
+            data,
             mode: mode(default_mode),
         });
         return Ok(all.collect());
@@ -25,9 +31,9 @@ pub(super) fn select(
     let mut files = Vec::new();
     for item in items {
         match content.get(&item.key) {
-            Some(data) => files.push(File {
-                path: item.path.clone(),
-                data: data.clone(),
+            Some(data) => files.push(Selected {
+                path: &item.path,
+                data,
                 mode: mode(item.mode.unwrap_or(default_mode)),
             }),
             None if optional => {}
@@ -58,34 +64,32 @@ mod tests {
 
     #[test]
     fn items_select_keys() {
-        let content = || {
-            Content::from([
-                ("a".to_owned(), b"1".to_vec()),
-                ("b".to_owned(), b"2".to_vec()),
-            ])
-        };
+        let content = Content::from([
+            ("a".to_owned(), b"1".to_vec()),
+            ("b".to_owned(), b"2".to_vec()),
+        ]);
         let item = |key: &str, path: &str, mode: Option<i32>| KeyToPath {
             key: key.into(),
             path: path.into(),
             mode,
         };
-        let paths = |files: Vec<File>| -> Vec<(String, u32)> {
+        let paths = |files: Vec<Selected<'_>>| -> Vec<(String, u32)> {
             files
                 .into_iter()
-                .map(|file| (file.path, file.mode))
+                .map(|file| (file.path.to_owned(), file.mode))
                 .collect()
         };
         let map = ObjectKind::ConfigMap;
-        let all = select(&content(), None, false, 0o644, map).unwrap();
+        let all = select(&content, None, false, 0o644, map).unwrap();
         assert_eq!(paths(all), [("a".into(), 0o644), ("b".into(), 0o644)]);
         let items = [item("b", "x/y", Some(0o600)), item("b", "z", None)];
-        let some = select(&content(), Some(&items), false, 0o644, map).unwrap();
+        let some = select(&content, Some(&items), false, 0o644, map).unwrap();
         assert_eq!(paths(some), [("x/y".into(), 0o600), ("z".into(), 0o644)]);
         let missing = [item("c", "c", None)];
-        let error = select(&content(), Some(&missing), false, 0o644, map).unwrap_err();
+        let error = select(&content, Some(&missing), false, 0o644, map).unwrap_err();
         assert_eq!(error.to_string(), "references non-existent config key: c");
         assert!(
-            select(&content(), Some(&missing), true, 0o644, map)
+            select(&content, Some(&missing), true, 0o644, map)
                 .unwrap()
                 .is_empty()
         );

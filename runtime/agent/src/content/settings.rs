@@ -24,6 +24,13 @@ pub(crate) async fn host_annotations(
     let mut maps = BTreeMap::new();
     let mut bytes = 0;
     for name in config_maps(&annotations, &container.name) {
+        if maps.contains_key(&name) {
+            continue;
+        }
+        // Before they are asked for: there may be as many as fit into annotations.
+        if maps.len() == MAX_CONFIG_MAPS {
+            return Err(EnvError::ConfigTooLarge);
+        }
         let content = objects
             .content(ObjectKind::ConfigMap, namespace, &name)
             .await?;
@@ -38,7 +45,7 @@ pub(crate) async fn host_annotations(
             .sum::<usize>();
         maps.insert(name, texts);
     }
-    if bytes > CONFIG_BYTES_MAX || maps.len() > MAX_CONFIG_MAPS {
+    if bytes > CONFIG_BYTES_MAX {
         return Err(EnvError::ConfigTooLarge);
     }
     if !maps.is_empty()

@@ -5,7 +5,7 @@
 
 mod render;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -75,13 +75,14 @@ pub(crate) struct Refreshed {
 pub(crate) fn sources(pod: &Pod) -> Vec<ObjectKey> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let mut keys: Vec<ObjectKey> = Vec::new();
+    let mut known = HashSet::new();
     let mut add = |kind: ObjectKind, name: &str| {
         let key = ObjectKey {
             kind,
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        if !name.is_empty() && !keys.contains(&key) {
+        if !name.is_empty() && known.insert(key.clone()) {
             keys.push(key);
         }
     };
@@ -209,9 +210,6 @@ async fn rendered(
     let dir = volume_dir(pod_dir, volume);
     let mut renewed = Tokens::new();
     let files = render::files(pod, volume, &dir, means, tokens, &mut renewed).await?;
-    if files.iter().map(|file| file.data.len()).sum::<usize>() > VOLUME_BYTES_MAX {
-        return Err(VolumeError::TooLarge);
-    }
     blocking(dir, move |dir| {
         atomic::write(dir, &files).map(|_changed| ())
     })

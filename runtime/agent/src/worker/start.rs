@@ -20,7 +20,7 @@ use crate::content::{self, Environment, Mounts, expand};
 use crate::cri::{self, ContainerParts, observe_verbose};
 use crate::events::{PodRecorder, Severity, cut};
 use crate::images::Wanted;
-use crate::limits::{DEFAULT_GRACE_SECONDS, STATUS_MESSAGE_MAX};
+use crate::limits::{DEFAULT_GRACE_SECONDS, ENV_BYTES_MAX, STATUS_MESSAGE_MAX};
 use crate::plan::{Instance, Outcome, Run, Sandbox, StartFailure, container_hash, container_named};
 
 /// All that one start needs, taken from the worker at its beginning.
@@ -216,19 +216,25 @@ impl Start {
                 .container(&container.name, Severity::Warning, reason, &message);
         }
         let values: BTreeMap<String, String> = variables.iter().cloned().collect();
-        let all = |texts: &Option<Vec<String>>| -> Vec<String> {
-            texts
-                .iter()
-                .flatten()
-                .map(|text| expand(text, &values))
-                .collect()
+        let mut left = ENV_BYTES_MAX;
+        let mut all = |texts: &Option<Vec<String>>| {
+            let mut expanded = Vec::new();
+            for text in texts.iter().flatten() {
+                let text = expand(text, &values, left)?;
+                left -= text.len();
+                expanded.push(text);
+            }
+            Some(expanded)
         };
         let annotations = content::host_annotations(pod, container, &self.shared.objects).await;
         let annotations = annotations.map_err(|error| StartFailure {
             quick_retry: error.is_quick(),
             ..self.bad_config(&with_causes(&error))
         })?;
-        let (command, args) = (all(&container.command), all(&container.args));
+        let (Some(command), Some(args)) = (all(&container.command), all(&container.args)) else {
+            let message = format!("the arguments are larger than {ENV_BYTES_MAX} bytes");
+            return Err(self.bad_config(&message));
+        };
         Ok(ContainerParts {
             attempt: self.attempt,
             image_id,

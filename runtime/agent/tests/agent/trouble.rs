@@ -1,6 +1,6 @@
 //! What is missing, wrong or lost.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, eventually};
 
@@ -122,6 +122,58 @@ async fn variables_are_taken_from_text_only() {
     cluster.pod("one", &["run"], one);
     let text = "couldn't find key BYTES in ConfigMap default/m";
     cluster.until("one", MESSAGE, json!(text)).await;
+}
+
+/// A megabyte that a pod of a few kilobytes asks for a million times must not take all memory of the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_together_has_an_end() {
+    let cluster = Cluster::new();
+    let data = json!({"K": "x".repeat(1 << 20)});
+    cluster.api.put(
+        "configmaps",
+        json!({"metadata": {"name": "m", "namespace": "default"}, "data": data}),
+    );
+    let twice = |at: usize| json!({"name": format!("V{at}"), "value": format!("$(V{})", at.saturating_sub(1)).repeat(2)});
+    let mut doubled = vec![json!({"name": "V0", "value": "xx"})];
+    doubled.extend((1..64).map(twice));
+    let key = |at: usize| json!({"name": format!("V{at}"), "valueFrom": {"configMapKeyRef": {"name": "m", "key": "K"}}});
+    let keys: Vec<Value> = (0..10_000).map(key).collect();
+    let prefix = |at: usize| json!({"prefix": format!("V{at}"), "configMapRef": {"name": "m"}});
+    let objects: Vec<Value> = (0..10_000).map(prefix).collect();
+    let same = vec![json!({"configMapRef": {"name": "m"}}); 10_000];
+    let environment = "the environment is larger than 4194304 bytes";
+    let arguments = "the arguments are larger than 4194304 bytes";
+    let named = json!([{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "K"}}}]);
+    for (name, container, message) in [
+        ("doubled", json!({"env": doubled}), environment),
+        ("keys", json!({"env": keys}), environment),
+        ("objects", json!({"envFrom": objects}), environment),
+        ("same", json!({"envFrom": same}), environment),
+        (
+            "args",
+            json!({"env": named, "args": ["$(A)".repeat(10_000)]}),
+            arguments,
+        ),
+    ] {
+        cluster.pod(name, &["run"], json!({"container": container}));
+        cluster.until(name, MESSAGE, json!(message)).await;
+    }
+    let source = json!({"configMap": {"name": "m"}});
+    let item = |at: usize| json!({"key": "K", "path": format!("p{at}")});
+    let items: Vec<Value> = (0..10_000).map(item).collect();
+    for (name, volume) in [
+        (
+            "sources",
+            json!({"projected": {"sources": vec![source; 10_000]}}),
+        ),
+        ("items", json!({"configMap": {"name": "m", "items": items}})),
+    ] {
+        let mut volume = volume;
+        volume["name"] = json!(name);
+        cluster.pod(name, &["run"], json!({"volumes": [volume]}));
+        let text = format!("volume \"{name}\" : the content is larger than 3145728 bytes");
+        cluster.event("FailedMount", &text).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

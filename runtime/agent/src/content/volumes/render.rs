@@ -11,7 +11,8 @@ use super::{Means, Tokens, VolumeError};
 use crate::content::atomic::{self, File};
 use crate::content::fields;
 use crate::content::objects::ObjectKind;
-use crate::content::select::{mode, select};
+use crate::content::select::{Selected, mode, select};
+use crate::limits::VOLUME_BYTES_MAX;
 
 /// Files in a volume are readable by all unless told otherwise.
 const DEFAULT_MODE: i32 = 0o644;
@@ -34,6 +35,7 @@ pub(super) async fn files(
         tokens,
         renewed,
         files: Vec::new(),
+        bytes: 0,
         mode: DEFAULT_MODE,
     };
     if let Some(source) = &volume.config_map {
@@ -69,10 +71,25 @@ struct Maker<'a> {
     tokens: &'a Tokens,
     renewed: &'a mut Tokens,
     files: Vec<File>,
+    /// Of all files: a pod may show one object, and one key, a thousand times.
+    bytes: usize,
     mode: i32,
 }
 
 impl Maker<'_> {
+    fn add(&mut self, path: &str, data: &[u8], mode: u32) -> Result<(), VolumeError> {
+        self.bytes += path.len() + data.len();
+        if self.bytes > VOLUME_BYTES_MAX {
+            return Err(VolumeError::TooLarge);
+        }
+        self.files.push(File {
+            path: path.to_owned(),
+            data: data.to_vec(),
+            mode,
+        });
+        Ok(())
+    }
+
     async fn object(
         &mut self,
         kind: ObjectKind,
@@ -92,8 +109,9 @@ impl Maker<'_> {
                 name: name.to_owned(),
             });
         };
-        self.files
-            .extend(select(&content, items, optional, self.mode, kind)?);
+        for Selected { path, data, mode } in select(&content, items, optional, self.mode, kind)? {
+            self.add(path, data, mode)?;
+        }
         Ok(())
     }
 
@@ -107,11 +125,9 @@ impl Maker<'_> {
             } else {
                 continue;
             };
-            self.files.push(File {
-                path: item.path.clone(),
-                data: text.map_err(VolumeError::Field)?.into_bytes(),
-                mode: mode(item.mode.unwrap_or(self.mode)),
-            });
+            let text = text.map_err(VolumeError::Field)?;
+            let mode = mode(item.mode.unwrap_or(self.mode));
+            self.add(&item.path, text.as_bytes(), mode)?;
         }
         Ok(())
     }
@@ -131,12 +147,7 @@ impl Maker<'_> {
                 token.text.into_bytes()
             }
         };
-        self.files.push(File {
-            path: wanted.path.clone(),
-            data,
-            mode: mode(self.mode),
-        });
-        Ok(())
+        self.add(&wanted.path, &data, mode(self.mode))
     }
 
     async fn projection(&mut self, projection: &VolumeProjection) -> Result<(), VolumeError> {

@@ -1,6 +1,6 @@
 //! What a container finds in its file system besides its image: volumes, its message file, the pod's `/etc/hosts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use sampan_proto::v1;
@@ -52,7 +52,8 @@ impl Start {
             .as_ref()
             .and_then(|spec| spec.volumes.as_deref());
         let mounts: &[VolumeMount] = self.container.volume_mounts.as_deref().unwrap_or_default();
-        let used = |volume: &&Volume| mounts.iter().any(|mount| mount.name == volume.name);
+        let used: HashSet<&str> = mounts.iter().map(|mount| mount.name.as_str()).collect();
+        let used = move |volume: &&Volume| used.contains(volume.name.as_str());
         volumes.unwrap_or_default().iter().filter(used)
     }
 
