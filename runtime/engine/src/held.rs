@@ -33,7 +33,9 @@ const PER_VALUE: usize = 2 * 72;
 /// Headers of one map that are looked at; what more of them hold is taken for as much as a map may.
 const LOOKED_AT: usize = 32;
 
-/// Handles on heads that are taken for what they show: those a guest has while it answers one request.
+/// Handles on heads that are taken for what they show: those a guest has while it answers one request. What it keeps beyond
+/// that may be pieces of as many requests, each of which keeps all that its client sent along: a client can make that as
+/// much as it may be, whatever is seen of it.
 const HEADS_AT_ONCE: usize = 4;
 
 /// What cannot be seen behind handles.
@@ -46,18 +48,21 @@ pub(crate) struct Unseen {
     pub(crate) largest_request: usize,
     /// Bytes that a head was received with: its headers are pieces of that, and one of them keeps all of it.
     pub(crate) read_buffer: usize,
+    /// Requests it answers side by side at the moment, or none if it answers one at a time.
+    pub(crate) side_by_side: usize,
 }
 
 /// The bytes behind the handles in a table.
 pub(crate) fn bytes_behind(table: &mut ResourceTable, unseen: Unseen) -> u64 {
     let mut heads = 0;
+    let at_once = HEADS_AT_ONCE * unseen.side_by_side.max(1);
     let mut bytes = |entry: &dyn Any| {
         let seen = match entry.is::<HostIncomingRequest>() {
             true => unseen.largest_request,
             false => behind(entry, unseen.most_fields),
         };
         heads += usize::from(may_be_received(entry));
-        match heads > HEADS_AT_ONCE && may_be_received(entry) {
+        match heads > at_once && may_be_received(entry) {
             true => seen.max(unseen.read_buffer),
             false => seen,
         }
@@ -155,6 +160,7 @@ mod tests {
         most_fields: MOST,
         largest_request: 0,
         read_buffer: 64 << 10,
+        side_by_side: 0,
     };
 
     fn map(headers: impl IntoIterator<Item = (&'static str, usize)>) -> FieldMap {
@@ -191,6 +197,12 @@ mod tests {
         assert_eq!(bytes_behind(&mut table, UNSEEN), few);
         table.push(short).expect("room");
         assert_eq!(bytes_behind(&mut table, UNSEEN), few + (64 << 10));
+        // They may be of two requests that are answered at the moment.
+        let two = Unseen {
+            side_by_side: 2,
+            ..UNSEEN
+        };
+        assert_eq!(bytes_behind(&mut table, two), few + seen);
     }
 
     #[test]

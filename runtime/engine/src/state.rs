@@ -122,6 +122,15 @@ impl ComponentState {
         unseen.largest_request = unseen.largest_request.max(bytes);
     }
 
+    /// The guest is given a request beside others that it may have, or is done with one.
+    pub(crate) fn answers(&mut self, begins: bool) {
+        let requests = &mut self.unseen.side_by_side;
+        *requests = match begins {
+            true => *requests + 1,
+            false => requests.saturating_sub(1),
+        };
+    }
+
     /// The guest makes the host hold so much more. It may wait for something in the next moment, for minutes, so this
     /// does not add up until it gives way.
     pub(crate) fn grows(&mut self, bytes: usize) -> wasmtime::Result<()> {
@@ -238,6 +247,7 @@ impl Template {
             most_fields: self.spec.http.max_field_bytes(),
             largest_request: 0,
             read_buffer: self.spec.http.read_buffer(),
+            side_by_side: 0,
         };
         http.set_field_size_limit(unseen.most_fields);
         let state = ComponentState {

@@ -200,6 +200,7 @@ pub(super) async fn serve(
     answer: impl FnOnce(Head),
 ) -> wasmtime::Result<()> {
     let (request, sent) = accessor.with(|mut store| {
+        store.data_mut().answers(true);
         let http = store.data_mut().http();
         let (request, sent) = p3::Request::from_http(http.hooks, request);
         (request, Box::pin(sent) as Sent)
@@ -223,6 +224,7 @@ pub(super) async fn serve(
     if let Some(ended) = ended {
         ended.reached().await;
     }
+    accessor.with(|mut store| store.data_mut().answers(false));
     Ok(())
 }
 
