@@ -42,7 +42,10 @@ pub(crate) async fn answer(call: Call, target: ResourceTarget) -> Answer {
         items.retain(|item| selection.matches(&item.object));
         return respond::list(resource, &ListMeta::default(), items, &output).await;
     }
-    match items.iter().find(|item| *item.object.name == *target.name) {
+    match items
+        .iter()
+        .find(|item| *item.object.name() == *target.name)
+    {
         Some(item) => respond::object(StatusCode::OK, resource, &item.object, &output),
         None => Err(Status::not_found(resource, &target.name)),
     }

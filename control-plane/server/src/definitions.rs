@@ -70,7 +70,7 @@ impl Definitions {
     pub(crate) async fn load(&mut self) -> Result<Revision> {
         let all = RangeRequest::all(Prefix::bucket(BUCKET));
         let page = self.api.store.range(all).await.map_err(range_failed_now)?;
-        let there: HashSet<&str> = page.entries.iter().map(|it| &*it.object.name).collect();
+        let there: HashSet<&str> = page.entries.iter().map(|it| it.object.name()).collect();
         let gone: Vec<String> = self
             .known
             .keys()
@@ -83,7 +83,7 @@ impl Definitions {
         // Nearly all are as they should be. They are served together: there may be thousands.
         let (mut served, mut open) = (Vec::new(), Vec::new());
         for entry in &page.entries {
-            let (name, raw) = (&entry.object.name, &entry.object.raw);
+            let (name, raw) = (entry.object.name(), &entry.object.raw);
             let value = respond::parse(raw)?;
             let settled = is_served(&value)
                 && object::deletion_timestamp(&value).is_none()
@@ -126,7 +126,7 @@ impl Definitions {
         loop {
             let names = tokio::select! {
                 events = watch.next() => match events {
-                    Ok(events) => events.iter().map(|it| it.entry.object.name.to_string()).collect(),
+                    Ok(events) => events.iter().map(|it| it.entry.object.name().to_string()).collect(),
                     Err(WatchError::Closed) => return None,
                     Err(_) => return self.reload(from).await,
                 },

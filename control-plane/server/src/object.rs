@@ -6,6 +6,7 @@
 mod attributes;
 mod light;
 mod metadata;
+mod parts;
 mod protobuf;
 mod views;
 
@@ -21,6 +22,8 @@ use serde_json::Value;
 
 use attributes::Kind;
 pub(crate) use attributes::{FieldsOf, storage_row, stored_row};
+use light::Light;
+use parts::{Part, Parts};
 pub(crate) use protobuf::{Protobuf, Recent};
 
 /// A version of an object, shared by the store, every list and every watcher.
@@ -30,25 +33,51 @@ pub(crate) type Stored = Arc<Entry<Obj>>;
 /// occurrence is the right one (inside JSON strings the quotes would be escaped).
 const REVISION_FIELD: &[u8] = br#""resourceVersion":""#;
 
-/// The resting form.
+/// The resting form. What it takes counts a hundred thousand times.
 #[derive(Debug)]
 pub(crate) struct Obj {
     /// The row it is stored under.
     pub(crate) resource: &'static Resource,
-    pub(crate) name: Box<str>,
-    /// Empty for cluster-scoped kinds.
-    pub(crate) namespace: Box<str>,
-    pub(crate) uid: Box<str>,
-    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
-    /// Values of the row's field labels that are set, by index into `field_labels`.
-    fields: Box<[(u8, Box<str>)]>,
-    pub(crate) finalizers: Box<[Box<str>]>,
-    /// When deletion was asked for.
-    pub(crate) deletion: Option<Box<str>>,
     /// The object with its resourceVersion.
     pub(crate) raw: Bytes,
-    revision_span: Range<u32>,
+    parts: Parts,
+    /// None for the many that have nothing of it.
+    extra: Option<Box<Extra>>,
     forms: Forms,
+}
+
+/// What not every object has.
+#[derive(Clone, Debug, Default)]
+struct Extra {
+    labels: Box<[(Box<str>, Box<str>)]>,
+    /// Values of the row's field labels that are set, by index into `field_labels`.
+    fields: Box<[(u8, Box<str>)]>,
+    /// When deletion was asked for.
+    deletion: Option<Box<str>>,
+    /// Name, namespace and uid where the bytes spell one of them with escapes.
+    identity: Option<Box<[Box<str>; 3]>>,
+}
+
+/// What there is to know of an object whose bytes were read, beside them.
+fn known(light: Light<'_>, raw: &[u8], revision: Range<usize>) -> (Parts, Option<Box<Extra>>) {
+    let mut parts = Parts::default();
+    let identity = [&light.name, &light.namespace, &light.uid];
+    let [name, namespace, uid] = identity;
+    let plain = parts.set(Part::Revision, revision)
+        && parts.note(Part::Name, name, raw)
+        && parts.note(Part::Namespace, namespace, raw)
+        && parts.note(Part::Uid, uid, raw);
+    let extra = Extra {
+        identity: (!plain).then(|| Box::new(identity.map(|text| text.as_ref().into()))),
+        labels: light.labels,
+        fields: light.fields.into_boxed_slice(),
+        deletion: light.deletion,
+    };
+    let none = extra.labels.is_empty()
+        && extra.fields.is_empty()
+        && extra.deletion.is_none()
+        && extra.identity.is_none();
+    (parts, (!none).then(|| Box::new(extra)))
 }
 
 /// What is known of other forms of a version, once somebody wanted them.
@@ -63,8 +92,38 @@ struct Forms {
 }
 
 impl Obj {
+    pub(crate) fn name(&self) -> &str {
+        self.identity(Part::Name)
+    }
+
+    /// Empty for cluster-scoped kinds.
+    pub(crate) fn namespace(&self) -> &str {
+        self.identity(Part::Namespace)
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        self.identity(Part::Uid)
+    }
+
+    fn identity(&self, part: Part) -> &str {
+        let spelled = self
+            .extra
+            .as_ref()
+            .and_then(|extra| extra.identity.as_ref());
+        match spelled {
+            Some(identity) => &identity[part as usize],
+            None => self.parts.text(part, &self.raw),
+        }
+    }
+
+    /// When deletion was asked for.
+    pub(crate) fn deletion(&self) -> Option<&str> {
+        self.extra.as_ref()?.deletion.as_deref()
+    }
+
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.labels
+        let labels = &self.extra.as_ref()?.labels;
+        labels
             .iter()
             .find(|(label, _)| &**label == key)
             .map(|(_, value)| &**value)
@@ -73,14 +132,14 @@ impl Obj {
     /// The value of a supported field label; what is not set reads as the empty string or its default.
     pub(crate) fn field(&self, label: &str) -> Option<&str> {
         match label {
-            "metadata.name" => return Some(&self.name),
-            "metadata.namespace" => return Some(&self.namespace),
+            "metadata.name" => return Some(self.name()),
+            "metadata.namespace" => return Some(self.namespace()),
             _ => {}
         }
         let at = attributes::index(self.resource, label)?;
-        let set = self
-            .fields
-            .iter()
+        let fields = self.extra.iter().flat_map(|extra| &extra.fields);
+        let set = fields
+            .into_iter()
             .find(|(index, _)| usize::from(*index) == at)
             .map(|(_, value)| &**value);
         match (set, attributes::instead(self.resource, label)) {
@@ -92,8 +151,7 @@ impl Obj {
 
     /// The resourceVersion.
     pub(crate) fn revision(&self) -> &str {
-        let span = self.revision_span.start as usize..self.revision_span.end as usize;
-        std::str::from_utf8(&self.raw[span]).unwrap_or("0")
+        self.parts.text(Part::Revision, &self.raw)
     }
 
     /// The metadata as it is in the bytes.
@@ -141,33 +199,24 @@ impl Obj {
 
     /// The same state at another revision: what a watcher gets when an object leaves its selector.
     pub(crate) fn at(&self, revision: Revision) -> Obj {
-        let span = self.revision_span.start as usize..self.revision_span.end as usize;
-        let (raw, revision_span) = splice(&self.raw, span, revision);
+        let (raw, span) = splice(&self.raw, self.parts.span(Part::Revision), revision);
         Obj {
             resource: self.resource,
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-            uid: self.uid.clone(),
-            labels: self.labels.clone(),
-            fields: self.fields.clone(),
-            finalizers: self.finalizers.clone(),
-            deletion: self.deletion.clone(),
             raw,
-            revision_span,
+            parts: self.parts.with_revision(span),
+            extra: self.extra.clone(),
             forms: Forms::default(),
         }
     }
 }
 
-fn splice(bytes: &[u8], span: Range<usize>, revision: Revision) -> (Bytes, Range<u32>) {
+fn splice(bytes: &[u8], span: Range<usize>, revision: Revision) -> (Bytes, Range<usize>) {
     let digits = revision.0.to_string();
     let mut raw = BytesMut::with_capacity(bytes.len() + digits.len());
     raw.extend_from_slice(&bytes[..span.start]);
     raw.extend_from_slice(digits.as_bytes());
     raw.extend_from_slice(&bytes[span.end..]);
-    // Objects are at most a few MiB, so offsets fit.
-    let start = span.start as u32;
-    (raw.freeze(), start..start + digits.len() as u32)
+    (raw.freeze(), span.start..span.start + digits.len())
 }
 
 /// Where the revision's digits belong in stored bytes.
@@ -184,22 +233,17 @@ pub(crate) fn unstored(resource: &'static Resource, value: &Value) -> Result<Sto
     let raw = Bytes::from(value.to_string());
     let kind = Kind::plain(resource);
     let light = light::parse(&raw, &kind).map_err(|error| Status::internal(error.to_string()))?;
-    let slot = revision_slot(&raw).unwrap_or(0) as u32;
+    let slot = revision_slot(&raw).unwrap_or(0);
+    let (parts, extra) = known(light, &raw, slot..slot);
     let object = Obj {
         resource,
-        name: light.name.into(),
-        namespace: light.namespace.into(),
-        uid: light.uid.into(),
-        labels: light.labels,
-        fields: Box::default(),
-        finalizers: light.finalizers,
-        deletion: light.deletion,
-        revision_span: slot..slot,
+        raw,
+        parts,
+        extra,
         forms: Forms::default(),
-        raw: raw.clone(),
     };
     Ok(Arc::new(Entry {
-        key: Key::new(resource.plural, &object.name),
+        key: Key::new(resource.plural, object.name()),
         create_revision: Revision(0),
         revision: Revision(0),
         object,
@@ -225,20 +269,15 @@ impl Codec for ObjCodec {
                 key.as_str()
             )));
         };
-        let (raw, revision_span) = splice(stored, slot..slot, revision);
+        let (raw, span) = splice(stored, slot..slot, revision);
         let light = light::parse(&raw, kind)
             .map_err(|error| DecodeError::new(format!("{}: {error}", key.as_str())))?;
+        let (parts, extra) = known(light, &raw, span);
         Ok(Obj {
             resource: kind.resource,
-            name: light.name.into(),
-            namespace: light.namespace.into(),
-            uid: light.uid.into(),
-            labels: light.labels,
-            fields: light.fields.into_boxed_slice(),
-            finalizers: light.finalizers,
-            deletion: light.deletion,
             raw,
-            revision_span,
+            parts,
+            extra,
             forms: Forms::default(),
         })
     }

@@ -238,10 +238,10 @@ pub(crate) async fn changed(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
 
 /// Some objects are there for good.
 pub(crate) fn may_delete(resource: &Resource, object: &Obj) -> Result<()> {
-    if resource.bucket == "namespaces" && namespaces::IMMORTAL.contains(&&*object.name) {
+    if resource.bucket == "namespaces" && namespaces::IMMORTAL.contains(&object.name()) {
         return Err(Status::forbidden(
             resource,
-            &object.name,
+            object.name(),
             "this namespace may not be deleted",
         ));
     }
@@ -305,7 +305,7 @@ pub(crate) fn restore(api: &Api, services: &[Stored], addresses: &[Stored]) {
     }
     let named = addresses
         .iter()
-        .filter_map(|entry| entry.object.name.parse().ok());
+        .filter_map(|entry| entry.object.name().parse().ok());
     api.addresses.restore(named, []);
 }
 

@@ -134,7 +134,7 @@ impl Tables {
         let Ok(value) = parse(&object.raw) else {
             return;
         };
-        let id = (object.namespace.clone(), object.name.clone());
+        let id = (object.namespace().into(), object.name().into());
         if !is_binding(object.resource) {
             self.roles.insert(id, Rule::all(&value).into());
             return;
@@ -148,7 +148,7 @@ impl Tables {
     }
 
     fn remove(&mut self, object: &Obj) {
-        let id = (object.namespace.clone(), object.name.clone());
+        let id = (object.namespace().into(), object.name().into());
         if !is_binding(object.resource) {
             self.roles.remove(&id);
             return;

@@ -239,7 +239,10 @@ async fn round(api: &Api) -> Result<()> {
     let written = watches.into_iter().map(|(mut watch, name)| {
         async move {
             while let Ok(events) = watch.next().await {
-                if events.iter().any(|event| *event.entry.object.name == *name) {
+                if events
+                    .iter()
+                    .any(|event| *event.entry.object.name() == *name)
+                {
                     return;
                 }
             }

@@ -188,8 +188,8 @@ impl FieldsIn<'_> {
     /// The value of a field label; what is not set reads as the empty string.
     pub(crate) fn read(&self, label: &str) -> Option<String> {
         match label {
-            "metadata.name" => return Some(self.object.name.to_string()),
-            "metadata.namespace" => return Some(self.object.namespace.to_string()),
+            "metadata.name" => return Some(self.object.name().to_owned()),
+            "metadata.namespace" => return Some(self.object.namespace().to_owned()),
             _ => {}
         }
         let at = index(self.kind.resource, label)?;

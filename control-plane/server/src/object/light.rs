@@ -14,7 +14,6 @@ pub(super) struct Light<'a> {
     pub(super) namespace: Cow<'a, str>,
     pub(super) uid: Cow<'a, str>,
     pub(super) labels: Box<[(Box<str>, Box<str>)]>,
-    pub(super) finalizers: Box<[Box<str>]>,
     pub(super) deletion: Option<Box<str>>,
     pub(super) fields: Vec<(u8, Box<str>)>,
 }
@@ -29,7 +28,6 @@ struct Metadata<'a> {
     #[serde(borrow)]
     uid: Cow<'a, str>,
     labels: Pairs,
-    finalizers: Box<[Box<str>]>,
     deletion_timestamp: Option<Box<str>>,
 }
 
@@ -91,7 +89,6 @@ impl<'de> Visitor<'de> for Top<'_, '_, 'de> {
                 self.light.namespace = metadata.namespace;
                 self.light.uid = metadata.uid;
                 self.light.labels = metadata.labels.0.into_boxed_slice();
-                self.light.finalizers = metadata.finalizers;
                 self.light.deletion = metadata.deletion_timestamp;
             } else if let Some(wanted) = self.wanted.field(&key) {
                 map.next_value_seed(Pick {

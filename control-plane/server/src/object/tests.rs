@@ -9,27 +9,20 @@ fn decode(bucket: &str, path: &str, stored: &str) -> Obj {
 
 #[test]
 fn the_revision_is_spliced_in() {
-    let stored = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"d","uid":"u","resourceVersion":"","labels":{"l":"1"},"annotations":{"resourceVersion":""},"finalizers":["f"]},"data":{"resourceVersion":""}}"#;
+    let stored = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"d","uid":"u","resourceVersion":"","labels":{"l":"1"},"annotations":{"resourceVersion":""}},"data":{"resourceVersion":""}}"#;
     let object = decode("configmaps", "d/a", stored);
     let expected = stored.replacen(r#""resourceVersion":"""#, r#""resourceVersion":"42""#, 1);
     assert_eq!(String::from_utf8_lossy(&object.raw), expected);
     assert_eq!(
         (
             object.revision(),
-            &*object.name,
-            &*object.namespace,
-            &*object.uid
+            object.name(),
+            object.namespace(),
+            object.uid()
         ),
         ("42", "a", "d", "u")
     );
-    assert_eq!(
-        (
-            object.label("l"),
-            object.label("x"),
-            object.finalizers.len()
-        ),
-        (Some("1"), None, 1)
-    );
+    assert_eq!((object.label("l"), object.label("x")), (Some("1"), None));
     let later = ObjCodec.restamp(&object, Revision(1234567));
     assert_eq!(
         String::from_utf8_lossy(&later.raw),
@@ -62,7 +55,7 @@ fn field_labels_are_read_from_the_bytes() {
     ] {
         assert_eq!(pod.field(label), expected, "{label}");
     }
-    assert!(pod.deletion.is_some());
+    assert!(pod.deletion().is_some());
     let event = decode(
         "events",
         "d/e",
@@ -127,5 +120,34 @@ fn the_metadata_alone_is_not_kept_beside_the_object() {
         let partial = object.partial();
         assert_eq!(partial, expected);
         assert!(partial.is_unique(), "the object holds it too");
+    }
+}
+
+#[test]
+fn a_plain_object_is_its_bytes_and_little_else() {
+    let stored = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"d","uid":"u","resourceVersion":""},"data":{"k":"v"}}"#;
+    let object = decode("configmaps", "d/a", stored);
+    let within = object.raw.as_ptr_range();
+    for part in [object.name(), object.namespace(), object.uid()] {
+        assert!(within.contains(&part.as_ptr()), "{part} is a copy");
+    }
+    assert!(object.extra.is_none());
+    // 160 bytes with key and revisions in their `Arc`, a size that allocators have.
+    assert!(size_of::<Obj>() <= 112, "{}", size_of::<Obj>());
+}
+
+#[test]
+fn names_may_be_written_with_escapes_and_after_the_revision() {
+    let stored = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"namespace":"d","resourceVersion":"","name":"\u0061\"b","uid":"u"}}"#;
+    let escaped = decode("configmaps", "d/a", stored);
+    let plain = decode("configmaps", "d/a", &stored.replace(r#"\u0061\""#, "a"));
+    for (object, name) in [(escaped, "a\"b"), (plain, "ab")] {
+        let later = object.at(Revision(1_234_567));
+        for object in [&object, &later] {
+            let identity = (object.namespace(), object.name(), object.uid());
+            assert_eq!(identity, ("d", name, "u"));
+            assert_eq!(object.field("metadata.name"), Some(name));
+        }
+        assert_eq!((object.revision(), later.revision()), ("42", "1234567"));
     }
 }

@@ -80,7 +80,7 @@ impl Selection {
     pub(crate) fn matches(&self, object: &Obj) -> bool {
         self.name
             .as_deref()
-            .is_none_or(|name| *object.name == *name)
+            .is_none_or(|name| *object.name() == *name)
             && self
                 .labels
                 .as_ref()

@@ -75,15 +75,15 @@ async fn store(api: &Api, pods: &'static Resource, current: &Stored, pod: Value)
 
 /// The pod on its node, or why it cannot go there.
 fn bound(pods: &Resource, current: &Stored, binding: &Value, node: &str) -> Result<Value> {
-    let name = &*current.object.name;
+    let name = current.object.name();
     let conflict = |why: String| {
         let mut status = Status::conflict(pods, name, &why);
         status.message = status.message.replacen("on pods ", "on pods/binding ", 1);
         status
     };
     let uid = object::uid(binding);
-    if !uid.is_empty() && uid != &*current.object.uid {
-        let found = &current.object.uid;
+    if !uid.is_empty() && uid != current.object.uid() {
+        let found = current.object.uid();
         return Err(conflict(format!(
             "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
         )));

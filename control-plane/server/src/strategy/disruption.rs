@@ -37,7 +37,7 @@ pub(crate) async fn disrupt(api: &Api, pod: &Stored, dry_run: bool) -> Result<Gu
     let row =
         find_resource(GROUP, "v1", "poddisruptionbudgets").ok_or_else(Status::path_not_found)?;
     let mut budgets = Vec::new();
-    for entry in all(api, GROUP, "poddisruptionbudgets", &pod.object.namespace).await? {
+    for entry in all(api, GROUP, "poddisruptionbudgets", pod.object.namespace()).await? {
         let budget = parse(&entry.object.raw)?;
         if selects(&budget, &value) {
             budgets.push((entry, budget));
@@ -58,7 +58,7 @@ pub(crate) async fn disrupt(api: &Api, pod: &Stored, dry_run: bool) -> Result<Gu
     if !is_ready(&value) && counts_for_nothing(&budget) {
         return Ok(Guard::Version(object::name(&budget).to_owned()));
     }
-    take(api, row, entry, budget, &pod.object.name, dry_run).await?;
+    take(api, row, entry, budget, pod.object.name(), dry_run).await?;
     Ok(Guard::Nothing)
 }
 
@@ -101,8 +101,8 @@ async fn take(
         if dry_run || replace(api, row, &entry, taken).await?.is_some() {
             return Ok(());
         }
-        let name = entry.object.name.clone();
-        entry = find(api, row, &entry.object.namespace, &name)
+        let name = entry.object.name().to_owned();
+        entry = find(api, row, entry.object.namespace(), &name)
             .await?
             .ok_or_else(|| Status::not_found(row, &name))?;
         budget = parse(&entry.object.raw)?;

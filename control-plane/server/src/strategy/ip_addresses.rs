@@ -49,7 +49,7 @@ async fn create(api: &Api, address: Ipv4Addr, service: &Obj) -> Result<()> {
             "ipaddress.kubernetes.io/managed-by": MANAGED_BY,
         }},
         "spec": {"parentRef": {
-            "group": "", "resource": "services", "namespace": service.namespace, "name": service.name,
+            "group": "", "resource": "services", "namespace": service.namespace(), "name": service.name(),
         }},
     });
     match store_own(api, row()?, value).await {
@@ -77,7 +77,7 @@ async fn remove(api: &Api, address: Ipv4Addr) -> Result<()> {
 pub(super) async fn written(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
     let Some(address) = old
         .or(new)
-        .and_then(|object| object.name.parse::<Ipv4Addr>().ok())
+        .and_then(|object| object.name().parse::<Ipv4Addr>().ok())
     else {
         return;
     };
@@ -123,7 +123,7 @@ pub(super) async fn sweep(
         .iter()
         .filter_map(|service| {
             let object = &service.object;
-            Some((&*object.namespace, &*object.name, cluster_ip(object)?))
+            Some((object.namespace(), object.name(), cluster_ip(object)?))
         })
         .collect();
     let mut rest = Vec::with_capacity(addresses.len());
@@ -131,14 +131,14 @@ pub(super) async fn sweep(
         let value = parse(&entry.object.raw)?;
         let parent = |field: &str| object::text(&value, &format!("spec.parentRef.{field}"));
         let ours = object::label(&value, "ipaddress.kubernetes.io/managed-by") == Some(MANAGED_BY);
-        let address = entry.object.name.parse::<Ipv4Addr>();
+        let address = entry.object.name().parse::<Ipv4Addr>();
         let is_held = address
             .is_ok_and(|address| held.contains(&(parent("namespace"), parent("name"), address)));
         if !ours || is_held {
             rest.push(entry);
             continue;
         }
-        tracing::info!(address = %entry.object.name, "an IPAddress without its Service is removed");
+        tracing::info!(address = %entry.object.name(), "an IPAddress without its Service is removed");
         let (key, expect) = (entry.key.clone(), Expect::Revision(entry.revision));
         match api.store.txn(key, expect, Op::Delete).await {
             Ok(_) | Err(TxnError::Conflict { .. }) => {}

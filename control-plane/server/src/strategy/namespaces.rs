@@ -20,7 +20,7 @@ pub(crate) async fn accepts(
     let Some(found) = find(api, namespaces, "", namespace).await? else {
         return Err(Status::not_found(namespaces, namespace));
     };
-    if found.object.deletion.is_some() {
+    if found.object.deletion().is_some() {
         return Err(Status::namespace_terminating(resource, name, namespace));
     }
     Ok(())

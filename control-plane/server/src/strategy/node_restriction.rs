@@ -104,7 +104,7 @@ async fn other_uid(api: &Api, node: &str, uid: &str) -> Result<Option<String>> {
     let Some(found) = find(api, row, "", node).await? else {
         return Err(Status::not_found(row, node));
     };
-    let found = &*found.object.uid;
+    let found = found.object.uid();
     let why = format!("node {node} UID mismatch: expected {uid} got {found}");
     Ok((found != uid).then_some(why))
 }

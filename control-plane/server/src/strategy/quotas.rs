@@ -148,7 +148,7 @@ async fn one(
     before: Option<&Amounts>,
 ) -> Result<()> {
     let row = quotas()?;
-    let name = entry.object.name.clone();
+    let name = entry.object.name().to_owned();
     let refuse = |why: &str| {
         Err(Status::forbidden(
             write.resource,
@@ -196,7 +196,7 @@ async fn one(
             && api.charges.only_one(object::namespace(write.new))
             && full.may_count(&entry.key, begun)
         {
-            full.begin(&entry.key, &entry.object.namespace, &hard);
+            full.begin(&entry.key, entry.object.namespace(), &hard);
             let (counted, bytes) = count(api, &value, &hard).await?;
             sum = quota::charge(&name, &hard, &counted, &delta);
             if sum.is_ok() {
@@ -221,7 +221,7 @@ async fn one(
         if replace(api, row, &entry, value).await?.is_some() {
             return Ok(());
         }
-        match find(api, row, &entry.object.namespace, &name).await? {
+        match find(api, row, entry.object.namespace(), &name).await? {
             Some(newest) => entry = newest,
             None => return Ok(()),
         }

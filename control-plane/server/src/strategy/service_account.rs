@@ -113,7 +113,10 @@ async fn account(api: &Api, namespace: &str, name: &str) -> Result<Option<Stored
     };
     let appeared = async {
         while let Ok(events) = watch.next().await {
-            if events.iter().any(|event| *event.entry.object.name == *name) {
+            if events
+                .iter()
+                .any(|event| *event.entry.object.name() == *name)
+            {
                 return;
             }
         }

@@ -22,8 +22,8 @@ pub(crate) async fn holder(api: &Api, claims: &Claims) -> Result<Arc<UserInfo>, 
     let found = look_up(api, "serviceaccounts", namespace, name)
         .await?
         .ok_or_else(|| format!("serviceaccounts {name:?} not found"))?;
-    if *found.object.uid != *account.uid {
-        let (found, said) = (&found.object.uid, &account.uid);
+    if *found.object.uid() != *account.uid {
+        let (found, said) = (found.object.uid(), &account.uid);
         return Err(format!(
             "service account UID ({found}) does not match claim ({said})"
         ));
@@ -76,10 +76,10 @@ async fn alive(
     let Some(found) = look_up(api, plural, namespace, &reference.name).await? else {
         return Err(INVALIDATED.to_owned());
     };
-    if *found.object.uid != *reference.uid {
+    if *found.object.uid() != *reference.uid {
         let (kind, found, said) = (
             found.object.resource.singular,
-            &found.object.uid,
+            found.object.uid(),
             &reference.uid,
         );
         return Err(format!(
@@ -96,8 +96,7 @@ async fn alive(
 fn is_deleted(found: &Stored) -> bool {
     found
         .object
-        .deletion
-        .as_deref()
+        .deletion()
         .and_then(time::parse)
         .is_some_and(|at| at.as_second() < Timestamp::now().as_second() - LEEWAY)
 }

@@ -48,10 +48,10 @@ pub(crate) async fn request(mut call: Call, target: ResourceTarget) -> Answer {
     check_identity(&asked, &target)?;
     let account = existing(&call.api, &target).await?;
     let uid = object::uid(&asked);
-    if !uid.is_empty() && uid != &*account.object.uid {
+    if !uid.is_empty() && uid != account.object.uid() {
         let why = format!(
             "the UID in the token request ({uid}) does not match the UID of the service account ({})",
-            account.object.uid
+            account.object.uid()
         );
         return Err(Status::conflict_named((GROUP, KIND), &target.name, &why));
     }
@@ -92,9 +92,9 @@ fn check_identity(asked: &Value, target: &ResourceTarget) -> Result<()> {
 fn complete(asked: &mut Value, account: &Stored, now: Timestamp) {
     object::remove(asked, "status");
     for (field, value) in [
-        ("name", &account.object.name),
-        ("namespace", &account.object.namespace),
-        ("uid", &account.object.uid),
+        ("name", account.object.name()),
+        ("namespace", account.object.namespace()),
+        ("uid", account.object.uid()),
     ] {
         object::set(asked, &format!("metadata.{field}"), value.to_string());
     }
@@ -194,7 +194,7 @@ async fn bound(
     if agent.is_some_and(|agent| agent != on) {
         return refused("node requested token bound to a pod scheduled on a different node");
     }
-    if !uid.is_empty() && uid != &*found.object.uid {
+    if !uid.is_empty() && uid != found.object.uid() {
         let why = format!(
             "the UID in the bound object reference ({uid}) does not match the UID in record. \
              The object might have been deleted and then recreated"
@@ -208,7 +208,7 @@ async fn bound(
     }
     let reference = Some(Reference {
         name: name.to_owned(),
-        uid: found.object.uid.to_string(),
+        uid: found.object.uid().to_string(),
     });
     Ok(match kind {
         "Pod" => Bound {
@@ -236,7 +236,7 @@ async fn node_of(api: &Api, name: &str) -> Result<Option<Reference>> {
     let found = find(api, nodes, "", name).await?;
     Ok(Some(Reference {
         name: name.to_owned(),
-        uid: found.map_or_else(String::new, |node| node.object.uid.to_string()),
+        uid: found.map_or_else(String::new, |node| node.object.uid().to_string()),
     }))
 }
 
@@ -251,7 +251,7 @@ fn claims(asked: &Value, account: &Stored, bound: Bound, now: Timestamp) -> Clai
         && bound.pod.is_some()
         && audiences.iter().all(|audience| audience == ISSUER);
     let lasts = if extended { EXTENDED_SECONDS } else { seconds };
-    let (namespace, name) = (&account.object.namespace, &account.object.name);
+    let (namespace, name) = (account.object.namespace(), account.object.name());
     Claims {
         audiences,
         expires: now.saturating_add(lasts),
@@ -265,7 +265,7 @@ fn claims(asked: &Value, account: &Stored, bound: Bound, now: Timestamp) -> Clai
             secret: bound.secret,
             account: Reference {
                 name: name.to_string(),
-                uid: account.object.uid.to_string(),
+                uid: account.object.uid().to_string(),
             },
             warn_after: extended.then(|| now + seconds),
         },

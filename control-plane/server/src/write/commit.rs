@@ -94,7 +94,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     managers::put(&mut new, list);
     let errors = strategy::check_update(resource, subresource, &new, old);
     if !errors.is_empty() {
-        return Err(Status::invalid(resource, &current.object.name, errors));
+        return Err(Status::invalid(resource, current.object.name(), errors));
     }
     let reservation =
         strategy::reserve(api, resource, subresource, &mut new, Some(old), dry_run).await?;
@@ -136,7 +136,7 @@ pub(crate) async fn put(
     let value = stored_bytes(&to_storage(resource, new))?;
     let op = Op::Put {
         value,
-        durability: durability(resource, &current.object.namespace),
+        durability: durability(resource, current.object.namespace()),
     };
     match api
         .store
@@ -175,13 +175,13 @@ pub(crate) async fn remove(api: &Api, current: &Stored) -> Result<Option<Stored>
 }
 
 fn check_uid(resource: &Resource, current: &Stored, new: &Value) -> Result<()> {
-    let (wanted, found) = (object::uid(new), &*current.object.uid);
+    let (wanted, found) = (object::uid(new), current.object.uid());
     if wanted.is_empty() || wanted == found {
         return Ok(());
     }
     let why =
         format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
-    Err(Status::conflict(resource, &current.object.name, &why))
+    Err(Status::conflict(resource, current.object.name(), &why))
 }
 
 /// Whether an update would store what is stored already. A custom object in an old version, or without defaults that

@@ -217,7 +217,7 @@ async fn taken(
 ) -> Result<Status> {
     let mut status = Status::already_exists(resource, name);
     let there = find(api, resource, namespace, name).await?;
-    if there.is_some_and(|there| there.object.deletion.is_some()) {
+    if there.is_some_and(|there| there.object.deletion().is_some()) {
         status.message = format!("object is being deleted: {}", status.message);
     }
     Ok(status)

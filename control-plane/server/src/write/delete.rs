@@ -61,7 +61,7 @@ fn deleted_answer(resource: &'static Resource, deleted: &Deleted, output: &Outpu
         Deleted::Dry(object, gone) => (&**object, *gone),
     };
     if gone && !resource.answers_deleted {
-        let status = Status::deleted(resource, &object.name, &object.uid);
+        let status = Status::deleted(resource, object.name(), object.uid());
         return respond::success(StatusCode::OK, &status, output);
     }
     respond::object(StatusCode::OK, resource, object, output)
@@ -83,8 +83,8 @@ pub(crate) async fn delete_one(
         if let Some(deleted) = attempt(api, resource, &current, options).await? {
             return Ok(deleted);
         }
-        let name = current.object.name.clone();
-        current = find(api, resource, &current.object.namespace, &name)
+        let name = current.object.name().to_owned();
+        current = find(api, resource, current.object.namespace(), &name)
             .await?
             .ok_or_else(|| Status::not_found(resource, &name))?;
     }

@@ -99,11 +99,11 @@ fn check_version(target: &ResourceTarget, current: &Stored, value: &Value) -> Re
         let error = FieldError::invalid("metadata.resourceVersion", 0, why);
         // Here upstream names the resource and not its kind.
         let (group, plural) = (resource.group, resource.plural);
-        let name = &current.object.name;
+        let name = current.object.name();
         return Err(Status::invalid_kind(group, plural, name, vec![error]));
     }
     if wanted == current.object.revision() {
         return Ok(());
     }
-    Err(Status::conflict_modified(resource, &current.object.name))
+    Err(Status::conflict_modified(resource, current.object.name()))
 }

@@ -169,7 +169,7 @@ impl Graph {
         match event.kind {
             EventKind::Put => self.put(object),
             EventKind::Delete if is_pod(object.resource) => self.remove_pod(object),
-            EventKind::Delete => self.remove_volume(&object.name),
+            EventKind::Delete => self.remove_volume(object.name()),
         }
     }
 
@@ -187,10 +187,10 @@ impl Graph {
             // Another pod may have had its name.
             return self.remove_pod(object);
         }
-        let id = (object.namespace.clone(), object.name.clone());
+        let id = (object.namespace().into(), object.name().into());
         let known = self.pods.get(&id);
         let changes = may_change(&object.raw);
-        let same = |pod: &Pod| pod.uid == object.uid && *pod.node == *node;
+        let same = |pod: &Pod| *pod.uid == *object.uid() && *pod.node == *node;
         // What it had may be gone now.
         if known.is_some_and(|pod| same(pod) && !pod.changes && !changes) {
             return;
@@ -200,7 +200,7 @@ impl Graph {
         let node: Arc<str> = node.into();
         let names = names.into_iter().map(|thing| self.use_on(&node, thing));
         let names = names.collect();
-        let uid = object.uid.clone();
+        let uid = object.uid().into();
         let pod = Pod {
             uid,
             node,
@@ -220,7 +220,7 @@ impl Graph {
     }
 
     fn remove_pod(&mut self, object: &Obj) {
-        let id = (object.namespace.clone(), object.name.clone());
+        let id = (object.namespace().into(), object.name().into());
         let Some(pod) = self.pods.remove(&id) else {
             return;
         };
@@ -241,17 +241,17 @@ impl Graph {
     }
 
     fn put_volume(&mut self, object: &Obj) {
-        self.remove_volume(&object.name);
+        self.remove_volume(object.name());
         let Some((claim, secrets)) = references::of_volume(&object.raw) else {
             return;
         };
         for secret in &secrets {
             let volumes = self.volumes_by_secret.entry(secret.clone()).or_default();
-            volumes.push(object.name.clone());
+            volumes.push(object.name().into());
         }
         let secrets = secrets.into();
         self.volumes
-            .insert(object.name.clone(), Volume { claim, secrets });
+            .insert(object.name().into(), Volume { claim, secrets });
     }
 
     fn remove_volume(&mut self, name: &str) {

@@ -71,7 +71,7 @@ impl Full {
             resource.bucket,
             "pods" | "services" | "persistentvolumeclaims"
         );
-        if new.is_some() && !varies || !self.any_in(&old.namespace) {
+        if new.is_some() && !varies || !self.any_in(old.namespace()) {
             return;
         }
         let now = Timestamp::now();
@@ -80,7 +80,7 @@ impl Full {
             quota::usage(resource, &value, now)
         };
         let left = new.map(usage).unwrap_or_default();
-        self.given_back(&old.namespace, &quota::increase(&usage(old), &left));
+        self.given_back(old.namespace(), &quota::increase(&usage(old), &left));
     }
 
     fn any_in(&self, namespace: &str) -> bool {

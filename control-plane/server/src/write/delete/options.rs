@@ -112,19 +112,19 @@ impl DeleteOptions {
     }
 
     pub(super) fn check(&self, resource: &Resource, object: &Obj) -> Result<()> {
-        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *object.uid) {
+        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *object.uid()) {
             return Err(Status::uid_precondition(
                 resource,
-                &object.name,
+                object.name(),
                 uid,
-                &object.uid,
+                object.uid(),
             ));
         }
         let version = self.resource_version.as_deref();
         if let Some(version) = version.filter(|version| *version != object.revision()) {
             return Err(Status::version_precondition(
                 resource,
-                &object.name,
+                object.name(),
                 version,
                 object.revision(),
             ));
