@@ -264,8 +264,8 @@ async fn serve(stream: TcpStream, handler: Arc<Handler>, control: Control) {
     });
     let stream = TokioIo::new(Patient::new(stream, header_timeout));
     let mut connection = pin!(builder.serve_connection(stream, service));
-    // hyper bounds the time for a head only once it knows the protocol, and of HTTP/2 only whether there is an answer to
-    // its pings. So the first head is bounded here, and idle connections are.
+    // hyper would bound the time for a head by a timer for each, and only once it knows the protocol; of HTTP/2 it looks
+    // only whether there is an answer to its pings. So heads are bounded here, as idle connections are: no request has come.
     let mut look = pin!(sleep(header_timeout));
     let mut idle = false;
     let mut draining = false;
@@ -316,12 +316,7 @@ fn builder(handler: &Handler) -> auto::Builder<TokioExecutor> {
     let limits = handler.limits();
     let header_bytes = limits.read_buffer();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(header_bytes)
-        .half_close(false);
+    builder.http1().max_buf_size(header_bytes).half_close(false);
     builder
         .http2()
         .timer(TokioTimer::new())

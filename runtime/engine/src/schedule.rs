@@ -20,7 +20,13 @@ pub(crate) use threads::Threads;
 
 use crate::EngineConfig;
 
-/// How many guests of a kind may run at once.
-fn places(config: &EngineConfig) -> usize {
+/// How many guests that go on may run at once.
+fn long_places(config: &EngineConfig) -> usize {
     config.worker_threads.max(1)
+}
+
+/// How many guests that have just begun may. More than there are processors: the kernel may have given the processor of one
+/// of them to somebody else, and whoever could run meanwhile must not wait for its place.
+fn brief_places(config: &EngineConfig) -> usize {
+    3 * long_places(config)
 }

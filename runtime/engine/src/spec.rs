@@ -135,8 +135,8 @@ pub struct HttpLimits {
     pub max_header_bytes: usize,
     /// Bytes of a request's body.
     pub max_body_bytes: u64,
-    /// Time for a client to send a header section, to leave a connection idle (it is closed within twice this), and to
-    /// take nothing of what is sent to it.
+    /// Time for a client to send its first header section, to send no whole one afterwards (the connection is closed
+    /// within twice this), and to take nothing of what is sent to it.
     pub header_timeout: Duration,
     /// Time from the arrival of a request to the head of its response; then 504.
     pub response_timeout: Duration,

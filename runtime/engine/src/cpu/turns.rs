@@ -140,12 +140,12 @@ pub(crate) enum Next {
 }
 
 impl Turns {
-    /// So many places of each kind.
-    pub(crate) fn new(places: usize) -> Self {
+    /// So many places for brief guests, and for long ones.
+    pub(crate) fn new(brief: usize, long: usize) -> Self {
         Turns(Mutex::new(State {
             now: 0,
-            brief: Queue::new(places),
-            long: Queue::new(places),
+            brief: Queue::new(brief),
+            long: Queue::new(long),
             ticks: 0,
             taken: Vec::new(),
             lent: false,

@@ -13,7 +13,7 @@ use crate::sockets::lookup::{self, LookupError};
 use crate::sockets::{Reach, Unreachable};
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -29,7 +29,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, timeout};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
+};
 
 /// Requests one container may have on their way at once; further ones wait.
 const MAX_REQUESTS: usize = 64;
@@ -99,6 +101,11 @@ impl Outgoing {
 }
 
 impl WasiHttpHooks for Outgoing {
+    // Asked for every header there is; the filter would be made anew each time.
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,

@@ -1,7 +1,7 @@
 //! The epoch ticker. It sleeps while no guest is being run: an idle engine has no timer at all.
 
 use super::threads::{Handles, Threads};
-use super::{Priority, places};
+use super::{Priority, brief_places, long_places};
 use crate::EngineConfig;
 use crate::config::TICK;
 use crate::cpu::Turns;
@@ -32,7 +32,7 @@ impl Ticker {
         tick: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let clock = Arc::new(Clock {
-            turns: Turns::new(places(config)),
+            turns: Turns::new(brief_places(config), long_places(config)),
             threads: threads.handles(),
             running: AtomicU32::new(0),
             asleep: AtomicBool::new(false),

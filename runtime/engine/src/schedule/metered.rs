@@ -43,7 +43,7 @@ struct Guest<F> {
     turn: Turn,
     /// Used since the guest last rested.
     burst_nanos: u64,
-    milestone: Milestone,
+    milestone: Option<Milestone>,
     /// Until the quota lets the container run again.
     pause: Option<Pin<Box<Sleep>>>,
     waker: Option<(Arc<Watched>, Waker)>,
@@ -88,7 +88,7 @@ where
     F::Output: Send,
 {
     pub(crate) fn new(guest: F, clock: Arc<Clock>, meter: Arc<Meter>) -> Self {
-        Self::with_milestone(guest, clock, meter, Milestone::default())
+        Self::of(guest, clock, meter, None)
     }
 
     /// A guest that does many things one after the other, and says when one of them is done.
@@ -98,6 +98,10 @@ where
         meter: Arc<Meter>,
         milestone: Milestone,
     ) -> Self {
+        Self::of(guest, clock, meter, Some(milestone))
+    }
+
+    fn of(guest: F, clock: Arc<Clock>, meter: Arc<Meter>, milestone: Option<Milestone>) -> Self {
         Metered(Place::Here(Guest {
             future: Box::pin(guest),
             clock,
@@ -270,7 +274,7 @@ impl<F: Future> Guest<F> {
         let cpu = &self.meter.cpu;
         cpu.charge(used);
         self.burst_nanos = self.burst_nanos.saturating_add(used);
-        let finished = self.milestone.was_reached();
+        let finished = (self.milestone.as_ref()).is_some_and(Milestone::was_reached);
         let (step, next) = match result {
             Poll::Ready(output) => (Step::Ended(output), Next::Rest),
             Poll::Pending if finished || !watched.woken.load(Ordering::Relaxed) => {

@@ -1,6 +1,6 @@
 //! The threads guests run on, and what the kernel thinks of them.
 
-use super::{Priority, places};
+use super::{Priority, brief_places, long_places};
 use crate::EngineConfig;
 use parking_lot::Mutex;
 use rustix::process::getpriority_process;
@@ -49,7 +49,7 @@ impl Threads {
         let long_nice = nice.map(|nice| nice.saturating_add(LONG_NICE));
         let blocking = config.max_blocking_threads.max(1);
         let brief = Builder::new_multi_thread()
-            .worker_threads(places(config) + 1)
+            .worker_threads(brief_places(config) + 1)
             .max_blocking_threads(blocking)
             .thread_keep_alive(Duration::MAX)
             .event_interval(EVENT_INTERVAL)
@@ -60,7 +60,7 @@ impl Threads {
         start_blocking(brief.handle(), blocking);
         // Without sockets and timers: what happens here uses those of the other.
         let long = Builder::new_multi_thread()
-            .worker_threads(places(config))
+            .worker_threads(long_places(config))
             .thread_name("sampan-long")
             .on_thread_start(move || Priority::Long(long_nice).take())
             .build()?;

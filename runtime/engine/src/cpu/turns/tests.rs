@@ -23,7 +23,7 @@ impl Play {
             })
         };
         Play {
-            turns: Turns::new(places),
+            turns: Turns::new(places, places),
             containers: weights.iter().map(cpu).collect(),
             instances: Vec::new(),
             slices: vec![0; weights.len()],
@@ -159,7 +159,7 @@ fn brief_guests_go_before_long_ones_within_their_share() {
 
 #[test]
 fn who_goes_on_for_long_leaves_its_place_to_brief_guests() {
-    let turns = Turns::new(1);
+    let turns = Turns::new(1, 1);
     let (cpu, other) = (
         Cpu::new(CpuLimits::default()),
         Cpu::new(CpuLimits::default()),
@@ -220,7 +220,7 @@ fn a_share_that_could_not_be_used_is_not_saved_up() {
 
 #[test]
 fn places_come_back_from_whoever_goes() {
-    let turns = Turns::new(1);
+    let turns = Turns::new(1, 1);
     let cpu = Cpu::new(CpuLimits::default());
     let mut all: Vec<Turn> = (0..4).map(|_| Turn::None).collect();
     for turn in &mut all {
@@ -247,7 +247,7 @@ fn places_come_back_from_whoever_goes() {
 
 #[test]
 fn a_place_that_is_kept_too_long_is_lent_to_one_who_waits() {
-    let turns = Turns::new(1);
+    let turns = Turns::new(1, 1);
     let cpus: Vec<Cpu> = (0..4).map(|_| Cpu::new(CpuLimits::default())).collect();
     let mut all: Vec<Turn> = (0..4).map(|_| Turn::None).collect();
     let enter = |number: usize, turn: &mut Turn| {
