@@ -122,7 +122,7 @@ impl Handler {
         let end_by = arrived + limits.request_timeout;
         if let Some((workers, limits)) = &self.shared {
             return self
-                .handle_shared(request, (workers, *limits), (answer_by, end_by))
+                .handle_shared(request, rest, (workers, *limits), (answer_by, end_by))
                 .await;
         }
         let Ok(Some((permit, server))) = timeout_at(answer_by, self.server()).await else {
@@ -170,6 +170,7 @@ impl Handler {
     async fn handle_shared(
         self: &Arc<Self>,
         request: Request<Incoming>,
+        rest: Option<Rest>,
         (workers, limits): (&Workers, Limits),
         (answer_by, end_by): (Instant, Instant),
     ) -> Response<Body> {
@@ -201,7 +202,7 @@ impl Handler {
                 if head.is_some() {
                     seat.answered();
                 }
-                self.respond(head, outcome, None).await
+                self.respond(head, outcome, rest).await
             }
             Err(_elapsed) => {
                 drop(seat);
@@ -218,9 +219,9 @@ impl Handler {
     ) -> Response<Body> {
         match head {
             Some(Ok(Answer { response, ending })) => {
-                // Of HTTP/2 and WASI 0.2 it may wait for its client when its instance has long ended.
-                let alone = rest.is_none() && ending.is_none() && !response.body().is_end_stream();
-                let charge = match alone {
+                // Of HTTP/2 it may wait for its client when its instance has long ended.
+                let may_wait = rest.is_none() && !response.body().is_end_stream();
+                let charge = match may_wait {
                     true => match self.template.meter.charge(held::BODY as u64) {
                         Some(charge) => Some(Arc::new(charge)),
                         None => return no_memory(),

@@ -62,7 +62,7 @@ pub(super) enum Body {
         outcome: Arc<Outcome>,
         /// What writes it, while that needs nobody else.
         rest: Option<Rest>,
-        /// The memory of what waits here and in the connection, if that is not its instance's.
+        /// The memory of what waits here and in the connection; of HTTP/1 that is bounded by connections.
         charge: Option<Arc<Charge>>,
         _ending: Option<Ending>,
     },

@@ -125,19 +125,23 @@ async fn a_client_may_send_little_that_nobody_reads() {
 async fn responses_that_wait_for_their_client_are_memory() {
     const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
     const REQUESTS: u8 = 16;
-    let bench = Bench::new();
-    let handler = handler(&bench, |_| {}).await;
-    let mut stream = connect(&handler, &NO_WINDOW).await;
-    for number in 0..REQUESTS {
-        stream.write_all(&get(2 * number + 1)).await.unwrap();
+    // One of WASI 0.3 carries its response until that is read, and has 128 KiB of its own.
+    for (guest, instances) in [("http-handler", 0), ("p3-http-handler", REQUESTS)] {
+        let bench = Bench::new();
+        let handler = bench.start_with(guest, &[], listen_locally).await;
+        let mut stream = connect(&handler, &NO_WINDOW).await;
+        for number in 0..REQUESTS {
+            stream.write_all(&get(2 * number + 1)).await.unwrap();
+        }
+        let waiting = u64::from(REQUESTS + instances) * (128 << 10);
+        until(|| {
+            let stats = handler.container.stats();
+            bench.engine.stats().instances == usize::from(instances)
+                && stats.memory_bytes >= waiting
+        })
+        .await;
+        drop(stream);
+        until(|| handler.container.stats().memory_bytes == 0).await;
+        handler.is_healthy().await;
     }
-    let waiting = u64::from(REQUESTS) * (128 << 10);
-    until(|| {
-        let stats = handler.container.stats();
-        bench.engine.stats().instances == 0 && stats.memory_bytes >= waiting
-    })
-    .await;
-    drop(stream);
-    until(|| handler.container.stats().memory_bytes == 0).await;
-    handler.is_healthy().await;
 }
