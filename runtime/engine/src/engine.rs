@@ -6,6 +6,7 @@ use crate::container::{Control, Ending, StartError};
 use crate::files::{self, FileBudget, Pace, Preopens, Scratch};
 use crate::limits::Meter;
 use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
+use crate::places::Places;
 use crate::schedule::{Clock, Threads, Ticker};
 use crate::signals::Signals;
 use crate::state::Template;
@@ -14,9 +15,18 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+/// Places that a request may need and still wait in line for. Whoever is first there keeps what comes free until it is
+/// enough, which may be never; everybody else would have to wait for that.
+const PLACES_IN_LINE: u32 = 8;
+
+/// How often a request that needs more looks whether they are free.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Why an engine cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +82,7 @@ struct Inner {
     scratch: Arc<Scratch>,
     file_budget: Arc<FileBudget>,
     first_connections: Arc<FileBudget>,
-    instances: Arc<Semaphore>,
+    instances: Arc<Places>,
     warm: Arc<http::Pools>,
     max_instances: usize,
     ticker: Ticker,
@@ -96,7 +106,7 @@ pub(crate) struct Runner {
     pub(crate) backends: Arc<Backends>,
     pub(crate) clock: Arc<Clock>,
     /// One permit per instance alive, or as many as its module takes (`Loaded::places`).
-    pub(crate) instances: Arc<Semaphore>,
+    pub(crate) instances: Arc<Places>,
     /// Instances that only wait for requests, and give way to others.
     pub(crate) warm: Arc<http::Pools>,
     /// Descriptors of the first connections of all handlers.
@@ -107,14 +117,31 @@ impl Runner {
     /// The right to one more instance of a module, unless as many run as may.
     pub(crate) fn place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
         let places = module.loaded().places();
-        loop {
-            if let Ok(permit) = self.instances.clone().try_acquire_many_owned(places) {
-                return Some(permit);
-            }
-            if !self.warm.give_up_one() {
-                return None;
-            }
+        self.instances.try_take(places, || self.give_up_one(places))
+    }
+
+    /// The same, as soon as there is room.
+    pub(crate) async fn wait_for_place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
+        let places = module.loaded().places();
+        if places <= PLACES_IN_LINE {
+            return self
+                .instances
+                .take(places, || self.give_up_one(places))
+                .await;
         }
+        loop {
+            if let Some(place) = self.place(module) {
+                return Some(place);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Ends an instance that waits for requests, if there would be so many places without all of those.
+    fn give_up_one(&self, places: u32) -> bool {
+        // Any of them has one.
+        let enough = places == 1 || self.instances.free() + self.warm.places() >= places as usize;
+        enough && self.warm.give_up_one()
     }
 }
 
@@ -148,7 +175,7 @@ impl Engine {
                 scratch: Arc::new(scratch),
                 file_budget: FileBudget::of_process(),
                 first_connections: FileBudget::of_first_connections(),
-                instances: Arc::new(Semaphore::new(max_instances)),
+                instances: Places::new(max_instances),
                 warm: Arc::default(),
                 max_instances,
                 ticker: ticker.map_err(no_threads)?,
@@ -264,7 +291,7 @@ impl Engine {
             compiled,
             cache_hits,
             modules: self.inner.loader.in_memory(),
-            instances: self.inner.max_instances - self.inner.instances.available_permits(),
+            instances: self.inner.max_instances - self.inner.instances.free(),
             max_instances: self.inner.max_instances,
         }
     }
@@ -310,7 +337,7 @@ impl Inner {
     /// Whether an instance can be made in microseconds: it fits the pool, and not all of that is taken. On demand code may
     /// have to be mapped and linked first.
     fn is_quick(&self, module: &Module) -> bool {
-        let taken = self.max_instances - self.instances.available_permits();
+        let taken = self.max_instances - self.instances.free();
         module.loaded().pooled().is_some() && taken <= self.config.pool_instances as usize
     }
 

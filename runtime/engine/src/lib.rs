@@ -22,6 +22,7 @@ mod limits;
 mod module;
 mod network;
 mod output;
+mod places;
 mod schedule;
 mod signals;
 mod sockets;

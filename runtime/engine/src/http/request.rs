@@ -4,13 +4,14 @@ use super::instance::{Answer, Called, Failure, Head, Instance, absolute};
 use super::response::{self, Body, Outcome};
 use super::rest::Rest;
 use super::shared::{Flight, Job, Limits, Worker, Workers};
-use super::warm::{Lease, Pool};
+use super::warm::{Lease, Place, Pool};
 use crate::container::Control;
 use crate::engine::Runner;
 use crate::held;
 use crate::limits::{Charge, Meter};
 use crate::module::Module;
 use crate::output::write_line;
+use crate::places::Places;
 use crate::schedule::{Clock, Metered};
 use crate::state::Template;
 use crate::{Exit, HttpLimits, exit};
@@ -30,6 +31,8 @@ pub(super) struct Handler {
     template: Arc<Template>,
     control: Control,
     requests: Arc<Semaphore>,
+    /// The places its instances may take, where one takes several: no more than if it took one.
+    places: Option<Arc<Places>>,
     /// Instances between requests, if they are reused.
     warm: Option<Arc<Pool>>,
     /// Instances at work that take further requests, and how many they take.
@@ -39,7 +42,7 @@ pub(super) struct Handler {
 /// What a request is answered by.
 enum Server {
     Waiting(Lease),
-    Fresh(OwnedSemaphorePermit),
+    Fresh(Place),
 }
 
 impl Handler {
@@ -69,7 +72,10 @@ impl Handler {
             };
             (Workers::default(), limits)
         });
+        let taken = module.loaded().places();
+        let most = places(template.spec.http.max_requests).max(taken as usize);
         Handler {
+            places: (taken > 1).then(|| Places::new(most)),
             shared,
             runner,
             module,
@@ -379,13 +385,23 @@ impl Handler {
         self.lease(Server::Fresh(place)).await
     }
 
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        if let Some(place) = self.runner.place(&self.module) {
-            return Some(place);
-        }
-        let places = self.module.loaded().places();
-        let instances = self.runner.instances.clone();
-        instances.acquire_many_owned(places).await.ok()
+    /// The right to one more instance: within the container's own share, then within the engine's.
+    async fn place(&self) -> Option<Place> {
+        let own = match &self.places {
+            Some(own) => {
+                let idle = || self.warm.as_ref().is_some_and(|pool| pool.give_up_one());
+                Some(own.take(self.module.loaded().places(), idle).await?)
+            }
+            None => None,
+        };
+        let place = self.runner.wait_for_place(&self.module).await?;
+        Some(Place { place, _own: own })
+    }
+
+    /// Whether an instance that has nothing to do should give its place to others.
+    fn must_give_way(&self) -> bool {
+        let own = self.places.as_ref();
+        self.runner.instances.are_waited_for() || own.is_some_and(|own| own.are_waited_for())
     }
 
     async fn lease(&self, server: Server) -> Result<Lease, Failure> {
@@ -395,7 +411,7 @@ impl Handler {
                 let instance = Instance::new(&self.runner, &self.module, &self.template).await?;
                 Ok(Lease {
                     instance,
-                    _place: place,
+                    place,
                     requests: 0,
                 })
             }
@@ -434,6 +450,8 @@ impl Handler {
         lease.instance.drained().await;
         if let Err(lease) = pool.keep(lease) {
             lease.instance.end().await;
+        } else if self.must_give_way() {
+            pool.give_up_one();
         }
     }
 

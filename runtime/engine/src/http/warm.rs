@@ -14,10 +14,17 @@ use std::sync::{Arc, Weak};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
+/// The right to an instance.
+pub(super) struct Place {
+    pub(super) place: OwnedSemaphorePermit,
+    /// What it takes of its container's share, if there is one.
+    pub(super) _own: Option<OwnedSemaphorePermit>,
+}
+
 /// An instance with its place, and how often it was used.
 pub(super) struct Lease {
     pub(super) instance: Instance,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     pub(super) requests: u32,
 }
 
@@ -85,6 +92,15 @@ impl Pool {
         oldest.is_some()
     }
 
+    /// The places of those that wait.
+    fn places(&self) -> usize {
+        let waiting = self.waiting.lock();
+        let leases = waiting.leases.iter();
+        leases
+            .map(|(_, lease)| lease.place.place.num_permits())
+            .sum()
+    }
+
     /// Ends all instances, and those that are still to come.
     pub(super) fn close(&self) {
         let leases = {
@@ -140,7 +156,16 @@ impl Pools {
 
     /// Ends one waiting instance. Whether there was one.
     pub(crate) fn give_up_one(&self) -> bool {
-        let pools: Vec<Arc<Pool>> = self.pools.lock().iter().filter_map(Weak::upgrade).collect();
-        pools.iter().any(|pool| pool.give_up_one())
+        self.all().iter().any(|pool| pool.give_up_one())
+    }
+
+    /// The places of all waiting instances.
+    pub(crate) fn places(&self) -> usize {
+        self.all().iter().map(|pool| pool.places()).sum()
+    }
+
+    fn all(&self) -> Vec<Arc<Pool>> {
+        let pools = self.pools.lock();
+        pools.iter().filter_map(Weak::upgrade).collect()
     }
 }

@@ -1,10 +1,10 @@
 //! More instances than the pool holds, and more than the engine allows.
 
-use crate::support::{Bench, Collected, get, module_file, soon};
+use crate::support::{Bench, Collected, get, listen_locally, module_file, soon, until};
 use bytes::Bytes;
 use http::StatusCode;
 use parking_lot::Mutex;
-use sampan_engine::{ContainerSpec, Exit, Module, OutputSink, StartError};
+use sampan_engine::{Container, ContainerSpec, Exit, Module, OutputSink, StartError};
 use std::sync::Arc;
 use std::thread::ThreadId;
 
@@ -101,7 +101,7 @@ async fn a_command_that_the_pool_has_no_room_for_begins_on_the_engines_threads()
 }
 
 /// A command of so many memories that never ends.
-async fn of_memories(bench: &Bench, memories: usize) -> Module {
+pub(crate) async fn of_memories(bench: &Bench, memories: usize) -> Module {
     let memories = "(memory 0 1)".repeat(memories);
     let text = format!(r#"(module {memories} (func (export "_start") (loop $on (br $on))))"#);
     let bytes = wat::parse_str(text).unwrap();
@@ -140,4 +140,66 @@ async fn an_instance_counts_once_for_each_of_its_memories() {
         ),
         "{error}"
     );
+}
+
+/// The handler of other tests with so many memories beside its own.
+async fn handler_of_memories(
+    bench: &Bench,
+    more: usize,
+    change: impl FnOnce(&mut ContainerSpec),
+) -> Container {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/http-handler.wat");
+    let text = std::fs::read_to_string(path).unwrap();
+    let begin = "(component $handler";
+    let more = "(memory 0 1)".repeat(more);
+    let more = format!("{begin} (core module $more {more}) (core instance (instantiate $more))");
+    let bytes = wat::parse_str(text.replacen(begin, &more, 1)).unwrap();
+    let file = module_file(bench.dir.path(), "many", &bytes);
+    let module = bench.engine.load(&file).await.unwrap();
+    let sink = Collected::new();
+    let mut spec = ContainerSpec::new("many", sink.clone(), sink);
+    listen_locally(&mut spec);
+    change(&mut spec);
+    bench.engine.start(&module, spec).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_needs_many_places_keeps_none_while_it_waits() {
+    let bench = Bench::with(|config| config.max_instances = 12);
+    let neighbour = bench.neighbour().await;
+    let sleeping = bench.start("sleep", &[]).await;
+    // It needs the place of the other one, too.
+    let many = handler_of_memories(&bench, 11, |_| {}).await;
+    let request = tokio::spawn(get(many.addresses()[0], "/"));
+    for _ in 0..50 {
+        neighbour.is_healthy().await;
+    }
+    assert!(!request.is_finished());
+    sleeping.container.kill();
+    let (status, _) = soon(request).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_of_many_memories_takes_no_more_places_than_any_other() {
+    let bench = Bench::with(|config| config.max_instances = 30);
+    let neighbour = bench.neighbour().await;
+    let few = |spec: &mut ContainerSpec| spec.http.max_requests = 5;
+    let many = handler_of_memories(&bench, 1, few).await;
+    let requests: Vec<_> = (0..5)
+        .map(|_| tokio::spawn(get(many.addresses()[0], "/i")))
+        .collect();
+    until(|| bench.engine.stats().instances >= 4).await;
+    for _ in 0..50 {
+        neighbour.is_healthy().await;
+    }
+    until(|| bench.engine.stats().instances == 4).await;
+    for request in requests {
+        request.abort();
+    }
+    bench.empty().await;
+    let requests = (0..20).map(|_| get(many.addresses()[0], "/"));
+    for (status, _) in soon(futures::future::join_all(requests)).await {
+        assert_eq!(status, StatusCode::OK);
+    }
 }

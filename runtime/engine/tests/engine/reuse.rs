@@ -1,9 +1,10 @@
 //! Instances of handlers that answer more than one request.
 
-use crate::support::{Bench, Running, exchange, get, listen_locally, raw, soon, until};
+use crate::pool::of_memories;
+use crate::support::{Bench, Collected, Running, exchange, get, listen_locally, raw, soon, until};
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use sampan_engine::{ContainerSpec, Exit, Reuse};
+use sampan_engine::{ContainerSpec, Exit, Reuse, StartError};
 use std::time::Duration;
 
 /// A guest of 0.2 and one of 0.3 that do the same.
@@ -162,6 +163,38 @@ async fn waiting_instances_give_way_to_other_containers() {
     assert_eq!(exit, Exit::Code(0));
     assert_eq!(handler.container.stats().waiting_instances, 0);
     assert_eq!(count(&handler).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_does_not_wait_for_requests_while_others_wait_for_its_place() {
+    let bench = Bench::with(|config| config.max_instances = 1);
+    let handler = handler(&bench, "p3-http-handler", reuse(9, LONG), |_| {}).await;
+    let neighbour = bench.neighbour().await;
+    let request = tokio::spawn(get(handler.addr(), "/p"));
+    settled(&bench, 1).await;
+    neighbour.is_healthy().await;
+    let (status, _) = soon(request).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_instances_do_not_give_way_in_vain() {
+    let bench = Bench::with(|config| config.max_instances = 3);
+    let handler = handler(&bench, "http-handler", reuse(9, LONG), |_| {}).await;
+    let _sleeping = bench.start("sleep", &[]).await;
+    assert_eq!(count(&handler).await, 1);
+    until(|| handler.container.stats().waiting_instances == 1).await;
+    let sink = Collected::new();
+    let spec = ContainerSpec::new("x", sink.clone(), sink);
+    let module = of_memories(&bench, 3).await;
+    let error = bench.engine.start(&module, spec.clone()).await.unwrap_err();
+    assert!(matches!(error, StartError::TooManyInstances { .. }));
+    assert_eq!(count(&handler).await, 2, "it would not have been enough");
+    until(|| handler.container.stats().waiting_instances == 1).await;
+    let module = of_memories(&bench, 2).await;
+    let container = bench.engine.start(&module, spec).await.unwrap();
+    assert_eq!(handler.container.stats().waiting_instances, 0);
+    container.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]
