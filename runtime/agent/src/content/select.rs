@@ -6,6 +6,7 @@ use super::objects::{Content, ObjectKind};
 use super::volumes::VolumeError;
 
 /// A file that shows a key.
+#[derive(Debug)]
 pub(super) struct Selected<'a> {
     pub(super) path: &'a str,
     pub(super) data: &'a [u8],
