@@ -1,6 +1,7 @@
 //! Lists of amounts by resource (`cpu`, `memory`, ...): what limit ranges and quotas reckon with.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use serde_json::Value;
 
@@ -18,59 +19,97 @@ pub fn at(value: &Value, path: &str) -> Amounts {
 }
 
 /// Adds what `more` has.
-pub fn add(all: &mut Amounts, more: &Amounts) {
+pub fn add<Q: Copy + Default + AddAssign>(
+    all: &mut BTreeMap<String, Q>,
+    more: &BTreeMap<String, Q>,
+) {
     for (name, amount) in more {
         *all.entry(name.clone()).or_default() += *amount;
     }
 }
 
-/// What a pod requests or is limited to (`kind`): what its containers have together, and what it says about itself as a
-/// whole.
-pub fn of_pod(pod: &Value, kind: &str) -> Amounts {
-    let mut all = of_containers(part(pod, "spec"), &format!("resources.{kind}"));
-    for (name, amount) in at(pod, &format!("spec.resources.{kind}")) {
-        all.insert(name, amount);
+/// Takes what `others` has where that is more.
+pub fn raise<Q: Copy + Ord>(all: &mut BTreeMap<String, Q>, others: &BTreeMap<String, Q>) {
+    for (name, amount) in others {
+        match all.get_mut(name) {
+            Some(known) => *known = (*known).max(*amount),
+            None => {
+                all.insert(name.clone(), *amount);
+            }
+        }
     }
-    all
 }
 
-/// What the containers of a pod have at `path` together at the time they have most: sidecars stay, others run to their
-/// end one after the other before the rest starts.
-pub(crate) fn of_containers(spec: &Value, path: &str) -> Amounts {
-    let mut all = Amounts::new();
-    for container in items(spec, "containers") {
-        add(&mut all, &at(container, path));
+/// What a pod takes at the time it takes most, whatever its amounts are counted in and wherever they were read: its
+/// `containers` with its sidecars, or more where one of `init` (sidecars are `true`) needs more beside the sidecars before it,
+/// for the others run to their end one after the other. What it says of itself as a `whole` stands instead, where a
+/// pod can say it; its `overhead` comes on top.
+pub fn taken<Q: Copy + Default + Ord + AddAssign>(
+    containers: impl IntoIterator<Item = BTreeMap<String, Q>>,
+    init: impl IntoIterator<Item = (bool, BTreeMap<String, Q>)>,
+    whole: BTreeMap<String, Q>,
+    overhead: &BTreeMap<String, Q>,
+) -> BTreeMap<String, Q> {
+    let mut all = BTreeMap::new();
+    for own in containers {
+        add(&mut all, &own);
     }
-    let (mut sidecars, mut starting) = (Amounts::new(), Amounts::new());
-    for container in items(spec, "initContainers") {
-        let own = at(container, path);
-        if text(container, "restartPolicy") == "Always" {
-            add(&mut all, &own);
+    let (mut sidecars, mut starting) = (BTreeMap::new(), BTreeMap::new());
+    for (is_sidecar, mut own) in init {
+        if is_sidecar {
             add(&mut sidecars, &own);
-            for name in own.keys() {
-                raise(&mut starting, name, sidecars[name]);
-            }
-        } else {
-            // What it does not ask for is what the sidecars have, and that has been looked at.
-            for (name, mut amount) in own {
-                amount += sidecars.get(&name).copied().unwrap_or_default();
-                raise(&mut starting, &name, amount);
-            }
+            continue;
         }
+        // Of what it does not ask for, the sidecars take no more now than all of them in the end.
+        for (name, amount) in &mut own {
+            *amount += sidecars.get(name).copied().unwrap_or_default();
+        }
+        raise(&mut starting, &own);
     }
-    for (name, amount) in &starting {
-        raise(&mut all, name, *amount);
-    }
+    add(&mut all, &sidecars);
+    raise(&mut all, &starting);
+    all.extend(whole.into_iter().filter(|(name, _)| is_of_pod(name)));
+    add(&mut all, overhead);
     all
 }
 
-fn raise(all: &mut Amounts, name: &str, amount: Quantity) {
-    match all.get_mut(name) {
-        Some(known) => *known = amount.max(*known),
-        None => {
-            all.insert(name.to_owned(), amount);
-        }
+/// Whether a pod can ask for the resource as a whole.
+fn is_of_pod(name: &str) -> bool {
+    matches!(name, "cpu" | "memory") || name.starts_with("hugepages-")
+}
+
+/// What a pod requests or is limited to (`kind`), its overhead apart.
+pub fn of_pod(pod: &Value, kind: &str) -> Amounts {
+    let whole = at(pod, &format!("spec.resources.{kind}"));
+    of_parts(part(pod, "spec"), &format!("resources.{kind}"), whole)
+}
+
+/// The same with its overhead, which is no limit where there is none.
+pub fn of_pod_in_all(pod: &Value, kind: &str) -> Amounts {
+    let mut all = of_pod(pod, kind);
+    let mut overhead = at(pod, "spec.overhead");
+    if kind == "limits" {
+        overhead.retain(|name, _| all.contains_key(name));
     }
+    add(&mut all, &overhead);
+    all
+}
+
+/// What the containers of a pod have at `path` together at the time they have most.
+pub(crate) fn of_containers(spec: &Value, path: &str) -> Amounts {
+    of_parts(spec, path, Amounts::new())
+}
+
+fn of_parts(spec: &Value, path: &str, whole: Amounts) -> Amounts {
+    let containers = items(spec, "containers").iter();
+    let init = items(spec, "initContainers").iter();
+    let is_sidecar = |container: &Value| text(container, "restartPolicy") == "Always";
+    taken(
+        containers.map(|container| at(container, path)),
+        init.map(|container| (is_sidecar(container), at(container, path))),
+        whole,
+        &Amounts::new(),
+    )
 }
 
 /// `cpu=1,memory=2Gi`.
@@ -122,5 +161,11 @@ mod tests {
         whole["spec"]["resources"] = json!({"requests": {"cpu": "4", "memory": "1Gi"}});
         assert_eq!(shown(&of_pod(&whole, "requests")), "cpu=4,memory=1Gi");
         assert_eq!(shown(&of_pod(&pod, "limits")), "");
+        whole["spec"]["overhead"] = json!({"cpu": "250m"});
+        whole["spec"]["resources"]["requests"]["example.com/gpu"] = json!("1");
+        assert_eq!(shown(&of_pod(&whole, "requests")), "cpu=4,memory=1Gi");
+        let in_all = |kind: &str| shown(&of_pod_in_all(&whole, kind));
+        assert_eq!(in_all("requests"), "cpu=4250m,memory=1Gi");
+        assert_eq!(in_all("limits"), "");
     }
 }

@@ -47,8 +47,8 @@ pub fn usage(resource: &Resource, value: &Value, now: Timestamp) -> Amounts {
     match (resource.group, resource.plural) {
         ("", "pods") if is_running(value, now) => {
             let (requests, limits) = (
-                amounts::of_pod(value, "requests"),
-                amounts::of_pod(value, "limits"),
+                amounts::of_pod_in_all(value, "requests"),
+                amounts::of_pod_in_all(value, "limits"),
             );
             all.extend(computing(&requests, &limits));
         }
@@ -345,6 +345,12 @@ mod tests {
         assert_eq!(
             amounts::shown(&usage(row("", "pods"), &pod, now)),
             "count/pods=1,cpu=1,limits.cpu=2,pods=1,requests.cpu=1,requests.example.com/gpu=2"
+        );
+        let mut heavy = pod.clone();
+        heavy["spec"]["overhead"] = json!({"cpu": "500m", "memory": "1Mi"});
+        assert_eq!(
+            amounts::shown(&usage(row("", "pods"), &heavy, now)),
+            "count/pods=1,cpu=1500m,limits.cpu=2500m,memory=1Mi,pods=1,requests.cpu=1500m,requests.example.com/gpu=2,requests.memory=1Mi"
         );
         let mut done = pod.clone();
         done["status"] = json!({"phase": "Succeeded"});

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, Pod, PodSpec, PodStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use sampan_api::amounts;
 
 pub(crate) const CPU: &str = "cpu";
 pub(crate) const MEMORY: &str = "memory";
@@ -34,9 +35,7 @@ impl Amounts {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        for (name, amount) in &other.0 {
-            *self.0.entry(name.clone()).or_default() += amount;
-        }
+        amounts::add(&mut self.0, &other.0);
     }
 
     pub(crate) fn subtract(&mut self, other: &Self) {
@@ -47,10 +46,7 @@ impl Amounts {
     }
 
     fn raise_to(&mut self, other: &Self) {
-        for (name, amount) in &other.0 {
-            let mine = self.0.entry(name.clone()).or_default();
-            *mine = (*mine).max(*amount);
-        }
+        amounts::raise(&mut self.0, &other.0);
     }
 }
 
@@ -66,8 +62,7 @@ fn amount(name: &str, quantity: &Quantity) -> i128 {
     }
 }
 
-/// What a pod takes of its node: its containers together with its sidecars, or its largest init container with the sidecars
-/// started before it, whichever is more; what it says of itself as a whole instead; and its overhead.
+/// What a pod takes of its node.
 ///
 /// A container that runs takes the most of what it asks for, was promised and has, so that a resize that is not done yet
 /// gives nothing away; what the node can never give it does not take.
@@ -76,33 +71,16 @@ pub(crate) fn requests(pod: &Pod) -> Amounts {
         return Amounts::default();
     };
     let resize = Resize::of(pod);
-    let mut running = Amounts::default();
-    for container in &spec.containers {
-        running.add(&resize.container(container));
-    }
-    let mut sidecars = Amounts::default();
-    let mut starting = Amounts::default();
-    for container in spec.init_containers.iter().flatten() {
-        if container.restart_policy.as_deref() == Some("Always") {
-            sidecars.add(&resize.container(container));
-        } else {
-            // Of what it does not ask for, the sidecars take no more now than all of them in the end.
-            let mut own = Amounts::from_quantities(asked(container));
-            for (name, amount) in &mut own.0 {
-                *amount += sidecars.get(name);
-            }
-            starting.raise_to(&own);
-        }
-    }
-    running.add(&sidecars);
-    running.raise_to(&starting);
-    for (name, amount) in resize.whole(spec).0 {
-        if matches!(name.as_str(), CPU | MEMORY) || name.starts_with("hugepages-") {
-            running.0.insert(name, amount);
-        }
-    }
-    running.add(&Amounts::from_quantities(spec.overhead.as_ref()));
-    running
+    let init = spec.init_containers.iter().flatten();
+    Amounts(amounts::taken(
+        spec.containers.iter().map(|one| resize.container(one).0),
+        init.map(|one| match one.restart_policy.as_deref() {
+            Some("Always") => (true, resize.container(one).0),
+            _ => (false, Amounts::from_quantities(asked(one)).0),
+        }),
+        resize.whole(spec).0,
+        &Amounts::from_quantities(spec.overhead.as_ref()).0,
+    ))
 }
 
 type Quantities = BTreeMap<String, Quantity>;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use sampan_api::amounts;
 
 use crate::plan::{init_containers, is_sidecar, main_containers};
 use crate::quantity;
@@ -17,9 +18,7 @@ pub(super) const MEMORY: &str = "memory";
 pub(crate) struct Requests(BTreeMap<String, i128>);
 
 impl Requests {
-    /// What a pod asks for as upstream counts it: its containers and sidecars together, or more where an init container
-    /// needs more; its own requests instead of its containers' where it has them; and its overhead. `resources` tells
-    /// what a container was given instead of what it asks for.
+    /// What a pod asks for as upstream counts it. `resources` tells what a container was given instead of what it asks for.
     pub(crate) fn of(
         pod: &Pod,
         resources: impl Fn(&str) -> Option<ResourceRequirements>,
@@ -29,36 +28,18 @@ impl Requests {
             let own = given.as_ref().or(container.resources.as_ref());
             Requests::read(own.and_then(|own| own.requests.as_ref()))
         };
-        let mut all = Requests::default();
-        for container in main_containers(pod) {
-            all.add(&of_container(container));
-        }
-        let (mut sidecars, mut most) = (Requests::default(), Requests::default());
-        for container in init_containers(pod) {
-            let mut own = of_container(container);
-            if is_sidecar(container) {
-                sidecars.add(&own);
-                continue;
-            }
-            // Of what it does not ask for, the sidecars take no more now than all of them in the end.
-            for (name, amount) in &mut own.0 {
-                *amount += sidecars.get(name);
-            }
-            most.raise_to(&own);
-        }
-        all.add(&sidecars);
-        all.raise_to(&most);
+        let init = init_containers(pod)
+            .iter()
+            .map(|one| (is_sidecar(one), of_container(one).0));
         let spec = pod.spec.as_ref();
         let whole = spec.and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
-        for (name, amount) in Requests::read(whole).0 {
-            if [CPU, MEMORY].contains(&&*name) || name.starts_with("hugepages-") {
-                all.0.insert(name, amount);
-            }
-        }
-        all.add(&Requests::read(
-            spec.and_then(|spec| spec.overhead.as_ref()),
-        ));
-        all
+        let overhead = spec.and_then(|spec| spec.overhead.as_ref());
+        Requests(amounts::taken(
+            main_containers(pod).iter().map(|one| of_container(one).0),
+            init,
+            Requests::read(whole).0,
+            &Requests::read(overhead).0,
+        ))
     }
 
     pub(super) fn read(list: Option<&BTreeMap<String, Quantity>>) -> Requests {
@@ -90,9 +71,7 @@ impl Requests {
     }
 
     pub(super) fn add(&mut self, other: &Requests) {
-        for (name, amount) in &other.0 {
-            *self.0.entry(name.clone()).or_default() += amount;
-        }
+        amounts::add(&mut self.0, &other.0);
     }
 
     pub(super) fn subtract(&mut self, other: &Requests) {
@@ -103,10 +82,7 @@ impl Requests {
     }
 
     pub(super) fn raise_to(&mut self, other: &Requests) {
-        for (name, amount) in &other.0 {
-            let own = self.0.entry(name.clone()).or_default();
-            *own = (*own).max(*amount);
-        }
+        amounts::raise(&mut self.0, &other.0);
     }
 }
 
