@@ -425,7 +425,8 @@ async fn a_node_resizes_as_a_whole_what_it_says_it_can() {
         "pods \"p\" is forbidden: node \"n1\" not found",
     );
     let nodes = "/api/v1/nodes";
-    let node = json!({"metadata": {"name": "n1"}});
+    let allocatable = json!({"cpu": "4", "memory": "1Gi"});
+    let node = json!({"metadata": {"name": "n1"}, "status": {"allocatable": allocatable}});
     admin.create(nodes, node).await;
     admin.merge(&path, resize("100000")).await.refused(
         403,
@@ -448,6 +449,62 @@ async fn a_node_resizes_as_a_whole_what_it_says_it_can() {
         .await
         .expect(200);
     admin.merge(&path, resize("3")).await.expect(200);
+    // More than the node has is refused at once.
+    let refused = admin.merge(&path, resize("5")).await;
+    refused.refused(
+        403,
+        "Forbidden",
+        "pods \"p\" is forbidden: node didn't have enough allocatable resources: cpu, requested: 5000, allocatable: 4000",
+    );
+}
+
+#[tokio::test]
+async fn a_pod_is_not_resized_beyond_its_node() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let nodes = "/api/v1/nodes";
+    let labels = json!({"kubernetes.io/os": "linux"});
+    let allocatable = json!({"cpu": "4", "memory": "1Gi"});
+    let node = json!({"metadata": {"name": "n1", "labels": labels}, "status": {"allocatable": allocatable}});
+    admin.create(nodes, node).await;
+    let mut small = pod("p");
+    let requests = json!({"cpu": "1", "memory": "1Mi"});
+    small["spec"]["containers"][0]["resources"] = json!({"requests": requests});
+    small["spec"]["nodeName"] = json!("n1");
+    admin.create(PODS, small).await;
+    let resize = |cpu: &str, memory: &str| {
+        let resources = json!({"requests": {"cpu": cpu, "memory": memory}});
+        json!({"spec": {"containers": [{"name": "c", "resources": resources}]}})
+    };
+    let path = format!("{PODS}/p/resize");
+    let (admin, path, kind) = (&admin, &path, "strategic-merge-patch");
+    let resized =
+        async |cpu: &str, memory: &str| admin.patch(path, kind, &resize(cpu, memory)).await;
+    let too_much = resized("4001m", "2Gi").await;
+    let status = too_much.refused(
+        403,
+        "Forbidden",
+        "pods \"p\" is forbidden: node didn't have enough allocatable resources: \
+         cpu, requested: 4001, allocatable: 4000; memory, requested: 2147483648, allocatable: 1073741824",
+    );
+    assert_eq!(
+        status["details"]["causes"],
+        json!([{"reason": "NodeCapacity"}])
+    );
+    resized("4", "1Gi").await.expect(200);
+    let labels = json!({"metadata": {"labels": {"kubernetes.io/os": "windows"}}});
+    admin
+        .merge(&format!("{nodes}/n1"), labels)
+        .await
+        .expect(200);
+    let other = resized("2", "1Gi").await;
+    other.refused(
+        403,
+        "Forbidden",
+        "pods \"p\" is forbidden: pod resize is only supported on linux nodes, node \"n1\" is \"windows\"",
+    );
+    // What changes nothing is no resize.
+    resized("4", "1Gi").await.expect(200);
 }
 
 #[tokio::test]
