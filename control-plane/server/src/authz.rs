@@ -13,7 +13,7 @@ use http::request::Parts;
 use sampan_api::selector::FieldSelector;
 use sampan_api::status::Status;
 
-pub(crate) use cover::{Part, uncovered};
+pub(crate) use cover::uncovered;
 pub(crate) use node::{Relations, SETTINGS};
 pub(crate) use rbac::{GROUP, Policy};
 pub(crate) use rule::Rule;

@@ -16,27 +16,17 @@ const MAX_LOOKS: usize = 5_000_000;
 /// Bytes of a text that count as one look.
 const LOOK: usize = 64;
 
-/// A rule, or a part of one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Part<T> {
-    groups: Vec<T>,
-    resources: Vec<T>,
-    names: Vec<T>,
-    urls: Vec<T>,
-    verbs: Vec<T>,
-}
-
 /// What of `wanted` nothing in `held` allows, verbs of the same thing together.
-pub(crate) fn uncovered<'r>(held: &[Rule], wanted: &'r [Rule]) -> Vec<Part<&'r str>> {
+pub(crate) fn uncovered<'r>(held: &[Rule], wanted: &'r [Rule]) -> Vec<Rule<&'r str>> {
     let words = Words::of(wanted);
     let mut held = Held::of(held);
-    let mut missing: Vec<Part<Word>> = Vec::new();
+    let mut missing: Vec<Rule<Word>> = Vec::new();
     // Where in `missing` stands what a verb is missing for, and which verbs stand there.
-    let mut places: HashMap<Part<Word>, usize> = HashMap::new();
+    let mut places: HashMap<Rule<Word>, usize> = HashMap::new();
     let mut told: HashSet<(usize, Word)> = HashSet::new();
     let mut permissions = 0usize;
     for rule in wanted {
-        let rule = Part::of(rule).map(|text| words.word(text));
+        let rule = rule.map(|text| words.word(text));
         if held.cover(&rule, &words) {
             continue;
         }
@@ -70,8 +60,10 @@ pub(crate) fn uncovered<'r>(held: &[Rule], wanted: &'r [Rule]) -> Vec<Part<&'r s
         }
     }
     missing.sort();
-    let text = |part: &Part<Word>| part.map(|word| words.texts[*word]);
-    missing.iter().map(text).collect()
+    missing
+        .iter()
+        .map(|part| part.map(|word| words.texts[*word]))
+        .collect()
 }
 
 /// A text by its place among all that are wanted: a group that is as long as a body and stands in each of
@@ -105,31 +97,7 @@ impl<'r> Words<'r> {
     }
 }
 
-impl<'r> Part<&'r str> {
-    fn of(rule: &'r Rule) -> Part<&'r str> {
-        let list = |list: &'r [String]| list.iter().map(String::as_str).collect();
-        Part {
-            groups: list(&rule.groups),
-            resources: list(&rule.resources),
-            names: list(&rule.names),
-            urls: list(&rule.urls),
-            verbs: list(&rule.verbs),
-        }
-    }
-}
-
-impl<T> Part<T> {
-    fn map<U>(&self, each: impl Fn(&T) -> U) -> Part<U> {
-        let list = |list: &[T]| list.iter().map(&each).collect();
-        Part {
-            groups: list(&self.groups),
-            resources: list(&self.resources),
-            names: list(&self.names),
-            urls: list(&self.urls),
-            verbs: list(&self.verbs),
-        }
-    }
-
+impl<T> Rule<T> {
     /// How many single permissions it is made of.
     fn size(&self) -> usize {
         let objects = [&self.groups, &self.resources]
@@ -143,17 +111,17 @@ impl<T> Part<T> {
     }
 }
 
-impl Part<Word> {
+impl Rule<Word> {
     /// What it is about, one by one and without verbs.
-    fn things(&self) -> Vec<Part<Word>> {
+    fn things(&self) -> Vec<Rule<Word>> {
         let mut things = Vec::new();
         for (group, resource) in pairs(&self.groups, &self.resources) {
-            let thing = Part {
+            let thing = Rule {
                 groups: vec![*group],
                 resources: vec![*resource],
-                ..Part::default()
+                ..Rule::default()
             };
-            things.extend(self.names.iter().map(|name| Part {
+            things.extend(self.names.iter().map(|name| Rule {
                 names: vec![*name],
                 ..thing.clone()
             }));
@@ -161,9 +129,9 @@ impl Part<Word> {
                 things.push(thing);
             }
         }
-        things.extend(self.urls.iter().map(|url| Part {
+        things.extend(self.urls.iter().map(|url| Rule {
             urls: vec![*url],
-            ..Part::default()
+            ..Rule::default()
         }));
         things
     }
@@ -226,7 +194,7 @@ impl<'h> Held<'h> {
     }
 
     /// Whether one of the rules alone allows everything that is wanted.
-    fn cover(&mut self, wanted: &Part<Word>, words: &Words<'_>) -> bool {
+    fn cover(&mut self, wanted: &Rule<Word>, words: &Words<'_>) -> bool {
         let Held { rules, looks } = self;
         *looks <= MAX_LOOKS && rules.iter().any(|rule| rule.covers(wanted, words, looks))
     }
@@ -247,7 +215,7 @@ impl<'h> HeldRule<'h> {
         }
     }
 
-    fn covers(&self, wanted: &Part<Word>, words: &Words<'_>, looks: &mut usize) -> bool {
+    fn covers(&self, wanted: &Rule<Word>, words: &Words<'_>, looks: &mut usize) -> bool {
         let mut all = |list: &[Word], each: usize, covered: &dyn Fn(&str) -> bool| {
             *looks += 1;
             list.iter().all(|word| {
@@ -274,7 +242,7 @@ impl<'h> HeldRule<'h> {
 }
 
 /// As upstream prints rules in refusals: `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`.
-impl fmt::Display for Part<&str> {
+impl fmt::Display for Rule<&str> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lists = [
             ("APIGroups", &self.groups),
@@ -309,7 +277,7 @@ mod tests {
     fn check(held: &[Rule], wanted: &[Rule], missing: &[&str]) {
         let told: Vec<String> = uncovered(held, wanted)
             .iter()
-            .map(Part::to_string)
+            .map(Rule::to_string)
             .collect();
         assert_eq!(told, missing);
     }
@@ -335,7 +303,7 @@ mod tests {
         };
         assert_eq!(
             uncovered(&held, std::slice::from_ref(&huge)),
-            [Part::of(&huge)]
+            [huge.map(String::as_str)]
         );
     }
 

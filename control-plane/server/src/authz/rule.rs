@@ -5,14 +5,28 @@ use serde_json::Value;
 
 use super::{Attributes, Object, What};
 
-/// One rule of a role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Rule {
-    pub(crate) groups: Vec<String>,
-    pub(crate) resources: Vec<String>,
-    pub(crate) names: Vec<String>,
-    pub(crate) urls: Vec<String>,
-    pub(crate) verbs: Vec<String>,
+/// One rule of a role, or a part of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Rule<T = String> {
+    pub(crate) groups: Vec<T>,
+    pub(crate) resources: Vec<T>,
+    pub(crate) names: Vec<T>,
+    pub(crate) urls: Vec<T>,
+    pub(crate) verbs: Vec<T>,
+}
+
+impl<T> Rule<T> {
+    /// The same rule of other texts, or of what stands for them.
+    pub(super) fn map<'r, U>(&'r self, each: impl Fn(&'r T) -> U) -> Rule<U> {
+        let list = |list: &'r [T]| list.iter().map(&each).collect();
+        Rule {
+            groups: list(&self.groups),
+            resources: list(&self.resources),
+            names: list(&self.names),
+            urls: list(&self.urls),
+            verbs: list(&self.verbs),
+        }
+    }
 }
 
 impl Rule {

@@ -6,7 +6,7 @@ use sampan_api::status::Status;
 use serde_json::Value;
 
 use crate::api::{Api, Result};
-use crate::authz::{Attributes, GROUP, Object, Part, Rule, What, decide, rules_for, uncovered};
+use crate::authz::{Attributes, GROUP, Object, Rule, What, decide, rules_for, uncovered};
 use crate::user::{MASTERS, UserInfo};
 
 /// Refuses a role or binding by which a user would give more than his own rights.
@@ -100,7 +100,7 @@ async fn missing(
     let shown: Vec<String> = missing
         .iter()
         .take(MAX_SHOWN)
-        .map(Part::to_string)
+        .map(Rule::to_string)
         .take_while(|part| {
             let fits = bytes <= MAX_BYTES;
             bytes += part.len();
