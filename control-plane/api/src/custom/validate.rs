@@ -54,18 +54,31 @@ pub(crate) fn update(custom: &Custom, new: &Value, old: &Value) -> Vec<FieldErro
 }
 
 fn whole(custom: &Custom, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    if !shape::is_filled(value, custom.schema()) {
+    // A status that is written elsewhere is not there yet in a new object.
+    let but: &[&str] = if custom.status { &["status"] } else { &[] };
+    defaulted("", custom.schema(), value, old, but)
+}
+
+/// What is wrong with a value whose defaults were to be filled in, but for those of the fields `but`.
+fn defaulted(
+    prefix: &str,
+    node: &Node,
+    value: &Value,
+    old: Option<&Value>,
+    but: &[&str],
+) -> Vec<FieldError> {
+    if !shape::is_filled(value, node, but) {
         let why = "the schema asks for too many defaults in this object";
         return vec![FieldError::invalid("<nil>", "", why)];
     }
-    schema("", custom.schema(), value, old)
+    schema(prefix, node, value, old)
 }
 
 /// What is wrong with a write to the `status` subresource.
 pub(crate) fn status_update(custom: &Custom, new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if let (Some(status), Some(node)) = (new.get("status"), custom.schema().property("status")) {
-        errors.extend(schema("status", node, status, old.get("status")));
+        errors.extend(defaulted("status", node, status, old.get("status"), &[]));
     }
     if let Some(scale) = &custom.scale {
         errors.extend(scale::status(scale, new));

@@ -307,6 +307,36 @@ fn schemas_that_ask_for_too_much_end() {
 }
 
 /// Of many problems, each with a path as long as a body, so many are written as will be told.
+/// Of main writes and of those to the status alone.
+#[test]
+fn schemas_that_ask_for_too_many_defaults_are_refused() {
+    let large = json!({"type": "string", "default": "x"});
+    let item = json!({"type": "object", "properties": {"a": large}});
+    let list = json!({"type": "object", "properties": {"l": {"type": "array", "items": item}}});
+    let both = json!({"type": "object", "properties": {"spec": list, "status": list}});
+    let object = json!({"metadata": {"name": "tabs.a.io"},
+        "spec": {"group": "a.io", "scope": "Cluster", "names": {"kind": "Tab"}, "versions": [
+            {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": both}}]},
+        "status": {"acceptedNames": {"plural": "tabs", "kind": "Tab"}}});
+    let bytes = bytes::Bytes::from(object.to_string());
+    let definition = crate::custom::Definition::parse(&bytes).expect("parses");
+    let custom = Custom::new(std::sync::Arc::new(definition), "v1").expect("a version");
+    // What is left when filling them in has ended early.
+    let unfilled = json!({"l": [{"a": "x"}, {}]});
+    let filled = json!({"l": [{"a": "x"}, {"a": "x"}]});
+    let object = |spec: &Value, status: &Value| json!({"spec": spec, "status": status});
+    let wrong = |errors: Vec<FieldError>| !errors.is_empty();
+    let good = object(&filled, &filled);
+    assert!(!wrong(create(&custom, &good)) && !wrong(status_update(&custom, &good, &good)));
+    let bad = object(&unfilled, &filled);
+    assert!(wrong(create(&custom, &bad)) && wrong(update(&custom, &bad, &good)));
+    assert!(!wrong(status_update(&custom, &bad, &bad)));
+    let bad = object(&filled, &unfilled);
+    assert!(wrong(status_update(&custom, &bad, &good)));
+    // The version has no status of its own: it is part of the object.
+    assert!(wrong(create(&custom, &bad)) && wrong(update(&custom, &bad, &good)));
+}
+
 #[test]
 fn many_problems_below_a_long_key() {
     let key = "k".repeat(1 << 20);
