@@ -74,8 +74,8 @@ impl Seed<'_> {
                         context: &mut *context,
                     };
                     let value = input.next_value_seed(seed)?;
-                    // No managers at all are a wish: the object is to forget those it has.
-                    let wished = field.required || context.trail.is_at("metadata.managedFields");
+                    let wished =
+                        || field.required || WISHES.iter().any(|path| context.trail.is_at(path));
                     store(&mut object, field, value, wished);
                     context.trail.leave(mark);
                 }
@@ -139,8 +139,21 @@ impl Seed<'_> {
     }
 }
 
-fn store(object: &mut Map<String, Value>, field: &Field, value: Option<Value>, wished: bool) {
-    match value.filter(|value| wished || !is_empty(value, &field.shape)) {
+/// Where a list that holds nothing is a wish. No managers at all: the object is to forget those it has. No policies of
+/// scaling: not even the default ones, which is refused.
+const WISHES: [&str; 3] = [
+    "metadata.managedFields",
+    "spec.behavior.scaleDown.policies",
+    "spec.behavior.scaleUp.policies",
+];
+
+fn store(
+    object: &mut Map<String, Value>,
+    field: &Field,
+    value: Option<Value>,
+    wished: impl FnOnce() -> bool,
+) {
+    match value.filter(|value| !is_empty(value, &field.shape) || wished()) {
         Some(value) => object.insert(field.name.as_ref().to_owned(), value),
         // A null takes back what an earlier duplicate said.
         None => object.shift_remove(&*field.name),

@@ -200,3 +200,19 @@ async fn patches() {
     }
     assert_eq!(admin.get(&path).await.expect(200), read);
 }
+
+/// A list that is there and empty is not one that is left out.
+#[tokio::test]
+async fn an_autoscaler_scales_by_some_policy() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+    let scaler = json!({"metadata": {"name": "a"}, "spec": {"maxReplicas": 2,
+        "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+        "behavior": {"scaleDown": {"policies": []}}}});
+    admin.post(path, &scaler).await.refused(
+        422,
+        "Invalid",
+        "HorizontalPodAutoscaler.autoscaling \"a\" is invalid: spec.behavior.scaleDown.policies: Required value: must specify at least one Policy",
+    );
+}
