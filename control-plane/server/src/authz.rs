@@ -19,7 +19,7 @@ pub(crate) use rbac::{GROUP, Policy};
 pub(crate) use rule::Rule;
 
 use crate::api::{Api, Result};
-use crate::request::{Query, ResourceTarget, Target};
+use crate::request::{Query, ResourceTarget, Target, Unserved};
 use crate::user::{MASTERS, UserInfo};
 
 /// What somebody wants to do: upstream's `authorizer.Attributes`.
@@ -113,6 +113,11 @@ pub(crate) async fn authorize(
     }
     let Target::Resource(target) = target else {
         let path = parts.uri.path();
+        if matches!(target, Target::Unknown | Target::Stream(_))
+            && let Some(asked) = Unserved::parse(&parts.method, path, query)
+        {
+            return authorize_unserved(api, user, &asked).await;
+        }
         let what = What::Path(path);
         let decision = decide(api, user, &Attributes { verb, what }).await?;
         if decision.allowed {
@@ -132,6 +137,23 @@ pub(crate) async fn authorize(
         .and_then(|fields| fields.exact("metadata.name"));
     let name = selected.unwrap_or(&target.name);
     authorize_target(api, user, verb, target, name, fields.as_ref()).await
+}
+
+async fn authorize_unserved(api: &Api, user: &UserInfo, asked: &Unserved) -> Result<()> {
+    let object = Object {
+        group: &asked.group,
+        resource: &asked.resource,
+        subresource: &asked.subresource,
+        namespace: &asked.namespace,
+        name: &asked.name,
+        fields: None,
+    };
+    let (verb, what) = (asked.verb, What::Resource(object.clone()));
+    let decision = decide(api, user, &Attributes { verb, what }).await?;
+    if decision.allowed {
+        return Ok(());
+    }
+    Err(forbidden_object(user, verb, &object, &decision.reason))
 }
 
 /// Lets somebody create an object by another verb, or 403.

@@ -27,6 +27,42 @@ const BUILD_DATE: &str = "1970-01-01T00:00:00Z";
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// What is served beside groups and checks.
+const PATHS: [&str; 9] = [
+    "/.well-known/openid-configuration",
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openid/v1/jwks",
+    "/version",
+];
+
+/// What can be asked of `/healthz`, `/livez` and `/readyz` by itself.
+const CHECKS: [&str; 3] = ["ping", "log", "etcd"];
+
+/// `/`: where to look. Upstream answers so whatever is accepted.
+pub(crate) fn index(call: &Call) -> Response {
+    let mut paths: Vec<String> = PATHS.map(str::to_owned).into();
+    for endpoint in ["/healthz", "/livez", "/readyz"] {
+        paths.push(endpoint.to_owned());
+        paths.extend(CHECKS.map(|check| format!("{endpoint}/{check}")));
+    }
+    for row in call.api.customs.served().rows() {
+        if !row.group.is_empty() {
+            paths.push(format!("/apis/{}", row.group));
+            paths.push(format!("/apis/{}", row.api_version()));
+        }
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    let json = HeaderValue::from_static("application/json");
+    let body = respond::pretty_bytes(&json!({ "paths": paths }));
+    respond::bytes(StatusCode::OK, json, body)
+}
+
 /// `/api`
 pub(crate) fn api(call: &Call) -> Answer {
     if wants_aggregated(call) {
@@ -217,7 +253,6 @@ fn architecture() -> &'static str {
 /// `/healthz`, `/livez`, `/readyz`, and one check below them. A server that answers is well: it starts to listen when
 /// its state is loaded.
 pub(crate) fn health(call: &Call, path: &str) -> Response {
-    const CHECKS: [&str; 3] = ["ping", "log", "etcd"];
     let (endpoint, check) = path.split_once('/').unwrap_or((path, ""));
     let stopping = call.api.shutdown.is_cancelled() && endpoint == "readyz";
     if !check.is_empty() && !CHECKS.contains(&check) {

@@ -1,16 +1,20 @@
 //! What a request asks for: path, verb and query, parsed once, as upstream's RequestInfo has them.
 
 mod query;
+mod unserved;
 
 use http::Method;
 use sampan_api::custom::Served;
 use sampan_api::resource::Resource;
 
 pub(crate) use query::Query;
+pub(crate) use unserved::Unserved;
 
 /// What a path names.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Target {
+    /// `/`
+    Root,
     /// `/api`
     Api,
     /// `/apis`
@@ -82,6 +86,7 @@ impl Target {
         let path = decoded.trim_matches('/');
         let mut segments = path.split('/');
         match segments.next().unwrap_or("") {
+            _ if matches!(path, "" | "index.html") => Target::Root,
             "api" => match segments.next() {
                 None => Target::Api,
                 Some(version) => below(segments, served, ("", version)),
@@ -294,7 +299,7 @@ mod tests {
             ("/api/v1/nodes/a/proxy/stats", r#"Stream("nodes/proxy")"#),
             ("/api/v1/nodes/a/exec", "Unknown"),
             ("/api/v1/pods/b/exec", "Unknown"),
-            ("/", "Unknown"),
+            ("/", "Root"),
         ] {
             assert_eq!(show(path), expected, "{path}");
         }

@@ -27,6 +27,7 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         };
     }
     match target {
+        Target::Root => Ok(discovery::index(&call)),
         Target::Api => discovery::api(&call),
         Target::Apis => discovery::apis(&call),
         Target::Group(group) => discovery::group(&call, &group),

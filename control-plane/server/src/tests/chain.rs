@@ -7,7 +7,6 @@ async fn paths_and_methods() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();
     for path in [
-        "/",
         "/nope",
         "/apis/nope.example.com/v1/x",
         "/apis/nope.example.com",
@@ -99,6 +98,121 @@ async fn paths_and_methods() {
         )
         .await;
     assert!(pretty.bytes.starts_with(b"{\n  \"kind\": \"Status\",\n"));
+}
+
+#[tokio::test]
+async fn the_root_lists_what_is_served() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    for path in ["/", "/index.html"] {
+        let answer = admin.get(path).await;
+        assert_eq!(answer.header("content-type"), "application/json");
+        let begin =
+            b"{\n  \"paths\": [\n    \"/.well-known/openid-configuration\",\n    \"/api\",\n";
+        assert!(answer.bytes.starts_with(begin), "{path}");
+        let paths = answer.expect(200)["paths"].clone();
+        let paths: Vec<String> = serde_json::from_value(paths).expect("paths");
+        assert!(paths.is_sorted());
+        for served in [
+            "/api/v1",
+            "/apis",
+            "/apis/apps",
+            "/apis/apps/v1",
+            "/apis/autoscaling/v2",
+            "/livez/ping",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/version",
+        ] {
+            assert!(
+                paths.iter().any(|path| path == served),
+                "{served}: {paths:?}"
+            );
+        }
+        for listed in &paths {
+            let status = admin.get(listed).await.status.as_u16();
+            assert_eq!(status, 200, "{listed}");
+        }
+    }
+    let someone = cluster.client(UserInfo::new("someone", []));
+    let refused = someone.get("/").await;
+    refused.refused(
+        403,
+        "Forbidden",
+        "forbidden: User \"someone\" cannot get path \"/\"",
+    );
+}
+
+/// Who may not is not told what is served.
+#[tokio::test]
+async fn what_is_not_served_takes_rights_too() {
+    let cluster = Cluster::start().await;
+    let someone = cluster.client(UserInfo::new("someone", []));
+    let inside = "in the namespace \"default\"";
+    let anywhere = "at the cluster scope";
+    for (method, path, what) in [
+        (
+            "GET",
+            "/api/v1/nope",
+            format!(
+                "nope is forbidden: User \"someone\" cannot list resource \"nope\" in API group \"\" {anywhere}"
+            ),
+        ),
+        (
+            "GET",
+            "/apis/apps/v1/namespaces/default/nope?watch=1",
+            format!(
+                "nope.apps is forbidden: User \"someone\" cannot watch resource \"nope\" in API group \"apps\" {inside}"
+            ),
+        ),
+        (
+            "DELETE",
+            "/apis/nope.example.com/v1/namespaces/default/nope/x",
+            format!(
+                "nope.nope.example.com \"x\" is forbidden: User \"someone\" cannot delete resource \"nope\" in API group \"nope.example.com\" {inside}"
+            ),
+        ),
+        (
+            "PUT",
+            "/api/v1/namespaces/default/pods/p/nope",
+            format!(
+                "pods \"p\" is forbidden: User \"someone\" cannot update resource \"pods/nope\" in API group \"\" {inside}"
+            ),
+        ),
+        (
+            "POST",
+            "/api/v1/namespaces/default/pods/p/exec?command=ls",
+            format!(
+                "pods \"p\" is forbidden: User \"someone\" cannot create resource \"pods/exec\" in API group \"\" {inside}"
+            ),
+        ),
+        (
+            "GET",
+            "/api/v1/watch/nope",
+            format!(
+                "nope is forbidden: User \"someone\" cannot watch resource \"nope\" in API group \"\" {anywhere}"
+            ),
+        ),
+    ] {
+        let refused = someone.send(method, path, &[], Body::empty()).await;
+        refused.refused(403, "Forbidden", &what);
+    }
+    let admin = cluster.admin();
+    let role = json!({"metadata": {"name": "nope"},
+        "rules": [{"apiGroups": ["apps"], "resources": ["nope"], "verbs": ["list"]}]});
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    admin.create(&format!("{rbac}/clusterroles"), role).await;
+    let binding = json!({"metadata": {"name": "nope"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "nope"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "someone"}]});
+    admin
+        .create(&format!("{rbac}/clusterrolebindings"), binding)
+        .await;
+    someone.get("/apis/apps/v1/nope").await.refused(
+        404,
+        "NotFound",
+        "the server could not find the requested resource",
+    );
 }
 
 #[tokio::test]
