@@ -341,3 +341,36 @@ fn a_job_deleted_without_a_policy_leaves_its_pods() {
     assert_eq!(owners, "");
     cluster.stop();
 }
+
+#[test]
+fn a_namespace_that_does_not_go_says_why() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    kubectl.ok(&["create", "namespace", "held"]);
+    kubectl.apply(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: held, finalizers: [ex.com/f]}",
+    );
+    kubectl.ok(&["delete", "namespace", "held", "--wait=false"]);
+    let path = ".status.conditions[?(@.type==\"NamespaceFinalizersRemaining\")].message";
+    let told = eventually("it says what holds it", || {
+        Some(kubectl.field("namespace/held", path)).filter(|told| !told.is_empty())
+    });
+    assert_eq!(
+        told,
+        "Some content in the namespace has finalizers remaining: ex.com/f in 1 resource instances"
+    );
+    let free = r#"{"metadata": {"finalizers": null}}"#;
+    kubectl.ok(&[
+        "patch",
+        "configmap",
+        "m",
+        "-n",
+        "held",
+        "--type=merge",
+        "-p",
+        free,
+    ]);
+    kubectl.ok(&["wait", "--for=delete", "namespace/held", "--timeout=60s"]);
+}
