@@ -2,7 +2,7 @@
 //! `last-applied-configuration` annotation, and what vanished from the manifest is removed from the object.
 
 use anyhow::{Context, anyhow};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use serde_json::{Map, Value, json};
@@ -74,7 +74,9 @@ pub(crate) async fn apply(client: &kube::Client, manifest: &Manifest) -> anyhow:
         }
     };
     let namespace = object.metadata.namespace.clone();
-    let change = put(&api, &name, &object).await.with_context(context)?;
+    let change = put(client, &api, &name, &object)
+        .await
+        .with_context(context)?;
     Ok(Applied {
         kind: resource.kind,
         namespace,
@@ -84,6 +86,7 @@ pub(crate) async fn apply(client: &kube::Client, manifest: &Manifest) -> anyhow:
 }
 
 async fn put(
+    client: &kube::Client,
     api: &Api<DynamicObject>,
     name: &str,
     object: &DynamicObject,
@@ -91,8 +94,10 @@ async fn put(
     let wanted = with_last_applied(serde_json::to_value(object)?);
     for _ in 0..ATTEMPTS {
         let Some(live) = api.get_opt(name).await? else {
-            let object = serde_json::from_value(wanted.clone())?;
-            match api.create(&PostParams::default(), &object).await {
+            match client
+                .request::<DynamicObject>(creation(api, &wanted)?)
+                .await
+            {
                 Ok(_) => return Ok(Change::Created),
                 Err(kube::Error::Api(status)) if status.is_already_exists() => continue,
                 Err(error) => return Err(error.into()),
@@ -108,7 +113,11 @@ async fn put(
         let previous = previous.and_then(|text| serde_json::from_str(text).ok());
         let patch = three_way(previous.as_ref().unwrap_or(&Value::Null), &wanted);
         match api
-            .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .patch(
+                name,
+                &PatchParams::default().validation_strict(),
+                &Patch::Merge(&patch),
+            )
             .await
         {
             Ok(_) => return Ok(Change::Configured),
@@ -117,6 +126,13 @@ async fn put(
         }
     }
     Err(anyhow!("the object keeps changing; try again"))
+}
+
+/// A POST that is refused for fields nobody knows, as kubectl's are: kube's own says nothing of them.
+fn creation(api: &Api<DynamicObject>, object: &Value) -> anyhow::Result<http::Request<Vec<u8>>> {
+    let path = format!("{}?fieldValidation=Strict", api.resource_url());
+    let request = http::Request::post(path).header("content-type", "application/json");
+    Ok(request.body(serde_json::to_vec(object)?)?)
 }
 
 /// The object with the annotation kubectl would give it.

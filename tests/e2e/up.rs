@@ -96,6 +96,24 @@ fn once_fails_with_the_reason() {
 }
 
 #[test]
+fn fields_that_nobody_knows_are_refused_as_by_kubectl() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let map = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "dta": {"a": "b"}}"#;
+    std::fs::write(folder.path().join("map.json"), map).expect("write");
+    let mut command = sampan();
+    command
+        .args(["up", "--once", "--port", "0", "--data-dir"])
+        .arg(folder.path().join("data"));
+    let (status, output) =
+        Program::start(command.arg("--apply").arg(folder.path().join("map.json"))).finish();
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(
+        output.contains("strict decoding error: unknown field \"dta\""),
+        "{output}"
+    );
+}
+
+#[test]
 fn a_second_up_is_told_who_holds_the_folder() {
     let cluster = Cluster::start();
     let output = sampan()
