@@ -163,10 +163,10 @@ pub(crate) struct AgentArgs {
 pub(crate) struct ConnectArgs {
     /// Kubeconfig of the cluster [default: that of --data-dir, else $KUBECONFIG, else `admin.kubeconfig` in the data
     /// folder of `sampan up`].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Data folder of the `sampan up` to talk to.
-    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = "SAMPAN_DATA_DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
 }
 
@@ -223,7 +223,7 @@ pub(crate) struct ImagesArgs {
     #[command(subcommand)]
     pub(crate) action: Option<ImagesAction>,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
@@ -271,11 +271,28 @@ pub(crate) enum Output {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_images_takes_may_stand_behind_prune() {
+        for line in [
+            "sampan images prune --data-dir d --output json",
+            "sampan images --data-dir d --output json prune",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            let Command::Images(args) = cli.command else {
+                panic!("{line}");
+            };
+            assert_eq!(args.connect.data_dir.as_deref(), Some(Path::new("d")));
+            assert!(matches!(args.output, Output::Json), "{line}");
+        }
     }
 }
