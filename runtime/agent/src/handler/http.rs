@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue, MaxSizeReached};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -84,19 +84,23 @@ fn request(target: &HttpTarget, user_agent: &str) -> Result<Request<Empty<Bytes>
     for (name, value) in &target.headers {
         let name = HeaderName::try_from(name.as_str()).map_err(|error| error.to_string())?;
         let value = HeaderValue::try_from(value.as_str()).map_err(|error| error.to_string())?;
-        headers.append(name, value);
+        // A pod may have more than fit: the plain function panics then.
+        let added = headers.try_append(name, value);
+        added.map_err(|error| error.to_string())?;
     }
     let mut or_else = |name: HeaderName, value: &str| {
         if !headers.contains_key(&name)
             && let Ok(value) = HeaderValue::try_from(value)
         {
-            headers.insert(name, value);
+            headers.try_insert(name, value)?;
         }
+        Ok(())
     };
-    or_else(header::HOST, &target.authority());
-    or_else(header::USER_AGENT, user_agent);
-    or_else(header::ACCEPT, "*/*");
-    or_else(header::CONNECTION, "close");
+    let made = or_else(header::HOST, &target.authority())
+        .and_then(|()| or_else(header::USER_AGENT, user_agent))
+        .and_then(|()| or_else(header::ACCEPT, "*/*"))
+        .and_then(|()| or_else(header::CONNECTION, "close"));
+    made.map_err(|error: MaxSizeReached| error.to_string())?;
     let request = Request::get(target.path.as_str()).body(Empty::new());
     let mut request = request.map_err(|error| error.to_string())?;
     *request.headers_mut() = headers;
@@ -221,6 +225,24 @@ impl ServerCertVerifier for Unchecked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_headers_than_fit_are_an_error() {
+        let target = |headers: usize| HttpTarget {
+            tls: false,
+            host: "10.0.0.1".into(),
+            port: 8080,
+            path: "/".into(),
+            headers: (0..headers)
+                .map(|at| (format!("x-{at}"), String::new()))
+                .collect(),
+        };
+        let made = request(&target(1), "test").unwrap();
+        assert_eq!(made.headers().len(), 5);
+        for headers in [24_576, 40_000] {
+            request(&target(headers), "test").unwrap_err();
+        }
+    }
 
     #[test]
     fn redirects_stay_on_the_host() {
