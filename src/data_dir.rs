@@ -37,6 +37,13 @@ impl DataDir {
         let root = path
             .canonicalize()
             .with_context(|| format!("data folder {}", path.display()))?;
+        let unfinished = sampan_backup::is_unfinished(&root);
+        if unfinished.with_context(|| format!("cannot read the data folder {}", root.display()))? {
+            bail!(
+                "a restore into the data folder {} was cut off: empty the folder and restore again",
+                root.display()
+            );
+        }
         let lock_path = root.join("lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -119,6 +126,19 @@ mod tests {
         );
         drop(first);
         DataDir::open(Some(dir.path().join("data")), "x").expect("free again");
+    }
+
+    #[test]
+    fn a_part_of_a_restore_is_no_data_folder() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let left = dir.path().join(".sampan-restore-x");
+        std::fs::create_dir(&left).expect("made");
+        let open = || DataDir::open(Some(dir.path().to_owned()), "x");
+        let text = format!("{:#}", open().expect_err("a part"));
+        assert!(text.contains("was cut off"), "{text}");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 1);
+        std::fs::remove_dir(left).expect("empty");
+        open().expect("it is whole");
     }
 
     #[test]

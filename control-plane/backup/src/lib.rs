@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub use backup::{Existing, backup};
 pub use error::{BackupError, RestoreError};
 pub use manifest::{FileEntry, Manifest};
-pub use restore::{Restored, restore};
+pub use restore::{Restored, is_unfinished, restore};
 
 /// What in a data folder is its state. Paths are relative to the folder.
 #[derive(Clone, Debug)]

@@ -23,6 +23,19 @@ pub struct Restored {
     pub revision: Revision,
 }
 
+/// How the names of folders begin that restored files come from. One is left where that did not come to its end.
+const WORK: &str = ".sampan-restore-";
+
+/// Whether a restore into the folder was cut off, so that what is there may be a part.
+pub fn is_unfinished(data_dir: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(data_dir)? {
+        if entry?.file_name().to_string_lossy().starts_with(WORK) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Makes the data folder `data_dir`, which must not hold anything yet, out of `archive`.
 pub async fn restore(
     archive: &Path,
@@ -37,8 +50,7 @@ pub async fn restore(
         false => parent(data_dir),
     };
     fs::create_dir_all(folder).map_err(failed("creating", folder))?;
-    let work =
-        work_folder(folder, ".sampan-restore-").map_err(failed("creating a folder in", folder))?;
+    let work = work_folder(folder, WORK).map_err(failed("creating a folder in", folder))?;
     let (source, target, wanted) = (
         archive.to_path_buf(),
         work.path().to_path_buf(),
@@ -63,7 +75,11 @@ pub async fn restore(
     Snapshot::advance(&database, revision).await?;
     sync_file_system(work.path()).map_err(failed("syncing", work.path()))?;
     if mounted {
-        fill(work.path(), data_dir, &layout.database)?;
+        if let Err(error) = fill(work.path(), data_dir, &layout.database) {
+            // Says that what is there is a part.
+            let _ = work.keep();
+            return Err(error);
+        }
         return Ok(Restored { manifest, revision });
     }
     // Replaces an empty folder, and nothing else.
