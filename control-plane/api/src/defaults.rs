@@ -17,6 +17,7 @@ mod container;
 mod definition;
 mod device;
 mod flow;
+mod image;
 mod limits;
 mod network;
 mod parts;

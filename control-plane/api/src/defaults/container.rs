@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::object::{get, int, set, set_default, text};
 
-use super::{default_number, default_text, each, within};
+use super::{default_number, default_text, each, image, within};
 
 pub(super) fn apply(container: &mut Value) {
     each(container, "ports", |port| {
@@ -65,21 +65,11 @@ pub(super) fn field_ref(reference: &mut Value) {
     default_text(reference, "apiVersion", "v1");
 }
 
-/// A tag that moves is pulled each time: `latest`, or none when there is no digest either.
+/// A tag that moves is pulled each time.
 pub(super) fn pull_policy(image: &str) -> &'static str {
-    let (name, digest) = image
-        .split_once('@')
-        .map_or((image, ""), |(name, digest)| (name, digest));
-    // A colon before the last slash belongs to the registry's port.
-    let tag = name
-        .rsplit('/')
-        .next()
-        .and_then(|last| last.split_once(':'))
-        .map(|(_, tag)| tag);
-    match tag {
-        Some("latest") => "Always",
-        None if digest.is_empty() => "Always",
-        _ => "IfNotPresent",
+    match image::moves(image) {
+        true => "Always",
+        false => "IfNotPresent",
     }
 }
 
@@ -95,22 +85,4 @@ fn probe(probe: &mut Value) {
 fn http_get(action: &mut Value) {
     default_text(action, "path", "/");
     default_text(action, "scheme", "HTTP");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pull_policy;
-
-    #[test]
-    fn pull_policies() {
-        let check = |image: &str, expect: &str| assert_eq!(pull_policy(image), expect, "{image}");
-        check("nginx", "Always");
-        check("nginx:latest", "Always");
-        check("nginx:1.27", "IfNotPresent");
-        check("localhost:5000/nginx", "Always");
-        check("localhost:5000/nginx:v1", "IfNotPresent");
-        check("nginx@sha256:00", "IfNotPresent");
-        check("nginx:latest@sha256:00", "Always");
-        check("", "Always");
-    }
 }
