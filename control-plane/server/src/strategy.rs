@@ -52,7 +52,12 @@ pub(crate) async fn admit_new(
         "pods" => admit_pod(api, resource, value).await,
         "persistentvolumeclaims" => {
             classes::claim(api, value).await?;
+            in_use(value, "kubernetes.io/pvc-protection");
             limit_ranges::admit(api, resource, value).await
+        }
+        "persistentvolumes" => {
+            in_use(value, "kubernetes.io/pv-protection");
+            Ok(())
         }
         "ingresses" => classes::ingress(api, value).await,
         "resourcequotas" => quotas::admit(api, value).await,
@@ -114,6 +119,15 @@ pub(crate) async fn admit_update(
             roles::admit(api, user, resource, new, Some(old)).await
         }
         _ => Ok(()),
+    }
+}
+
+/// Upstream's StorageObjectInUseProtection: the object is kept until a controller has seen that nobody uses it.
+fn in_use(value: &mut Value, finalizer: &str) {
+    let mut finalizers = object::items(value, "metadata.finalizers").to_vec();
+    if !finalizers.iter().any(|known| known == finalizer) {
+        finalizers.push(finalizer.into());
+        object::set(value, "metadata.finalizers", finalizers);
     }
 }
 

@@ -294,3 +294,30 @@ async fn default_classes_and_claims_that_grow() {
     let made = admin.create(ingresses, ingress).await;
     assert_eq!(made["spec"]["ingressClassName"], "web");
 }
+
+#[tokio::test]
+async fn what_holds_data_is_protected_from_the_start() {
+    let cluster = Cluster::with_account().await;
+    let admin = cluster.admin();
+    let volumes = "/api/v1/persistentvolumes";
+    let volume = json!({"metadata": {"name": "v", "finalizers": ["example.com/mine"]}, "spec": {
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/data"}}});
+    let made = admin.create(volumes, volume).await;
+    assert_eq!(
+        made["metadata"]["finalizers"],
+        json!(["example.com/mine", "kubernetes.io/pv-protection"])
+    );
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}}}});
+    let made = admin.create(CLAIMS, claim).await;
+    let protected = json!(["kubernetes.io/pvc-protection"]);
+    assert_eq!(made["metadata"]["finalizers"], protected);
+    // Who says it is not told twice, and who takes it away has done so.
+    let said = json!({"metadata": {"name": "d", "finalizers": protected}, "spec": made["spec"]});
+    let made = admin.create(CLAIMS, said).await;
+    assert_eq!(made["metadata"]["finalizers"], protected);
+    let none = json!({"metadata": {"finalizers": null}});
+    let freed = admin.merge(&format!("{CLAIMS}/d"), none).await.expect(200);
+    assert_eq!(freed["metadata"]["finalizers"], Value::Null);
+}

@@ -243,7 +243,8 @@ async fn an_agent_says_of_its_volumes_only_that_they_are_gone() {
              other than its finalizer \"sampan.dev/local-volume\"",
         );
     }
-    let gone = json!({"metadata": {"finalizers": ["example.com/other"]}});
+    let others = ["example.com/other", "kubernetes.io/pv-protection"];
+    let gone = json!({"metadata": {"finalizers": others}});
     agent.merge(path, gone).await.expect(200);
 }
 

@@ -192,6 +192,11 @@ async fn volumes_and_their_secrets_follow_claims() {
         .await
         .expect(403);
     admin.delete(&format!("{VOLUMES}/v")).await.expect(200);
+    let unused = json!({"metadata": {"finalizers": null}});
+    admin
+        .merge(&format!("{VOLUMES}/v"), unused)
+        .await
+        .expect(200);
     agent
         .get(&format!("{CORE}/secrets/stage"))
         .await
