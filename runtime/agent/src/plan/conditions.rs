@@ -1,5 +1,7 @@
 //! The conditions of a pod that the node answers for. Conditions of others are passed on.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -194,11 +196,9 @@ fn containers_ready(
             message: None,
         };
     }
-    let is_sidecar_status = |status: &&ContainerStatus| {
-        init_containers(input.pod)
-            .iter()
-            .any(|c| c.name == status.name && is_sidecar(c))
-    };
+    let sidecars = init_containers(input.pod).iter().filter(|c| is_sidecar(c));
+    let sidecars: HashSet<&str> = sidecars.map(|c| c.name.as_str()).collect();
+    let is_sidecar_status = |status: &&ContainerStatus| sidecars.contains(status.name.as_str());
     let unready: Vec<&str> = init
         .iter()
         .filter(is_sidecar_status)

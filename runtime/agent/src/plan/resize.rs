@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::backoff::Backoff;
 use super::state::PodState;
+use super::status::told;
 use super::track::{Instance, Limits};
 use super::{Action, Input, Wake, all_containers, init_containers, is_sidecar, main_containers};
 use crate::cri::wanted_limits;
@@ -45,13 +46,10 @@ impl Resize {
     /// What an earlier process had given, as the pod's status tells it; else what the specification asks for.
     pub(super) fn seed(pod: &Pod, status: &PodStatus) -> Resize {
         let mut resize = Resize::default();
-        let known = status.container_statuses.iter().flatten();
-        let known: Vec<_> = known
-            .chain(status.init_container_statuses.iter().flatten())
-            .collect();
+        let known = told(status);
         for container in resizable(pod) {
             let specified = container.resources.clone().unwrap_or_default();
-            let told = known.iter().find(|known| known.name == container.name);
+            let told = known.get(container.name.as_str());
             let told = told.and_then(|known| {
                 let limits = known.resources.as_ref()?.limits.clone();
                 Some(ResourceRequirements {

@@ -1,5 +1,7 @@
 //! The status of a pod, from its tracks.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
@@ -37,10 +39,15 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
     phase::wake_at_deadline(input, wake);
     let phase = phase::phase(input);
     let over = matches!(phase, "Succeeded" | "Failed");
+    let whole = Whole {
+        told: told(input.known),
+        over,
+        ending: over || phase::is_ending(input) || input.intent != Intent::Run,
+    };
     let mut of = |containers: &[Container], part: Part| -> Vec<ContainerStatus> {
         containers
             .iter()
-            .map(|c| container_status(input, c, part, over, wake))
+            .map(|c| container_status(input, &whole, c, part, wake))
             .collect()
     };
     let init = of(init_containers(input.pod), Part::Init);
@@ -82,11 +89,28 @@ enum Part {
     Ephemeral,
 }
 
+/// What is the same for all containers of a pod, looked at once.
+struct Whole<'a> {
+    told: Told<'a>,
+    over: bool,
+    /// No container runs again.
+    ending: bool,
+}
+
+/// What was reported of init and other containers, by name: a pod may have ten thousand.
+pub(super) type Told<'a> = HashMap<&'a str, &'a ContainerStatus>;
+
+pub(super) fn told(known: &PodStatus) -> Told<'_> {
+    let main = known.container_statuses.iter().flatten();
+    let all = main.chain(known.init_container_statuses.iter().flatten());
+    all.map(|known| (known.name.as_str(), known)).collect()
+}
+
 fn container_status(
     input: &Input<'_>,
+    whole: &Whole<'_>,
     container: &Container,
     part: Part,
-    over: bool,
     wake: &mut Wake,
 ) -> ContainerStatus {
     let none = Track::default();
@@ -94,8 +118,8 @@ fn container_status(
     let instance = track.instance.as_ref();
     let running = track.running().is_some();
     let started = running && input.state.probes.started(&container.name);
-    let (state, last_state) = states(input, container, track, part, over, wake);
-    let (state, last_state) = match kept_end(input, container, &state) {
+    let (state, last_state) = states(input, whole, container, track, part, wake);
+    let (state, last_state) = match kept_end(input, &whole.told, container, &state) {
         Some(known) => match track.exit() {
             Some(exit) => (terminated(exit), track.last.as_ref().map(terminated)),
             None => (
@@ -105,7 +129,7 @@ fn container_status(
         },
         None => (state, last_state),
     };
-    let (resources, allocated_resources) = resources(input, container, instance);
+    let (resources, allocated_resources) = resources(input, &whole.told, container, instance);
     ContainerStatus {
         resources,
         allocated_resources,
@@ -124,7 +148,7 @@ fn container_status(
         ready: match part {
             Part::Init if !is_sidecar(container) => track.exit().is_some_and(|exit| exit.code == 0),
             Part::Init | Part::Main => {
-                running && !over && input.state.probes.ready(&container.name)
+                running && !whole.over && input.state.probes.ready(&container.name)
             }
             // Nobody waits for one.
             Part::Ephemeral => false,
@@ -145,14 +169,12 @@ fn container_status(
 /// The status a container was reported ended with, if the API lets it leave that end no more though it runs again: an
 /// init container does in a new sandbox, also one that ended well. One refused state would freeze the whole status.
 fn kept_end<'a>(
-    input: &'a Input<'_>,
+    input: &Input<'_>,
+    told: &Told<'a>,
     container: &Container,
     state: &ContainerState,
 ) -> Option<&'a ContainerStatus> {
-    let known = input.known.init_container_statuses.iter().flatten();
-    let known = known
-        .chain(input.known.container_statuses.iter().flatten())
-        .find(|known| known.name == container.name)?;
+    let known = *told.get(container.name.as_str())?;
     let ended = known.state.as_ref()?.terminated.as_ref()?;
     let leaves = state.terminated.is_none();
     (leaves && !should_restart(input.pod, container, ended.exit_code)).then_some(known)
@@ -162,6 +184,7 @@ fn kept_end<'a>(
 /// Nothing is said of containers that cannot be resized.
 fn resources(
     input: &Input<'_>,
+    told: &Told<'_>,
     container: &Container,
     instance: Option<&Instance>,
 ) -> (Option<ResourceRequirements>, Option<Requests>) {
@@ -170,10 +193,7 @@ fn resources(
         return (None, None);
     };
     let requests = given.requests.clone();
-    let known = input.known.container_statuses.iter().flatten();
-    let known = known
-        .chain(input.known.init_container_statuses.iter().flatten())
-        .find(|known| known.name == container.name);
+    let known = told.get(container.name.as_str());
     let as_given = Container {
         resources: Some(given.clone()),
         ..Container::default()
@@ -189,10 +209,10 @@ fn resources(
 /// The present and the last state of a container.
 fn states(
     input: &Input<'_>,
+    whole: &Whole<'_>,
     container: &Container,
     track: &Track,
     part: Part,
-    over: bool,
     wake: &mut Wake,
 ) -> (ContainerState, Option<ContainerState>) {
     let last = track.last.as_ref().map(terminated);
@@ -206,7 +226,7 @@ fn states(
         };
         return (state, last);
     }
-    let ending = over || phase::is_ending(input) || input.intent != Intent::Run;
+    let Whole { over, ending, .. } = *whole;
     if let Some(Run::Exited(exit)) = run {
         let restarts = !ending && will_restart(input, container, track, part);
         let waiting = restarts

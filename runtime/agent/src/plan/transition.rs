@@ -1,5 +1,7 @@
 //! Events that follow from a change of status, not from an action.
 
+use std::collections::HashMap;
+
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 
 use super::phase::{DEADLINE_MESSAGE, DEADLINE_REASON};
@@ -37,9 +39,12 @@ pub(crate) fn notes(pod: &Pod, before: &PodStatus, after: &PodStatus) -> Vec<Not
             &after.ephemeral_container_statuses,
         ),
     ] {
+        let before = list_before.iter().flatten();
+        let before: HashMap<&str, &ContainerStatus> =
+            before.map(|s| (s.name.as_str(), s)).collect();
         for status in list_after.iter().flatten() {
-            let earlier = list_before.iter().flatten().find(|s| s.name == status.name);
-            if earlier.and_then(waiting_reason) != waiting_reason(status) {
+            let earlier = before.get(status.name.as_str());
+            if earlier.and_then(|earlier| waiting_reason(earlier)) != waiting_reason(status) {
                 container_notes(pod, status, &mut notes);
             }
         }
@@ -48,7 +53,7 @@ pub(crate) fn notes(pod: &Pod, before: &PodStatus, after: &PodStatus) -> Vec<Not
 }
 
 fn container_notes(pod: &Pod, status: &ContainerStatus, notes: &mut Vec<Note>) {
-    let field_path = field_path(pod, &status.name);
+    let field_path = || field_path(pod, &status.name);
     match waiting_reason(status) {
         Some("CrashLoopBackOff") => notes.push(Note {
             warning: true,
@@ -58,7 +63,7 @@ fn container_notes(pod: &Pod, status: &ContainerStatus, notes: &mut Vec<Note>) {
                 status.name,
                 pod_text(pod)
             ),
-            field_path,
+            field_path: field_path(),
         }),
         Some("ImagePullBackOff") => {
             let message = status
@@ -69,13 +74,13 @@ fn container_notes(pod: &Pod, status: &ContainerStatus, notes: &mut Vec<Note>) {
                 warning: false,
                 reason: "BackOff",
                 message: message.unwrap_or_default(),
-                field_path: field_path.clone(),
+                field_path: field_path(),
             });
             notes.push(Note {
                 warning: true,
                 reason: "Failed",
                 message: "Error: ImagePullBackOff".into(),
-                field_path,
+                field_path: field_path(),
             });
         }
         _ => {}

@@ -40,6 +40,24 @@ fn a_running_pod_in_full() {
 }
 
 #[test]
+fn pods_of_many_containers() {
+    let list = |kind: &str| -> Vec<Value> {
+        let one = |at| json!({"name": format!("{kind}-{at}"), "image": "app:v1", "restartPolicy": (kind == "i").then_some("Always")});
+        (0..20_000).map(one).collect()
+    };
+    let mut world = World::new(json!({"containers": list("c"), "initContainers": list("i")}));
+    for _ in 0..2 {
+        let plan = world.plan();
+        let statuses = plan.status.container_statuses.as_ref();
+        assert_eq!(statuses.map(Vec::len), Some(20_000));
+        let notes = notes(&world.pod, &world.known, &plan.status);
+        assert!(notes.is_empty(), "{} events", notes.len());
+        world.known = plan.status;
+        world.state = seed(&world.pod, Found::default(), world.now);
+    }
+}
+
+#[test]
 fn conditions_of_an_ended_pod() {
     for (code, initialized, ready) in [
         (0, "True:PodCompleted", "False:PodCompleted"),
