@@ -117,17 +117,18 @@ impl Runner {
     /// The right to one more instance of a module, unless as many run as may.
     pub(crate) fn place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
         let places = module.loaded().places();
-        self.instances.try_take(places, || self.give_up_one(places))
+        let enough = OnceLock::new();
+        let give_up = || self.give_up_one(places, &enough);
+        self.instances.try_take(places, give_up)
     }
 
     /// The same, as soon as there is room.
     pub(crate) async fn wait_for_place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
         let places = module.loaded().places();
         if places <= PLACES_IN_LINE {
-            return self
-                .instances
-                .take(places, || self.give_up_one(places))
-                .await;
+            let enough = OnceLock::new();
+            let give_up = || self.give_up_one(places, &enough);
+            return self.instances.take(places, give_up).await;
         }
         loop {
             if let Some(place) = self.place(module) {
@@ -137,11 +138,12 @@ impl Runner {
         }
     }
 
-    /// Ends an instance that waits for requests, if there would be so many places without all of those.
-    fn give_up_one(&self, places: u32) -> bool {
+    /// Ends an instance that waits for requests, if there would be so many places without all of those. That is found out
+    /// once.
+    fn give_up_one(&self, places: u32, enough: &OnceLock<bool>) -> bool {
         // Any of them has one.
-        let enough = places == 1 || self.instances.free() + self.warm.places() >= places as usize;
-        enough && self.warm.give_up_one()
+        let found = || places == 1 || self.instances.free() + self.warm.places() >= places as usize;
+        *enough.get_or_init(found) && self.warm.give_up_one()
     }
 }
 

@@ -11,8 +11,12 @@ use crate::spec::Reuse;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
+
+/// How long a count of the places of all that waits is good for.
+const COUNTED_FOR: Duration = Duration::from_millis(20);
 
 /// The right to an instance.
 pub(super) struct Place {
@@ -145,6 +149,8 @@ async fn watch(pool: Weak<Pool>) {
 #[derive(Default)]
 pub(crate) struct Pools {
     pools: Mutex<Vec<Weak<Pool>>>,
+    /// The places of what waits in them, and when they were counted.
+    counted: Mutex<Option<(Instant, usize)>>,
 }
 
 impl Pools {
@@ -159,9 +165,19 @@ impl Pools {
         self.all().iter().any(|pool| pool.give_up_one())
     }
 
-    /// The places of all waiting instances.
+    /// The places of all waiting instances, as they were a moment ago: there may be ten thousand pools, and those who ask
+    /// ask again.
     pub(crate) fn places(&self) -> usize {
-        self.all().iter().map(|pool| pool.places()).sum()
+        let mut counted = self.counted.lock();
+        let now = Instant::now();
+        match *counted {
+            Some((at, places)) if now < at + COUNTED_FOR => places,
+            _ => {
+                let places = self.all().iter().map(|pool| pool.places()).sum();
+                *counted = Some((now, places));
+                places
+            }
+        }
     }
 
     fn all(&self) -> Vec<Arc<Pool>> {
