@@ -26,6 +26,7 @@ mod pods;
 mod protobuf;
 mod raw;
 mod representations;
+mod resizes;
 mod scale;
 mod services;
 mod tokens;
