@@ -10,11 +10,12 @@ use super::state::Sandbox;
 use super::{Input, Intent, init_containers, is_sidecar};
 
 /// The kinds of condition this module owns.
-const OWNED: [&str; 6] = [
+const OWNED: [&str; 7] = [
     "PodReadyToStartContainers",
     "Initialized",
     "Ready",
     "ContainersReady",
+    "PodScheduled",
     PENDING,
     IN_PROGRESS,
 ];
@@ -49,6 +50,13 @@ pub(super) fn conditions(
         initialized(input, phase, init),
         ready(input, &containers, known),
         containers,
+        // Whoever bound it said so without a generation, or nobody did: upstream's kubelet says it again.
+        Verdict {
+            kind: "PodScheduled",
+            status: true,
+            reason: None,
+            message: None,
+        },
     ];
     let generation = input.pod.metadata.generation;
     let mut all: Vec<PodCondition> = verdicts
@@ -61,19 +69,6 @@ pub(super) fn conditions(
             .filter(|c| !OWNED.contains(&c.type_.as_str()))
             .cloned(),
     );
-    if !all
-        .iter()
-        .any(|condition| condition.type_ == "PodScheduled")
-    {
-        // Bound without a scheduler (nodeName given at creation): upstream's kubelet says so too.
-        let scheduled = Verdict {
-            kind: "PodScheduled",
-            status: true,
-            reason: None,
-            message: None,
-        };
-        all.push(condition(scheduled, known, generation, input.now));
-    }
     if !over(phase) {
         all.extend(resize(input, known));
     }

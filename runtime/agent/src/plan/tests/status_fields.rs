@@ -26,7 +26,7 @@ fn a_running_pod_in_full() {
                 condition("Initialized"),
                 condition("Ready"),
                 condition("ContainersReady"),
-                {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z"},
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z", "observedGeneration": 1},
                 {"type": "example.com/gate", "status": "False"}
             ],
             "containerStatuses": [{
