@@ -61,9 +61,10 @@ async fn get_once(
     let connected = TcpStream::connect((target.host.as_str(), target.port)).await;
     let stream = connected.map_err(|error| {
         format!(
-            "Get {:?}: dial tcp {}: {error}",
+            "Get {:?}: dial tcp {}: {}",
             target.url(),
-            target.authority()
+            target.authority(),
+            super::unconnected(&error)
         )
     })?;
     if !target.tls {

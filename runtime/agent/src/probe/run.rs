@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 
 use super::{Answer, grpc};
 use crate::events::cut;
-use crate::handler::http;
 use crate::handler::target::{HttpTarget, port};
+use crate::handler::{http, unconnected};
 
 const USER_AGENT: &str = concat!("kube-probe/", env!("CARGO_PKG_VERSION"));
 
@@ -78,7 +78,9 @@ async fn tcp_socket(
     let host = host.unwrap_or(ip);
     match tokio::time::timeout(limit, TcpStream::connect((host, port))).await {
         Ok(Ok(_)) => Answer::Success,
-        Ok(Err(error)) => Answer::Failure(format!("dial tcp {host}:{port}: {error}")),
+        Ok(Err(error)) => {
+            Answer::Failure(format!("dial tcp {host}:{port}: {}", unconnected(&error)))
+        }
         Err(_) => Answer::Failure(format!("dial tcp {host}:{port}: i/o timeout")),
     }
 }
