@@ -19,7 +19,7 @@ const NAMES_PODS: &str = "this is used in Pod names and hostnames";
 const MANY_INDEXES: &str = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than \
      10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail";
 
-/// What is odd about a new object of the bucket (`pods`), as it was sent or with its defaults; at most 100 sentences.
+/// What is odd about a new object of the bucket (`pods`), which has its name and its defaults; at most 100 sentences.
 pub fn of_new(bucket: &str, value: &Value) -> Vec<String> {
     let mut told = Told(Vec::new());
     match bucket {
@@ -72,7 +72,7 @@ impl Told {
     }
 
     fn name(&mut self, value: &Value, used: &str) {
-        // Without one, the server makes it of what it checked as a prefix.
+        // One that is made of a prefix is there by now.
         if name(value).is_empty() {
             return;
         }
@@ -211,5 +211,11 @@ mod tests {
         let pod = json!({"spec": {"containers": [{"env": env, "ports": ports}],
             "volumes": [{"configMap": {"items": keys}}]}});
         assert_eq!(of_new("pods", &pod).len(), MOST);
+        let long = "\u{7f}".repeat(100_000);
+        let keys: Vec<Value> = (0..15).map(|_| json!({"path": long})).collect();
+        let volume = json!({"name": long, "configMap": {"name": long, "items": keys}});
+        let told = of_new("pods", &json!({"spec": {"volumes": [volume]}}));
+        assert_eq!(told.len(), MOST);
+        assert!(told.iter().all(|told| told.len() < 10_000));
     }
 }

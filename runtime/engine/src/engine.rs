@@ -21,11 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Places that a request may need and still wait in line for. Whoever is first there keeps what comes free until it is
-/// enough, which may be never; everybody else would have to wait for that.
-const PLACES_IN_LINE: u32 = 8;
-
-/// How often a request that needs more looks whether they are free.
+/// How often a request that needs several places looks whether they are free.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Why an engine cannot be made.
@@ -116,34 +112,32 @@ pub(crate) struct Runner {
 impl Runner {
     /// The right to one more instance of a module, unless as many run as may.
     pub(crate) fn place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
-        let places = module.loaded().places();
-        let enough = OnceLock::new();
-        let give_up = || self.give_up_one(places, &enough);
-        self.instances.try_take(places, give_up)
+        self.place_beside(module.loaded().places(), || self.warm.places())
     }
 
-    /// The same, as soon as there is room.
+    /// The same, as soon as there is room. Who needs one place waits in line. Who needs more does not: whoever is first there
+    /// keeps what comes free until it is enough, which may be never, and everybody else would have to wait for that.
     pub(crate) async fn wait_for_place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
         let places = module.loaded().places();
-        if places <= PLACES_IN_LINE {
-            let enough = OnceLock::new();
-            let give_up = || self.give_up_one(places, &enough);
+        if places == 1 {
+            let give_up = || self.warm.give_up_one();
             return self.instances.take(places, give_up).await;
         }
         loop {
-            if let Some(place) = self.place(module) {
+            if let Some(place) = self.place_beside(places, || self.warm.places_lately()) {
                 return Some(place);
             }
             sleep(LOOK_AGAIN).await;
         }
     }
 
-    /// Ends an instance that waits for requests, if there would be so many places without all of those. That is found out
-    /// once.
-    fn give_up_one(&self, places: u32, enough: &OnceLock<bool>) -> bool {
-        // Any of them has one.
-        let found = || places == 1 || self.instances.free() + self.warm.places() >= places as usize;
-        *enough.get_or_init(found) && self.warm.give_up_one()
+    /// Ends instances that wait for requests, if there would be so many places without all of those: without `warm`.
+    fn place_beside(&self, places: u32, warm: impl Fn() -> usize) -> Option<OwnedSemaphorePermit> {
+        // Any of them has one. Else it is found out once.
+        let enough = OnceLock::new();
+        let found = || places == 1 || self.instances.free() + warm() >= places as usize;
+        let give_up = || *enough.get_or_init(found) && self.warm.give_up_one();
+        self.instances.try_take(places, give_up)
     }
 }
 

@@ -40,6 +40,11 @@ pub(super) fn look(told: &mut Told, at: &str, pod: &Value) {
     }
 }
 
+/// What of a text is shown: each may stand in a hundred sentences, and of a sentence no more is sent.
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(256)]
+}
+
 /// Where in a volume something is put, and what that is.
 #[derive(PartialEq)]
 struct Place<'a> {
@@ -50,8 +55,8 @@ struct Place<'a> {
 impl Place<'_> {
     fn shown(&self) -> String {
         match self.source.as_str() {
-            "" => format!("{:?}", self.path),
-            source => format!("{:?} ({source})", self.path),
+            "" => format!("{:?}", shown(self.path)),
+            source => format!("{:?} ({source})", shown(self.path)),
         }
     }
 
@@ -68,7 +73,7 @@ impl Place<'_> {
 }
 
 fn overlaps(told: &mut Told, volume: &Value) {
-    let name = text(volume, "name");
+    let name = shown(text(volume, "name"));
     for (field, kind, named) in [
         ("configMap", "ConfigMap", "name"),
         ("secret", "Secret", "secretName"),
@@ -77,7 +82,7 @@ fn overlaps(told: &mut Told, volume: &Value) {
         let source = part(volume, field);
         let what = match named {
             "" => kind.to_owned(),
-            named => format!("{kind} {:?}", text(source, named)),
+            named => format!("{kind} {:?}", shown(text(source, named))),
         };
         let mut seen = Vec::new();
         for item in items(source, "items").iter().take(COMPARED) {
@@ -98,7 +103,7 @@ fn overlaps(told: &mut Told, volume: &Value) {
 fn projected<'a>(told: &mut Told, seen: &mut Vec<Place<'a>>, name: &str, source: &'a Value) {
     let mut put = |path: &'a str, what: &str| place(told, seen, name, "Projected", path, what);
     for (field, kind) in [("configMap", "ConfigMap"), ("secret", "Secret")] {
-        let what = format!("{kind} {:?}", text(source, &format!("{field}.name")));
+        let what = format!("{kind} {:?}", shown(text(source, &format!("{field}.name"))));
         let keys = items(part(source, field), "items").iter().take(COMPARED);
         keys.for_each(|item| put(text(item, "path"), &what));
     }
@@ -111,7 +116,7 @@ fn projected<'a>(told: &mut Told, seen: &mut Vec<Place<'a>>, name: &str, source:
     let bundle = part(source, "clusterTrustBundle");
     let named = [text(bundle, "name"), text(bundle, "signerName")];
     let named = named.into_iter().find(|name| !name.is_empty());
-    let what = format!("ClusterTrustBundle {:?}", named.unwrap_or_default());
+    let what = format!("ClusterTrustBundle {:?}", shown(named.unwrap_or_default()));
     put(text(bundle, "path"), &what);
     for (field, what) in [
         ("certificateChainPath", "PodCertificate chain"),

@@ -156,6 +156,7 @@ impl Kept {
                 self.resource,
                 value,
                 Managers::server(self.resource),
+                &mut Vec::new(),
             )
             .await
             .map(drop)

@@ -431,4 +431,16 @@ async fn what_is_odd_is_told() {
             .contains("spec.terminationGracePeriodSeconds: must be >= 0")
     );
     assert_eq!(admin.post(PODS, &pod("plain")).await.header("warning"), "");
+    // Not of what is refused, nor of what a pod has by its defaults.
+    odd["metadata"]["name"] = json!("a_b");
+    let refused = admin.post(PODS, &odd).await;
+    refused.expect(422);
+    assert_eq!(refused.header("warning"), "");
+    let mut host = pod("host");
+    host["spec"]["hostNetwork"] = json!(true);
+    host["spec"]["containers"][0]["ports"] = json!([
+        {"containerPort": 80, "hostIP": "10.0.0.1"}, {"containerPort": 80, "hostIP": "10.0.0.2"}]);
+    let host = admin.post(PODS, &host).await;
+    host.expect(201);
+    assert_eq!(host.header("warning"), "");
 }

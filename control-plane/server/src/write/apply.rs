@@ -128,8 +128,16 @@ async fn create(
     // It names no version of anything.
     object::remove(&mut value, "metadata.resourceVersion");
     let mut warnings = warnings.to_vec();
-    warnings.extend(strategy::warnings(resource, &value));
     let managers = Managers::Settled(list);
-    let answer = new_object(call, resource, value, managers, options, output).await;
+    let answer = new_object(
+        call,
+        resource,
+        value,
+        managers,
+        options,
+        output,
+        &mut warnings,
+    );
+    let answer = answer.await;
     respond::warned(answer, &warnings, output)
 }

@@ -36,17 +36,26 @@ pub(crate) async fn create(mut call: Call, target: ResourceTarget) -> Answer {
     check_namespace(&mut value, &target.namespace)?;
     strategy::agent_may_create(&call.api, &call.user, target.resource, &value).await?;
     let mut warnings = input.warnings;
-    warnings.extend(strategy::warnings(target.resource, &value));
     let managers = Managers::Writer {
         name: &options.manager,
         seen: target.resource,
         subresource: "",
     };
-    let answer = new_object(&call, target.resource, value, managers, &options, &output).await;
+    let resource = target.resource;
+    let answer = new_object(
+        &call,
+        resource,
+        value,
+        managers,
+        &options,
+        &output,
+        &mut warnings,
+    );
+    let answer = answer.await;
     respond::warned(answer, &warnings, &output)
 }
 
-/// Creates an object and answers with it.
+/// Creates an object and answers with it. What is odd about it is added to the warnings, once it is known to be valid.
 pub(super) async fn new_object(
     call: &Call,
     resource: &'static Resource,
@@ -54,12 +63,13 @@ pub(super) async fn new_object(
     managers: Managers<'_>,
     options: &WriteOptions,
     output: &Output,
+    warnings: &mut Vec<String>,
 ) -> Answer {
     let (row, value) = (part::row(resource), part::received(resource, value));
     if options.dry_run {
-        return dry_run(call, resource, value, managers, output).await;
+        return dry_run(call, resource, value, managers, output, warnings).await;
     }
-    let stored = store_new(&call.api, &call.user, row, value, managers).await?;
+    let stored = store_new(&call.api, &call.user, row, value, managers, warnings).await?;
     let mut lap = call.api.metrics.creation();
     let answer = respond::object(StatusCode::CREATED, resource, &stored.object, output);
     lap.was(Phase::Respond);
@@ -72,10 +82,12 @@ async fn dry_run(
     value: Value,
     managers: Managers<'_>,
     output: &Output,
+    warnings: &mut Vec<String>,
 ) -> Answer {
     let row = part::row(resource);
-    let (mut value, _reservation) =
-        prepare(&call.api, &call.user, row, value, managers, true).await?;
+    let (api, user) = (&call.api, &call.user);
+    let prepared = prepare(api, user, row, value, managers, warnings, true).await;
+    let (mut value, _reservation) = prepared?;
     let (namespace, name) = (object::namespace(&value), object::name(&value));
     if find(&call.api, row, namespace, name).await?.is_some() {
         return Err(taken(&call.api, row, namespace, name).await?);
@@ -134,6 +146,7 @@ async fn prepare<'a>(
     resource: &'static Resource,
     mut value: Value,
     managers: Managers<'_>,
+    warnings: &mut Vec<String>,
     dry_run: bool,
 ) -> Result<(Value, strategy::Reservation<'a>)> {
     let mut lap = api.metrics.creation();
@@ -154,6 +167,8 @@ async fn prepare<'a>(
     if !errors.is_empty() {
         return Err(Status::invalid(resource, object::name(&value), errors));
     }
+    // Of a whole and valid object, as upstream: what it is given may be what it is not to be warned of.
+    warnings.extend(strategy::warnings(resource, &value));
     // Last, so that nothing is handed out for an object that is refused.
     let reservation = strategy::reserve(api, resource, "", &mut value, None, dry_run).await?;
     Ok((value, reservation))
@@ -166,10 +181,12 @@ pub(crate) async fn store_new(
     resource: &'static Resource,
     value: Value,
     managers: Managers<'_>,
+    warnings: &mut Vec<String>,
 ) -> Result<Stored> {
     let named = !object::name(&value).is_empty();
     let base = object::generate_name(&value).to_owned();
-    let (value, reservation) = prepare(api, user, resource, value, managers, false).await?;
+    let (value, reservation) =
+        prepare(api, user, resource, value, managers, warnings, false).await?;
     let (namespace, mut name) = (
         object::namespace(&value).to_owned(),
         object::name(&value).to_owned(),

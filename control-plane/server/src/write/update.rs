@@ -47,12 +47,14 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
                 subresource: "",
             };
             let new = value.clone();
-            match new_object(&call, resource, new, managers, &options, &output).await {
+            let mut told = input.warnings.clone();
+            let answer = new_object(&call, resource, new, managers, &options, &output, &mut told);
+            match answer.await {
                 // Somebody else was quicker: then it is an update.
                 Err(status) if status.reason == "AlreadyExists" => continue,
                 answer => {
                     let mut response = answer?;
-                    respond::warn(&mut response, &input.warnings);
+                    respond::warn(&mut response, &told);
                     return Ok(response);
                 }
             }

@@ -96,7 +96,8 @@ pub(crate) async fn environment(
             match std::str::from_utf8(value) {
                 Ok(value) if is_variable_name(&variable) => made.put(variable, value.to_owned())?,
                 _ => {
-                    made.counts(variable.len())?;
+                    // It was read, too.
+                    made.counts(variable.len() + value.len())?;
                     skipped.push(key.clone());
                 }
             }

@@ -133,6 +133,12 @@ async fn what_is_put_together_has_an_end() {
         "configmaps",
         json!({"metadata": {"name": "m", "namespace": "default"}, "data": data}),
     );
+    // Bytes that are no text, so that they are no variable either.
+    cluster.api.put(
+        "secrets",
+        json!({"metadata": {"name": "s", "namespace": "default"}, "data": {"K": "/".repeat(1 << 20)}}),
+    );
+    let skipped = vec![json!({"secretRef": {"name": "s"}}); 10_000];
     let twice = |at: usize| json!({"name": format!("V{at}"), "value": format!("$(V{})", at.saturating_sub(1)).repeat(2)});
     let mut doubled = vec![json!({"name": "V0", "value": "xx"})];
     doubled.extend((1..64).map(twice));
@@ -149,6 +155,7 @@ async fn what_is_put_together_has_an_end() {
         ("keys", json!({"env": keys}), environment),
         ("objects", json!({"envFrom": objects}), environment),
         ("same", json!({"envFrom": same}), environment),
+        ("skipped", json!({"envFrom": skipped}), environment),
         (
             "args",
             json!({"env": named, "args": ["$(A)".repeat(10_000)]}),

@@ -301,7 +301,9 @@ impl PrivateFolder {
     pub(crate) fn bring_back(&mut self, pace: &Pace) -> bool {
         while let Some((copy, original)) = self.copies.last() {
             match bring_back(copy, original, pace) {
-                Err(error) if Pace::is_kept(&error) => return false,
+                Err(error) if matches!(pace, Pace::Quick(_)) && Pace::is_kept(&error) => {
+                    return false;
+                }
                 Err(error) => {
                     tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
                 }
@@ -372,13 +374,19 @@ fn bring_back(copy: &Path, original: &Path, pace: &Pace) -> io::Result<()> {
         .custom_flags(nofollow)
         .open(copy)?;
     pace.copies(&copy)?;
+    // Before the original is emptied.
+    check(&copy.metadata()?, MAX_COPY)?;
     transfer(copy, host::overwrite(original)?, MAX_COPY)?;
     Ok(())
 }
 
 /// Copies a file of at most so many bytes. Returns how many it has.
 pub(super) fn transfer(mut from: fs::File, mut to: fs::File, most: u64) -> io::Result<u64> {
-    let metadata = from.metadata()?;
+    check(&from.metadata()?, most)?;
+    io::copy(&mut from, &mut to)
+}
+
+fn check(metadata: &fs::Metadata, most: u64) -> io::Result<()> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
@@ -386,5 +394,22 @@ pub(super) fn transfer(mut from: fs::File, mut to: fs::File, most: u64) -> io::R
         let message = format!("it has {} bytes, too many to be copied", metadata.len());
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    io::copy(&mut from, &mut to)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_too_large_does_not_empty_the_original() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (copy, original) = (dir.path().join("copy"), dir.path().join("original"));
+        fs::write(&original, "kept").expect("written");
+        let grown = fs::File::create(&copy).expect("made");
+        grown.set_len(MAX_COPY + 1).expect("sparse");
+        let error = bring_back(&copy, &original, &Pace::Slow).expect_err("too large");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(fs::read(&original).expect("there"), b"kept");
+    }
 }

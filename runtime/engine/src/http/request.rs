@@ -314,9 +314,8 @@ impl Handler {
         let mut guest = Metered::new(guest, self.clock(), self.meter());
         let failed = tokio::select! {
             biased;
-            // First, since most have ended with it: the token is one of all requests.
-            ended = timeout_at(end_by, &mut guest) => ended.is_err().then_some(StatusCode::GATEWAY_TIMEOUT),
             () = self.control.kill.cancelled() => Some(StatusCode::SERVICE_UNAVAILABLE),
+            ended = timeout_at(end_by, &mut guest) => ended.is_err().then_some(StatusCode::GATEWAY_TIMEOUT),
         };
         let Some(status) = failed else {
             return;

@@ -165,15 +165,19 @@ impl Pools {
         self.all().iter().any(|pool| pool.give_up_one())
     }
 
-    /// The places of all waiting instances, as they were a moment ago: there may be ten thousand pools, and those who ask
-    /// ask again.
+    /// The places of all waiting instances.
     pub(crate) fn places(&self) -> usize {
+        self.all().iter().map(|pool| pool.places()).sum()
+    }
+
+    /// The same as it was a moment ago, for those who ask again: there may be ten thousand pools.
+    pub(crate) fn places_lately(&self) -> usize {
         let mut counted = self.counted.lock();
         let now = Instant::now();
         match *counted {
             Some((at, places)) if now < at + COUNTED_FOR => places,
             _ => {
-                let places = self.all().iter().map(|pool| pool.places()).sum();
+                let places = self.places();
                 *counted = Some((now, places));
                 places
             }
