@@ -52,8 +52,8 @@ pub struct EngineConfig {
     pub max_compile_memory: u64,
     /// Time for one compilation; then the load fails.
     pub compile_time_limit: Duration,
-    /// Guests on a processor at once that go on, and a third of those that have just begun to run. There is one thread
-    /// more, for sockets and timers.
+    /// Guests on a processor at once that go on, and a third of those that have just begun to run. There are two
+    /// threads more, for sockets and timers and for one that is overdue.
     pub worker_threads: usize,
     /// Threads for guests' file operations and for reading modules.
     pub max_blocking_threads: usize,

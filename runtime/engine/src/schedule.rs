@@ -5,8 +5,8 @@
 //! start, requests come in and timers fire to threads of lower priority (`metered`). So whoever has been waiting for
 //! something finds a free thread, and soon a processor, whatever else runs.
 //!
-//! As many guests run at once as there are places of each kind (`cpu/turns`). Of the threads where guests start there
-//! is one more than places, so that sockets and timers are served while all places are taken.
+//! As many guests run at once as there are places of each kind (`cpu/turns`), and one more while a place is lent. Of the
+//! threads where guests start there are two more than places, so that sockets and timers are served even then.
 
 mod clock;
 mod metered;

@@ -12,6 +12,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// this many ticks.
 const EVENT_INTERVAL: u32 = 8;
 
+/// Threads that are no guest's: one for a place that is lent, and one that looks at sockets and timers.
+const SPARE: usize = 2;
+
 /// How much lower the priority of guests that go on is than that of guests that start.
 const LONG_NICE: i32 = 6;
 
@@ -49,7 +52,7 @@ impl Threads {
         let long_nice = nice.map(|nice| nice.saturating_add(LONG_NICE));
         let blocking = config.max_blocking_threads.max(1);
         let brief = Builder::new_multi_thread()
-            .worker_threads(brief_places(config) + 1)
+            .worker_threads(brief_places(config) + SPARE)
             .max_blocking_threads(blocking)
             .thread_keep_alive(Duration::MAX)
             .event_interval(EVENT_INTERVAL)
