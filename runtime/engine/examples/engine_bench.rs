@@ -7,6 +7,8 @@
     reason = "a program for people to run by hand"
 )]
 
+mod allocator;
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -21,10 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-
-// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Instances held at once to measure what one costs.
 const IDLE: usize = 1_000;
@@ -46,6 +44,7 @@ impl OutputSink for Count {
 
 #[tokio::main]
 async fn main() {
+    allocator::refuse_huge_pages();
     let rounds = std::env::args()
         .nth(1)
         .map_or(5_000, |rounds| rounds.parse().unwrap());

@@ -10,6 +10,8 @@
     reason = "a program for people to run by hand"
 )]
 
+mod allocator;
+
 use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sampan_engine::{
@@ -21,10 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rows of each table.
 const STEPS: usize = 20;
@@ -56,6 +54,7 @@ struct Step {
 
 #[tokio::main]
 async fn main() {
+    allocator::refuse_huge_pages();
     let mut args = std::env::args().skip(1);
     let mut number = |default| args.next().map_or(default, |text| text.parse().unwrap());
     let (instances, handlers): (usize, usize) = (number(10_000), number(50_000));

@@ -10,6 +10,8 @@
     reason = "a program for people to run by hand"
 )]
 
+mod allocator;
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -23,10 +25,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-
-// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Containers alive at once.
 const AT_ONCE: usize = 8;
@@ -78,6 +76,7 @@ struct Guests {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    allocator::refuse_huge_pages();
     let mut args = std::env::args().skip(1);
     let mut number = |default| args.next().map_or(default, |text| text.parse().unwrap());
     let starts: usize = number(100_000);

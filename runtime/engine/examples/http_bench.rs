@@ -7,6 +7,8 @@
     reason = "a program for people to run by hand"
 )]
 
+mod allocator;
+
 use bytes::Bytes;
 use sampan_engine::{ContainerSpec, Engine, EngineConfig, ModuleSource, OutputSink, Reuse};
 use sha2::{Digest, Sha256};
@@ -18,10 +20,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CONNECTIONS: usize = 64;
 
@@ -40,6 +38,7 @@ impl OutputSink for Nowhere {
 
 #[tokio::main]
 async fn main() {
+    allocator::refuse_huge_pages();
     let mut args = std::env::args().skip(1);
     let time = Duration::from_secs(args.next().map_or(5, |seconds| seconds.parse().unwrap()));
     let wasmtime = args.next().map(PathBuf::from);
