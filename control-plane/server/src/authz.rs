@@ -14,7 +14,7 @@ use sampan_api::selector::FieldSelector;
 use sampan_api::status::Status;
 
 pub(crate) use cover::uncovered;
-pub(crate) use node::{Relations, SETTINGS};
+pub(crate) use node::{Relations, SETTINGS, lies_on};
 pub(crate) use rbac::{GROUP, Policy};
 pub(crate) use rule::Rule;
 

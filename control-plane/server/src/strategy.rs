@@ -33,7 +33,9 @@ pub(crate) use addresses::{Addresses, Reservation};
 pub(crate) use binding::bind;
 pub(crate) use disruption::{Guard, disrupt, still_processed};
 pub(crate) use namespaces::accepts as namespace_accepts;
-pub(crate) use node_restriction::may_create as agent_may_create;
+pub(crate) use node_restriction::{
+    Deletion, may_create as agent_may_create, may_delete as agent_may_delete,
+};
 pub(crate) use quotas::Charges;
 
 use crate::api::{Api, Result};

@@ -169,7 +169,14 @@ async fn volume(api: &Api, node: &str, verb: &str, object: &Object<'_>) -> Resul
     match verb {
         "list" | "watch" => Ok(Ok(())),
         "get" if api.relations.now(api).await?.has_volume(node, object.name) => Ok(Ok(())),
-        "get" | "update" | "patch" if lies_on(api, node, object).await? => Ok(Ok(())),
+        "get" | "update" | "patch" => {
+            // One that is not there may be asked for.
+            let spec = spec_of(api, "", object).await?;
+            Ok(match spec.is_none_or(|spec| lies_on(&spec, node)) {
+                true => Ok(()),
+                false => unrelated(node),
+            })
+        }
         _ => Ok(unrelated(node)),
     }
 }
@@ -309,11 +316,8 @@ async fn node_of(api: &Api, object: &Object<'_>) -> Result<Option<String>> {
     Ok(pod.map(|pod| node(pod).unwrap_or_default()))
 }
 
-/// Whether the volume can be used on this node only. One that is not there may be asked for.
-async fn lies_on(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
-    let Some(spec) = spec_of(api, "", object).await? else {
-        return Ok(true);
-    };
+/// Whether a volume of this spec can be used on the node only.
+pub(crate) fn lies_on(spec: &serde_json::Value, node: &str) -> bool {
     let terms = &spec["nodeAffinity"]["required"]["nodeSelectorTerms"];
     let terms = terms.as_array().map(Vec::as_slice).unwrap_or_default();
     let is_here = |term: &serde_json::Value| {
@@ -324,5 +328,5 @@ async fn lies_on(api: &Api, node: &str, object: &Object<'_>) -> Result<bool> {
                 && wanted["values"] == serde_json::json!([node])
         })
     };
-    Ok(!terms.is_empty() && terms.iter().all(is_here))
+    !terms.is_empty() && terms.iter().all(is_here)
 }

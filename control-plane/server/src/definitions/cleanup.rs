@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{ATTEMPTS, row};
 use crate::api::{Api, Result};
 use crate::read::{find, range_failed_now};
+use crate::user::UserInfo;
 use crate::{respond, write};
 
 /// Deletions on the way at once: enough to share a commit.
@@ -99,8 +100,8 @@ async fn ask(api: &Api, resource: &'static Resource) -> Result<Revision> {
         let last = page.entries.last().map(|entry| entry.key.clone());
         stream::iter(page.entries)
             .map(|entry| async move {
-                let options = write::DeleteOptions::default();
-                match write::delete_one(api, resource, entry, &options).await {
+                let (user, options) = (UserInfo::server(), write::DeleteOptions::default());
+                match write::delete_one(api, &user, resource, entry, &options).await {
                     // Somebody else was faster.
                     Err(status) if status.code == 404 => Ok(()),
                     outcome => outcome.map(drop),

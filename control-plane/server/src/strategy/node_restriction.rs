@@ -1,5 +1,8 @@
 //! What an agent may create, in the words of upstream's NodeRestriction: what bears its name, and pods that stand for
-//! what runs on it anyway; and what it may change (`updates`).
+//! what runs on it anyway; what it may delete, and what it may change (`updates`).
+//!
+//! The authorizer looked at an object of that name before the body came, which is the agent's to send when it likes. What
+//! counts is the object that is about to be changed.
 
 mod updates;
 
@@ -9,6 +12,7 @@ use sampan_api::status::Status;
 use serde_json::Value;
 
 use crate::api::{Api, Result};
+use crate::object::Obj;
 use crate::read::find;
 use crate::user::UserInfo;
 
@@ -36,9 +40,9 @@ pub(crate) async fn may_create(
         "csinodes" if name != node => {
             Some("can only access CSINode with the same name as the requesting node".to_owned())
         }
-        "resourceslices" if object::text(value, "spec.nodeName") != node => Some(format!(
-            "node {node:?} can only create resourceslices with spec.nodeName set to itself"
-        )),
+        "resourceslices" if object::text(value, "spec.nodeName") != node => {
+            Some(other_slice("create"))
+        }
         "pods" => match pod(node, value) {
             Ok(owner_uid) => other_uid(api, node, owner_uid).await?,
             Err(why) => Some(why),
@@ -49,6 +53,45 @@ pub(crate) async fn may_create(
         Some(why) => Err(Status::forbidden(resource, name, &why)),
         None => Ok(()),
     }
+}
+
+/// How an object is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    Plain,
+    Eviction,
+}
+
+/// Looks at an object somebody wants to delete. Only agents are restricted.
+pub(crate) fn may_delete(
+    user: &UserInfo,
+    resource: &Resource,
+    deleted: &Obj,
+    how: Deletion,
+) -> Result<()> {
+    let name = deleted.name();
+    let Some(node) = restricted(user, resource, name)? else {
+        return Ok(());
+    };
+    let other = |object: &Obj| object.field("spec.nodeName") != Some(node);
+    let refused = match (resource.bucket, how) {
+        ("pods", Deletion::Plain) if other(deleted) => Some(format!(
+            "node {node:?} can only delete pods with spec.nodeName set to itself"
+        )),
+        ("pods", Deletion::Eviction) if other(deleted) => Some(format!(
+            "node {node} can only evict pods with spec.nodeName set to itself"
+        )),
+        ("resourceslices", _) if other(deleted) => Some(other_slice("delete")),
+        _ => None,
+    };
+    match refused {
+        Some(why) => Err(Status::forbidden(resource, name, &why)),
+        None => Ok(()),
+    }
+}
+
+fn other_slice(verb: &str) -> String {
+    format!("can only {verb} ResourceSlice with the same NodeName as the requesting node")
 }
 
 /// The node whose agent the user is.

@@ -320,3 +320,70 @@ async fn an_agent_of_no_node() {
     let why = format!("serviceaccounts \"default\" is forbidden: {why}");
     token.refused(403, "Forbidden", &why);
 }
+
+/// The authorizer knows only what was there before the body, which an agent sends when it likes.
+#[tokio::test]
+async fn an_agent_may_not_hold_its_body_back() {
+    let cluster = Cluster::with_account().await;
+    let (admin, agent) = (cluster.admin(), cluster.client(UserInfo::node("n1")));
+    const SLICES: &str = "/apis/resource.k8s.io/v1/resourceslices";
+    const VOLUMES: &str = "/api/v1/persistentvolumes";
+    let eviction =
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    let volume = json!({
+        "metadata": {"name": "p"},
+        "spec": {
+            "capacity": {"storage": "1Mi"}, "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "d.example.com", "volumeHandle": "v"},
+        },
+    });
+    let slice = json!({
+        "metadata": {"name": "p"},
+        "spec": {
+            "nodeName": "n2", "driver": "d.example.com",
+            "pool": {"name": "n2", "generation": 1, "resourceSliceCount": 1},
+        },
+    });
+    let mut elsewhere = pod("p");
+    elsewhere["spec"]["nodeName"] = json!("n2");
+    let finalizers = json!({"metadata": {"finalizers": []}});
+    let pods = "pods \"p\" is forbidden: node";
+    let slices = "resourceslices.resource.k8s.io \"p\" is forbidden: can only";
+    let same = "ResourceSlice with the same NodeName as the requesting node";
+    for (method, collection, part, body, object, why) in [
+        ("DELETE", PODS, "", json!({}), &elsewhere,
+         format!("{pods} \"n1\" can only delete pods with spec.nodeName set to itself")),
+        ("POST", PODS, "/eviction", eviction, &elsewhere,
+         format!("{pods} n1 can only evict pods with spec.nodeName set to itself")),
+        ("PATCH", PODS, "/status", json!({"status": {"phase": "Failed"}}), &elsewhere,
+         format!("{pods} \"n1\" can only update pod status for pods with spec.nodeName set to itself")),
+        ("DELETE", SLICES, "", json!({}), &slice, format!("{slices} delete {same}")),
+        ("PATCH", SLICES, "", finalizers.clone(), &slice, format!("{slices} update {same}")),
+        ("PATCH", VOLUMES, "", finalizers, &volume,
+         "persistentvolumes \"p\" is forbidden: node \"n1\" can only update volumes that lie on itself".to_owned()),
+    ] {
+        let path = format!("{collection}/p");
+        let (authorized, seen) = tokio::sync::oneshot::channel();
+        let (held, rest) = tokio::sync::oneshot::channel::<Bytes>();
+        // Read for the first time once the request was authorized.
+        let body_stream = futures::stream::once(async move {
+            authorized.send(()).expect("the test waits");
+            rest.await
+        });
+        let kind = match method {
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let (path_of, headers) = (format!("{path}{part}"), [("content-type", kind)]);
+        let request = agent.send(method, &path_of, &headers, Body::from_stream(body_stream));
+        let meanwhile = async {
+            seen.await.expect("the body is asked for");
+            admin.create(collection, object.clone()).await;
+            held.send(body.to_string().into()).expect("the request waits");
+        };
+        let (answer, ()) = futures::join!(request, meanwhile);
+        answer.refused(403, "Forbidden", &why);
+        admin.get(&path).await.expect(200);
+        admin.delete(&format!("{path}?gracePeriodSeconds=0")).await.expect(200);
+    }
+}

@@ -26,14 +26,15 @@ pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) ->
     let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
     options.dry_run |= query_options.dry_run;
     let (meta, items) = collect(&call.api, &target, &list, &selection).await?;
-    let (api, options, resource) = (&call.api, &options, target.resource);
+    let (api, user) = (&call.api, &call.user);
+    let (options, resource) = (&options, target.resource);
     let failed = &AtomicBool::new(false);
     let outcomes: Vec<Result<Option<Stored>>> = stream::iter(items)
         .map(|item: Stored| async move {
             if failed.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            match delete_one(api, resource, item.clone(), options).await {
+            match delete_one(api, user, resource, item.clone(), options).await {
                 Ok(Deleted::Gone(entry) | Deleted::Pending(entry)) => Ok(Some(entry)),
                 Ok(Deleted::Dry(..)) => Ok(Some(item)),
                 // Somebody else was faster.

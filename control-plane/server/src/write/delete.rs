@@ -23,6 +23,8 @@ use crate::content::{Offer, Output, delete_options, negotiate_for};
 use crate::object::{Obj, Stored, storage_row};
 use crate::read::{existing, find};
 use crate::request::ResourceTarget;
+use crate::strategy::Deletion;
+use crate::user::UserInfo;
 use crate::{respond, strategy};
 
 /// The garbage collector's finalizers.
@@ -47,8 +49,8 @@ pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
     let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
     options.dry_run |= query_options.dry_run;
     let current = existing(&call.api, &target).await?;
-    let deleted = delete_one(&call.api, target.resource, current, &options).await?;
     let resource = target.resource;
+    let deleted = delete_one(&call.api, &call.user, resource, current, &options).await?;
     let warnings = options.warnings(resource);
     let answer = deleted_answer(resource, &deleted, &output);
     respond::warned(answer, &warnings, &output)
@@ -70,6 +72,7 @@ fn deleted_answer(resource: &'static Resource, deleted: &Deleted, output: &Outpu
 /// Deletes one object, whoever else writes to it meanwhile.
 pub(crate) async fn delete_one(
     api: &Api,
+    user: &UserInfo,
     resource: &'static Resource,
     mut current: Stored,
     options: &DeleteOptions,
@@ -79,6 +82,7 @@ pub(crate) async fn delete_one(
     let mut attempts = Attempts::new(api, current.key.clone()).of_version(named);
     loop {
         attempts.next().await?;
+        strategy::agent_may_delete(user, resource, &current.object, Deletion::Plain)?;
         options.check(resource, &current.object)?;
         if let Some(deleted) = attempt(api, resource, &current, options).await? {
             return Ok(deleted);

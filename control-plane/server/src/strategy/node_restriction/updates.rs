@@ -8,9 +8,9 @@ use sampan_api::resource::Resource;
 use sampan_api::status::Status;
 use serde_json::{Map, Value};
 
-use super::restricted;
+use super::{other_slice, restricted};
 use crate::api::Result;
-use crate::authz::SETTINGS;
+use crate::authz::{SETTINGS, lies_on};
 use crate::user::UserInfo;
 
 /// Keeps a deleted volume until its node has removed the folder.
@@ -49,6 +49,9 @@ pub(crate) fn may_update(
         ("pods", "status") => pod_status(node, new, old),
         ("persistentvolumeclaims", "status") => claim_status(node, new, old),
         ("persistentvolumes", _) => volume(node, new, old),
+        ("resourceslices", _) if object::text(old, "spec.nodeName") != node => {
+            Some(other_slice("update"))
+        }
         _ => None,
     };
     match refused {
@@ -79,6 +82,11 @@ fn own_node(node: &str, new: &Value, old: &Value) -> Option<String> {
 }
 
 fn pod_status(node: &str, new: &Value, old: &Value) -> Option<String> {
+    if object::text(old, "spec.nodeName") != node {
+        return Some(format!(
+            "node {node:?} can only update pod status for pods with spec.nodeName set to itself"
+        ));
+    }
     if labels(new).ne(labels(old)) {
         return Some(format!(
             "node {node:?} cannot update labels through pod status"
@@ -126,6 +134,11 @@ fn claim_status(node: &str, new: &Value, old: &Value) -> Option<String> {
 /// A node says of a volume that its folder is gone, and nothing else: what a volume offers, and to whom, draws pods to it.
 fn volume(node: &str, new: &Value, old: &Value) -> Option<String> {
     const FINALIZERS: [&str; 1] = ["metadata.finalizers"];
+    if !lies_on(object::part(old, "spec"), node) {
+        return Some(format!(
+            "node {node:?} can only update volumes that lie on itself"
+        ));
+    }
     let left: Vec<&str> = object::finalizers(new).collect();
     let kept = object::finalizers(old).filter(|one| *one != FOLDER || left.contains(one));
     let only_that = kept.eq(left.iter().copied());

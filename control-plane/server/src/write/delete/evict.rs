@@ -7,13 +7,13 @@ use sampan_api::{object, time};
 use serde_json::{Value, json};
 
 use super::{DeleteOptions, delete_one};
-use crate::api::{Answer, Api, Call, Result};
+use crate::api::{Answer, Call, Result};
 use crate::content::{Expected, Offer, negotiate, read_object};
 use crate::object::Stored;
 use crate::read::{existing, find};
 use crate::request::{Query, ResourceTarget};
 use crate::respond::{self, parse};
-use crate::strategy::{self, Guard};
+use crate::strategy::{self, Deletion, Guard};
 use crate::write::{Attempts, WriteOptions, replace};
 
 /// POST of an Eviction.
@@ -40,18 +40,19 @@ pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
     )?;
     options.dry_run |= query_options.dry_run;
     let pod = existing(&call.api, &target).await?;
+    strategy::agent_may_delete(&call.user, target.resource, &pod.object, Deletion::Eviction)?;
     options.check(target.resource, &pod.object)?;
     let guard = strategy::disrupt(&call.api, &pod, options.dry_run).await?;
-    let pod = marked(&call.api, &target, pod, &options, &guard).await?;
+    let pod = marked(&call, &target, pod, &options, &guard).await?;
     // What it asked about the version held, and the mark made a new one.
     options.resource_version = None;
-    delete_one(&call.api, target.resource, pod, &options).await?;
+    delete_one(&call.api, &call.user, target.resource, pod, &options).await?;
     respond::success(StatusCode::CREATED, &Status::created(), &output)
 }
 
 /// The pod with the reason of its end in its status.
 async fn marked(
-    api: &Api,
+    call: &Call,
     target: &ResourceTarget,
     mut pod: Stored,
     options: &DeleteOptions,
@@ -60,6 +61,7 @@ async fn marked(
     if options.dry_run {
         return Ok(pod);
     }
+    let api = &call.api;
     let mut attempts = Attempts::new(api, pod.key.clone());
     loop {
         attempts.next().await?;
@@ -73,6 +75,7 @@ async fn marked(
         pod = find(api, target.resource, &target.namespace, &target.name)
             .await?
             .ok_or_else(|| Status::not_found(target.resource, &target.name))?;
+        strategy::agent_may_delete(&call.user, target.resource, &pod.object, Deletion::Eviction)?;
         options.check(target.resource, &pod.object)?;
     }
 }
