@@ -75,7 +75,8 @@ struct Subject {
 }
 
 impl Subject {
-    /// That of a request in PEM.
+    /// That of a request in PEM. Whoever signs it may read kinds of strings that are not read here, and find a name or a
+    /// group in them: a subject is understood as a whole or not at all.
     fn of(request: &str) -> std::result::Result<Subject, String> {
         let pem = BASE64_STANDARD
             .decode(request)
@@ -84,6 +85,9 @@ impl Subject {
         let (_, parsed) =
             X509CertificationRequest::from_der(&pem.contents).map_err(|error| error.to_string())?;
         let subject = &parsed.certification_request_info.subject;
+        if subject.iter_attributes().any(|part| part.as_str().is_err()) {
+            return Err("the subject holds a string that cannot be read".to_owned());
+        }
         // Of several names, the last counts.
         let name = subject.iter_common_name().last();
         let name = name.and_then(|name| name.as_str().ok());

@@ -1,6 +1,7 @@
 //! Who may do what: roles, reviews, acting as others, and what may not be given away.
 
 use super::*;
+use crate::user::MASTERS;
 
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
 const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings";
@@ -295,15 +296,12 @@ async fn nobody_gives_what_he_does_not_have() {
 }
 
 /// A request for a certificate, as it goes into a spec.
-pub(super) fn certificate_request(name: &str, group: &str) -> String {
+pub(super) fn certificate_request(name: &str, group: impl Into<rcgen::DnValue>) -> String {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::default();
-    for (part, value) in [
-        (rcgen::DnType::CommonName, name),
-        (rcgen::DnType::OrganizationName, group),
-    ] {
-        params.distinguished_name.push(part, value);
-    }
+    let subject = &mut params.distinguished_name;
+    subject.push(rcgen::DnType::CommonName, name);
+    subject.push(rcgen::DnType::OrganizationName, group);
     let request = params
         .serialize_request(&key)
         .expect("a request")
@@ -324,23 +322,34 @@ async fn certificate_requests_carry_who_asked() {
     admin
         .create(bindings, binding("csr", "ClusterRole", "csr", "alice"))
         .await;
-    let request = |name: &str, group: &str| {
+    let request = |name: &str, group: rcgen::DnValue| {
         json!({
             "metadata": {"name": name},
             "spec": {"request": certificate_request("somebody", group), "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"], "username": "forged"},
         })
     };
-    let created = alice.create(requests, request("a", "dev")).await;
+    let created = alice.create(requests, request("a", "dev".into())).await;
     assert_eq!(created["spec"]["username"], "alice");
     assert_eq!(
         created["spec"]["groups"],
         json!(["dev", "system:authenticated"])
     );
-    alice.post(requests, &request("b", "system:masters")).await.refused(
+    alice.post(requests, &request("b", MASTERS.into())).await.refused(
         403,
         "Forbidden",
         "certificatesigningrequests.certificates.k8s.io \"b\" is forbidden: use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
     );
+    // Strings that others read, and we do not.
+    for group in [
+        rcgen::DnValue::BmpString(MASTERS.try_into().expect("of its characters")),
+        rcgen::DnValue::TeletexString(MASTERS.try_into().expect("of its characters")),
+    ] {
+        alice.post(requests, &request("b", group)).await.refused(
+            403,
+            "Forbidden",
+            "certificatesigningrequests.certificates.k8s.io \"b\" is forbidden: failed to parse CSR: the subject holds a string that cannot be read",
+        );
+    }
     let mut approved = created.clone();
     approved["status"]["conditions"] =
         json!([{"type": "Approved", "status": "True", "reason": "Test", "message": "ok"}]);
