@@ -304,6 +304,17 @@ fn schemas_that_ask_for_too_much_end() {
         json!(vec![1; 10_000]),
         &[r#"<nil>: Invalid value: "": the schema asks for too many checks of this object"#],
     );
+    // Every alternative finds the text wrong, and then that it was so before.
+    let alternative = json!({"required": ["b"], "properties": {"text": {"minItems": 2}}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "integer"},
+        "text": {"type": "array", "items": {"type": "string"}}}, "anyOf": vec![alternative; 1000]});
+    let text = ["x".repeat(3 << 20)];
+    check_update(
+        schema,
+        json!({"a": 1, "text": text}),
+        Some(json!({"a": 2, "text": text})),
+        &[r#"<nil>: Invalid value: "": the schema asks for too many checks of this object"#],
+    );
 }
 
 /// Of many problems, each with a path as long as a body, so many are written as will be told.
