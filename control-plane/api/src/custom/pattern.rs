@@ -130,6 +130,9 @@ fn escape<'a>(rest: &'a str, out: &mut String) -> &'a str {
         'b' => "(?-u:\\b)",
         // Not as an ASCII rule: between the bytes of one character it would hold too.
         'B' => "\\B",
+        // Not a word's start and end.
+        '<' => "<",
+        '>' => ">",
         // What braces hold here is a name or a number.
         'p' | 'P' | 'x' if rest[1..].starts_with('{') => {
             let end = rest.find('}').map_or(rest.len(), |end| end + 1);
@@ -204,6 +207,8 @@ mod tests {
         check(r"^\/\_$", "/_", true);
         check(r"^(?i)abc$", "ABC", true);
         check(r"^(?P<name>a)\b", "a b", true);
+        check(r"^\<a\>[\<\>]$", "<a>>", true);
+        check(r"\<a\>", "a", false);
         check(r"^\p{Greek}\x{3c0}$", "ππ", true);
     }
 
