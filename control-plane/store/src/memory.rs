@@ -3,6 +3,7 @@
 //! Invariant: one lock guards both, the writer alone changes them, and it changes them for a whole batch at once. So
 //! whoever holds the lock sees every event up to the revision it reads, and none after it. Nothing here touches a disk.
 
+mod past;
 mod range;
 mod ring;
 
@@ -19,6 +20,7 @@ use crate::contract::{Entry, Event};
 use crate::error::WatchError;
 use crate::key::{Key, Prefix, Revision};
 
+use past::Past;
 pub(crate) use ring::Ring;
 
 /// The current entries of one bucket. Cloning is O(1).
@@ -31,6 +33,8 @@ const READ_SCAN: usize = 4096;
 
 pub(crate) struct Memory<O> {
     inner: RwLock<Inner<O>>,
+    /// Locked after `inner` where both are.
+    past: Past<O>,
     started: Instant,
     limits: HistoryLimits,
 }
@@ -109,6 +113,7 @@ impl<O> Memory<O> {
         };
         Memory {
             inner: RwLock::new(inner),
+            past: Past::new(),
             started: Instant::now(),
             limits,
         }
@@ -147,7 +152,7 @@ impl<O> Memory<O> {
         // Dropped after the lock: freeing map nodes and events is not the readers' problem.
         let mut garbage = Vec::new();
         let mut old_maps = Vec::with_capacity(publication.buckets.len());
-        {
+        let _past = {
             let mut guard = self.inner.write();
             let inner = &mut *guard;
             for (event, bytes) in publication.events {
@@ -163,7 +168,8 @@ impl<O> Memory<O> {
             }
             inner.revision = publication.revision;
             inner.trim(&self.limits, now, &mut garbage);
-        }
+            self.forget_past(inner)
+        };
         for (sender, revision) in wake {
             sender.send_replace(revision);
         }
@@ -175,6 +181,7 @@ impl<O> Memory<O> {
         let mut garbage = Vec::new();
         let mut inner = self.inner.write();
         inner.trim(&self.limits, now, &mut garbage);
+        self.forget_past(&inner);
         let oldest = inner
             .buckets
             .values()
@@ -194,7 +201,17 @@ impl<O> Memory<O> {
             bucket.ring.drop_through(to, &mut garbage);
             inner.history_bytes -= before - bucket.ring.bytes();
         }
+        let past = self.forget_past(inner);
         drop(guard);
+        drop(past);
+    }
+
+    /// Maps of revisions that can no longer be listed.
+    fn forget_past(&self, inner: &Inner<O>) -> Vec<Entries<O>> {
+        self.past.forget(|bucket, revision| {
+            let ring = inner.buckets.get(bucket).map(|bucket| &bucket.ring);
+            revision >= inner.compacted && ring.is_none_or(|ring| revision >= ring.floor())
+        })
     }
 
     /// Ends all watches once they have caught up.

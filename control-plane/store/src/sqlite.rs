@@ -158,7 +158,7 @@ impl<C: Codec> Store<C::Object> for SqliteStore<C> {
     }
 
     async fn range(&self, request: RangeRequest) -> Result<Page<C::Object>, RangeError> {
-        self.memory.range(&request)
+        self.memory.range(&request).await
     }
 
     async fn watch(&self, prefix: Prefix, from: Revision) -> Result<Watch<C::Object>, WatchError> {

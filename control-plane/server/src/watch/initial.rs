@@ -1,7 +1,7 @@
 //! The state a watch begins with: pages of the store as it was at one revision.
 //!
-//! Between two pages nothing is held, so a client that does not read on keeps no old state alive. If the history no
-//! longer reaches the revision when it does, it is told so, as any watcher that is too slow.
+//! Between two pages nothing is held here, so a client that does not read on keeps no old state alive for longer than the
+//! history goes back. If that no longer reaches the revision when it does, it is told so, as any watcher that is too slow.
 
 use sampan_store::{Prefix, RangeError, RangeRequest, Revision};
 

@@ -6,33 +6,45 @@ use std::sync::Arc;
 use super::{Entries, Memory};
 use crate::contract::{Entry, Event, Page, RangeRequest};
 use crate::error::RangeError;
-use crate::key::{Key, Prefix, Revision};
+use crate::key::{Key, Revision};
+
+/// Most events undone before others have their turn.
+const TURN: usize = 1024;
 
 /// What a list is served from.
 struct Snapshot<O> {
     /// The revision the list shows.
     revision: Revision,
-    /// The map as it is now.
+    /// The map as it is now, or as it was at a revision since then.
     entries: Entries<O>,
-    /// The matching events in between, oldest first.
+    /// The events in between, oldest first.
     since: Vec<Arc<Event<O>>>,
 }
 
-impl<O> Memory<O> {
+impl<O: Send + Sync> Memory<O> {
     /// Serves a list. The lock is held to take the map (and, for an older revision, the events since), not to walk it.
-    pub(crate) fn range(&self, request: &RangeRequest) -> Result<Page<O>, RangeError> {
+    /// The map is kept for the next page, so that of many pages the first one alone undoes events.
+    pub(crate) async fn range(&self, request: &RangeRequest) -> Result<Page<O>, RangeError> {
+        let bucket = request.prefix.bucket_name();
         let Snapshot {
             revision,
             mut entries,
             since,
-        } = self.snapshot(&request.prefix, request.at)?;
-        for event in since.iter().rev() {
+        } = self.snapshot(bucket, request.at)?;
+        for (done, event) in since.iter().rev().enumerate() {
             undo(&mut entries, event);
+            if done % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
         }
-        Ok(page(revision, &entries, request))
+        let page = page(revision, &entries, request);
+        if page.more {
+            self.past.keep(bucket, revision, entries);
+        }
+        Ok(page)
     }
 
-    fn snapshot(&self, prefix: &Prefix, at: Option<Revision>) -> Result<Snapshot<O>, RangeError> {
+    fn snapshot(&self, bucket: &str, at: Option<Revision>) -> Result<Snapshot<O>, RangeError> {
         let inner = self.inner.read();
         let revision = at.unwrap_or(inner.revision);
         if revision > inner.revision {
@@ -45,27 +57,28 @@ impl<O> Memory<O> {
                 compacted: inner.compacted,
             });
         }
-        let Some(bucket) = inner.buckets.get(prefix.bucket_name()) else {
+        let Some(now) = inner.buckets.get(bucket) else {
             return Ok(Snapshot {
                 revision,
                 entries: Entries::new(),
                 since: Vec::new(),
             });
         };
-        if revision < bucket.ring.floor() {
+        if revision < now.ring.floor() {
             return Err(RangeError::Compacted {
-                compacted: bucket.ring.floor(),
+                compacted: now.ring.floor(),
             });
         }
-        let since = bucket.ring.after(revision);
-        let since = since
-            .filter(|event| prefix.matches(&event.entry.key))
-            .cloned()
-            .collect();
+        let past = (revision < now.ring.last())
+            .then(|| self.past.nearest(bucket, revision))
+            .flatten();
+        let (from, entries) = past.unwrap_or_else(|| (inner.revision, now.entries.clone()));
+        let since = now.ring.after(revision);
+        let since = since.take_while(|event| event.revision <= from);
         Ok(Snapshot {
             revision,
-            entries: bucket.entries.clone(),
-            since,
+            entries,
+            since: since.cloned().collect(),
         })
     }
 }
@@ -117,5 +130,99 @@ fn page<O>(revision: Revision, entries: &Entries<O>, request: &RangeRequest) -> 
         entries: found,
         more,
         remaining,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::contract::EventKind;
+    use crate::key::Prefix;
+    use crate::memory::{HistoryLimits, Publication};
+
+    /// A store of small numbers, with history by count: every event has a size of one.
+    fn memory() -> Memory<u64> {
+        let limits = HistoryLimits {
+            window: Duration::from_secs(3600),
+            bytes: 100,
+        };
+        Memory::new(Revision(0), Revision(0), HashMap::new(), limits)
+    }
+
+    /// Writes a key.
+    fn put(memory: &Memory<u64>, name: u64) {
+        let revision = Revision(memory.revision().0 + 1);
+        let key = Key::new("b", &format!("{name:03}"));
+        let mut entries = memory.entries("b");
+        let previous = entries.get(&key).cloned();
+        let entry = Arc::new(Entry {
+            key: key.clone(),
+            create_revision: previous
+                .as_ref()
+                .map_or(revision, |old| old.create_revision),
+            revision,
+            object: revision.0,
+        });
+        entries.insert(key, Arc::clone(&entry));
+        let event = Event {
+            kind: EventKind::Put,
+            revision,
+            entry,
+            previous,
+        };
+        memory.publish(Publication {
+            revision,
+            buckets: vec![("b".into(), entries)],
+            events: vec![(Arc::new(event), 1)],
+        });
+    }
+
+    /// How many events a list at a revision has to undo, if it can be served.
+    fn to_undo(memory: &Memory<u64>, at: u64) -> Option<usize> {
+        let snapshot = memory.snapshot("b", Some(Revision(at)));
+        snapshot.ok().map(|snapshot| snapshot.since.len())
+    }
+
+    #[tokio::test]
+    async fn pages_beside_writers_undo_nothing_twice() {
+        let memory = memory();
+        (0..30).for_each(|name| put(&memory, name));
+        let mut request = RangeRequest {
+            limit: Some(10),
+            ..RangeRequest::all(Prefix::bucket("b"))
+        };
+        let mut shown = Vec::new();
+        loop {
+            assert_eq!(to_undo(&memory, 30), Some(0));
+            let page = memory.range(&request).await.expect("it is in reach");
+            shown.extend(page.entries.iter().map(|entry| entry.object));
+            if !page.more {
+                break;
+            }
+            request.at = Some(page.revision);
+            request.start_after = page.entries.last().map(|entry| entry.key.clone());
+            (0..20).for_each(|name| put(&memory, name));
+        }
+        assert!(shown.into_iter().eq(1..=30));
+        // Of an older revision, those since; of one a little older still, no more than those in between.
+        assert_eq!(to_undo(&memory, 50), Some(20));
+        assert_eq!(to_undo(&memory, 25), Some(5));
+        request = RangeRequest {
+            at: Some(Revision(50)),
+            start_after: None,
+            ..request
+        };
+        let page = memory.range(&request).await.expect("it is in reach");
+        assert!(page.entries.iter().map(|entry| entry.object).eq(31..=40));
+        assert_eq!(to_undo(&memory, 50), Some(0));
+        assert_eq!(to_undo(&memory, 48), Some(2));
+        // What the history no longer reaches is not kept either.
+        assert!(memory.past.nearest("b", Revision(0)).is_some());
+        (0..100).for_each(|name| put(&memory, name));
+        assert_eq!(to_undo(&memory, 50), None);
+        assert!(memory.past.nearest("b", Revision(0)).is_none());
     }
 }
