@@ -46,8 +46,8 @@ pub const MIN_STOP_SECONDS: i64 = 2;
 /// The longest an HTTP hook waits for its answer. Upstream has no such bound; a start would hang for ever.
 pub const HOOK_HTTP_MAX: Duration = Duration::from_secs(300);
 
-/// Container starts (create, compile, start) under way at once. Image pulls have their own limit,
-/// so that a slow registry does not hold these up.
+/// Container starts (create, start) under way at once. Image pulls and compilations have their own limits, so that
+/// neither a slow registry nor a large module holds these up.
 pub const CONCURRENT_STARTS: usize = 64;
 /// How often the disk is looked at for images to remove.
 pub const IMAGE_COLLECTION_PERIOD: Duration = Duration::from_secs(300);

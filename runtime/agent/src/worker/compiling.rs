@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sampan_proto::{COMPILING, Code, CriError, WAITING_TO_COMPILE, v1};
 
-use super::start::Start;
+use super::start::{Place, Start};
 use crate::events::Severity;
 
 /// Compilations that are over sooner are nobody's business. While one waits for others, it is looked at again as often.
@@ -21,11 +21,12 @@ enum Work {
 }
 
 impl Start {
-    /// Makes the container; if that takes long because its module is compiled, events say so. Nothing is made once the
-    /// pod is to stop.
+    /// Makes the container; if that takes long because its module is compiled, events say so, and `place` is given up
+    /// for others. Nothing is made once the pod is to stop.
     pub(super) async fn create_container(
         &self,
         request: v1::CreateContainerRequest,
+        place: &mut Option<Place<'_>>,
     ) -> Result<v1::CreateContainerResponse, CriError> {
         tokio::select! {
             biased;
@@ -33,13 +34,14 @@ impl Start {
             () = self.cancel.cancelled() => {
                 Err(CriError::new(Code::Cancelled, "the pod is to stop"))
             }
-            done = self.create_and_tell(request) => done,
+            done = self.create_and_tell(request, place) => done,
         }
     }
 
     async fn create_and_tell(
         &self,
         request: v1::CreateContainerRequest,
+        place: &mut Option<Place<'_>>,
     ) -> Result<v1::CreateContainerResponse, CriError> {
         let mut begun = Instant::now();
         let mut call = self.shared.runtime.create_container(request);
@@ -49,7 +51,11 @@ impl Start {
             if let Ok(done) = tokio::time::timeout(TOLD_AFTER, &mut call).await {
                 return done;
             }
-            match self.work().await {
+            let work = self.work().await;
+            if !matches!(work, Work::Other) {
+                *place = None;
+            }
+            match work {
                 Work::Compiles(size) => break size,
                 Work::Other => return call.await,
                 Work::Waits if !told => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use sampan_proto::{Code, CriError, v1};
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::hooks::Hooks;
@@ -22,6 +23,9 @@ use crate::events::{PodRecorder, Severity, cut};
 use crate::images::Wanted;
 use crate::limits::{DEFAULT_GRACE_SECONDS, ENV_BYTES_MAX, STATUS_MESSAGE_MAX};
 use crate::plan::{Instance, Outcome, Run, Sandbox, StartFailure, container_hash, container_named};
+
+/// Among the starts under way on this node.
+pub(super) type Place<'a> = SemaphorePermit<'a>;
 
 /// All that one start needs, taken from the worker at its beginning.
 pub(super) struct Start {
@@ -106,18 +110,16 @@ impl Start {
             .await?;
         let images = self.images().await?;
         let mut parts = self.parts(image_id).await?;
-        // Never closed; without a permit the start just goes on.
-        let shared = self.shared.clone();
-        let permit = shared.starts.acquire().await;
-        if self.cancel.is_cancelled() {
-            return Err(StartFailure {
-                cancelled: true,
-                ..StartFailure::default()
-            });
-        }
+        let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
+        let mut place = Some(place(&shared, &cancel).await?);
         self.remove_outdated().await;
         parts.mounts = self.mounts(&parts.env, images).await?;
-        let id = self.create(parts).await?;
+        let id = self.create(parts, &mut place).await?;
+        // Its module took long. What was made goes with the sandbox if the pod is to stop by now.
+        let place = match place {
+            Some(place) => place,
+            None => self::place(&shared, &cancel).await?,
+        };
         self.recorder
             .container(&name, Severity::Normal, "Created", "Container created");
         let request = v1::StartContainerRequest {
@@ -137,7 +139,7 @@ impl Start {
                     failure("RunContainerError", "the runtime says it was not started")
                 })?;
                 // Others may start while a hook takes its time.
-                drop(permit);
+                drop(place);
                 Ok(self.after_start(instance).await)
             }
             Err(error) => Err(failure("RunContainerError", &error.message)),
@@ -246,7 +248,11 @@ impl Start {
         })
     }
 
-    async fn create(&mut self, parts: ContainerParts) -> Result<String, StartFailure> {
+    async fn create(
+        &self,
+        parts: ContainerParts,
+        place: &mut Option<Place<'_>>,
+    ) -> Result<String, StartFailure> {
         let request = v1::CreateContainerRequest {
             pod_sandbox_id: self.sandbox_id.clone(),
             config: Some(cri::container_config(&self.pod, &self.container, parts)),
@@ -257,12 +263,9 @@ impl Start {
                 content::dns(&self.pod).await,
             )),
         };
-        match self.create_container(request).await {
+        match self.create_container(request, place).await {
             Ok(response) => Ok(response.container_id),
-            Err(_) if self.cancel.is_cancelled() => Err(StartFailure {
-                cancelled: true,
-                ..StartFailure::default()
-            }),
+            Err(_) if self.cancel.is_cancelled() => Err(cancelled()),
             Err(error) => {
                 let message = format!("Error: {}", error.message);
                 let name = &self.container.name;
@@ -323,6 +326,23 @@ impl Start {
         let file = message_path(&self.pod_dir, &self.container.name, attempt);
         // Often never made; nothing depends on it.
         tokio::fs::remove_file(file).await.ok();
+    }
+}
+
+/// Waits for a place among the starts under way on this node.
+async fn place<'a>(
+    shared: &'a Shared,
+    cancel: &CancellationToken,
+) -> Result<Place<'a>, StartFailure> {
+    let place = cancel.run_until_cancelled(shared.starts.acquire()).await;
+    // The semaphore is never closed.
+    place.and_then(Result::ok).ok_or_else(cancelled)
+}
+
+fn cancelled() -> StartFailure {
+    StartFailure {
+        cancelled: true,
+        ..StartFailure::default()
     }
 }
 

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use parking_lot::Mutex;
 use sampan_proto::v1::*;
 use sampan_proto::{Code, ContainerEvents, CriError, ImageService, RuntimeService};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 type Answer<T> = Result<T, CriError>;
 
@@ -22,7 +22,7 @@ struct Data {
     containers: BTreeMap<String, (String, ContainerConfig, ContainerStatus)>,
     images: BTreeSet<String>,
     calls: Vec<String>,
-    /// Sandboxes whose containers wait for a compiler that never comes.
+    /// Sandboxes whose containers wait for the compiler.
     queued: BTreeSet<String>,
     auths: Vec<AuthConfig>,
     /// What every container uses.
@@ -34,6 +34,8 @@ struct Data {
 pub(crate) struct FakeRuntime {
     data: Mutex<Data>,
     events: broadcast::Sender<ContainerEventResponse>,
+    /// One place for each module that may be compiled; there is none at first.
+    compiler: Semaphore,
 }
 
 fn now() -> i64 {
@@ -49,6 +51,7 @@ impl FakeRuntime {
         FakeRuntime {
             data: Mutex::new(data),
             events: broadcast::channel(4096).0,
+            compiler: Semaphore::new(0),
         }
     }
 
@@ -76,6 +79,11 @@ impl FakeRuntime {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let data = self.data.lock();
         (data.sandboxes.len(), data.containers.len())
+    }
+
+    /// Compiles all that waits for that.
+    pub(crate) fn compile(&self) {
+        self.compiler.add_permits(self.calls("queue "));
     }
 
     /// The newest configuration of a container of this name.
@@ -284,8 +292,10 @@ impl RuntimeService for FakeRuntime {
             ));
         }
         if config.args.first().is_some_and(|arg| arg == "queued") {
-            self.data.lock().queued.insert(r.pod_sandbox_id);
-            return std::future::pending().await;
+            self.id("queue", &r.pod_sandbox_id);
+            self.data.lock().queued.insert(r.pod_sandbox_id.clone());
+            self.compiler.acquire().await.unwrap().forget();
+            self.data.lock().queued.remove(&r.pod_sandbox_id);
         }
         let id = self.id("create", &config.labels["io.kubernetes.container.name"]);
         let logs = r.sandbox_config.unwrap().log_directory;

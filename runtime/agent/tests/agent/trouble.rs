@@ -376,3 +376,25 @@ async fn a_pod_that_waits_for_the_compiler_says_so_and_can_go() {
     cluster.api.delete("pods", "default", "p", 30);
     cluster.runtime_is_empty().await;
 }
+
+/// More than may start at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_wait_for_the_compiler_hold_up_no_others() {
+    let cluster = Cluster::new();
+    let names: Vec<String> = (0..70).map(|at| format!("q{at}")).collect();
+    for name in &names {
+        cluster.pod(name, &["queued"], json!({}));
+    }
+    eventually(|| (cluster.runtime.calls("queue ") >= 64).then_some(()))
+        .await
+        .unwrap();
+    cluster.pod("p", &["run"], json!({}));
+    cluster.until("p", "/status/phase", json!("Running")).await;
+    eventually(|| (cluster.runtime.calls("queue ") == names.len()).then_some(()))
+        .await
+        .unwrap();
+    cluster.runtime.compile();
+    for name in &names {
+        cluster.until(name, "/status/phase", json!("Running")).await;
+    }
+}
