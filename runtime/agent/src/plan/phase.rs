@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 
 use super::start::{init_failed, wants_restart};
 use super::track::Track;
-use super::{Input, Intent, Wake, after, main_containers};
+use super::{Input, Intent, Wake, after, all_containers, main_containers};
 
 /// The pod ran longer than `activeDeadlineSeconds`.
 pub(super) const DEADLINE_REASON: &str = "DeadlineExceeded";
@@ -43,8 +43,23 @@ pub(super) fn phase(input: &Input<'_>) -> &'static str {
     }
 }
 
+/// Whether the pod was still under way at its deadline. One that had ended by then is left alone.
 pub(super) fn deadline_exceeded(input: &Input<'_>) -> bool {
-    deadline(input).is_some_and(|deadline| deadline <= input.now)
+    let passed = deadline(input).filter(|deadline| *deadline <= input.now);
+    passed.is_some_and(|deadline| {
+        let stopped = input.intent != Intent::Run && !input.state.any_running();
+        let over = stopped || own_verdict(input).is_some();
+        !over || last_end(input).is_some_and(|end| end >= deadline)
+    })
+}
+
+/// When the last container of the pod ended.
+fn last_end(input: &Input<'_>) -> Option<Timestamp> {
+    let ends = all_containers(input.pod).filter_map(|(container, _)| {
+        let track = input.state.containers.get(&container.name)?;
+        track.exit()?.finished_at
+    });
+    ends.max()
 }
 
 /// Asks to be woken at the pod's deadline.
@@ -68,14 +83,22 @@ fn deadline(input: &Input<'_>) -> Option<Timestamp> {
 
 /// How the pod ends, once its end is certain.
 fn verdict(input: &Input<'_>) -> Option<&'static str> {
-    let (pod, state) = (input.pod, input.state);
-    if let Some(ended) = &state.ended {
+    if let Some(ended) = &input.state.ended {
         return Some(if ended.phase.as_deref() == Some("Succeeded") {
             "Succeeded"
         } else {
             "Failed"
         });
     }
+    if deadline_exceeded(input) {
+        return Some("Failed");
+    }
+    own_verdict(input)
+}
+
+/// The same, as far as it comes from the pod's containers.
+fn own_verdict(input: &Input<'_>) -> Option<&'static str> {
+    let (pod, state) = (input.pod, input.state);
     let mut all_done = true;
     let mut all_well = true;
     for container in main_containers(pod) {
@@ -91,7 +114,7 @@ fn verdict(input: &Input<'_>) -> Option<&'static str> {
     if all_done && !main_containers(pod).is_empty() {
         return Some(if all_well { "Succeeded" } else { "Failed" });
     }
-    if state.lost || init_failed(pod, state) || deadline_exceeded(input) {
+    if state.lost || init_failed(pod, state) {
         return Some("Failed");
     }
     None

@@ -55,8 +55,7 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
     let ephemeral: Vec<Container> = ephemeral_containers(input.pod).collect();
     let ephemeral = of(&ephemeral, Part::Ephemeral);
     let conditions = conditions::conditions(input, phase, &init, &main);
-    let deadline =
-        phase::deadline_exceeded(input) && phase::is_ending(input) && phase != "Succeeded";
+    let deadline = phase::deadline_exceeded(input);
     let ips = &input.state.ips;
     PodStatus {
         observed_generation: input.pod.metadata.generation,

@@ -22,7 +22,7 @@ pub(crate) fn notes(pod: &Pod, before: &PodStatus, after: &PodStatus) -> Vec<Not
     let mut notes = Vec::new();
     if after.reason.as_deref() == Some(DEADLINE_REASON) && before.reason != after.reason {
         notes.push(Note {
-            warning: true,
+            warning: false,
             reason: DEADLINE_REASON,
             message: DEADLINE_MESSAGE.into(),
             field_path: String::new(),

@@ -128,12 +128,56 @@ fn the_active_deadline_fails_the_pod() {
     world.pass(60);
     assert_eq!(world.actions(), ["kill c 30"]);
     assert_eq!(world.phase(), "Running");
+    let told = notes(&world.pod, &world.known, &world.plan().status);
+    let told: Vec<(&str, bool)> = told.iter().map(|n| (n.reason, n.warning)).collect();
+    assert_eq!(told, [("DeadlineExceeded", false)]);
     world.mark_kill("c", 30, false);
     world.exited("c", 143);
     let status = world.plan().status;
     assert_eq!(status.phase.as_deref(), Some("Failed"));
     assert_eq!(status.reason.as_deref(), Some("DeadlineExceeded"));
     assert_eq!(world.actions(), ["remove"]);
+}
+
+/// How the only container ends, when, and whether the deadline is why the pod failed.
+#[test]
+fn a_pod_that_ended_before_its_deadline_is_left_alone() {
+    for (code, at, phase, reason) in [
+        (1, 5, "Failed", None),
+        (0, 5, "Succeeded", None),
+        (0, 60, "Failed", Some("DeadlineExceeded")),
+        (143, 61, "Failed", Some("DeadlineExceeded")),
+    ] {
+        let mut world = World::new(json!({"activeDeadlineSeconds": 60, "restartPolicy": "Never"}));
+        world.sandbox();
+        world.started("c");
+        world.pass(at);
+        world.exited("c", code);
+        for _ in 0..2 {
+            let status = world.plan().status;
+            let shown = (status.phase.as_deref(), status.reason.as_deref());
+            assert_eq!(shown, (Some(phase), reason), "{code} at {at}");
+            world.pass(60);
+        }
+    }
+    let spec = json!({"activeDeadlineSeconds": 60, "restartPolicy": "Never", "initContainers": [{"name": "i"}]});
+    let mut world = World::new(spec);
+    world.sandbox();
+    world.started("i");
+    world.exited("i", 1);
+    world.pass(60);
+    assert_eq!(
+        world.plan().status.reason,
+        None,
+        "its init container failed"
+    );
+    let mut world = World::new(json!({"activeDeadlineSeconds": 60}));
+    world.sandbox();
+    world.started("c");
+    world.deleted(30);
+    world.exited("c", 143);
+    world.pass(60);
+    assert_eq!(world.plan().status.reason, None, "it was deleted");
 }
 
 /// The pod as a process before this one reported it.
