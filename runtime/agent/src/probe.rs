@@ -82,6 +82,8 @@ struct Prober {
     success_threshold: u32,
     failure_threshold: u32,
     next: Timestamp,
+    /// The furthest that may be ahead: the first delay, then the period.
+    ahead: Duration,
     under_way: bool,
     /// The last answer, and how many in a row there were like it.
     last: Option<bool>,
@@ -100,11 +102,13 @@ impl Prober {
             let value = value.and_then(|value| u32::try_from(value).ok());
             value.filter(|value| *value > 0).unwrap_or(default)
         };
+        let delay = seconds(probe.initial_delay_seconds, 0);
         Prober {
             period: seconds(probe.period_seconds.or(Some(10)), 1),
             success_threshold: threshold(probe.success_threshold, 1),
             failure_threshold: threshold(probe.failure_threshold, 3),
-            next: after(started_at, seconds(probe.initial_delay_seconds, 0)),
+            next: after(started_at, delay),
+            ahead: delay,
             under_way: false,
             last: None,
             count: 0,
@@ -119,9 +123,13 @@ impl Prober {
     /// Folds in an answer. True if what is held true changed.
     fn answered(&mut self, well: Option<bool>, now: Timestamp) -> bool {
         self.under_way = false;
-        // Moments that were missed are left out.
-        while self.next <= now {
-            self.next = after(self.next, self.period);
+        self.ahead = self.period;
+        // Moments that were missed are left out, however many: a clock that is set may leap over decades.
+        if self.next <= now {
+            let late = now.duration_since(self.next).unsigned_abs().as_secs();
+            let period = self.period.as_secs().max(1);
+            let missed = late - late % period;
+            self.next = after(self.next, Duration::from_secs(missed) + self.period);
         }
         let Some(well) = well else { return false };
         if self.last == Some(well) {
@@ -200,6 +208,10 @@ impl Probes {
         let mut due = Vec::new();
         for (container, instance) in &mut self.0 {
             let ending = ending(container);
+            for prober in instance.probers.values_mut() {
+                // The clock was set back.
+                prober.next = prober.next.min(after(now, prober.ahead));
+            }
             for kind in Kind::ALL {
                 if !instance.wants(kind, ending) {
                     continue;

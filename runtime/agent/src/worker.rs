@@ -138,7 +138,8 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, inbox: Arc<Inbox>
         tokio::select! {
             Some(done) = worker.work.next() => worker.fold(done),
             news = inbox.next() => worker.hear(news),
-            () = timer => {}
+            // What was to be planned at that moment is, though the clock may have been set back since.
+            () = timer => worker.changed |= worker.wake_at == wake_at,
         }
     }
 }
@@ -213,6 +214,7 @@ impl Worker {
     /// Plans and starts what is to be done. Returns when to plan again at the latest.
     fn step(&mut self) -> Option<Timestamp> {
         let now = Timestamp::now();
+        self.state.follow(now);
         let intent = Intent::of(&self.pod, self.gone);
         self.settle_resize(intent);
         let plan = plan(&Input {

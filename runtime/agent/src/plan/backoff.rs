@@ -31,6 +31,11 @@ impl Backoff {
         self.updated.map(|updated| after(updated, self.delay()))
     }
 
+    /// Follows a clock that was set back: what failed later than now, failed now. Nothing waits longer than its delay.
+    pub(crate) fn follow(&mut self, now: Timestamp) {
+        self.updated = self.updated.map(|updated| updated.min(now));
+    }
+
     pub(crate) fn updated(&self) -> Option<Timestamp> {
         self.updated
     }

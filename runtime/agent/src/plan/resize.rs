@@ -127,6 +127,11 @@ impl Resize {
         self.pending.take().is_some()
     }
 
+    /// Follows a clock that was set back.
+    pub(super) fn follow(&mut self, now: Timestamp) {
+        self.retry.follow(now);
+    }
+
     /// A container could not be brought to what it was given.
     pub(super) fn failed(&mut self, error: &str, generation: Option<i64>, now: Timestamp) {
         self.retry.fail(now, RESIZE_RETRY);

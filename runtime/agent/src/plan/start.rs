@@ -68,7 +68,7 @@ pub(super) fn init_failed(pod: &Pod, state: &PodState) -> bool {
 
 /// Until when a restart of this container has to wait.
 pub(super) fn crash_wait(track: &Track) -> Option<jiff::Timestamp> {
-    let exit = track.exit()?;
+    track.exit()?;
     if track.is_replaced() {
         return None;
     }
@@ -76,7 +76,7 @@ pub(super) fn crash_wait(track: &Track) -> Option<jiff::Timestamp> {
     if delay.is_zero() {
         return None;
     }
-    exit.finished_at.map(|end| super::after(end, delay))
+    track.ended.map(|end| super::after(end, delay))
 }
 
 fn replace_changed(input: &Input<'_>, actions: &mut Vec<Action>) {

@@ -116,6 +116,16 @@ impl PodState {
         }
     }
 
+    /// Follows a clock that was set back, as that of a board which learns the time after its start may be: nothing
+    /// waits longer than it would have.
+    pub(crate) fn follow(&mut self, now: Timestamp) {
+        self.sandbox_retry.follow(now);
+        self.resize.follow(now);
+        for track in self.containers.values_mut() {
+            track.follow(now);
+        }
+    }
+
     /// Folds in what an action came to. `pod` gives the order of init containers.
     pub(crate) fn apply(&mut self, pod: &Pod, outcome: Outcome, now: Timestamp) {
         match outcome {

@@ -18,6 +18,8 @@ pub(crate) struct Track {
     pub(crate) failure: Option<Failure>,
     /// Delays restarts after exits.
     pub(crate) crash: Backoff,
+    /// When the newest instance was heard to have ended: from then on a restart waits.
+    pub(crate) ended: Option<Timestamp>,
     /// Delays retries after failures to start.
     pub(crate) retry: Backoff,
 }
@@ -143,6 +145,17 @@ impl Track {
             self.crash.reset();
         }
         instance.run = Run::Exited(exit);
+        self.ended = Some(now);
+    }
+
+    /// Follows a clock that was set back.
+    pub(super) fn follow(&mut self, now: Timestamp) {
+        self.crash.follow(now);
+        self.retry.follow(now);
+        self.ended = self.ended.map(|ended| ended.min(now));
+        if let Some(failure) = &mut self.failure {
+            failure.since = failure.since.min(now);
+        }
     }
 }
 

@@ -150,6 +150,19 @@ fn one_question_at_a_time_and_missed_moments_are_left_out() {
 }
 
 #[test]
+fn a_clock_that_is_set_neither_stops_the_probes_nor_floods_them() {
+    let mut world = World::new(json!({"readinessProbe": {"initialDelaySeconds": 30}}));
+    assert_eq!((world.due(50), world.next()), (vec![], Some(80)));
+    world.good(80, Kind::Readiness);
+    assert_eq!(world.next(), Some(90));
+    assert_eq!((world.due(60), world.next()), (vec![], Some(70)));
+    assert_eq!(world.due(70), [Kind::Readiness]);
+    // Answered when the clock has been set to another century.
+    world.answer_of("i", 5_000_000_003, Kind::Readiness, &Answer::Success);
+    assert_eq!(world.next(), Some(5_000_000_010));
+}
+
+#[test]
 fn a_startup_probe_holds_the_others_back() {
     let mut world = World::new(json!({
         "startupProbe": {"failureThreshold": 2}, "readinessProbe": {}, "livenessProbe": {}}));

@@ -103,6 +103,8 @@ impl Report {
 
     /// The patch to send now, or when to look again.
     fn next(&mut self, status: &PodStatus, capabilities: &str, now: Timestamp) -> Next {
+        self.retry.follow(now);
+        self.deferred_since = self.deferred_since.map(|since| since.min(now));
         if self.writing {
             self.settled = false;
             return Next::Nothing;

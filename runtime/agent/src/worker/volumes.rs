@@ -76,6 +76,7 @@ impl Worker {
     /// Brings the volumes up to date if it is time. Returns when to look again.
     pub(super) fn refresh_volumes(&mut self, now: Timestamp) -> Option<Timestamp> {
         let volumes = &mut self.volumes;
+        volumes.retry.follow(now);
         let ready = matches!(self.state.sandbox, Sandbox::Ready { .. });
         let subscription = volumes.subscription.clone().filter(|_| ready)?;
         // A start may be about to open the very files that a new version replaces (subPath). Its end is news.

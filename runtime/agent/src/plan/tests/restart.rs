@@ -124,6 +124,33 @@ fn crashes_back_off() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_makes_nothing_wait_longer() {
+    let hour = Duration::from_secs(3600);
+    let mut world = World::new(json!({}));
+    world.apply(Outcome::SandboxFailed { attempt: 0 });
+    world.now -= hour;
+    assert_eq!(world.wake_in(), Some(3601));
+    world.state.follow(world.now);
+    assert_eq!(world.wake_in(), Some(1));
+    world.sandbox();
+    for _ in 0..2 {
+        world.started("c");
+        world.exited("c", 1);
+    }
+    world.now -= hour;
+    world.state.follow(world.now);
+    assert_eq!(world.wake_in(), Some(10), "it crashed");
+    world.failed("c", "ErrImagePull", "not found");
+    world.now -= hour;
+    world.state.follow(world.now);
+    assert_eq!(world.wake_in(), Some(2), "then it says so in other words");
+    world.pass(2);
+    assert_eq!(world.wake_in(), Some(8));
+    world.pass(8);
+    assert_eq!(world.actions(), ["start c 2"]);
+}
+
+#[test]
 fn a_long_run_starts_the_back_off_over() {
     let mut world = World::new(json!({}));
     world.sandbox();
