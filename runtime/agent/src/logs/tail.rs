@@ -1,7 +1,8 @@
 //! Finds where the last lines of a log begin, reading backwards.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::line::parse;
@@ -21,7 +22,7 @@ pub(super) fn start_of_tail(
     // The wanted lines begin where the line before them ends: one full line more is looked for.
     let mut left = count;
     for (index, path) in files.iter().enumerate().rev() {
-        let mut file = match File::open(path) {
+        let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
@@ -32,7 +33,7 @@ pub(super) fn start_of_tail(
         } else {
             length
         };
-        if let Some(offset) = search(&mut file, end, &mut left)? {
+        if let Some(offset) = search(&file, end, &mut left)? {
             return Ok((index, offset));
         }
     }
@@ -40,7 +41,17 @@ pub(super) fn start_of_tail(
 }
 
 /// The end of the full line that comes before the `left` last ones before `end`; counts `left` down.
-fn search(file: &mut File, end: u64, left: &mut u64) -> io::Result<Option<u64>> {
+fn search(file: &File, end: u64, left: &mut u64) -> io::Result<Option<u64>> {
+    backwards(file, end, |raw| take(raw, left))
+}
+
+/// Shows the lines before `end`, the last one first, each with its newline if it has one. Stops at the one of which
+/// `found` says so, and tells where that ends.
+fn backwards(
+    file: &File,
+    end: u64,
+    mut found: impl FnMut(&[u8]) -> bool,
+) -> io::Result<Option<u64>> {
     let mut position = end;
     // Bytes after `position` whose line has not begun yet, looking backwards.
     let mut rest: Vec<u8> = Vec::new();
@@ -50,8 +61,7 @@ fn search(file: &mut File, end: u64, left: &mut u64) -> io::Result<Option<u64>> 
         let size = BLOCK.min(position);
         position -= size;
         let mut block = vec![0; usize::try_from(size).unwrap_or(0)];
-        file.seek(SeekFrom::Start(position))?;
-        file.read_exact(&mut block)?;
+        file.read_exact_at(&mut block, position)?;
         block.append(&mut rest);
         let mut upto = block.len();
         // The newline of the line under inspection is its last byte: look before it.
@@ -59,7 +69,7 @@ fn search(file: &mut File, end: u64, left: &mut u64) -> io::Result<Option<u64>> 
             .iter()
             .rposition(|b| *b == b'\n')
         {
-            if take(&block[at + 1..upto], left) {
+            if found(&block[at + 1..upto]) {
                 return Ok(Some(end));
             }
             upto = at + 1;
@@ -72,7 +82,7 @@ fn search(file: &mut File, end: u64, left: &mut u64) -> io::Result<Option<u64>> 
             rest.clear();
         }
     }
-    Ok((!rest.is_empty() && take(&rest, left)).then_some(end))
+    Ok((!rest.is_empty() && found(&rest)).then_some(end))
 }
 
 /// Counts a line that ends a logical line. True when it is the one before the wanted ones.
@@ -102,28 +112,39 @@ pub(crate) async fn tail(log: &Path, lines: usize, bytes: usize) -> String {
 }
 
 fn read_tail(log: &Path, lines: usize, bytes: usize) -> io::Result<String> {
-    let files = super::files(log);
-    let (first, offset) = start_of_tail(&files, lines as u64, u64::MAX)?;
-    let mut out = Vec::new();
-    for (index, path) in files.iter().enumerate().skip(first) {
-        let Ok(mut file) = File::open(path) else {
-            continue;
+    // From the end, so that no more is read and kept than is shown.
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let (mut left, mut room) = (lines as u64, bytes);
+    for path in super::files(log).iter().rev() {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
         };
-        if index == first {
-            file.seek(SeekFrom::Start(offset))?;
-        }
-        let mut raw = Vec::new();
-        file.take((lines * LOG_LINE_MAX) as u64)
-            .read_to_end(&mut raw)?;
-        for line in raw.split(|byte| *byte == b'\n').filter_map(parse) {
-            out.extend_from_slice(line.content);
-            if !line.partial {
-                out.push(b'\n');
+        let whole = backwards(&file, file.metadata()?.len(), |raw| {
+            if room == 0 || take(raw, &mut left) {
+                return true;
             }
+            let Some(line) = parse(raw.strip_suffix(b"\n").unwrap_or(raw)) else {
+                return false;
+            };
+            let mut text = line.content.to_vec();
+            if !line.partial {
+                text.push(b'\n');
+            }
+            text.drain(..text.len().saturating_sub(room));
+            room -= text.len();
+            if !text.is_empty() {
+                pieces.push(text);
+            }
+            false
+        });
+        if whole?.is_some() {
+            break;
         }
     }
-    let cut = out.len().saturating_sub(bytes);
-    Ok(String::from_utf8_lossy(&out[cut..]).into_owned())
+    pieces.reverse();
+    Ok(String::from_utf8_lossy(&pieces.concat()).into_owned())
 }
 
 #[cfg(test)]
@@ -160,6 +181,11 @@ mod tests {
         check(9, "a\nb\ncde\nf\n").await;
         assert_eq!(tail(&path, 9, 3).await, "\nf\n");
         assert_eq!(tail(&temp.path().join("none"), 9, 3).await, "");
+        // A line of more pieces than are kept of it: its end counts.
+        let piece = format!("P {}", "x".repeat(LOG_LINE_MAX / 2));
+        std::fs::write(&path, log(&[&piece, &piece, &piece, "F end"])).unwrap();
+        check(1, &format!("{}end\n", "x".repeat(996))).await;
+        assert_eq!(tail(&path, 9, 5).await, "xend\n");
     }
 
     #[test]
