@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sampan_proto::v1;
+use sampan_proto::{CriError, v1};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{LOG_MAX_BYTES, LOG_MAX_FILES, LOG_ROTATE_PERIOD};
@@ -45,7 +45,12 @@ pub(crate) async fn rotate_loop(shared: Arc<Shared>, shutdown: CancellationToken
         for (id, log) in measure(logs).await {
             let (path, size) = log;
             if size > LOG_MAX_BYTES {
-                if let Err(error) = rotate(&shared, &id, &path).await {
+                let reopen = async || {
+                    let request = v1::ReopenContainerLogRequest { container_id: id };
+                    let reopened = shared.runtime.reopen_container_log(request).await;
+                    reopened.map(|_| ())
+                };
+                if let Err(error) = rotate(&path, reopen).await {
                     tracing::warn!(log = %path.display(), error, "log not rotated");
                 }
                 next = next.min(pause.max(SHORTEST));
@@ -85,7 +90,10 @@ async fn measure(logs: Vec<(String, PathBuf)>) -> Vec<(String, (PathBuf, u64))> 
     measured.await.unwrap_or_default()
 }
 
-async fn rotate(shared: &Shared, id: &str, log: &Path) -> Result<(), String> {
+async fn rotate(
+    log: &Path,
+    reopen: impl AsyncFnOnce() -> Result<(), CriError>,
+) -> Result<(), String> {
     let stamp = Timestamp::now().strftime(STAMP).to_string();
     let (from, to) = (log.to_owned(), with_suffix(log, &stamp));
     let aside = to.clone();
@@ -94,17 +102,16 @@ async fn rotate(shared: &Shared, id: &str, log: &Path) -> Result<(), String> {
         .map_err(io::Error::other)
         .and_then(|moved| moved)
         .map_err(|error| error.to_string())?;
-    let request = v1::ReopenContainerLogRequest {
-        container_id: id.to_owned(),
-    };
-    if let Err(error) = shared.runtime.reopen_container_log(request).await {
+    if let Err(error) = reopen().await {
         // The runtime still writes to the old file: it gets its name back.
         tokio::fs::rename(&to, log)
             .await
             .map_err(|back| format!("{error}; {back}"))?;
         return Err(error.to_string());
     }
-    Ok(())
+    let log = log.to_owned();
+    let removed = tokio::task::spawn_blocking(move || remove_surplus(&log)).await;
+    removed.map_err(|error| error.to_string())
 }
 
 fn with_suffix(log: &Path, suffix: &str) -> PathBuf {
@@ -114,7 +121,7 @@ fn with_suffix(log: &Path, suffix: &str) -> PathBuf {
     log.with_file_name(name)
 }
 
-/// Renames a log and removes the oldest rotated ones. The present file counts as one.
+/// Renames a log.
 fn move_aside(log: &Path, aside: &Path) -> io::Result<()> {
     if aside.exists() {
         return Err(io::Error::new(
@@ -122,13 +129,22 @@ fn move_aside(log: &Path, aside: &Path) -> io::Result<()> {
             "rotated twice in one second",
         ));
     }
-    std::fs::rename(log, aside)?;
+    std::fs::rename(log, aside)
+}
+
+/// Removes the oldest rotated files of a log; the present one counts as one. What cannot be removed is told: the
+/// others are, and the log is rotated all the same.
+fn remove_surplus(log: &Path) {
     let rotated = super::rotated(log);
     let surplus = rotated.len().saturating_sub(LOG_MAX_FILES - 1);
     for old in &rotated[..surplus] {
-        std::fs::remove_file(old)?;
+        match std::fs::remove_file(old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(log = %old.display(), %error, "rotated log not removed");
+            }
+            _ => {}
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -152,6 +168,7 @@ mod tests {
         for index in 0..8 {
             std::fs::write(&log, format!("{index}")).unwrap();
             move_aside(&log, &with_suffix(&log, &format!("20260101-00000{index}"))).unwrap();
+            remove_surplus(&log);
         }
         std::fs::write(&log, "8").unwrap();
         let kept: Vec<String> = super::super::files(&log)
@@ -161,5 +178,32 @@ mod tests {
         assert_eq!(kept, ["4", "5", "6", "7", "8"]);
         assert!(is_stamp("20260101-000000"));
         assert!(!is_stamp("20260101-000000.gz") && !is_stamp("1") && !is_stamp("20260101x000000"));
+    }
+
+    #[tokio::test]
+    async fn a_log_is_rotated_whatever_becomes_of_its_old_files() {
+        let temp = tempfile::tempdir().unwrap();
+        let log = temp.path().join("0.log");
+        let old = |index: u32| with_suffix(&log, &format!("20260101-00000{index}"));
+        // No file, so it cannot be removed as one.
+        std::fs::create_dir(old(0)).unwrap();
+        for index in 1..6 {
+            std::fs::write(old(index), "old").unwrap();
+        }
+        std::fs::write(&log, "present").unwrap();
+        let reopen = async || {
+            std::fs::write(&log, "new").unwrap();
+            Ok(())
+        };
+        rotate(&log, reopen).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "new");
+        let left = super::super::rotated(&log);
+        assert_eq!(left[..4], [old(0), old(3), old(4), old(5)]);
+        assert_eq!(std::fs::read_to_string(&left[4]).unwrap(), "present");
+        std::fs::remove_file(&left[4]).unwrap();
+        // What the runtime still writes to keeps its name.
+        let fails = async || Err(CriError::internal("no"));
+        rotate(&log, fails).await.unwrap_err();
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "new");
     }
 }
