@@ -9,6 +9,9 @@ mod tail;
 mod tests;
 mod watch;
 
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) use options::{LogOptions, parse as parse_options};
@@ -16,6 +19,46 @@ pub(crate) use rotate::rotate_loop;
 pub(crate) use stream::{Follower, Following, LogStream};
 pub(crate) use tail::tail;
 pub(crate) use watch::FolderWatch;
+
+/// The files of one log as they are at one moment, oldest first and open: later rotations take nothing away. They are
+/// `LOG_MAX_FILES`, or one more while the log is rotated.
+fn open(log: &Path) -> io::Result<Vec<File>> {
+    // The present one before the others are listed: if it is rotated in between, it is among them.
+    let present = open_if_there(log)?;
+    let mut files = Vec::new();
+    for path in rotated(log) {
+        files.extend(open_if_there(&path)?);
+    }
+    if let Some(present) = present
+        && position(&files, identity(&present.metadata()?))?.is_none()
+    {
+        files.push(present);
+    }
+    Ok(files)
+}
+
+/// What tells an open file from all others, whatever its name is by now.
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// The place of a file among others.
+fn position(files: &[File], wanted: (u64, u64)) -> io::Result<Option<usize>> {
+    for (index, file) in files.iter().enumerate() {
+        if identity(&file.metadata()?) == wanted {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// The files of one log, oldest first: rotated ones (`0.log.20260102-150405`), then the present.
 fn files(log: &Path) -> Vec<PathBuf> {

@@ -1,8 +1,7 @@
 //! A log as a stream of bytes: selected, unwrapped from its format, and followed if asked for.
 
 use std::collections::VecDeque;
-use std::io::{self, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Stream;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::io::AsyncReadExt as _;
 
 use super::line::parse;
 use super::options::LogOptions;
@@ -40,8 +39,8 @@ pub(crate) struct Follower {
 
 pub(crate) struct LogStream {
     log: PathBuf,
-    /// Files to read after the present one, oldest first.
-    next_files: VecDeque<PathBuf>,
+    /// Files to read after the present one, oldest first. They are open, as rotation renames and removes them.
+    next_files: VecDeque<File>,
     file: Option<File>,
     /// Where the reader is in the present file.
     position: u64,
@@ -81,27 +80,25 @@ impl LogStream {
         });
         let (path, tail) = (log.to_owned(), options.tail_lines);
         let start = move || -> io::Result<_> {
-            let files = super::files(&path);
-            let end = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            let files = super::open(&path)?;
+            let end = match files.last() {
+                Some(newest) => newest.metadata()?.len(),
+                None => 0,
+            };
             let start = tail.map(|count| start_of_tail(&files, count, end));
-            Ok((files, start.transpose()?.unwrap_or((0, 0)), end))
+            let (first, offset) = start.transpose()?.unwrap_or((0, 0));
+            let mut files: VecDeque<_> = files.into_iter().skip(first).collect();
+            let mut file = files.pop_front();
+            if let Some(file) = &mut file {
+                file.seek(SeekFrom::Start(offset))?;
+            }
+            Ok((file, files, offset, end))
         };
-        let (files, (first, offset), end) = tokio::task::spawn_blocking(start)
-            .await
-            .map_err(io::Error::other)??;
-        let mut next_files: VecDeque<PathBuf> = files.into_iter().skip(first).collect();
-        let mut file = None;
-        if offset > 0
-            && let Some(path) = next_files.pop_front()
-        {
-            let mut opened = File::open(path).await?;
-            opened.seek(SeekFrom::Start(offset)).await?;
-            file = Some(opened);
-        }
+        let (file, next_files, offset, end) = in_background(start).await?;
         Ok(LogStream {
             log: log.to_owned(),
-            next_files,
-            file,
+            next_files: next_files.into_iter().map(File::from_std).collect(),
+            file: file.map(File::from_std),
             position: offset,
             end: if follow.is_some() { u64::MAX } else { end },
             rest: Vec::new(),
@@ -169,39 +166,46 @@ impl LogStream {
         read
     }
 
-    /// Goes on with the next file, if there is one.
+    /// Goes on with the next file, if there is one. When new ones turn up the present one is read to its end once more:
+    /// it was written to up to its rotation.
     async fn next_file(&mut self) -> io::Result<bool> {
-        while let Some(path) = self.next_files.pop_front() {
-            match File::open(&path).await {
-                Ok(file) => {
-                    self.file = Some(file);
-                    self.position = 0;
-                    return Ok(true);
-                }
-                // Rotated away between listing and opening: what it held is in the next one.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+        if let Some(next) = self.next_files.pop_front() {
+            self.file = Some(next);
+            self.position = 0;
+            return Ok(true);
         }
-        if self.follow.is_some() && self.is_rotated().await {
-            self.next_files.push_back(self.log.clone());
-            return Box::pin(self.next_file()).await;
+        if self.follow.is_some() {
+            self.next_files = self.newer().await?;
         }
-        Ok(false)
+        Ok(!self.next_files.is_empty())
     }
 
-    /// Whether the log's name belongs to another file than the one being read.
-    async fn is_rotated(&self) -> bool {
+    /// The files of the log that have come after the one being read.
+    async fn newer(&self) -> io::Result<VecDeque<File>> {
         let Ok(named) = tokio::fs::metadata(&self.log).await else {
-            return false;
+            // Not written yet, or just being rotated.
+            return Ok(VecDeque::new());
         };
-        match &self.file {
-            Some(file) => file
-                .metadata()
-                .await
-                .is_ok_and(|open| open.ino() != named.ino()),
-            None => true,
+        let present = match &self.file {
+            Some(file) => Some(super::identity(&file.metadata().await?)),
+            None => None,
+        };
+        if present == Some(super::identity(&named)) {
+            return Ok(VecDeque::new());
         }
+        let log = self.log.clone();
+        let look = move || -> io::Result<_> {
+            let mut files = super::open(&log)?;
+            // If it is among them no more, all are newer.
+            if let Some(present) = present
+                && let Some(at) = super::position(&files, present)?
+            {
+                files.drain(..=at);
+            }
+            Ok(files)
+        };
+        let files = in_background(look).await?;
+        Ok(files.into_iter().map(File::from_std).collect())
     }
 
     /// Waits for more. False when there will be none.
@@ -260,4 +264,11 @@ impl LogStream {
         self.left -= out.len() as u64;
         out
     }
+}
+
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)?
 }

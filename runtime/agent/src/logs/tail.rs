@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::line::parse;
 use crate::limits::LOG_LINE_MAX;
@@ -15,25 +15,20 @@ const BLOCK: u64 = 64 << 10;
 /// first), the newest of which is looked at up to `newest_end` only: it may grow meanwhile. A
 /// line in several pieces counts once.
 pub(super) fn start_of_tail(
-    files: &[PathBuf],
+    files: &[File],
     count: u64,
     newest_end: u64,
 ) -> io::Result<(usize, u64)> {
     // The wanted lines begin where the line before them ends: one full line more is looked for.
     let mut left = count;
-    for (index, path) in files.iter().enumerate().rev() {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
+    for (index, file) in files.iter().enumerate().rev() {
         let length = file.metadata()?.len();
         let end = if index + 1 == files.len() {
             length.min(newest_end)
         } else {
             length
         };
-        if let Some(offset) = search(&file, end, &mut left)? {
+        if let Some(offset) = search(file, end, &mut left)? {
             return Ok((index, offset));
         }
     }
@@ -115,13 +110,8 @@ fn read_tail(log: &Path, lines: usize, bytes: usize) -> io::Result<String> {
     // From the end, so that no more is read and kept than is shown.
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let (mut left, mut room) = (lines as u64, bytes);
-    for path in super::files(log).iter().rev() {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        let whole = backwards(&file, file.metadata()?.len(), |raw| {
+    for file in super::open(log)?.iter().rev() {
+        let whole = backwards(file, file.metadata()?.len(), |raw| {
             if room == 0 || take(raw, &mut left) {
                 return true;
             }
@@ -196,11 +186,12 @@ mod tests {
         let lines: Vec<&str> = std::iter::repeat_n(long.as_str(), 30).collect();
         let text = log(&lines);
         std::fs::write(&path, &text).unwrap();
+        let files = [File::open(&path).unwrap()];
         let each = text.len() as u64 / 30;
         for count in [0, 1, 7, 29] {
-            let start = start_of_tail(std::slice::from_ref(&path), count, u64::MAX).unwrap();
+            let start = start_of_tail(&files, count, u64::MAX).unwrap();
             assert_eq!(start, (0, each * (30 - count)), "{count}");
         }
-        assert_eq!(start_of_tail(&[path], 30, u64::MAX).unwrap(), (0, 0));
+        assert_eq!(start_of_tail(&files, 30, u64::MAX).unwrap(), (0, 0));
     }
 }

@@ -195,6 +195,63 @@ async fn a_followed_log_goes_on_after_rotation() {
     }
 }
 
+/// Moves a log aside, as a rotation does, and removes what is too old.
+fn rotate(log: &Path, index: u32) {
+    std::fs::rename(log, with_stamp(log, index)).unwrap();
+    if let Some(old) = index.checked_sub(4) {
+        std::fs::remove_file(with_stamp(log, old)).unwrap();
+    }
+}
+
+fn with_stamp(log: &Path, index: u32) -> PathBuf {
+    log.with_file_name(format!("0.log.20260101-0000{index:02}"))
+}
+
+#[tokio::test]
+async fn rotation_takes_no_lines_from_a_reader() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = temp.path().join("0.log");
+    let text = |index: u32| format!("F {index}");
+    for index in 0..4 {
+        write(&log, &[(index, &text(index))]);
+        rotate(&log, index);
+    }
+    write(&log, &[(4, "F 4"), (5, "F 5")]);
+    let open = async |follow: bool, tail_lines: Option<u64>| {
+        let (running, is_running) = watch::channel(true);
+        let options = LogOptions {
+            follow,
+            tail_lines,
+            ..LogOptions::default()
+        };
+        let follower = follow.then(|| Follower {
+            container: Box::new(Running(is_running)),
+            watch: None,
+        });
+        let stream = LogStream::open(&log, options, follower).await.unwrap();
+        (Box::pin(stream.into_stream()), running)
+    };
+    let (all, _running) = open(false, None).await;
+    let (last, _running) = open(false, Some(3)).await;
+    let (mut follower, running) = open(true, Some(1)).await;
+    assert_eq!(follower.next().await.unwrap().unwrap(), "5\n");
+    // The follower has read to the end, and more comes before its log is rotated, several times.
+    for index in 6..9 {
+        write(&log, &[(index, &text(index))]);
+        rotate(&log, index - 2);
+    }
+    write(&log, &[(9, "F 9")]);
+    running.send_replace(false);
+    let whole = async |stream: std::pin::Pin<Box<dyn futures::Stream<Item = _> + Send>>| {
+        let pieces: Vec<std::io::Result<bytes::Bytes>> = stream.collect().await;
+        let pieces: Vec<_> = pieces.into_iter().map(Result::unwrap).collect();
+        String::from_utf8(pieces.concat()).unwrap()
+    };
+    assert_eq!(whole(follower).await, "6\n7\n8\n9\n");
+    assert_eq!(whole(all).await, "0\n1\n2\n3\n4\n5\n");
+    assert_eq!(whole(last).await, "3\n4\n5\n");
+}
+
 #[tokio::test]
 async fn listeners_end_with_their_stream() {
     let temp = tempfile::tempdir().unwrap();
