@@ -86,6 +86,11 @@ impl Call {
         }
     }
 
+    /// The body as it is from now on.
+    pub(crate) fn give_body(&mut self, body: Body) {
+        *self.body.get_mut() = body;
+    }
+
     /// The request's body; empty after the first time.
     pub(crate) fn take_body(&mut self) -> Body {
         std::mem::take(self.body.get_mut())

@@ -20,6 +20,7 @@ use axum::response::Response;
 use futures::FutureExt;
 use http::header::{ACCEPT, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body::Body as _;
 use sampan_api::status::Status;
 use tower::ServiceExt;
 
@@ -149,34 +150,44 @@ async fn steps(
         return dispatch::dispatch(call, target).await;
     }
     let timeout = request_timeout(&query, &api)?;
-    let shared = api.clone();
-    let answer = async {
-        // Waiting for a slow client takes no place from others: the body is here before the request counts.
-        let mut share = shared.in_flight.body(&shared.limits);
-        let body = match &target {
-            Target::Resource(_) => {
-                let (headers, limits) = (&parts.headers, &shared.limits);
-                receive::receive(body, headers, limits, &mut share, &user.name).await?
-            }
-            _ => body,
-        };
-        let reads = matches!(verb, "get" | "list" | "head");
-        let handled = async move {
-            let _share = share;
-            let _slot = shared.in_flight.enter(verb, &shared.limits)?;
-            let call = Call::new(api, query, verb, user, parts, body);
-            dispatch::dispatch(call, target).await
-        };
-        match reads {
-            true => handled.await,
-            false => ToItsEnd::new(handled).await,
-        }
-    };
+    if verb == "get" && matches!(target, Target::Resource(_)) && body.is_end_stream() {
+        // One object, out of memory: nothing to receive and nothing to wait for.
+        let shared = api.clone();
+        let _slot = shared.in_flight.enter(verb, &shared.limits)?;
+        let call = Call::new(api, query, verb, user, parts, body);
+        return dispatch::dispatch(call, target).await;
+    }
+    let call = Call::new(api, query, verb, user, parts, body);
+    // Boxed, since it is large, and no part of the most frequent request.
+    let answer = Box::pin(received(call, target));
     match tokio::time::timeout(timeout, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(Status::timeout(
             "request did not complete within the allotted timeout",
         )),
+    }
+}
+
+/// Reads the body and answers.
+async fn received(mut call: Call, target: Target) -> Answer {
+    let shared = call.api.clone();
+    // Waiting for a slow client takes no place from others: the body is here before the request counts.
+    let mut share = shared.in_flight.body(&shared.limits);
+    if let Target::Resource(_) = &target {
+        let body = call.take_body();
+        let (headers, limits) = (&call.parts.headers, &shared.limits);
+        let body = receive::receive(body, headers, limits, &mut share, &call.user.name).await?;
+        call.give_body(body);
+    }
+    let verb = call.verb;
+    let handled = async move {
+        let _share = share;
+        let _slot = shared.in_flight.enter(verb, &shared.limits)?;
+        dispatch::dispatch(call, target).await
+    };
+    match verb {
+        "get" | "list" | "head" => handled.await,
+        _ => ToItsEnd::new(handled).await,
     }
 }
 
