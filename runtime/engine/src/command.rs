@@ -36,12 +36,8 @@ pub(crate) fn run(
 ) -> impl Future<Output = Exit> + Send {
     async move {
         let (clock, meter) = (runner.clock.clone(), template.meter.clone());
-        let own = template.clone();
-        let mut guest = Metered::new(
-            async move { to_the_end(&runner, &module, &own).await },
-            clock,
-            meter,
-        );
+        let guest = to_the_end(runner, module, template.clone());
+        let mut guest = Metered::new(guest, clock, meter);
         let exit = tokio::select! {
             biased;
             () = control.kill.cancelled() => Exit::Signal(SIGKILL),
@@ -63,34 +59,41 @@ async fn ended_by_signal(control: &Control, template: &Template) {
     }
 }
 
-async fn to_the_end(runner: &Runner, module: &Module, template: &Template) -> Exit {
-    let loaded = module.loaded();
-    let failed = |error: wasmtime::Error| Exit::Failed {
-        message: format!("{error:#}"),
-    };
-    let backends = match loaded.backends(&runner.backends) {
-        Ok(backends) => backends,
-        Err(error) => return failed(error),
-    };
-    if let Some(prepared) = loaded.pooled() {
-        match once(&backends.pooled, prepared, template).await {
-            Started::Ended(exit) => return exit,
-            // It may have begun on the thread of who starts it, and what comes now takes longer.
-            Started::PoolFull => tokio::task::yield_now().await,
+#[expect(clippy::manual_async_fn, reason = "as for `run`")]
+fn to_the_end(
+    runner: Runner,
+    module: Module,
+    template: Arc<Template>,
+) -> impl Future<Output = Exit> + Send {
+    async move {
+        let loaded = module.loaded();
+        let failed = |error: wasmtime::Error| Exit::Failed {
+            message: format!("{error:#}"),
+        };
+        let backends = match loaded.backends(&runner.backends) {
+            Ok(backends) => backends,
+            Err(error) => return failed(error),
+        };
+        if let Some(prepared) = loaded.pooled() {
+            match once(&backends.pooled, prepared, &template).await {
+                Started::Ended(exit) => return exit,
+                // It may have begun on the thread of who starts it, and what comes now takes longer.
+                Started::PoolFull => tokio::task::yield_now().await,
+            }
         }
-    }
-    let backend = match backends.on_demand() {
-        Ok(backend) => backend,
-        Err(error) => return failed(error),
-    };
-    match loaded.on_demand(&backend) {
-        Ok(prepared) => match once(&backend, prepared, template).await {
-            Started::Ended(exit) => exit,
-            Started::PoolFull => Exit::Failed {
-                message: "no room for the instance".to_owned(),
+        let backend = match backends.on_demand() {
+            Ok(backend) => backend,
+            Err(error) => return failed(error),
+        };
+        match loaded.on_demand(&backend) {
+            Ok(prepared) => match once(&backend, prepared, &template).await {
+                Started::Ended(exit) => exit,
+                Started::PoolFull => Exit::Failed {
+                    message: "no room for the instance".to_owned(),
+                },
             },
-        },
-        Err(error) => failed(error),
+            Err(error) => failed(error),
+        }
     }
 }
 

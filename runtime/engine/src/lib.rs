@@ -23,6 +23,7 @@ mod module;
 mod network;
 mod output;
 mod places;
+mod random;
 mod schedule;
 mod signals;
 mod sockets;

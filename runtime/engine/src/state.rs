@@ -7,6 +7,7 @@ use crate::host::HostState;
 use crate::http::outgoing::Outgoing;
 use crate::limits::{GuestLimits, Meter};
 use crate::output::Output;
+use crate::random::OfThread;
 use crate::signals::Signals;
 use crate::sockets::{self, Reach, Sockets};
 use crate::{ContainerSpec, EngineConfig};
@@ -293,7 +294,9 @@ impl Template {
             .args(&self.spec.args)
             .envs(&self.spec.env)
             .stdout(streams.stdout.clone())
-            .stderr(streams.stderr.clone());
+            .stderr(streams.stderr.clone())
+            .secure_random(OfThread)
+            .insecure_random(OfThread);
         if let Some(stdin) = self.signals.stdin() {
             builder.stdin(stdin);
         }

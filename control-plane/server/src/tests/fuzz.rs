@@ -10,7 +10,7 @@ use axum::body::Body;
 use http::Request;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use sampan_api::resource::{Resource, resources};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Objects at random, shaped by the schema registry, and damaged ones.
 
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use sampan_api::resource::Resource;

@@ -1,6 +1,6 @@
 //! Patches, queries and request lines at random.
 
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use sampan_api::resource::Resource;
