@@ -75,6 +75,9 @@ impl Default for Limits {
 
 /// Layers smaller than this when unpacked are never called bombs.
 pub(crate) const RATIO_FLOOR: u64 = 16 << 20;
+/// The window a zstd layer may ask for, 32 MiB as a power of two: the decoder's memory before a byte of it is seen. The
+/// usual levels, up to 19, ask for 8 MiB.
+pub(crate) const ZSTD_WINDOW_LOG: u32 = 25;
 /// Connecting to a registry.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence in the middle of an answer.

@@ -18,7 +18,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::digest::{Digest, Hasher};
 use crate::error::FetchError;
-use crate::limits::{Limits, RATIO_FLOOR};
+use crate::limits::{Limits, RATIO_FLOOR, ZSTD_WINDOW_LOG};
 use crate::manifest::Compression;
 
 pub use tree::resolve_in_rootfs;
@@ -100,7 +100,7 @@ fn unpack_one(layer: &Layer, root: &Path, budget: &mut Budget<'_>) -> Result<(),
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(MultiGzDecoder::new(io::BufReader::new(file))),
         Compression::Zstd => Box::new(
-            zstd::stream::read::Decoder::new(file)
+            zstd_decoder(file)
                 .map_err(|error| FetchError::storage("start decompression", &error))?,
         ),
     };
@@ -139,6 +139,12 @@ fn unpack_one(layer: &Layer, root: &Path, budget: &mut Budget<'_>) -> Result<(),
         )));
     }
     Ok(())
+}
+
+fn zstd_decoder(file: File) -> io::Result<impl Read> {
+    let mut decoder = zstd::stream::read::Decoder::new(file)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
 }
 
 /// Hashes what passes and stops at a limit.

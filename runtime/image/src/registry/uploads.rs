@@ -9,7 +9,7 @@ use axum::body::{Body, HttpBody};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::content::{ContentDir, Temp};
 use crate::digest::{Digest, Hasher};
@@ -21,6 +21,10 @@ use crate::registry::room::{Room, Taken};
 const UPLOADS_MAX: usize = 256;
 /// An upload that nobody continued for this long is dropped.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
+/// When there are as many as there may be, the one that nobody continued for the longest time gives way to a new one, if
+/// that was longer than this.
+const GIVES_WAY: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 type Shared = Arc<tokio::sync::Mutex<Upload>>;
 
@@ -29,6 +33,8 @@ pub(crate) struct Uploads {
     content: ContentDir,
     most_bytes: u64,
     room: Arc<Room>,
+    /// The longest silence in the middle of a body.
+    silence_max: Duration,
     running: Mutex<HashMap<String, Slot>>,
 }
 
@@ -61,6 +67,7 @@ impl Uploads {
             content,
             most_bytes,
             room,
+            silence_max: SILENCE_MAX,
             running: Mutex::default(),
         }
     }
@@ -78,7 +85,7 @@ impl Uploads {
             torn: false,
         };
         let mut running = self.running.lock();
-        if running.len() >= UPLOADS_MAX {
+        if running.len() >= UPLOADS_MAX && !make_room(&mut running) {
             return Err(Failure::TooMany(
                 "too many uploads at one time; try again later",
             ));
@@ -172,7 +179,7 @@ impl Uploads {
                 ));
             }
         }
-        let added = upload.write(body, self.most_bytes).await;
+        let added = upload.write(body, self.most_bytes, self.silence_max).await;
         if let Some(slot) = self.running.lock().get_mut(id) {
             slot.touched = Instant::now();
         }
@@ -218,7 +225,7 @@ impl Uploads {
 }
 
 impl Upload {
-    async fn write(&mut self, body: Body, most: u64) -> Result<(), Failure> {
+    async fn write(&mut self, body: Body, most: u64, silence_max: Duration) -> Result<(), Failure> {
         let too_large = || Failure::TooLarge(format!("a blob may have {most} bytes"));
         let file = self.file.as_mut().ok_or(Failure::UploadUnknown)?;
         // An announced length that is too large is refused before it is sent.
@@ -227,7 +234,8 @@ impl Upload {
         }
         self.taken.check(body.size_hint().lower())?;
         let mut stream = body.into_data_stream();
-        while let Some(chunk) = stream.next().await {
+        let silent = |_| Failure::UploadInvalid(format!("no bytes came for {silence_max:?}"));
+        while let Some(chunk) = timeout(silence_max, stream.next()).await.map_err(silent)? {
             let chunk = chunk.map_err(|error| Failure::UploadInvalid(error.to_string()))?;
             if self.hasher.bytes() + chunk.len() as u64 > most {
                 return Err(too_large());
@@ -242,6 +250,20 @@ impl Upload {
         }
         Ok(())
     }
+}
+
+/// Drops the upload that was left alone for the longest time, if there is one that may go.
+fn make_room(running: &mut HashMap<String, Slot>) -> bool {
+    let left_alone = running
+        .iter()
+        .filter(|(_, slot)| {
+            slot.touched.elapsed() >= GIVES_WAY && Arc::strong_count(&slot.upload) == 1
+        })
+        .min_by_key(|(_, slot)| slot.touched);
+    let Some(id) = left_alone.map(|(id, _)| id.clone()) else {
+        return false;
+    };
+    running.remove(&id).is_some()
 }
 
 #[cfg(test)]
