@@ -4,35 +4,15 @@
 //! An annotation of the pod is for all its containers; with a container's name behind it, as in
 //! `sampan.dev/workload.web`, it is for that one alone. What says nothing is run as its exports say.
 
-use std::time::Duration;
+mod http;
 
-use sampan_engine::{Entry, Reuse};
+use sampan_engine::Entry;
 
 use crate::annotations::Annotations;
+pub(crate) use http::{HttpError, HttpWishes};
 
 /// `command`, `http` or `function`.
 pub(crate) const WORKLOAD: &str = "sampan.dev/workload";
-
-/// Requests one instance of an HTTP handler answers before it is replaced; without it each request gets a fresh one.
-pub(crate) const REQUESTS: &str = "sampan.dev/requests-per-instance";
-
-/// Requests such an instance answers side by side, if it is a guest of WASI 0.3; 1 if the pod does not say.
-pub(crate) const CONCURRENT: &str = "sampan.dev/concurrency-per-instance";
-
-/// How long an instance waits for its next request, as in `30s`.
-pub(crate) const IDLE: &str = "sampan.dev/idle-instance-timeout";
-
-/// The most requests one instance may be asked to answer.
-const MAX_REQUESTS: u32 = 1_000_000;
-
-/// The most requests one instance may be asked to answer side by side.
-const MAX_CONCURRENT: u32 = 1_000;
-
-/// How long an instance waits if the pod does not say.
-const DEFAULT_IDLE: Duration = Duration::from_secs(30);
-
-/// The longest an instance may be asked to wait.
-const MAX_IDLE: Duration = Duration::from_secs(3_600);
 
 /// Why a pod's wishes cannot be met.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -44,14 +24,8 @@ pub(crate) enum WorkloadError {
          name (in an image with a root filesystem: the module's path, # and the name)"
     )]
     NoFunction,
-    #[error("annotation {REQUESTS} is {0:?}; it must be a number from 1 to {MAX_REQUESTS}")]
-    Requests(String),
-    #[error("annotation {CONCURRENT} is {0:?}; it must be a number from 1 to {MAX_CONCURRENT}")]
-    Concurrent(String),
-    #[error("annotation {IDLE} is {0:?}; it must be a time up to an hour, as in 500ms, 30s or 5m")]
-    Idle(String),
-    #[error("annotation {0} has no meaning without {REQUESTS}")]
-    Alone(&'static str),
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// What a container is run as.
@@ -60,7 +34,7 @@ pub(crate) struct Workload {
     pub(crate) entry: Entry,
     /// What the image looks its module up by: the first argument, without a function's name.
     pub(crate) program: Option<String>,
-    pub(crate) reuse: Option<Reuse>,
+    pub(crate) http: HttpWishes,
 }
 
 /// Reads what a container is run as. `is_module` tells an image of one module from one with a root filesystem, whose
@@ -97,59 +71,8 @@ pub(crate) fn workload(
     Ok(Workload {
         entry,
         program,
-        reuse: reuse(annotations)?,
+        http: HttpWishes::read(annotations)?,
     })
-}
-
-fn reuse(annotations: &Annotations<'_>) -> Result<Option<Reuse>, WorkloadError> {
-    let get = |key| annotations.get(key);
-    let (concurrent, idle) = (get(CONCURRENT), get(IDLE));
-    let Some(requests) = get(REQUESTS) else {
-        return match (concurrent, idle) {
-            (Some(_), _) => Err(WorkloadError::Alone(CONCURRENT)),
-            (None, Some(_)) => Err(WorkloadError::Alone(IDLE)),
-            (None, None) => Ok(None),
-        };
-    };
-    let max_requests = number(requests, MAX_REQUESTS)
-        .ok_or_else(|| WorkloadError::Requests(requests.to_string()))?;
-    let max_concurrent = match concurrent {
-        None => 1,
-        Some(text) => number(text, MAX_CONCURRENT)
-            .ok_or_else(|| WorkloadError::Concurrent(text.to_string()))?,
-    };
-    let idle_timeout = match idle {
-        None => DEFAULT_IDLE,
-        Some(text) => time(text)
-            .filter(|time| *time <= MAX_IDLE)
-            .ok_or_else(|| WorkloadError::Idle(text.to_string()))?,
-    };
-    Ok(Some(Reuse {
-        max_requests,
-        max_concurrent,
-        idle_timeout,
-    }))
-}
-
-/// A whole number from 1 up.
-fn number(text: &str, most: u32) -> Option<u32> {
-    let number = text.parse::<u32>().ok()?;
-    (1..=most).contains(&number).then_some(number)
-}
-
-/// A whole number and its unit.
-fn time(text: &str) -> Option<Duration> {
-    let digits = text.find(|character: char| !character.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(millis).map(Duration::from_millis)
 }
 
 #[cfg(test)]
@@ -261,7 +184,7 @@ mod tests {
             let expected = Workload {
                 entry,
                 program: program.map(str::to_string),
-                reuse: None,
+                http: HttpWishes::default(),
             };
             assert_eq!(
                 check(&pod, argv0, is_module),
@@ -279,49 +202,5 @@ mod tests {
         assert_eq!(path, Err(WorkloadError::NoFunction));
         let unknown = check(&kind("job"), Some("app"), module);
         assert_eq!(unknown, Err(WorkloadError::Kind("job".to_string())));
-    }
-
-    #[test]
-    fn reuse_is_bounded() {
-        let of = |requests: &str, idle: &str| {
-            check(&[(REQUESTS, requests), (IDLE, idle)], Some("app"), true)
-        };
-        for (idle, millis) in [
-            ("500ms", 500),
-            ("30s", 30_000),
-            ("5m", 300_000),
-            ("1h", 3_600_000),
-        ] {
-            let expected = Reuse {
-                max_requests: 100,
-                max_concurrent: 1,
-                idle_timeout: Duration::from_millis(millis),
-            };
-            assert_eq!(of("100", idle).expect(idle).reuse, Some(expected));
-        }
-        let default = check(&[(REQUESTS, "2")], None, true).expect("valid").reuse;
-        assert_eq!(default.map(|reuse| reuse.idle_timeout), Some(DEFAULT_IDLE));
-        for requests in ["0", "-1", "1000001", "many", ""] {
-            let error = WorkloadError::Requests(requests.to_string());
-            assert_eq!(of(requests, "1s"), Err(error));
-        }
-        for idle in ["", "30", "s", "2h", "1d", "-1s", "99999999999999999999s"] {
-            assert_eq!(
-                of("1", idle),
-                Err(WorkloadError::Idle(idle.to_string())),
-                "{idle}"
-            );
-        }
-        for key in [IDLE, CONCURRENT] {
-            assert_eq!(
-                check(&[(key, "1")], None, true),
-                Err(WorkloadError::Alone(key))
-            );
-        }
-        let of = |text: &str| check(&[(REQUESTS, "2"), (CONCURRENT, text)], None, true);
-        let shared = of("16").expect("valid").reuse;
-        assert_eq!(shared.map(|reuse| reuse.max_concurrent), Some(16));
-        let many = WorkloadError::Concurrent("1001".to_string());
-        assert_eq!(of("1001"), Err(many));
     }
 }

@@ -102,7 +102,7 @@ impl Shim {
         spec.max_open_files = self.config.max_open_files;
         spec.max_sockets = self.config.max_sockets;
         spec.http = self.config.http.clone();
-        spec.http.reuse = workload.reuse;
+        workload.http.apply(&mut spec.http);
         spec.entry = workload.entry;
         spec.listen = listen(network, &ports);
         spec.network = peers::network(&self.network, network, hostname, hosts);
