@@ -216,3 +216,44 @@ async fn more_core_instances_than_allowed() {
     attack.await.stop().await;
     village.recovers().await;
 }
+
+/// One swaps a folder for a link that leads out of the volume, others open what is in it and make folders there.
+#[tokio::test(flavor = "multi_thread")]
+async fn path_escapes() {
+    let village = Village::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (volume, outside) = (dir.path().join("volume"), dir.path().join("outside"));
+    std::fs::create_dir_all(volume.join("dir")).unwrap();
+    std::fs::create_dir_all(&outside).unwrap();
+    std::fs::write(volume.join("dir/file"), "inside").unwrap();
+    std::fs::write(outside.join("file"), "Secret").unwrap();
+    let shared = move |spec: &mut ContainerSpec| {
+        spec.mounts.push(Mount {
+            host: volume.clone(),
+            guest: "/data".into(),
+            read_only: false,
+        });
+    };
+    let opening = village.bench.load("open-swapped").await;
+    let attack = village.under("path escapes", async |bench: &Bench| {
+        let swapping = bench.start_with("swap", &[], shared.clone()).await;
+        let engine = bench.engine.clone();
+        let opened = Repeated::start(2, move || {
+            let (engine, module, shared) = (engine.clone(), opening.clone(), shared.clone());
+            async move {
+                let container = start(&engine, &module, shared).await;
+                assert_eq!(soon(container.wait()).await, Exit::Code(0));
+            }
+        });
+        (swapping, opened)
+    });
+    let (swapping, opened) = attack.await;
+    opened.stop().await;
+    kill_all(vec![swapping]).await;
+    village.recovers().await;
+    let names: Vec<_> = std::fs::read_dir(&outside)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["file"], "nothing was made outside");
+}
