@@ -100,8 +100,9 @@ pub const API_IDLE: Duration = Duration::from_secs(90);
 /// How often a connection of HTTP/2 is asked whether its other end is still there.
 pub const API_PING: Duration = Duration::from_secs(30);
 
-/// Bytes of one rendered ConfigMap or Secret volume: the API's own limit of one object.
-pub const VOLUME_BYTES_MAX: usize = 3 << 20;
+/// Bytes of one volume of ConfigMaps, Secrets, fields and tokens, which is put together in memory: a projected one may
+/// show many objects of the API's own limit, and one of them many times.
+pub const VOLUME_BYTES_MAX: usize = 16 << 20;
 /// Bytes of the ConfigMaps that settings of one container come from.
 pub const CONFIG_BYTES_MAX: usize = 256 << 10;
 /// Bytes of all environment values of one container, and of its arguments.

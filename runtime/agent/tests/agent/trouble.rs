@@ -178,7 +178,7 @@ async fn what_is_put_together_has_an_end() {
         let mut volume = volume;
         volume["name"] = json!(name);
         cluster.pod(name, &["run"], json!({"volumes": [volume]}));
-        let text = format!("volume \"{name}\" : the content is larger than 3145728 bytes");
+        let text = format!("volume \"{name}\" : the content is larger than 16777216 bytes");
         cluster.event("FailedMount", &text).await;
     }
 }

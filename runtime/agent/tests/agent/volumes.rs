@@ -65,6 +65,21 @@ async fn config_maps_are_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_projected_volume_shows_several_large_objects() {
+    let cluster = Cluster::new();
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        config_map(&cluster, name, json!({name: "x".repeat(1 << 20)}));
+    }
+    let sources = names.map(|name| json!({"configMap": {"name": name}}));
+    let source = json!({"projected": {"sources": sources}});
+    let dir = running(&cluster, "p", "projected", source).await;
+    for name in names {
+        assert_eq!(read(&dir, name).unwrap().len(), 1 << 20);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_config_map_leaves_its_content() {
     let cluster = Cluster::new();
     config_map(&cluster, "m", json!({"a": "1"}));
