@@ -146,7 +146,7 @@ impl Agent {
             .inspect_err(|error| tracing::warn!(%error, "no file events on this system"))
             .ok();
         let collector = Collector {
-            images,
+            images: images.clone(),
             runtime: runtime.clone(),
             host: host.clone(),
             policy: config.image_collection,
@@ -157,6 +157,7 @@ impl Agent {
         let node = NodeLoop {
             client: client.clone(),
             runtime,
+            images,
             identity,
             host,
             room: shared.room.clone(),

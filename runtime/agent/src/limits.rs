@@ -14,6 +14,9 @@ pub const LEASE_DURATION_SECONDS: i32 = 40;
 pub const NODE_STATUS_PERIOD: Duration = Duration::from_secs(300);
 /// How often the node's own facts (disk, runtime health) are looked at. They have no event.
 pub const NODE_FACTS_PERIOD: Duration = Duration::from_secs(60);
+/// Images that a Node's status tells of, and names of each.
+pub const NODE_IMAGES: usize = 50;
+pub const NODE_IMAGE_NAMES: usize = 5;
 /// First and longest pause between attempts when the API server does not answer.
 pub const API_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// How long a call to the API server may take that others wait behind: heartbeats, node status, events. A connection

@@ -6,6 +6,7 @@
 
 mod health;
 mod host;
+mod images;
 mod lease;
 mod object;
 
@@ -19,7 +20,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use sampan_proto::RuntimeService;
+use sampan_proto::{ImageService, RuntimeService};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,7 @@ use crate::agent::{api_message, in_time};
 use crate::limits::{API_RETRY, NODE_FACTS_PERIOD, NODE_STATUS_PERIOD};
 use crate::plan::Backoff;
 use crate::room::Room;
-pub(crate) use host::{Host, HostSource, meminfo};
+pub(crate) use host::{HostSource, meminfo};
 pub(crate) use lease::renew_loop;
 pub(crate) use object::{Identity, capacity};
 
@@ -35,6 +36,7 @@ pub(crate) use object::{Identity, capacity};
 pub(crate) struct NodeLoop {
     pub(crate) client: kube::Client,
     pub(crate) runtime: Arc<dyn RuntimeService>,
+    pub(crate) images: Arc<dyn ImageService>,
     pub(crate) identity: Identity,
     pub(crate) host: HostSource,
     /// Never less than the Node says, by which pods are sent here.
@@ -108,8 +110,8 @@ impl NodeLoop {
     }
 
     async fn register_once(&self, nodes: &Api<Node>) -> Result<Node, kube::Error> {
-        let (host, conditions) = self.observe().await;
-        let wanted = object::node(&self.identity, &host, &conditions, Timestamp::now());
+        let seen = self.observe().await;
+        let wanted = object::node(&self.identity, &seen, Timestamp::now());
         self.will_say(wanted.status.as_ref());
         match in_time(nodes.create(&PostParams::default(), &wanted)).await {
             Ok(node) => {
@@ -132,8 +134,8 @@ impl NodeLoop {
     async fn write_status(&self, nodes: &Api<Node>, present: Node) -> Node {
         let now = Timestamp::now();
         let known = present.status.clone().unwrap_or_default();
-        let (host, conditions) = self.observe().await;
-        let next = object::status(&self.identity, &host, &conditions, &known, now);
+        let seen = self.observe().await;
+        let next = object::status(&self.identity, &seen, &known, now);
         let is_due = is_due(&known, now) || object::differs(&known, &next);
         let patch = is_due.then(|| object::status_patch(&known, &next));
         let Some(patch) = patch.flatten() else {
@@ -173,10 +175,16 @@ impl NodeLoop {
         }
     }
 
-    async fn observe(&self) -> (Host, health::Health) {
+    async fn observe(&self) -> object::Seen {
         let host = self.host.read().await;
         let health = health::health(self.runtime.as_ref(), &host).await;
-        (host, health)
+        let images = images::largest(self.images.as_ref()).await;
+        let images = images.inspect_err(|error| tracing::warn!(%error, "images not listed"));
+        object::Seen {
+            host,
+            health,
+            images: images.ok(),
+        }
     }
 }
 

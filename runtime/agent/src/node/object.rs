@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeRuntimeHandler,
-    NodeSpec, NodeStatus, NodeSystemInfo,
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints,
+    NodeRuntimeHandler, NodeSpec, NodeStatus, NodeSystemInfo,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -36,8 +36,17 @@ pub(crate) struct Identity {
     pub(crate) runtime_handlers: Vec<String>,
 }
 
+/// What is looked at again and again.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) host: Host,
+    pub(super) health: Health,
+    /// Nothing if they could not be listed.
+    pub(super) images: Option<Vec<ContainerImage>>,
+}
+
 /// The whole object, for the first registration.
-pub(super) fn node(identity: &Identity, host: &Host, health: &Health, now: Timestamp) -> Node {
+pub(super) fn node(identity: &Identity, seen: &Seen, now: Timestamp) -> Node {
     Node {
         metadata: ObjectMeta {
             name: Some(identity.name.clone()),
@@ -49,7 +58,7 @@ pub(super) fn node(identity: &Identity, host: &Host, health: &Health, now: Times
             pod_cidrs: Some(vec![cidr.clone()]),
             ..NodeSpec::default()
         }),
-        status: Some(status(identity, host, health, &NodeStatus::default(), now)),
+        status: Some(status(identity, seen, &NodeStatus::default(), now)),
     }
 }
 
@@ -58,6 +67,9 @@ fn labels(identity: &Identity) -> BTreeMap<String, String> {
         ("kubernetes.io/hostname", identity.name.as_str()),
         ("kubernetes.io/os", "linux"),
         ("kubernetes.io/arch", arch()),
+        // Upstream's kubelet sets these still: selectors of old charts go by them.
+        ("beta.kubernetes.io/os", "linux"),
+        ("beta.kubernetes.io/arch", arch()),
         RUNTIME_LABEL,
     ];
     let mut labels = identity.labels.clone();
@@ -106,11 +118,15 @@ pub(super) fn metadata_patch(present: &Node, wanted: &Node) -> Option<Value> {
 /// The status. Transition times are kept from `known` where a condition did not change.
 pub(super) fn status(
     identity: &Identity,
-    host: &Host,
-    health: &Health,
+    seen: &Seen,
     known: &NodeStatus,
     now: Timestamp,
 ) -> NodeStatus {
+    let Seen {
+        host,
+        health,
+        images,
+    } = seen;
     let mut capacity = capacity(identity, host);
     // What others gave the node stays, and what cannot be read at the moment is as it was.
     for (name, amount) in known.capacity.iter().flatten() {
@@ -122,7 +138,9 @@ pub(super) fn status(
         type_: kind.to_owned(),
         address: address.to_owned(),
     };
+    let images = images.clone().or_else(|| known.images.clone());
     NodeStatus {
+        images: images.filter(|images| !images.is_empty() || known.images.is_some()),
         addresses: Some(vec![
             address("InternalIP", &identity.ip),
             address("Hostname", &identity.name),
@@ -203,6 +221,7 @@ pub(super) fn differs(known: &NodeStatus, next: &NodeStatus) -> bool {
         || known.allocatable != next.allocatable
         || known.node_info != next.node_info
         || known.daemon_endpoints != next.daemon_endpoints
+        || known.images.as_deref().unwrap_or_default() != next.images.as_deref().unwrap_or_default()
 }
 
 /// Top-level fields that differ. Conditions and addresses merge by type on the server, amounts by name: one that is to go
@@ -249,10 +268,18 @@ mod tests {
         }
     }
 
+    fn seen() -> Seen {
+        Seen {
+            host: host(),
+            health: judge(&host(), None),
+            images: Some(Vec::new()),
+        }
+    }
+
     #[test]
     fn node_tells_what_it_offers() {
         let now = Timestamp::UNIX_EPOCH;
-        let node = node(&identity(), &host(), &judge(&host(), None), now);
+        let node = node(&identity(), &seen(), now);
         let status = node.status.clone().unwrap();
         let capacity = status.capacity.clone().unwrap();
         let amounts: Vec<(&str, &str)> = capacity
@@ -293,27 +320,52 @@ mod tests {
     fn heartbeats_alone_are_no_difference() {
         let now = Timestamp::UNIX_EPOCH;
         let later = now + jiff::SignedDuration::from_secs(60);
-        let health = judge(&host(), None);
-        let first = status(&identity(), &host(), &health, &NodeStatus::default(), now);
-        let second = status(&identity(), &host(), &health, &first, later);
+        let first = status(&identity(), &seen(), &NodeStatus::default(), now);
+        let second = status(&identity(), &seen(), &first, later);
         assert!(!differs(&first, &second));
         let transition = &second.conditions.as_ref().unwrap()[0].last_transition_time;
         assert_eq!(transition.as_ref().unwrap().0, now);
-        let down = status(
-            &identity(),
-            &host(),
-            &judge(&host(), Some("x".into())),
-            &first,
-            later,
-        );
+        let down = Seen {
+            health: judge(&host(), Some("x".into())),
+            ..seen()
+        };
+        let down = status(&identity(), &down, &first, later);
         assert!(differs(&first, &down));
+    }
+
+    #[test]
+    fn images_are_told_until_others_are_seen() {
+        let now = Timestamp::UNIX_EPOCH;
+        let told = |images: Option<&[&str]>, known: &NodeStatus| {
+            let image = |name: &&str| ContainerImage {
+                names: Some(vec![(*name).to_owned()]),
+                size_bytes: Some(1),
+            };
+            let images = images.map(|names| names.iter().map(image).collect());
+            let next = status(&identity(), &Seen { images, ..seen() }, known, now);
+            let patch = status_patch(known, &next).unwrap_or_default();
+            assert_eq!(differs(known, &next), patch.get("images").is_some());
+            next
+        };
+        let first = status(&identity(), &seen(), &NodeStatus::default(), now);
+        assert_eq!(told(Some(&[]), &first).images, None);
+        let some = told(Some(&["a", "b"]), &first);
+        assert_eq!(some.images.as_ref().unwrap().len(), 2);
+        assert_eq!(
+            told(None, &some).images,
+            some.images,
+            "they could not be listed"
+        );
+        assert_eq!(told(Some(&[]), &some).images, Some(Vec::new()));
     }
 
     #[test]
     fn what_others_gave_stays_and_so_does_what_cannot_be_read() {
         let now = Timestamp::UNIX_EPOCH;
-        let health = judge(&host(), None);
-        let told = |host: &Host, known: &NodeStatus| status(&identity(), host, &health, known, now);
+        let told = |host: &Host, known: &NodeStatus| {
+            let host = host.clone();
+            status(&identity(), &Seen { host, ..seen() }, known, now)
+        };
         let first = told(&host(), &NodeStatus::default());
         let mut known = first.clone();
         let gpu = ("example.com/by-hand".to_owned(), Quantity("1".to_owned()));
@@ -338,7 +390,7 @@ mod tests {
     #[test]
     fn labels_of_others_stay() {
         let now = Timestamp::UNIX_EPOCH;
-        let wanted = node(&identity(), &host(), &judge(&host(), None), now);
+        let wanted = node(&identity(), &seen(), now);
         assert_eq!(metadata_patch(&wanted, &wanted), None);
         let mut present = wanted.clone();
         let labels = present.metadata.labels.as_mut().unwrap();

@@ -11,7 +11,13 @@ async fn registers_and_renews() {
         .await
         .unwrap();
     assert_eq!(node["spec"]["podCIDR"], "127.64.0.0/18");
-    assert_eq!(node["metadata"]["labels"]["kubernetes.io/hostname"], NODE);
+    let labels = &node["metadata"]["labels"];
+    assert_eq!(labels["kubernetes.io/hostname"], NODE);
+    for what in ["os", "arch"] {
+        let old = &labels[format!("beta.kubernetes.io/{what}")];
+        assert_eq!(old, &labels[format!("kubernetes.io/{what}")]);
+        assert!(old.is_string());
+    }
     let status = &node["status"];
     assert_eq!(status["capacity"]["pods"], "10k");
     assert_eq!(
@@ -23,6 +29,10 @@ async fn registers_and_renews() {
             .as_u64()
             .unwrap()
             > 0
+    );
+    assert_eq!(
+        status["images"],
+        json!([{"names": ["app:v1"], "sizeBytes": 7}])
     );
     assert_eq!(
         status["addresses"][0],
