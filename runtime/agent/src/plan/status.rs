@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus, HostIP, PodIP, PodStatus, ResourceRequirements,
+    VolumeMount, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -159,10 +160,31 @@ fn container_status(
                 .as_ref()
                 .and_then(|hooks| hooks.stop_signal.clone()),
         ),
+        volume_mounts: volume_mounts(container),
         state: Some(state),
         last_state,
         ..ContainerStatus::default()
     }
+}
+
+/// What a container's mounts came to. Nothing is mounted below a volume, so one that is read-only is so all the way down.
+fn volume_mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
+    let status = |mount: &VolumeMount| {
+        let read_only = mount.read_only == Some(true);
+        let recursive = match mount.recursive_read_only.as_deref() {
+            Some("Enabled" | "IfPossible") => "Enabled",
+            _ => "Disabled",
+        };
+        VolumeMountStatus {
+            name: mount.name.clone(),
+            mount_path: mount.mount_path.clone(),
+            read_only: read_only.then_some(true),
+            recursive_read_only: read_only.then(|| recursive.to_owned()),
+            volume_status: None,
+        }
+    };
+    let mounts = container.volume_mounts.as_ref()?;
+    (!mounts.is_empty()).then(|| mounts.iter().map(status).collect())
 }
 
 /// The status a container was reported ended with, if the API lets it leave that end no more though it runs again: an

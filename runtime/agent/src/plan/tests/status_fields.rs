@@ -40,6 +40,31 @@ fn a_running_pod_in_full() {
 }
 
 #[test]
+fn mounts_are_told_as_they_are_made() {
+    let world = World::new(json!({"containers": [
+        {"name": "c", "volumeMounts": [
+            {"name": "v", "mountPath": "/w", "readOnly": false, "subPath": "x"},
+            {"name": "v", "mountPath": "/r", "readOnly": true},
+            {"name": "v", "mountPath": "/d", "readOnly": true, "recursiveReadOnly": "Disabled"},
+            {"name": "v", "mountPath": "/e", "readOnly": true, "recursiveReadOnly": "Enabled"},
+            {"name": "v", "mountPath": "/p", "readOnly": true, "recursiveReadOnly": "IfPossible"}]},
+        {"name": "none"}]}));
+    let status = serde_json::to_value(world.plan().status).unwrap();
+    let read_only = |path: &str, recursive: &str| json!({"name": "v", "mountPath": path, "readOnly": true, "recursiveReadOnly": recursive});
+    assert_eq!(
+        status["containerStatuses"][0]["volumeMounts"],
+        json!([
+            {"name": "v", "mountPath": "/w"},
+            read_only("/r", "Disabled"),
+            read_only("/d", "Disabled"),
+            read_only("/e", "Enabled"),
+            read_only("/p", "Enabled"),
+        ])
+    );
+    assert_eq!(status["containerStatuses"][1].get("volumeMounts"), None);
+}
+
+#[test]
 fn pods_of_many_containers() {
     let list = |kind: &str| -> Vec<Value> {
         let one = |at| json!({"name": format!("{kind}-{at}"), "image": "app:v1", "restartPolicy": (kind == "i").then_some("Always")});
