@@ -14,13 +14,14 @@ use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PartialObjectMeta, Patch,
     PatchParams, Preconditions, PropagationPolicy,
 };
-use kube::discovery::{Discovery, Scope, verbs};
+use kube::discovery::{Scope, verbs};
 use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{self, Next, Reconcile};
+use crate::kinds;
 use crate::metrics::WorkqueueMetrics;
 use crate::source;
 use graph::Graph;
@@ -52,6 +53,7 @@ struct Collector {
     graph: Arc<Mutex<Graph>>,
 }
 
+/// By version and kind, for every version: references may be in any. The resource is of the one version that is watched.
 type Resources = HashMap<(String, String), (ApiResource, Scope)>;
 
 /// Collects, and begins again whenever there are other kinds: definitions of custom resources come and go.
@@ -125,7 +127,10 @@ async fn collect(
     shutdown: CancellationToken,
 ) {
     let graph: Arc<Mutex<Graph>> = Arc::default();
-    let watches = resources.values().map(|(resource, _)| {
+    let watched = resources
+        .iter()
+        .filter(|((api_version, _), (resource, _))| *api_version == resource.api_version);
+    let watches = watched.map(|(_, (resource, _))| {
         let api: Api<Meta> = Api::all_with(client.clone(), resource);
         let (resource, graph) = (resource.clone(), Arc::clone(&graph));
         source::objects(api, "")
@@ -141,20 +146,22 @@ async fn collect(
 }
 
 async fn discover(client: &kube::Client) -> Result<Resources, kube::Error> {
-    let discovery = Discovery::new(client.clone()).run().await?;
     let mut found = HashMap::new();
-    for group in discovery.groups() {
-        for (resource, capabilities) in group.recommended_resources() {
-            let collectable = [verbs::LIST, verbs::WATCH, verbs::DELETE]
-                .iter()
-                .all(|verb| capabilities.supports_operation(verb));
-            if collectable && resource.kind != "Event" {
-                let id = (resource.api_version.clone(), resource.kind.clone());
-                found.insert(id, (resource, capabilities.scope));
-            }
+    for kind in kinds::discover(client).await? {
+        if !kind.supports(&[verbs::LIST, verbs::WATCH, verbs::DELETE]) || is_event(&kind.resource) {
+            continue;
+        }
+        for api_version in kind.api_versions {
+            let id = (api_version, kind.resource.kind.clone());
+            let watched = (kind.resource.clone(), kind.capabilities.scope.clone());
+            found.insert(id, watched);
         }
     }
     Ok(found)
+}
+
+fn is_event(resource: &ApiResource) -> bool {
+    resource.kind == "Event" && matches!(resource.group.as_str(), "" | "events.k8s.io")
 }
 
 /// Takes an event into the graph; returns whom it concerns.
@@ -438,3 +445,6 @@ fn tolerated(result: Result<(), kube::Error>) -> Result<Next, kube::Error> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ mod delays;
 mod driver;
 mod event_expiry;
 mod garbage;
+mod kinds;
 mod metrics;
 mod namespace;
 mod node_lease;
@@ -16,6 +17,8 @@ mod root_ca;
 mod selection;
 mod service_account;
 mod source;
+#[cfg(test)]
+mod testing;
 mod volumes;
 
 pub use metrics::WorkqueueMetrics;

@@ -10,13 +10,14 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::client::Body;
 use kube::core::{ApiResource, Request};
-use kube::discovery::{Discovery, Scope, verbs};
+use kube::discovery::{Scope, verbs};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use self::conditions::Remaining;
 use crate::driver::{self, Next, Reconcile};
+use crate::kinds;
 use crate::metrics::WorkqueueMetrics;
 use crate::source;
 
@@ -96,30 +97,25 @@ impl Reconcile for NamespaceEnd {
 impl NamespaceEnd {
     /// Asks for everything to be deleted; returns what is still there.
     async fn delete_content(&self, namespace: &str) -> Result<Remaining, Error> {
-        let discovery = Discovery::new(self.client.clone())
-            .run()
-            .await
-            .map_err(Error::Discovery)?;
+        let kinds = kinds::discover(&self.client).await;
         let mut remaining = Remaining::default();
-        for group in discovery.groups() {
-            for (resource, capabilities) in group.recommended_resources() {
-                let deletable = capabilities.supports_operation(verbs::DELETE_COLLECTION)
-                    && capabilities.supports_operation(verbs::LIST);
-                if capabilities.scope != Scope::Namespaced || !deletable {
-                    continue;
-                }
-                let left = empty(&self.client, namespace, &resource).await;
-                let left = left.map_err(|source| Error::Content {
-                    kind: resource.kind.clone(),
-                    source,
-                })?;
-                if left.count > 0 {
-                    let name = format!("{}.{}", resource.plural, resource.group);
-                    remaining.objects.insert(name, left.count);
-                }
-                for (finalizer, count) in left.finalizers {
-                    *remaining.finalizers.entry(finalizer).or_default() += count;
-                }
+        for kind in kinds.map_err(Error::Discovery)? {
+            let deletable = kind.supports(&[verbs::DELETE_COLLECTION, verbs::LIST]);
+            if kind.capabilities.scope != Scope::Namespaced || !deletable {
+                continue;
+            }
+            let resource = kind.resource;
+            let left = empty(&self.client, namespace, &resource).await;
+            let left = left.map_err(|source| Error::Content {
+                kind: resource.kind.clone(),
+                source,
+            })?;
+            if left.count > 0 {
+                let name = format!("{}.{}", resource.plural, resource.group);
+                remaining.objects.insert(name, left.count);
+            }
+            for (finalizer, count) in left.finalizers {
+                *remaining.finalizers.entry(finalizer).or_default() += count;
             }
         }
         Ok(remaining)
@@ -217,4 +213,46 @@ async fn empty(
         *left.finalizers.entry(finalizer.clone()).or_default() += 1;
     }
     Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{discovery, server};
+
+    #[tokio::test]
+    async fn every_kind_is_emptied_whatever_version_others_of_its_group_have() {
+        let (client, got) = server(|method, path| match (method, path) {
+            ("GET", "/api/v1/namespaces/n/events") => Some(json!({"metadata": {}, "items": []})),
+            ("GET", path) if path.contains("/namespaces/n/") => Some(json!({"metadata": {},
+                "items": [{"metadata": {"name": "a", "namespace": "n"}}]})),
+            ("DELETE", path) if path.contains("/namespaces/n/") => Some(json!({})),
+            (_, path) => discovery(path),
+        });
+        let remaining = NamespaceEnd { client }.delete_content("n").await;
+        let remaining = remaining.expect("a server that answers").objects;
+        let kinds = [
+            "events.events.k8s.io",
+            "events.ex.com",
+            "news.ex.com",
+            "olds.ex.com",
+        ];
+        assert_eq!(remaining.into_keys().collect::<Vec<_>>(), kinds);
+        let got = got.lock().expect("nobody panicked");
+        let mut deleted: Vec<_> = got
+            .iter()
+            .filter(|(method, _, _)| method == "DELETE")
+            .map(|(_, path, _)| path.as_str())
+            .collect();
+        deleted.sort_unstable();
+        assert_eq!(
+            deleted,
+            [
+                "/apis/events.k8s.io/v1/namespaces/n/events",
+                "/apis/ex.com/v1/namespaces/n/olds",
+                "/apis/ex.com/v1alpha1/namespaces/n/events",
+                "/apis/ex.com/v1alpha1/namespaces/n/news",
+            ]
+        );
+    }
 }
