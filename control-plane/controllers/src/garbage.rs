@@ -4,18 +4,18 @@
 //! of the server when it matters. Events are left out: they expire.
 
 mod graph;
+mod keys;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PartialObjectMeta, Patch,
     PatchParams, Preconditions, PropagationPolicy,
 };
 use kube::discovery::{Scope, verbs};
-use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use crate::kinds;
 use crate::metrics::WorkqueueMetrics;
 use crate::source;
 use graph::Graph;
+use keys::keys;
 
 /// The finalizers by which an owner waits for its dependents.
 const FOREGROUND: &str = "foregroundDeletion";
@@ -132,17 +133,15 @@ async fn collect(
         .filter(|((api_version, _), (resource, _))| *api_version == resource.api_version);
     let watches = watched.map(|(_, (resource, _))| {
         let api: Api<Meta> = Api::all_with(client.clone(), resource);
-        let (resource, graph) = (resource.clone(), Arc::clone(&graph));
-        source::objects(api, "")
-            .flat_map(move |event| stream::iter(changed(&resource, &mut graph.lock(), event)))
+        (resource.clone(), source::objects(api, ""))
     });
-    let keys = stream::select_all(watches.map(StreamExt::boxed));
+    let keys = keys(watches.collect(), Arc::clone(&graph));
     let collector = Collector {
         client,
         resources: Arc::clone(&resources),
         graph,
     };
-    driver::run(collector, keys, metrics, shutdown).await;
+    driver::run(collector, keys.boxed(), metrics, shutdown).await;
 }
 
 async fn discover(client: &kube::Client) -> Result<Resources, kube::Error> {
@@ -162,38 +161,6 @@ async fn discover(client: &kube::Client) -> Result<Resources, kube::Error> {
 
 fn is_event(resource: &ApiResource) -> bool {
     resource.kind == "Event" && matches!(resource.group.as_str(), "" | "events.k8s.io")
-}
-
-/// Takes an event into the graph; returns whom it concerns.
-fn changed(resource: &ApiResource, graph: &mut Graph, event: Event<Meta>) -> Vec<Key> {
-    match event {
-        Event::Apply(object) | Event::InitApply(object) => {
-            let key = key_of(resource, &object);
-            let owners = object.metadata.owner_references.unwrap_or_default();
-            let finalizers = object.metadata.finalizers.unwrap_or_default();
-            let waits = object.metadata.deletion_timestamp.is_some()
-                && finalizers
-                    .iter()
-                    .any(|finalizer| finalizer == FOREGROUND || finalizer == ORPHAN);
-            let mut concerned = graph.put(&key, &owners, waits);
-            if !owners.is_empty() || waits {
-                concerned.push(key);
-            }
-            concerned
-        }
-        Event::Delete(object) => graph.remove(&key_of(resource, &object)),
-        Event::Init | Event::InitDone => Vec::new(),
-    }
-}
-
-fn key_of(resource: &ApiResource, object: &Meta) -> Key {
-    Key {
-        api_version: resource.api_version.clone(),
-        kind: resource.kind.clone(),
-        namespace: object.metadata.namespace.clone().unwrap_or_default(),
-        name: object.metadata.name.clone().unwrap_or_default(),
-        uid: object.metadata.uid.clone().unwrap_or_default(),
-    }
 }
 
 /// How an owner stands to its dependents.

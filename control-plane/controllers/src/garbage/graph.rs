@@ -3,15 +3,24 @@
 use std::collections::{HashMap, HashSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ApiResource;
 
 use super::Key;
 
 /// Dependents by owner. Objects without owners take no room, unless they wait to be deleted.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    dependents: HashMap<String, HashSet<Key>>,
+    dependents: HashMap<String, Dependents>,
     owners: HashMap<String, Vec<String>>,
     waiting: HashMap<String, Key>,
+}
+
+/// What belongs to one owner.
+#[derive(Debug, Default)]
+struct Dependents {
+    /// The owner's kind, as they say.
+    kind: String,
+    keys: HashSet<Key>,
 }
 
 impl Graph {
@@ -29,10 +38,9 @@ impl Graph {
         let concerned = waiting.cloned().collect();
         self.unlink(key);
         for owner in owners {
-            self.dependents
-                .entry(owner.uid.clone())
-                .or_default()
-                .insert(key.clone());
+            let dependents = self.dependents.entry(owner.uid.clone()).or_default();
+            dependents.kind.clone_from(&owner.kind);
+            dependents.keys.insert(key.clone());
         }
         if !owners.is_empty() {
             let uids = owners.iter().map(|owner| owner.uid.clone()).collect();
@@ -64,19 +72,38 @@ impl Graph {
     }
 
     pub(super) fn dependents(&self, owner: &str) -> Vec<Key> {
-        self.dependents
-            .get(owner)
-            .into_iter()
-            .flatten()
+        let dependents = self.dependents.get(owner).into_iter();
+        dependents.flat_map(|one| &one.keys).cloned().collect()
+    }
+
+    /// Forgets the objects of a kind that a list of it does not have; returns whom that concerns. Owners that are not
+    /// remembered may be among them.
+    pub(super) fn listed_again(
+        &mut self,
+        kind: &ApiResource,
+        listed: &HashSet<String>,
+    ) -> Vec<Key> {
+        let remembered = self.dependents.values().flat_map(|one| &one.keys);
+        let remembered = remembered.chain(self.waiting.values());
+        let gone: HashSet<Key> = remembered
+            .filter(|key| key.api_version == kind.api_version && key.kind == kind.kind)
+            .filter(|key| !listed.contains(&key.uid))
             .cloned()
-            .collect()
+            .collect();
+        let mut concerned: Vec<Key> = gone.iter().flat_map(|key| self.remove(key)).collect();
+        for (owner, dependents) in &self.dependents {
+            if dependents.kind == kind.kind && !listed.contains(owner) {
+                concerned.extend(dependents.keys.iter().cloned());
+            }
+        }
+        concerned
     }
 
     fn unlink(&mut self, key: &Key) {
         for owner in self.owners.remove(&key.uid).unwrap_or_default() {
             if let Some(dependents) = self.dependents.get_mut(&owner) {
-                dependents.remove(key);
-                if dependents.is_empty() {
+                dependents.keys.remove(key);
+                if dependents.keys.is_empty() {
                     self.dependents.remove(&owner);
                 }
             }
