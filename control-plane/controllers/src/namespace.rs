@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::client::Body;
-use kube::core::{ApiResource, Request};
+use kube::core::{ApiResource, Request, Status};
 use kube::discovery::{Scope, verbs};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
@@ -32,10 +32,8 @@ struct NamespaceEnd {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("discovering what the namespace may hold")]
-    Discovery(#[source] kube::Error),
-    #[error("deleting {kind} objects: {source}")]
-    Content { kind: String, source: kube::Error },
+    #[error("deleting what the namespace holds: {0}")]
+    Content(String),
     #[error("finalizing the namespace: {0}")]
     Finalize(#[source] kube::Error),
     #[error("reading the namespace: {0}")]
@@ -83,9 +81,15 @@ impl Reconcile for NamespaceEnd {
         if namespace.metadata.deletion_timestamp.is_none() || !ours {
             return Ok(Next::OnChange);
         }
-        let remaining = self.delete_content(name).await?;
+        let remaining = self.delete_content(name).await;
+        // Also when nothing remains: others may keep the namespace, and it is to say so no longer.
+        let Some(namespace) = self.tell(&api, namespace, &remaining).await? else {
+            return Ok(Next::OnChange);
+        };
+        if let Some(failures) = remaining.failures() {
+            return Err(Error::Content(failures));
+        }
         if !remaining.objects.is_empty() {
-            self.tell(&api, namespace, &remaining).await?;
             // Pods take their grace, and finalizers their time.
             return Ok(Next::Again);
         }
@@ -96,20 +100,25 @@ impl Reconcile for NamespaceEnd {
 
 impl NamespaceEnd {
     /// Asks for everything to be deleted; returns what is still there.
-    async fn delete_content(&self, namespace: &str) -> Result<Remaining, Error> {
-        let kinds = kinds::discover(&self.client).await;
+    async fn delete_content(&self, namespace: &str) -> Remaining {
         let mut remaining = Remaining::default();
-        for kind in kinds.map_err(Error::Discovery)? {
+        let kinds = kinds::discover(&self.client).await.unwrap_or_else(|error| {
+            remaining.undiscovered = Some(text(&error));
+            Vec::new()
+        });
+        for kind in kinds {
             let deletable = kind.supports(&[verbs::DELETE_COLLECTION, verbs::LIST]);
             if kind.capabilities.scope != Scope::Namespaced || !deletable {
                 continue;
             }
             let resource = kind.resource;
-            let left = empty(&self.client, namespace, &resource).await;
-            let left = left.map_err(|source| Error::Content {
-                kind: resource.kind.clone(),
-                source,
-            })?;
+            let left = match empty(&self.client, namespace, &resource).await {
+                Ok(left) => left,
+                Err(error) => {
+                    remaining.undeleted.push(text(&error));
+                    continue;
+                }
+            };
             if left.count > 0 {
                 let name = format!("{}.{}", resource.plural, resource.group);
                 remaining.objects.insert(name, left.count);
@@ -118,28 +127,29 @@ impl NamespaceEnd {
                 *remaining.finalizers.entry(finalizer).or_default() += count;
             }
         }
-        Ok(remaining)
+        remaining.undeleted.sort_unstable();
+        remaining
     }
 
-    /// Puts into the namespace's status what keeps it.
+    /// Puts into the namespace's status what keeps it; returns the namespace as it is then, if it is still there.
     async fn tell(
         &self,
         api: &Api<Namespace>,
         mut namespace: Namespace,
         remaining: &Remaining,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Namespace>, Error> {
         let now = Timestamp::now();
         let now = now.round(jiff::Unit::Second).unwrap_or(now);
         let status = namespace.status.get_or_insert_default();
         let old = status.conditions.as_deref().unwrap_or_default();
         let Some(new) = conditions::told(remaining, old, now) else {
-            return Ok(());
+            return Ok(Some(namespace));
         };
         status.conditions = Some(new);
         let (name, params) = (namespace.name_any(), PostParams::default());
         match api.replace_status(&name, &params, &namespace).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Ok(namespace) => Ok(Some(namespace)),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
             Err(error) => Err(Error::Tell(error)),
         }
     }
@@ -172,6 +182,14 @@ impl NamespaceEnd {
     }
 }
 
+/// What the server said, or why it could not be asked.
+fn text(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// What is left of a kind.
 #[derive(Default)]
 struct Left {
@@ -198,7 +216,14 @@ async fn empty(
     let answer = client.send(delete.map(Body::from)).await?;
     if !answer.status().is_success() {
         let failed = answer.status().to_string();
-        return Err(kube::Error::Service(failed.into()));
+        let said = answer.into_body().collect_bytes().await;
+        let said = said
+            .ok()
+            .and_then(|said| serde_json::from_slice::<Status>(&said).ok());
+        return Err(match said {
+            Some(status) => kube::Error::Api(status.boxed()),
+            None => kube::Error::Service(failed.into()),
+        });
     }
     drop(answer);
     let page = api
@@ -218,7 +243,8 @@ async fn empty(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{discovery, server};
+    use crate::testing::{discovery, server, status};
+    use serde_json::Value;
 
     #[tokio::test]
     async fn every_kind_is_emptied_whatever_version_others_of_its_group_have() {
@@ -229,8 +255,7 @@ mod tests {
             ("DELETE", path) if path.contains("/namespaces/n/") => Some(json!({})),
             (_, path) => discovery(path),
         });
-        let remaining = NamespaceEnd { client }.delete_content("n").await;
-        let remaining = remaining.expect("a server that answers").objects;
+        let remaining = NamespaceEnd { client }.delete_content("n").await.objects;
         let kinds = [
             "events.events.k8s.io",
             "events.ex.com",
@@ -254,5 +279,62 @@ mod tests {
                 "/apis/ex.com/v1alpha1/namespaces/n/news",
             ]
         );
+    }
+
+    /// What is written when a terminating namespace is looked at: the path, and what is not well.
+    async fn written(
+        answer: fn(&str, &str) -> Option<Value>,
+    ) -> (bool, Vec<(String, Vec<String>)>) {
+        let (client, got) = server(move |method, path| {
+            let namespace = json!({"metadata": {"name": "n", "resourceVersion": "1",
+                "deletionTimestamp": "2026-01-01T00:00:00Z"},
+                "spec": {"finalizers": ["kubernetes", "ex.com/other"]}});
+            match (method, path) {
+                ("GET" | "PUT", path)
+                    if path.starts_with("/api/v1/namespaces/n") && !path.ends_with("/events") =>
+                {
+                    Some(namespace)
+                }
+                _ => answer(method, path),
+            }
+        });
+        let ended = NamespaceEnd { client }.reconcile(&"n".to_string()).await;
+        let got = got.lock().expect("nobody panicked");
+        let puts = got.iter().filter(|(method, _, _)| method == "PUT");
+        let unwell = |body: &Value| {
+            let conditions = body["status"]["conditions"].as_array();
+            let conditions = conditions.into_iter().flatten();
+            let unwell = conditions.filter(|condition| condition["status"] == "True");
+            unwell
+                .map(|c| format!("{} {}", c["reason"], c["message"]))
+                .collect()
+        };
+        let told = puts.map(|(_, path, body)| (path.clone(), unwell(body)));
+        (ended.is_ok(), told.collect())
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_way_is_told_before_the_namespace_is_let_go() {
+        let path = |end: &str| format!("/api/v1/namespaces/n/{end}");
+        let empty = |_: &str, path: &str| match path.contains("/namespaces/n/") {
+            true => Some(json!({"metadata": {}, "items": []})),
+            false => discovery(path),
+        };
+        let expected = vec![(path("status"), vec![]), (path("finalize"), vec![])];
+        assert_eq!(written(empty).await, (true, expected));
+        let failing = |method: &str, path: &str| match path.ends_with("/namespaces/n/news") {
+            true => Some(status(500, "InternalError")),
+            false => match path.contains("/namespaces/n/") {
+                true if method == "GET" => Some(json!({"metadata": {}, "items": []})),
+                _ => discovery(path),
+            },
+        };
+        let why = r#""ContentDeletionFailed" "Failed to delete all resource types, 1 remaining: InternalError""#;
+        let expected = vec![(path("status"), vec![why.to_string()])];
+        assert_eq!(written(failing).await, (false, expected));
+        let why = r#""DiscoveryFailed" "InternalError""#;
+        let expected = vec![(path("status"), vec![why.to_string()])];
+        let blind = |_: &str, _: &str| Some(status(500, "InternalError"));
+        assert_eq!(written(blind).await, (false, expected));
     }
 }

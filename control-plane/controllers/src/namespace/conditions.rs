@@ -13,6 +13,19 @@ pub(super) struct Remaining {
     pub(super) objects: BTreeMap<String, i64>,
     /// How many objects wait for each finalizer, of those that were looked at.
     pub(super) finalizers: BTreeMap<String, i64>,
+    /// Why it is not known what there is.
+    pub(super) undiscovered: Option<String>,
+    /// For each resource whose objects could not be deleted, why.
+    pub(super) undeleted: Vec<String>,
+}
+
+impl Remaining {
+    /// What went wrong, if anything.
+    pub(super) fn failures(&self) -> Option<String> {
+        let failures = self.undiscovered.iter().chain(&self.undeleted);
+        let failures: Vec<_> = failures.map(String::as_str).collect();
+        (!failures.is_empty()).then(|| failures.join(", "))
+    }
 }
 
 /// Type, and reason and message while nothing of it is in the way; in upstream's order.
@@ -53,6 +66,8 @@ pub(super) fn told(
     let mut new = old.to_vec();
     for (kind, reason, message) in WELL {
         let trouble = match kind {
+            "NamespaceDeletionDiscoveryFailure" => undiscovered(remaining),
+            "NamespaceDeletionContentFailure" => undeleted(remaining),
             "NamespaceContentRemaining" => objects(remaining),
             "NamespaceFinalizersRemaining" => finalizers(remaining),
             _ => None,
@@ -77,6 +92,18 @@ pub(super) fn told(
         }
     }
     (new != old).then_some(new)
+}
+
+fn undiscovered(remaining: &Remaining) -> Option<(&'static str, String)> {
+    let why = remaining.undiscovered.clone()?;
+    Some(("DiscoveryFailed", why))
+}
+
+fn undeleted(remaining: &Remaining) -> Option<(&'static str, String)> {
+    let count = remaining.undeleted.len();
+    let list = remaining.undeleted.join(", ");
+    let message = format!("Failed to delete all resource types, {count} remaining: {list}");
+    (count > 0).then_some(("ContentDeletionFailed", message))
 }
 
 fn objects(remaining: &Remaining) -> Option<(&'static str, String)> {
