@@ -12,7 +12,7 @@ use crate::pod::{BoundPod, HostPort, PodKey, host_ports};
 use crate::resources::{Amounts, PODS};
 use crate::snapshot::{NodeInfo, Snapshot};
 use crate::spread::SpreadFilter;
-use crate::volumes::{Needs, needs, volume_binding};
+use crate::volumes::{ExclusiveFilter, Needs, needs, volume_binding};
 
 const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
 
@@ -37,7 +37,7 @@ impl Refusal {
     }
 
     /// About what others leave of the node.
-    fn of_room(reasons: Vec<String>, resolvable: bool) -> Self {
+    pub(crate) fn of_room(reasons: Vec<String>, resolvable: bool) -> Self {
         Self {
             reasons,
             by_placement: false,
@@ -64,6 +64,7 @@ pub(crate) struct Candidate<'a> {
     host_ports: BTreeSet<HostPort>,
     /// What its claims need.
     pub(crate) needs: Needs,
+    exclusive: ExclusiveFilter,
     affinity: AffinityFilter<'a>,
     spread: SpreadFilter<'a>,
 }
@@ -71,13 +72,16 @@ pub(crate) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     /// Why no node will do, if its volumes tell already.
     pub(crate) fn new(pod: &'a Pod, snapshot: &'a Snapshot) -> Result<Self, String> {
-        let needs = needs(pod, &snapshot.volumes)?;
+        let mut needs = needs(pod, &snapshot.volumes)?;
+        let exclusive = std::mem::take(&mut needs.exclusive);
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let incoming = Incoming::new(pod, snapshot);
         Ok(Self {
             pod,
             weight: crate::pod::weight(pod),
             host_ports: host_ports(pod),
             needs,
+            exclusive: ExclusiveFilter::new(namespace, exclusive, &snapshot.claim_users),
             affinity: AffinityFilter::new(incoming.clone(), snapshot),
             spread: SpreadFilter::new(pod, snapshot),
             incoming,
@@ -92,6 +96,7 @@ impl<'a> Candidate<'a> {
         snapshot: &Snapshot,
         by: i64,
     ) {
+        self.exclusive.shift(pod, by);
         self.affinity.shift(pod, node, snapshot, by);
         self.spread.shift(self.pod, pod, node, by);
     }
@@ -114,6 +119,7 @@ pub(crate) fn refusal(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refu
         .map(Refusal::of_node)
         .or_else(|| node_ports(candidate, node))
         .or_else(|| node_resources_fit(candidate, node))
+        .or_else(|| candidate.exclusive.refusal())
         .or_else(|| volume_binding(&candidate.needs, node).map(Refusal::of_node))
         .or_else(|| candidate.spread.refusal(node))
         .or_else(|| candidate.affinity.refusal(node))

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use crate::affinity::PodTerms;
 use crate::census::Class;
 use crate::resources::{Amounts, PODS, requests};
+use crate::volumes::named_claims;
 
 /// A pod's identity: a pod of the same name with another uid is another pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +46,7 @@ pub(crate) struct BoundPod {
     pub(crate) node: String,
     pub(crate) weight: Amounts,
     pub(crate) host_ports: BTreeSet<HostPort>,
+    pub(crate) claims: Box<[String]>,
     pub(crate) class: Class,
     /// Its affinity, if it has any.
     pub(crate) terms: Option<Arc<PodTerms>>,
@@ -62,6 +64,7 @@ impl BoundPod {
             node,
             weight: weight(pod),
             host_ports: host_ports(pod),
+            claims: named_claims(pod),
             class: Class {
                 labels: Arc::new(pod.metadata.labels.clone().unwrap_or_default()),
                 ending: pod.metadata.deletion_timestamp.is_some(),

@@ -13,7 +13,7 @@ use crate::nominated::Nominated;
 use crate::owners::Owners;
 use crate::pod::{BoundPod, HostPort, PodKey};
 use crate::resources::Amounts;
-use crate::volumes::VolumeTable;
+use crate::volumes::{Users, VolumeTable};
 
 /// A node and the sum of what runs on it.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +101,7 @@ pub(crate) struct Snapshot {
     pub(crate) namespaces: Namespaces,
     pub(crate) owners: Owners,
     pub(crate) volumes: VolumeTable,
+    pub(crate) claim_users: Users,
     pub(crate) budgets: Budgets,
 }
 
@@ -190,6 +191,7 @@ impl Snapshot {
         if let Some(node) = self.nodes.get_mut(slot) {
             node.hold(&pod);
         }
+        self.claim_users.add(&key.namespace, &pod.claims);
         pod.class = self.census.add(&key.namespace, &pod.class, slot);
         pod.terms = pod.terms.map(|terms| self.rules.add(&terms, slot));
         let before = self.pods.remove_entry(&key);
@@ -228,6 +230,7 @@ impl Snapshot {
         if let Some(node) = self.nodes.get_mut(slot) {
             node.give_back(pod);
         }
+        self.claim_users.remove(&key.namespace, &pod.claims);
         self.census.remove(&key.namespace, &pod.class, slot);
         if let Some(terms) = &pod.terms {
             self.rules.remove(terms, slot);

@@ -1,9 +1,11 @@
 //! Volumes of pods: upstream's VolumeBinding filter, and what it does before a pod is bound to its node.
 
 mod bind;
+mod exclusive;
 mod table;
 
 pub(crate) use bind::{Awaited, claims_bound, tell_claims};
+pub(crate) use exclusive::{ExclusiveFilter, Users};
 pub(crate) use table::VolumeTable;
 
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub(crate) struct Needs {
     bound: Vec<Option<Arc<PersistentVolume>>>,
     /// Claims that wait for a node, each with the volumes it could take instead of a new one.
     waiting: Vec<Waiting>,
+    /// The names of claims that no other pod may use at the same time.
+    pub(crate) exclusive: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +61,9 @@ pub(crate) fn needs(pod: &Pod, table: &VolumeTable) -> Result<Needs, String> {
         };
         if claim.metadata.deletion_timestamp.is_some() {
             return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
+        }
+        if exclusive::is_exclusive(&claim) {
+            needs.exclusive.push(name.clone());
         }
         let spec = claim.spec.as_ref();
         let phase = claim
@@ -124,6 +131,14 @@ fn is_on(volume: &PersistentVolume, node: &NodeInfo) -> bool {
         let terms = &required.node_selector_terms;
         terms.iter().any(|term| matches_term(term, node))
     })
+}
+
+/// The claims that a pod names itself.
+pub(crate) fn named_claims(pod: &Pod) -> Box<[String]> {
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref());
+    let claims = volumes.unwrap_or_default().iter();
+    let claims = claims.filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    claims.map(|claim| claim.claim_name.clone()).collect()
 }
 
 /// The claims a pod mounts; true for those of generic ephemeral volumes.

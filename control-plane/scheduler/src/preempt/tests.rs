@@ -295,3 +295,27 @@ fn many_small_pods_on_many_nodes() {
         "{chosen}"
     );
 }
+
+#[test]
+fn who_has_a_claim_for_itself_may_have_to_go() {
+    let volumes = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "mine"}}]);
+    let spec = json!({ "volumes": volumes });
+    let user =
+        |priority: i32| json!({"on": "a", "name": "user", "priority": priority, "spec": spec});
+    let others = [running("a", "other", 0, "1"), running("b", "far", 0, "1")];
+    let new = json!({"name": "new", "priority": 5, "spec": spec});
+    let used = "0/2 nodes are available: 2 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.";
+    for (priority, expect) in [(1, json!({"a": ["user"]})), (7, json!(used))] {
+        let pods = json!([user(priority), others[0], others[1]]);
+        let mut snapshot = cluster(&json!({"a": {}, "b": {}}), &pods);
+        let claim = json!({"metadata": {"name": "mine", "namespace": "n",
+                "annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
+            "spec": {"volumeName": "v", "accessModes": ["ReadWriteOncePod"]}});
+        let claim = serde_json::from_value(claim).expect("a claim");
+        snapshot.volumes.claim_event(Event::Apply(claim));
+        let volume = serde_json::from_value(json!({"metadata": {"name": "v"}}));
+        let volume = volume.expect("a volume");
+        snapshot.volumes.volume_event(Event::Apply(volume));
+        assert_eq!(outcome(&snapshot, &new), expect, "{priority}");
+    }
+}
