@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::{
 use sampan_api::selector::node_requirement_matches;
 
 use crate::affinity::{AffinityFilter, Incoming};
-use crate::pod::{BoundPod, HostPort, PodKey, host_ports};
+use crate::pod::{BoundPod, PodKey};
+use crate::ports::{HostPort, host_ports};
 use crate::resources::{Amounts, PODS};
 use crate::snapshot::{NodeInfo, Snapshot};
 use crate::spread::SpreadFilter;
@@ -249,7 +250,7 @@ fn node_ports(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refusal> {
     let taken = candidate
         .host_ports
         .iter()
-        .any(|port| node.host_ports.contains_key(port));
+        .any(|port| node.host_ports.conflicts(port));
     let why = "node(s) didn't have free ports for the requested pod ports";
     taken.then(|| Refusal::of_room(vec![why.to_string()], true))
 }

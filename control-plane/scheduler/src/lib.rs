@@ -17,6 +17,7 @@ mod namespaces;
 mod nominated;
 mod owners;
 mod pod;
+mod ports;
 mod preempt;
 mod queue;
 mod resources;

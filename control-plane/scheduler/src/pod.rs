@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use crate::affinity::PodTerms;
 use crate::census::Class;
+use crate::ports::{HostPort, host_ports};
 use crate::resources::{Amounts, PODS, requests};
 use crate::volumes::named_claims;
 
@@ -36,9 +37,6 @@ impl std::fmt::Display for PodKey {
 /// The condition of a pod that is deleted for the sake of others, and its reason if that is to make room.
 pub(crate) const DISRUPTION_TARGET: &str = "DisruptionTarget";
 pub(crate) const PREEMPTED: &str = "PreemptionByScheduler";
-
-/// Protocol and number.
-pub(crate) type HostPort = (String, i32);
 
 /// What a pod means for the node it is bound to, and for the pods to come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,17 +163,4 @@ pub(crate) fn weight(pod: &Pod) -> Amounts {
     )]);
     weight.add(&Amounts::from_quantities(Some(&one)));
     weight
-}
-
-pub(crate) fn host_ports(pod: &Pod) -> BTreeSet<HostPort> {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers
-        .flat_map(|container| container.ports.iter().flatten())
-        .filter_map(|port| {
-            let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_string());
-            port.host_port
-                .filter(|number| *number > 0)
-                .map(|number| (protocol, number))
-        })
-        .collect()
 }

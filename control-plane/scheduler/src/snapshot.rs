@@ -11,7 +11,8 @@ use crate::census::Census;
 use crate::namespaces::Namespaces;
 use crate::nominated::Nominated;
 use crate::owners::Owners;
-use crate::pod::{BoundPod, HostPort, PodKey};
+use crate::pod::{BoundPod, PodKey};
+use crate::ports::TakenPorts;
 use crate::resources::Amounts;
 use crate::volumes::{Users, VolumeTable};
 
@@ -29,8 +30,7 @@ pub(crate) struct NodeInfo {
     pub(crate) taints: Vec<Taint>,
     pub(crate) allocatable: Amounts,
     pub(crate) requested: Amounts,
-    /// How many pods hold each host port.
-    pub(crate) host_ports: HashMap<HostPort, usize>,
+    pub(crate) host_ports: TakenPorts,
 }
 
 impl NodeInfo {
@@ -38,7 +38,7 @@ impl NodeInfo {
     pub(crate) fn hold(&mut self, pod: &BoundPod) {
         self.requested.add(&pod.weight);
         for port in &pod.host_ports {
-            *self.host_ports.entry(port.clone()).or_default() += 1;
+            self.host_ports.take(port);
         }
     }
 
@@ -46,12 +46,7 @@ impl NodeInfo {
     pub(crate) fn give_back(&mut self, pod: &BoundPod) {
         self.requested.subtract(&pod.weight);
         for port in &pod.host_ports {
-            if let Some(count) = self.host_ports.get_mut(port) {
-                *count -= 1;
-                if *count == 0 {
-                    self.host_ports.remove(port);
-                }
-            }
+            self.host_ports.give_back(port);
         }
     }
 
@@ -295,15 +290,19 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::host_ports;
     use crate::resources::CPU;
     use serde_json::json;
 
     fn pod(node: &str, cpu: &str) -> BoundPod {
+        let container = json!({"name": "c", "ports": [{"hostPort": 80}]});
+        let with_port = json!({"spec": {"containers": [container]}});
+        let with_port = serde_json::from_value(with_port).expect("a pod");
         let quantities = serde_json::from_value(json!({"cpu": cpu})).expect("quantities");
         BoundPod {
             node: node.to_string(),
             weight: Amounts::from_quantities(Some(&quantities)),
-            host_ports: [("TCP".to_string(), 80)].into(),
+            host_ports: host_ports(&with_port),
             ..BoundPod::default()
         }
     }
