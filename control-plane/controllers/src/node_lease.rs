@@ -20,6 +20,8 @@ use crate::source;
 const LEASES: &str = "kube-node-lease";
 /// Upstream's `--node-monitor-grace-period`.
 const GRACE: Duration = Duration::from_secs(50);
+/// Upstream's `--node-startup-grace-period`: for nodes that have not said yet whether they are ready.
+const STARTUP_GRACE: Duration = Duration::from_secs(60);
 /// A write that failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -93,8 +95,12 @@ impl Nodes {
 
     async fn applied(&mut self, node: Node) {
         let name = node.metadata.name.clone().unwrap_or_default();
+        let grace = match ready(&node) {
+            Some(_) => GRACE,
+            None => STARTUP_GRACE,
+        };
         if self.known.insert(name.clone(), node).is_none() {
-            self.silence.set(name.clone(), GRACE);
+            self.silence.set(name.clone(), grace);
         }
         self.settle(name).await;
     }
@@ -156,19 +162,22 @@ impl Nodes {
     }
 }
 
-fn wanted_taints(node: &Node, current: &[Taint]) -> Vec<Taint> {
-    let conditions = node
+/// The status of the Ready condition.
+fn ready(node: &Node) -> Option<&str> {
+    let mut conditions = node
         .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition.type_ == "Ready");
-    let key = match ready.map(|condition| condition.status.as_str()) {
-        Some("True") => None,
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+    Some(&ready.status)
+}
+
+fn wanted_taints(node: &Node, current: &[Taint]) -> Vec<Taint> {
+    let key = match ready(node) {
+        // One that has not said anything yet is given the time to.
+        Some("True") | None => None,
         Some("Unknown") => Some(UNREACHABLE),
-        _ => Some(NOT_READY),
+        Some(_) => Some(NOT_READY),
     };
     let ours = |taint: &Taint| taint.key == NOT_READY || taint.key == UNREACHABLE;
     let mut wanted: Vec<Taint> = current
@@ -331,6 +340,19 @@ mod tests {
         let got = got.lock().expect("nobody panicked");
         let paths: Vec<_> = got.iter().map(|(_, path, _)| path.as_str()).collect();
         assert_eq!(paths, ["/api/v1/nodes/n", "/api/v1/nodes/n"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_says_nothing_is_given_the_time_to_begin() {
+        let (client, got) = server(|_, _| Some(json!({"metadata": {}})));
+        let mut nodes = Nodes::new(client);
+        nodes.event(Event::Apply(node("n", &json!([])))).await;
+        let start = tokio::time::Instant::now();
+        nodes.due().await;
+        assert_eq!(start.elapsed(), STARTUP_GRACE);
+        let got = got.lock().expect("nobody panicked");
+        let paths: Vec<_> = got.iter().map(|(_, path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["/api/v1/nodes/n/status"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -113,8 +113,7 @@ pub(crate) struct Neighbour<'a> {
 /// Why the pod may not run on the node; none means it may.
 pub(crate) fn refusal(candidate: &Candidate<'_>, node: &NodeInfo) -> Option<Refusal> {
     let pod = candidate.pod;
-    node_ready(node)
-        .or_else(|| node_unschedulable(pod, node))
+    node_unschedulable(pod, node)
         .or_else(|| taint_toleration(pod, node))
         .or_else(|| node_affinity(pod, node))
         .map(Refusal::of_node)
@@ -130,10 +129,6 @@ fn tolerations(pod: &Pod) -> &[Toleration] {
     let spec = pod.spec.as_ref();
     spec.and_then(|spec| spec.tolerations.as_deref())
         .unwrap_or_default()
-}
-
-fn node_ready(node: &NodeInfo) -> Option<String> {
-    (!node.ready).then(|| "node(s) were not ready".to_string())
 }
 
 fn node_unschedulable(pod: &Pod, node: &NodeInfo) -> Option<String> {

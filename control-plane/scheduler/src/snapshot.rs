@@ -24,9 +24,9 @@ pub(crate) struct NodeInfo {
     /// Whether there is such a node: pods may be seen before their node, and after it.
     pub(crate) known: bool,
     pub(crate) name: String,
-    pub(crate) ready: bool,
     pub(crate) unschedulable: bool,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Its own, and those that its Ready condition is about to bring.
     pub(crate) taints: Vec<Taint>,
     pub(crate) allocatable: Amounts,
     pub(crate) requested: Amounts,
@@ -60,12 +60,31 @@ impl NodeInfo {
             .and_then(|spec| spec.taints.clone())
             .unwrap_or_default();
         self.allocatable = Amounts::from_quantities(status.and_then(|s| s.allocatable.as_ref()));
-        let conditions = status.and_then(|status| status.conditions.as_ref());
-        self.ready = conditions
-            .into_iter()
-            .flatten()
-            .any(|c| c.type_ == "Ready" && c.status == "True");
+        let coming = coming_taint(node);
+        let same = |a: &Taint, b: &Taint| a.key == b.key && a.effect == b.effect;
+        if let Some(coming) = coming.filter(|new| !self.taints.iter().any(|old| same(old, new))) {
+            self.taints.push(coming);
+        }
     }
+}
+
+/// The taint of a node that is not ready, which the controller of nodes writes a moment after the condition: nobody is sent there
+/// meanwhile who will not be later. A node that says nothing of itself yet has none.
+fn coming_taint(node: &Node) -> Option<Taint> {
+    let conditions = node.status.as_ref()?.conditions.as_ref()?;
+    let ready = conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")?;
+    let key = match ready.status.as_str() {
+        "True" => return None,
+        "Unknown" => "node.kubernetes.io/unreachable",
+        _ => "node.kubernetes.io/not-ready",
+    };
+    Some(Taint {
+        key: key.to_string(),
+        effect: "NoSchedule".to_string(),
+        ..Taint::default()
+    })
 }
 
 /// What a bound pod that changed means for those that wait.
@@ -146,20 +165,10 @@ impl Snapshot {
         let Some(info) = self.nodes.get_mut(slot) else {
             return false;
         };
-        let before = (
-            info.ready,
-            info.unschedulable,
-            info.labels.clone(),
-            info.taints.clone(),
-        );
+        let before = (info.unschedulable, info.labels.clone(), info.taints.clone());
         let offered = info.allocatable.clone();
         info.describe(node);
-        let after = (
-            info.ready,
-            info.unschedulable,
-            info.labels.clone(),
-            info.taints.clone(),
-        );
+        let after = (info.unschedulable, info.labels.clone(), info.taints.clone());
         let known = std::mem::replace(&mut info.known, true);
         !known || before != after || offered != info.allocatable
     }

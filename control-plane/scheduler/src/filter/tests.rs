@@ -49,8 +49,19 @@ fn a_plain_pod_fits() {
 
 #[test]
 fn state_of_the_node() {
-    let not_ready = json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}});
-    check(json!({}), not_ready, &["node(s) were not ready"]);
+    for (status, key) in [("Unknown", "unreachable"), ("False", "not-ready")] {
+        let not_ready = json!({"status": {"conditions": [{"type": "Ready", "status": status}]}});
+        let taint = format!("node(s) had untolerated taint(s) {{node.kubernetes.io/{key}: }}");
+        check(json!({}), not_ready.clone(), &[&taint]);
+        let key = format!("node.kubernetes.io/{key}");
+        let tolerations = json!([{"key": key, "operator": "Exists", "effect": "NoSchedule"}]);
+        check(json!({ "tolerations": tolerations }), not_ready, &[]);
+        let gone = json!([{"key": key, "operator": "Exists", "effect": "NoExecute"}]);
+        let tainted = json!({"spec": {"taints": [{"key": key, "effect": "NoExecute"}]},
+            "status": {"conditions": [{"type": "Ready", "status": status}]}});
+        check(json!({ "tolerations": gone }), tainted, &[&taint]);
+    }
+    check(json!({}), json!({"status": {"conditions": []}}), &[]);
     let cordoned = json!({"spec": {"unschedulable": true}});
     check(json!({}), cordoned.clone(), &["node(s) were unschedulable"]);
     check(
