@@ -10,7 +10,7 @@ use sampan_api::selector::node_requirement_matches;
 use crate::affinity::{AffinityFilter, Incoming};
 use crate::pod::{BoundPod, PodKey};
 use crate::ports::{HostPort, host_ports};
-use crate::resources::{Amounts, PODS};
+use crate::resources::{Amounts, PODS, Presumed};
 use crate::snapshot::{NodeInfo, Snapshot};
 use crate::spread::SpreadFilter;
 use crate::volumes::{ExclusiveFilter, Needs, needs, volume_binding};
@@ -61,6 +61,7 @@ impl Refusal {
 pub(crate) struct Candidate<'a> {
     pub(crate) pod: &'a Pod,
     pub(crate) weight: Amounts,
+    pub(crate) presumed: Presumed,
     pub(crate) incoming: Incoming<'a>,
     host_ports: BTreeSet<HostPort>,
     /// What its claims need.
@@ -80,6 +81,7 @@ impl<'a> Candidate<'a> {
         Ok(Self {
             pod,
             weight: crate::pod::weight(pod),
+            presumed: Presumed::of(pod),
             host_ports: host_ports(pod),
             needs,
             exclusive: ExclusiveFilter::new(namespace, exclusive, &snapshot.claim_users),

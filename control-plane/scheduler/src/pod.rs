@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use crate::affinity::PodTerms;
 use crate::census::Class;
 use crate::ports::{HostPort, host_ports};
-use crate::resources::{Amounts, PODS, requests};
+use crate::resources::{Amounts, PODS, Presumed, requests};
 use crate::volumes::named_claims;
 
 /// A pod's identity: a pod of the same name with another uid is another pod.
@@ -43,6 +43,8 @@ pub(crate) const PREEMPTED: &str = "PreemptionByScheduler";
 pub(crate) struct BoundPod {
     pub(crate) node: String,
     pub(crate) weight: Amounts,
+    /// What it counts for in scores.
+    pub(crate) presumed: Presumed,
     pub(crate) host_ports: BTreeSet<HostPort>,
     pub(crate) claims: Box<[String]>,
     pub(crate) class: Class,
@@ -61,6 +63,7 @@ impl BoundPod {
         Self {
             node,
             weight: weight(pod),
+            presumed: Presumed::of(pod),
             host_ports: host_ports(pod),
             claims: named_claims(pod),
             class: Class {
@@ -120,7 +123,7 @@ pub(crate) enum Phase {
     /// Ended, or being scheduled by somebody else.
     NotOurs,
     Pending,
-    Bound(BoundPod),
+    Bound(Box<BoundPod>),
 }
 
 pub(crate) fn phase(pod: &Pod, scheduler_name: &str) -> Phase {
@@ -136,7 +139,7 @@ pub(crate) fn phase(pod: &Pod, scheduler_name: &str) -> Phase {
         return Phase::NotOurs;
     };
     if let Some(node) = spec.node_name.as_ref().filter(|node| !node.is_empty()) {
-        return Phase::Bound(BoundPod::on(node.clone(), pod));
+        return Phase::Bound(Box::new(BoundPod::on(node.clone(), pod)));
     }
     let ours = spec
         .scheduler_name

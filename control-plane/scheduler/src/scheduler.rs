@@ -343,7 +343,7 @@ impl State {
             Phase::Bound(bound) => {
                 self.assumed.remove(&key);
                 self.waits_no_more(&key);
-                self.pod_bound(key, bound);
+                self.pod_bound(key, *bound);
             }
             Phase::Pending => {
                 // An old sight of a pod whose binding is under way, unless it is another pod of that name.

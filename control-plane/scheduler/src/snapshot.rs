@@ -13,7 +13,7 @@ use crate::nominated::Nominated;
 use crate::owners::Owners;
 use crate::pod::{BoundPod, PodKey};
 use crate::ports::TakenPorts;
-use crate::resources::Amounts;
+use crate::resources::{Amounts, Presumed};
 use crate::volumes::{Users, VolumeTable};
 
 /// A node and the sum of what runs on it.
@@ -30,6 +30,7 @@ pub(crate) struct NodeInfo {
     pub(crate) taints: Vec<Taint>,
     pub(crate) allocatable: Amounts,
     pub(crate) requested: Amounts,
+    pub(crate) presumed: Presumed,
     pub(crate) host_ports: TakenPorts,
 }
 
@@ -37,6 +38,7 @@ impl NodeInfo {
     /// Counts what the pod takes.
     pub(crate) fn hold(&mut self, pod: &BoundPod) {
         self.requested.add(&pod.weight);
+        self.presumed = self.presumed + pod.presumed;
         for port in &pod.host_ports {
             self.host_ports.take(port);
         }
@@ -45,6 +47,7 @@ impl NodeInfo {
     /// Counts it no more.
     pub(crate) fn give_back(&mut self, pod: &BoundPod) {
         self.requested.subtract(&pod.weight);
+        self.presumed = self.presumed - pod.presumed;
         for port in &pod.host_ports {
             self.host_ports.give_back(port);
         }
