@@ -9,6 +9,7 @@ use crate::files;
 use crate::host;
 use crate::http;
 use crate::signals;
+use crate::sleep;
 use crate::sockets;
 use crate::state::{ComponentState, P1State};
 use sha2::{Digest, Sha256};
@@ -64,6 +65,7 @@ impl Backend {
         wasmtime_wasi::p1::add_to_linker_async(&mut p1, |state: &mut P1State| &mut state.wasi)?;
         p1.allow_shadowing(true);
         files::p1::guard(&mut p1)?;
+        sleep::guard(&mut p1)?;
         p1.func_wrap("wasi_snapshot_preview1", "proc_exit", proc_exit)?;
         signals::link_functions(&mut p1)?;
         let mut components = wasmtime::component::Linker::new(&wasm);

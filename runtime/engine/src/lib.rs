@@ -26,6 +26,7 @@ mod places;
 mod random;
 mod schedule;
 mod signals;
+mod sleep;
 mod sockets;
 mod spec;
 mod state;

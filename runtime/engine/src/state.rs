@@ -37,7 +37,8 @@ const UNMEASURED: usize = 512 << 10;
 
 /// State of a WASI p1 module.
 pub(crate) struct P1State {
-    pub(crate) wasi: WasiP1Ctx,
+    /// In a box, since allocators have no room that fits a store with all of it.
+    pub(crate) wasi: Box<WasiP1Ctx>,
     pub(crate) files: files::p1::Account,
     pub(crate) signals: Signals,
     limits: GuestLimits,
@@ -205,7 +206,7 @@ impl Template {
     /// A fresh store for a WASI p1 module.
     pub(crate) fn p1_store(&self, engine: &wasmtime::Engine) -> (Store<P1State>, Streams) {
         let (mut builder, streams) = self.builder();
-        let mut wasi = builder.build_p1();
+        let mut wasi = Box::new(builder.build_p1());
         let view = wasi.ctx();
         *view.ctx.filesystem() = self.preopens.context().clone();
         view.table

@@ -17,10 +17,10 @@ use wasmtime::{AsContextMut, Caller, Extern, Linker, Memory};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as p1, WasiSnapshotPreview1};
 use wiggle::{GuestMemory, GuestPtr};
 
-const MODULE: &str = "wasi_snapshot_preview1";
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// `errno` values of WASI p1.
-const SUCCESS: i32 = 0;
+pub(crate) const SUCCESS: i32 = 0;
 const EEXIST: i32 = 20;
 const EMFILE: i32 = 33;
 const ENFILE: i32 = 41;
@@ -174,7 +174,7 @@ macro_rules! read_only_is_erofs {
                     if let Some(errno) = refused(&state.files, Change::$change, &[$($fd as u32),+]).await {
                         return wasmtime::Result::Ok(errno);
                     }
-                    let errno = p1::$function(&mut state.wasi, &mut memory, $($param),*).await?;
+                    let errno = p1::$function(&mut *state.wasi, &mut memory, $($param),*).await?;
                     let read_only = [$($fd as u32),+].iter().any(|fd| state.files.read_only.contains(fd));
                     wasmtime::Result::Ok(if errno == EPERM && read_only { EROFS } else { errno })
                 })
@@ -266,7 +266,7 @@ async fn path_open(mut caller: Caller<'_, P1State>, params: OpenParams) -> wasmt
         None => oflags,
     };
     let errno = p1::path_open(
-        &mut state.wasi,
+        &mut *state.wasi,
         &mut memory,
         dir,
         dir_flags,
@@ -284,7 +284,7 @@ async fn path_open(mut caller: Caller<'_, P1State>, params: OpenParams) -> wasmt
         SUCCESS => {
             let descriptor: u32 = memory.read(GuestPtr::new(opened as u32))?;
             if rules.must_be_new {
-                p1::fd_close(&mut state.wasi, &mut memory, descriptor as i32).await?;
+                p1::fd_close(&mut *state.wasi, &mut memory, descriptor as i32).await?;
                 return Ok(EEXIST);
             }
             state.files.opened(descriptor, slot, read_only, mark);
@@ -307,7 +307,7 @@ fn writes(oflags: i32, rights: i64) -> bool {
 async fn fd_close(mut caller: Caller<'_, P1State>, (fd,): (i32,)) -> wasmtime::Result<i32> {
     let memory = memory(&mut caller)?;
     let (mut memory, state) = enter(&memory, &mut caller);
-    let errno = p1::fd_close(&mut state.wasi, &mut memory, fd).await?;
+    let errno = p1::fd_close(&mut *state.wasi, &mut memory, fd).await?;
     if errno == SUCCESS {
         state.files.closed(fd as u32);
     }
@@ -321,14 +321,14 @@ async fn fd_renumber(
 ) -> wasmtime::Result<i32> {
     let memory = memory(&mut caller)?;
     let (mut memory, state) = enter(&memory, &mut caller);
-    let errno = p1::fd_renumber(&mut state.wasi, &mut memory, from, to).await?;
+    let errno = p1::fd_renumber(&mut *state.wasi, &mut memory, from, to).await?;
     if errno == SUCCESS && from != to {
         state.files.renumbered(from as u32, to as u32);
     }
     Ok(errno)
 }
 
-fn memory(caller: &mut Caller<'_, P1State>) -> wasmtime::Result<Memory> {
+pub(crate) fn memory(caller: &mut Caller<'_, P1State>) -> wasmtime::Result<Memory> {
     match caller.get_export("memory") {
         Some(Extern::Memory(memory)) => Ok(memory),
         _ => Err(wasmtime::Error::msg(
@@ -338,7 +338,7 @@ fn memory(caller: &mut Caller<'_, P1State>) -> wasmtime::Result<Memory> {
 }
 
 /// The guest's memory beside its state, with the budget of one host call.
-fn enter<'a>(
+pub(crate) fn enter<'a>(
     memory: &Memory,
     caller: &'a mut Caller<'_, P1State>,
 ) -> (GuestMemory<'a>, &'a mut P1State) {

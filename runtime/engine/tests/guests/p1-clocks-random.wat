@@ -1,13 +1,26 @@
 ;; Asks every clock and the generator of random bytes of WASI p1. Exits with 0, or with the number of what is wrong:
 ;; 1 a clock without resolution, 2 the wall clock is before 2020, 3 the monotonic clock goes back, 4 it does not yield,
-;; 5 no random bytes, 6 the same bytes twice.
+;; 5 no random bytes, 6 the same bytes twice, 7 one clock does not wake it, 8 nor the first of two, 9 it slept too little.
 (module
   (import "wasi_snapshot_preview1" "clock_res_get" (func $clock_res_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "sched_yield" (func $sched_yield (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
+  ;; Subscriptions to the monotonic clock: 20 milliseconds from now, and an hour.
+  (func $subscribe (param $at i32) (param $userdata i64) (param $nanos i64)
+    (i64.store (local.get $at) (local.get $userdata))
+    (i32.store offset=16 (local.get $at) (i32.const 1))
+    (i64.store offset=24 (local.get $at) (local.get $nanos)))
+  (func $sleep (param $count i32) (param $error i32)
+    (call $wrong (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 0)) (local.get $error))
+    (call $wrong (call $poll (i32.const 256) (i32.const 512) (local.get $count) (i32.const 768)) (local.get $error))
+    (call $wrong (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 8)) (local.get $error))
+    (call $wrong (i32.ne (i32.load (i32.const 768)) (i32.const 1)) (local.get $error))
+    (call $wrong (i64.ne (i64.load (i32.const 512)) (i64.const 77)) (local.get $error))
+    (call $wrong (i64.lt_u (i64.sub (i64.load (i32.const 8)) (i64.load (i32.const 0))) (i64.const 20000000)) (i32.const 9)))
   (func $wrong (param $is i32) (param $number i32)
     (if (local.get $is) (then (call $proc_exit (local.get $number)))))
   (func (export "_start")
@@ -23,4 +36,8 @@
     (call $wrong (i64.lt_u (i64.load (i32.const 8)) (i64.load (i32.const 0))) (i32.const 3))
     (call $wrong (call $random_get (i32.const 16) (i32.const 8)) (i32.const 5))
     (call $wrong (call $random_get (i32.const 24) (i32.const 8)) (i32.const 5))
-    (call $wrong (i64.eq (i64.load (i32.const 16)) (i64.load (i32.const 24))) (i32.const 6))))
+    (call $wrong (i64.eq (i64.load (i32.const 16)) (i64.load (i32.const 24))) (i32.const 6))
+    (call $subscribe (i32.const 256) (i64.const 77) (i64.const 20000000))
+    (call $subscribe (i32.const 304) (i64.const 78) (i64.const 3600000000000))
+    (call $sleep (i32.const 1) (i32.const 7))
+    (call $sleep (i32.const 2) (i32.const 8))))
