@@ -12,6 +12,7 @@ mod trim;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +37,9 @@ const RESERVE: u64 = 100_000;
 
 /// How often the writer lets other tasks run before it takes an empty queue for an answer.
 const TURNS: u32 = 4;
+/// It waits for a part of what the last sync took, at most. Where syncs are slow, sharing one is worth waiting for; where
+/// they are quick, the processor is what is short, and it has nothing to do while all wait for the same sync.
+const WAIT_PART: u32 = 8;
 
 /// A request to the writer.
 pub(crate) enum Command<O> {
@@ -84,6 +88,8 @@ pub(crate) struct Writer<C: Codec> {
     pub(crate) expiry: Option<Instant>,
     /// Whether the file may have pages to give back.
     pub(crate) vacuum: bool,
+    /// How long the last transaction took.
+    pub(crate) last_sync: Duration,
     /// No housekeeping before this: something failed.
     pub(crate) hold: Option<Instant>,
     pub(crate) counters: Arc<Counters>,
@@ -138,10 +144,11 @@ impl<C: Codec> Writer<C> {
     /// Takes what has queued, up to the limits of a batch. Answers a command that has to wait for the next round.
     ///
     /// An empty queue does not end the batch at once: the callers just answered get their turn to ask again first, so
-    /// that they share one sync instead of taking every other one.
+    /// that they share one sync instead of taking every other one. For how long, the last sync says.
     async fn fill(&mut self, batch: &mut Vec<Txn<C::Object>>) -> Option<Command<C::Object>> {
         let mut bytes = batch.iter().map(Txn::bytes).sum::<usize>();
         let mut turns = TURNS;
+        let begun = Instant::now();
         while batch.len() < self.config.max_batch && bytes < self.config.max_batch_bytes {
             match self.commands.try_recv() {
                 Ok(Command::Txn(txn)) => {
@@ -149,7 +156,9 @@ impl<C: Codec> Writer<C> {
                     batch.push(txn);
                 }
                 Ok(other) => return Some(other),
-                Err(_) if turns == 0 => return None,
+                Err(_) if turns == 0 || begun.elapsed() > self.last_sync / WAIT_PART => {
+                    return None;
+                }
                 Err(_) => {
                     turns -= 1;
                     tokio::task::yield_now().await;
@@ -217,7 +226,8 @@ impl<C: Codec> Writer<C> {
         let logged = rows.log_bytes();
         let begun = std::time::Instant::now();
         let result = self.database.commit(rows, slice, &meta).await;
-        self.counters.committed(begun.elapsed(), result.is_err());
+        self.last_sync = begun.elapsed();
+        self.counters.committed(self.last_sync, result.is_err());
         self.note_health(result.as_ref().err());
         result?;
         if let Some(to) = slice {

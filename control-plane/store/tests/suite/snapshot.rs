@@ -61,6 +61,13 @@ async fn one_moment_of_a_busy_store() {
             .unwrap();
         assert!(taken.revision >= before, "what was acknowledged is in it");
         assert!(taken.ceiling > taken.revision);
+        // What is on disk is published in the next moment.
+        within(async {
+            while store.current_revision() < taken.revision {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         // The history of the running store says what there was at that revision.
         let expected = shown(&list_at(&*store, Prefix::bucket("pods"), taken.revision).await);
         let copied = open(copies.path()).await;
