@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{Api, DeleteParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::delays::Delays;
@@ -17,6 +18,8 @@ use crate::source;
 const MAX_ENDED: usize = 12_500;
 /// A node that is gone for this long is not coming back: upstream's quarantine.
 const QUARANTINE: Duration = Duration::from_secs(40);
+/// The taint by which somebody says that a node has been shut down.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 /// A deletion that failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -25,6 +28,14 @@ struct Key {
     namespace: String,
     name: String,
     uid: String,
+}
+
+/// Why a pod goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    NodeGone,
+    /// Nobody will end it, or it has ended long ago.
+    Left,
 }
 
 /// What of a pod decides whether it goes.
@@ -39,7 +50,8 @@ struct Seen {
 #[derive(Debug, Default)]
 struct Cluster {
     pods: HashMap<Key, Seen>,
-    nodes: HashSet<String>,
+    /// With whether somebody said that the node is out of service for good.
+    nodes: HashMap<String, bool>,
     ended: BTreeMap<(jiff::Timestamp, Key), ()>,
 }
 
@@ -49,7 +61,7 @@ pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
     let mut cluster = Cluster::default();
     let mut due: Delays<Key> = Delays::default();
     let mut listed_pods = HashSet::new();
-    let mut listed_nodes = HashSet::new();
+    let mut listed_nodes = HashMap::new();
     let mut nodes_known = false;
     loop {
         tokio::select! {
@@ -70,13 +82,16 @@ pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
                 }
             },
             Some(event) = nodes.next() => match event {
-                Event::Apply(node) => { cluster.nodes.insert(node.metadata.name.unwrap_or_default()); }
+                Event::Apply(node) => cluster.node_applied(&node, &mut due),
                 Event::Delete(node) => {
                     let name = node.metadata.name.unwrap_or_default();
                     cluster.node_gone(&name, &mut due);
                 }
                 Event::Init => listed_nodes.clear(),
-                Event::InitApply(node) => { listed_nodes.insert(node.metadata.name.unwrap_or_default()); }
+                Event::InitApply(node) => {
+                    let out_of_service = is_out_of_service(&node);
+                    listed_nodes.insert(node.metadata.name.unwrap_or_default(), out_of_service);
+                }
                 Event::InitDone => {
                     nodes_known = true;
                     cluster.nodes = std::mem::take(&mut listed_nodes);
@@ -84,7 +99,8 @@ pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
                 }
             },
             key = due.next() => {
-                if nodes_known && cluster.must_go(&key) && let Err(error) = delete(&client, &key).await {
+                let why = cluster.must_go(&key).filter(|_| nodes_known);
+                if let Some(why) = why && let Err(error) = cluster.remove(&client, &key, why).await {
                     tracing::warn!(?key, %error, "collecting a pod failed; it is tried again");
                     due.set(key, RETRY);
                 }
@@ -134,6 +150,15 @@ impl Cluster {
         due.cancel(key);
     }
 
+    fn node_applied(&mut self, node: &Node, due: &mut Delays<Key>) {
+        let name = node.metadata.name.clone().unwrap_or_default();
+        let out_of_service = is_out_of_service(node);
+        let before = self.nodes.insert(name, out_of_service);
+        if out_of_service && before != Some(true) {
+            self.check_all(due);
+        }
+    }
+
     fn node_gone(&mut self, name: &str, due: &mut Delays<Key>) {
         self.nodes.remove(name);
         let theirs = self
@@ -156,25 +181,80 @@ impl Cluster {
             return;
         };
         match &seen.node {
-            Some(node) if !self.nodes.contains(node) => due.set(key.clone(), QUARANTINE),
-            None if seen.terminating => due.set(key.clone(), Duration::ZERO),
+            Some(node) if !self.nodes.contains_key(node) => due.set(key.clone(), QUARANTINE),
+            _ if self.nobody_ends(seen) => due.set(key.clone(), Duration::ZERO),
             _ => {}
         }
     }
 
     /// Asked when a pod's time has come: much may have changed since.
-    fn must_go(&self, key: &Key) -> bool {
-        let Some(seen) = self.pods.get(key) else {
-            return false;
-        };
-        let orphaned = seen
-            .node
-            .as_ref()
-            .is_some_and(|node| !self.nodes.contains(node));
-        let never_placed = seen.node.is_none() && seen.terminating;
+    fn must_go(&self, key: &Key) -> Option<Why> {
+        let seen = self.pods.get(key)?;
+        let node = seen.node.as_ref();
+        if node.is_some_and(|node| !self.nodes.contains_key(node)) {
+            return Some(Why::NodeGone);
+        }
         let surplus = seen.ended && !self.ended.contains_key(&(seen.created, key.clone()));
-        orphaned || never_placed || surplus
+        (self.nobody_ends(seen) || surplus).then_some(Why::Left)
     }
+
+    /// It is being deleted, and there is no node that would end it.
+    fn nobody_ends(&self, seen: &Seen) -> bool {
+        let node = seen.node.as_ref();
+        let works = node.is_some_and(|node| self.nodes.get(node) != Some(&true));
+        seen.terminating && !works
+    }
+
+    async fn remove(&self, client: &kube::Client, key: &Key, why: Why) -> Result<(), kube::Error> {
+        let ended = self.pods.get(key).is_some_and(|seen| seen.ended);
+        let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
+        // Whoever counts its ends is to see one: a Job's, for example.
+        if !ended {
+            let patch = Patch::Strategic(failed(key, why));
+            let params = PatchParams::default();
+            let patched = api.patch_status(&key.name, &params, &patch).await;
+            unless_gone(patched.map(drop))?;
+        }
+        let params = DeleteParams {
+            grace_period_seconds: Some(0),
+            preconditions: Some(Preconditions {
+                uid: Some(key.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        unless_gone(api.delete(&key.name, &params).await.map(drop))
+    }
+}
+
+/// The status of a pod that did not end by itself.
+fn failed(key: &Key, why: Why) -> Value {
+    let mut status = json!({"phase": "Failed"});
+    if why == Why::NodeGone {
+        let now = jiff::Timestamp::now();
+        let now = now.round(jiff::Unit::Second).unwrap_or(now);
+        status["conditions"] = json!([{
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByPodGC",
+            "message": "PodGC: node no longer exists",
+            "lastTransitionTime": now,
+        }]);
+    }
+    json!({"metadata": {"uid": key.uid}, "status": status})
+}
+
+/// Somebody has made sure that the node runs nothing any more; nobody is believed as long as the node says it is ready.
+fn is_out_of_service(node: &Node) -> bool {
+    let conditions = node
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    let ready = conditions
+        .filter(|condition| condition.type_ == "Ready")
+        .any(|condition| condition.status == "True");
+    let mut taints = node.spec.iter().flat_map(|s| s.taints.iter().flatten());
+    !ready && taints.any(|taint| taint.key == OUT_OF_SERVICE)
 }
 
 fn key(pod: &Pod) -> Key {
@@ -185,28 +265,18 @@ fn key(pod: &Pod) -> Key {
     }
 }
 
-async fn delete(client: &kube::Client, key: &Key) -> Result<(), kube::Error> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
-    let params = DeleteParams {
-        grace_period_seconds: Some(0),
-        preconditions: Some(Preconditions {
-            uid: Some(key.uid.clone()),
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
-    match api.delete(&key.name, &params).await {
-        Ok(_) => Ok(()),
-        // Gone already, or another pod of that name.
+/// What is gone already, or another pod of that name, is nobody's concern.
+fn unless_gone(answer: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match answer {
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        Err(error) => Err(error),
+        answer => answer,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::testing::server;
 
     fn pod(name: &str, node: Option<&str>, phase: &str, terminating: bool) -> Pod {
         let mut pod = json!({
@@ -224,36 +294,106 @@ mod tests {
         serde_json::from_value(pod).expect("pod")
     }
 
-    fn check(pod: &Pod, expected: bool) {
+    fn check(pod: &Pod, expected: Option<Why>) {
         let mut cluster = Cluster::default();
-        cluster.nodes.insert("here".to_string());
+        for (node, ready, taint) in [
+            ("here", "True", "mine"),
+            ("off", "Unknown", OUT_OF_SERVICE),
+            ("on", "True", OUT_OF_SERVICE),
+            ("silent", "Unknown", "mine"),
+        ] {
+            let node = json!({"metadata": {"name": node},
+                "spec": {"taints": [{"key": taint, "effect": "NoExecute"}]},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+            let node = serde_json::from_value(node).expect("a node");
+            cluster.node_applied(&node, &mut Delays::default());
+        }
         cluster.pod_applied(pod, &mut Delays::default());
         assert_eq!(cluster.must_go(&key(pod)), expected, "{pod:?}");
     }
 
     #[tokio::test]
     async fn who_goes() {
-        check(&pod("a", Some("here"), "Running", false), false);
-        check(&pod("a", Some("here"), "Running", true), false);
-        check(&pod("a", Some("gone"), "Running", false), true);
-        check(&pod("a", None, "Pending", false), false);
-        check(&pod("a", None, "Pending", true), true);
-        check(&pod("a", Some("here"), "Succeeded", false), false);
+        check(&pod("a", Some("here"), "Running", false), None);
+        check(&pod("a", Some("here"), "Running", true), None);
+        check(
+            &pod("a", Some("gone"), "Running", false),
+            Some(Why::NodeGone),
+        );
+        check(&pod("a", None, "Pending", false), None);
+        check(&pod("a", None, "Pending", true), Some(Why::Left));
+        check(&pod("a", Some("here"), "Succeeded", false), None);
+        check(&pod("a", Some("off"), "Running", false), None);
+        check(&pod("a", Some("off"), "Running", true), Some(Why::Left));
+        check(&pod("a", Some("on"), "Running", true), None);
+        check(&pod("a", Some("silent"), "Running", true), None);
+    }
+
+    #[tokio::test]
+    async fn who_has_not_ended_fails_first() {
+        for (phase, why, expected) in [
+            (
+                "Running",
+                Why::NodeGone,
+                json!(["Failed", "DeletionByPodGC"]),
+            ),
+            ("Pending", Why::Left, json!(["Failed", null])),
+            ("Succeeded", Why::NodeGone, json!(null)),
+        ] {
+            let (client, got) = server(|_, _| Some(json!({"metadata": {}})));
+            let pod = pod("a", Some("gone"), phase, false);
+            let mut cluster = Cluster::default();
+            cluster.pod_applied(&pod, &mut Delays::default());
+            let removed = cluster.remove(&client, &key(&pod), why).await;
+            removed.expect("a server that answers");
+            let got = got.lock().expect("nobody panicked");
+            let (last, before) = got.split_last().expect("a request");
+            assert_eq!(
+                (last.0.as_str(), &last.2["preconditions"]["uid"]),
+                ("DELETE", &json!("a"))
+            );
+            let told = before.iter().map(|(_, path, body)| {
+                assert_eq!(path, "/api/v1/namespaces/default/pods/a/status");
+                let status = &body["status"];
+                json!([status["phase"], status["conditions"][0]["reason"]])
+            });
+            assert_eq!(
+                told.collect::<Vec<_>>(),
+                expected
+                    .as_array()
+                    .map_or(vec![], |_| vec![expected.clone()])
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_out_of_service_lets_its_pods_go_at_once() {
+        let mut cluster = Cluster::default();
+        let mut due = Delays::default();
+        cluster.nodes.insert("n".to_string(), false);
+        let pod = pod("a", Some("n"), "Running", true);
+        cluster.pod_applied(&pod, &mut due);
+        let node = json!({"metadata": {"name": "n"},
+            "spec": {"taints": [{"key": OUT_OF_SERVICE, "effect": "NoExecute"}]}});
+        let node = serde_json::from_value(node).expect("a node");
+        cluster.node_applied(&node, &mut due);
+        let next = tokio::time::timeout(Duration::ZERO, due.next()).await;
+        assert_eq!(next, Ok(key(&pod)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn orphans_wait_out_the_quarantine_and_a_returned_node_keeps_them() {
         let mut cluster = Cluster::default();
         let mut due = Delays::default();
-        cluster.nodes.insert("n".to_string());
+        cluster.nodes.insert("n".to_string(), false);
         let pod = pod("a", Some("n"), "Running", false);
         cluster.pod_applied(&pod, &mut due);
         cluster.node_gone("n", &mut due);
         let start = tokio::time::Instant::now();
         assert_eq!(due.next().await, key(&pod));
         assert_eq!(start.elapsed(), QUARANTINE);
-        assert!(cluster.must_go(&key(&pod)));
-        cluster.nodes.insert("n".to_string());
-        assert!(!cluster.must_go(&key(&pod)));
+        assert_eq!(cluster.must_go(&key(&pod)), Some(Why::NodeGone));
+        cluster.nodes.insert("n".to_string(), false);
+        assert_eq!(cluster.must_go(&key(&pod)), None);
     }
 }
