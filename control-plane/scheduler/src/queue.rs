@@ -1,8 +1,8 @@
 //! Pods that wait for a node: in order of priority, then of arrival or the last try; those that fit nowhere wait for a change, not for a clock.
 //!
-//! Nodes that change and pods that go may let in any pod; pods that come only those whose affinity or spread refused them.
+//! Nodes that change may let in any pod; pods and volumes that come or go only those that were refused because of such.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,44 @@ use crate::pod::{PodKey, priority};
 const BACKOFF_START: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
+/// What happened that may let in a pod that fitted nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A node came, or is another than before.
+    Nodes,
+    /// A pod went, or takes less.
+    Room,
+    /// A pod came to a node or shows other labels, or a namespace does.
+    Placement,
+    Volumes,
+}
+
+/// What, beside other nodes, may let in a pod that fits nowhere.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hopes {
+    pub(crate) room: bool,
+    pub(crate) placement: bool,
+    pub(crate) volumes: bool,
+}
+
+impl Hopes {
+    fn include(self, change: Change) -> bool {
+        match change {
+            Change::Nodes => true,
+            // Where others are may matter because of those that are gone, too.
+            Change::Room => self.room || self.placement,
+            Change::Placement => self.placement,
+            Change::Volumes => self.volumes,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// May be tried now.
     Active,
     /// Fits nowhere; tried again after something changed, but not before the time.
-    Parked { not_before: Instant },
+    Parked { not_before: Instant, hopes: Hopes },
     /// To be tried at the time.
     BackingOff { until: Instant },
     /// Handed out.
@@ -36,7 +68,7 @@ struct Waiting {
 
 impl Waiting {
     fn unpark(&mut self) {
-        if let State::Parked { not_before } = self.state {
+        if let State::Parked { not_before, .. } = self.state {
             self.state = State::BackingOff { until: not_before };
         }
     }
@@ -54,8 +86,6 @@ struct Rank {
 pub(crate) struct Queue {
     pods: HashMap<PodKey, Waiting>,
     active: BTreeSet<(Rank, PodKey)>,
-    /// Parked pods that wait for other pods, too.
-    by_placement: HashSet<PodKey>,
     arrivals: u64,
     pending: Pending,
 }
@@ -99,7 +129,6 @@ impl Queue {
     }
 
     pub(crate) fn remove(&mut self, key: &PodKey) {
-        self.by_placement.remove(key);
         if let Some(waiting) = self.pods.remove(key) {
             self.active.remove(&(waiting.rank, key.clone()));
         }
@@ -118,10 +147,11 @@ impl Queue {
         !self.active.is_empty()
     }
 
-    /// The pod fits nowhere.
-    pub(crate) fn park(&mut self, key: &PodKey, now: Instant) {
+    /// The pod fits nowhere, until something changes of what it hopes for.
+    pub(crate) fn park(&mut self, key: &PodKey, hopes: Hopes, now: Instant) {
         self.tried(key, |attempts| State::Parked {
             not_before: now + backoff(attempts),
+            hopes,
         });
     }
 
@@ -132,12 +162,6 @@ impl Queue {
             waiting.rank.arrival = self.arrivals;
             waiting.state = state(waiting.attempts);
         }
-    }
-
-    /// The pod fits nowhere, and pods that come may change that.
-    pub(crate) fn park_by_placement(&mut self, key: &PodKey, now: Instant) {
-        self.park(key, now);
-        self.by_placement.insert(key.clone());
     }
 
     /// What a parked pod waited for has ended: it is tried again once its back-off is over.
@@ -154,18 +178,12 @@ impl Queue {
         });
     }
 
-    /// The cluster changed: whoever fitted nowhere may fit now.
-    pub(crate) fn cluster_changed(&mut self) {
-        self.by_placement.clear();
+    /// Who hoped for that may fit now.
+    pub(crate) fn changed(&mut self, change: Change) {
         for waiting in self.pods.values_mut() {
-            waiting.unpark();
-        }
-    }
-
-    /// A pod has come to a node, or shows other labels: who waited for that may fit now.
-    pub(crate) fn pods_changed(&mut self) {
-        for key in self.by_placement.drain() {
-            if let Some(waiting) = self.pods.get_mut(&key) {
+            if let State::Parked { hopes, .. } = waiting.state
+                && hopes.include(change)
+            {
                 waiting.unpark();
             }
         }
@@ -275,7 +293,7 @@ mod tests {
         let start = Instant::now();
         queue.put(key("a"), pod(0));
         assert!(queue.pop().is_some());
-        queue.park(&key("a"), start);
+        queue.park(&key("a"), Hopes::default(), start);
         assert_eq!(
             queue.wake(start + Duration::from_secs(60)),
             None,
@@ -288,7 +306,7 @@ mod tests {
             unschedulable,
         };
         assert_eq!(queue.pending(), waiting(1, 0));
-        queue.cluster_changed();
+        queue.changed(Change::Nodes);
         assert_eq!(queue.wake(start), Some(start + BACKOFF_START));
         assert_eq!(queue.pending(), waiting(0, 1));
         assert_eq!(queue.wake(start + BACKOFF_START), None);
@@ -296,19 +314,45 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_come_wake_those_who_wait_for_them() {
-        let mut queue = Queue::default();
-        let start = Instant::now();
-        for name in ["near", "large"] {
-            queue.put(key(name), pod(0));
-            assert!(queue.pop().is_some());
+    fn a_change_wakes_those_who_hope_for_it() {
+        let none = Hopes::default();
+        let hopes = [
+            ("nodes", none),
+            ("room", Hopes { room: true, ..none }),
+            (
+                "near",
+                Hopes {
+                    placement: true,
+                    ..none
+                },
+            ),
+            (
+                "volume",
+                Hopes {
+                    volumes: true,
+                    ..none
+                },
+            ),
+        ];
+        for (change, woken) in [
+            (Change::Nodes, &["near", "nodes", "room", "volume"][..]),
+            (Change::Room, &["near", "room"]),
+            (Change::Placement, &["near"]),
+            (Change::Volumes, &["volume"]),
+        ] {
+            let mut queue = Queue::default();
+            let start = Instant::now();
+            for (name, hopes) in hopes {
+                queue.put(key(name), pod(0));
+                assert!(queue.pop().is_some());
+                queue.park(&key(name), hopes, start);
+            }
+            queue.changed(change);
+            queue.wake(start + BACKOFF_START);
+            let mut names: Vec<_> = std::iter::from_fn(|| popped(&mut queue)).collect();
+            names.sort_unstable();
+            assert_eq!(names, woken, "{change:?}");
         }
-        queue.park_by_placement(&key("near"), start);
-        queue.park(&key("large"), start);
-        queue.pods_changed();
-        assert_eq!(queue.wake(start + BACKOFF_START), None);
-        assert_eq!(popped(&mut queue).as_deref(), Some("near"));
-        assert_eq!(popped(&mut queue), None, "the other waits for room");
     }
 
     #[test]
@@ -331,7 +375,7 @@ mod tests {
         let mut queue = Queue::default();
         queue.put(key("a"), pod(0));
         assert!(queue.pop().is_some());
-        queue.park(&key("a"), Instant::now());
+        queue.park(&key("a"), Hopes::default(), Instant::now());
         queue.put(key("a"), pod(0));
         assert_eq!(popped(&mut queue), None, "the same again changes nothing");
         queue.put(key("a"), pod(1));

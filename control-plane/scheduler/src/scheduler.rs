@@ -19,8 +19,9 @@ use crate::events::Events;
 use crate::filter::Candidate;
 use crate::metrics::{Attempt, SchedulerMetrics};
 use crate::pod::{BoundPod, Phase, PodKey, phase};
-use crate::queue::Queue;
+use crate::queue::{self, Hopes, Queue};
 use crate::snapshot::{Change, Snapshot};
+use crate::volumes::has_claims;
 use crate::watches::{self, KINDS_BESIDE, News, watch};
 
 /// Bindings whose requests are under way at once; more would only queue in the server. Those that wait for volumes do not count.
@@ -217,10 +218,12 @@ impl State {
             Err((room, mut error)) => {
                 self.place = Some(place);
                 self.attempted(Attempt::Unschedulable, started);
-                match error.by_placement {
-                    true => self.queue.park_by_placement(&key, Instant::now()),
-                    false => self.queue.park(&key, Instant::now()),
-                }
+                let hopes = Hopes {
+                    room: !error.resolvable.is_empty(),
+                    placement: error.by_placement,
+                    volumes: has_claims(&pod),
+                };
+                self.queue.park(&key, hopes, Instant::now());
                 let nominated = self.take_room(&key, &pod, room, &mut error);
                 let why = Unplaced {
                     reason: "Unschedulable",
@@ -300,7 +303,7 @@ impl State {
     fn give_up(&mut self, key: &PodKey) {
         self.assumed.remove(key);
         self.snapshot.pod_gone(key);
-        self.queue.cluster_changed();
+        self.queue.changed(queue::Change::Room);
         self.queue.put_off(key, Instant::now());
     }
 
@@ -312,7 +315,7 @@ impl State {
                 self.assumed.remove(&key);
                 self.waits_no_more(&key);
                 if self.snapshot.pod_gone(&key) {
-                    self.queue.cluster_changed();
+                    self.queue.changed(queue::Change::Room);
                 }
             }
             Ok(watcher::Event::Init) => self.listed_pods.clear(),
@@ -330,7 +333,7 @@ impl State {
                     self.waits_no_more(&key);
                 }
                 self.assumed.retain(|key, _| listed.contains(key));
-                self.queue.cluster_changed();
+                self.queue.changed(queue::Change::Room);
                 self.synced.0 = true;
             }
             Err(error) => tracing::debug!(%error, "watching pods"),
@@ -351,7 +354,7 @@ impl State {
                 if !ours && self.assumed.remove(&key).is_some() {
                     self.snapshot.pod_gone(&key);
                     self.queue.remove(&key);
-                    self.queue.cluster_changed();
+                    self.queue.changed(queue::Change::Room);
                 }
                 if !ours {
                     self.nominated(&key, &pod);
@@ -365,7 +368,7 @@ impl State {
                 self.assumed.remove(&key);
                 self.waits_no_more(&key);
                 if self.snapshot.pod_gone(&key) {
-                    self.queue.cluster_changed();
+                    self.queue.changed(queue::Change::Room);
                 }
             }
         }
@@ -374,8 +377,8 @@ impl State {
     fn pod_bound(&mut self, key: PodKey, pod: BoundPod) {
         match self.snapshot.pod_bound(key, pod) {
             Change::None => {}
-            Change::Came => self.queue.pods_changed(),
-            Change::Freed => self.queue.cluster_changed(),
+            Change::Came => self.queue.changed(queue::Change::Placement),
+            Change::Freed => self.queue.changed(queue::Change::Room),
         }
     }
 
@@ -383,8 +386,8 @@ impl State {
         if let Some(listed) = self.listed_beside.get_mut(news.kind) {
             *listed |= news.listed;
         }
-        if (news.take)(&mut self.snapshot) {
-            self.queue.cluster_changed();
+        if let Some(change) = (news.take)(&mut self.snapshot) {
+            self.queue.changed(change);
         }
     }
 
@@ -392,14 +395,14 @@ impl State {
         match event {
             Ok(watcher::Event::Apply(node)) => {
                 if self.snapshot.node_applied(&node) {
-                    self.queue.cluster_changed();
+                    self.queue.changed(queue::Change::Nodes);
                 }
             }
             Ok(watcher::Event::Delete(node)) => {
                 self.snapshot
                     .node_deleted(node.metadata.name.as_deref().unwrap_or_default());
                 // Without it, the others may be even.
-                self.queue.cluster_changed();
+                self.queue.changed(queue::Change::Nodes);
             }
             Ok(watcher::Event::Init) => self.listed_nodes.clear(),
             Ok(watcher::Event::InitApply(node)) => {
@@ -410,7 +413,7 @@ impl State {
             Ok(watcher::Event::InitDone) => {
                 let listed = std::mem::take(&mut self.listed_nodes);
                 self.snapshot.retain_nodes(&listed);
-                self.queue.cluster_changed();
+                self.queue.changed(queue::Change::Nodes);
                 self.synced.1 = true;
             }
             Err(error) => tracing::debug!(%error, "watching nodes"),

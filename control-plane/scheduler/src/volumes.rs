@@ -141,6 +141,10 @@ pub(crate) fn named_claims(pod: &Pod) -> Box<[String]> {
     claims.map(|claim| claim.claim_name.clone()).collect()
 }
 
+pub(crate) fn has_claims(pod: &Pod) -> bool {
+    !claim_names(pod).is_empty()
+}
+
 /// The claims a pod mounts; true for those of generic ephemeral volumes.
 fn claim_names(pod: &Pod) -> Vec<(String, bool)> {
     let pod_name = pod.metadata.name.as_deref().unwrap_or_default();

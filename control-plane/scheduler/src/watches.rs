@@ -15,10 +15,13 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::de::DeserializeOwned;
 
+use crate::queue::Change;
 use crate::snapshot::Snapshot;
 
 /// How many kinds [`beside`] watches.
 pub(crate) const KINDS_BESIDE: usize = 9;
+
+type Take = dyn FnOnce(&mut Snapshot) -> Option<Change> + Send;
 
 /// What the watch of a kind beside pods and nodes told.
 pub(crate) struct News {
@@ -26,8 +29,8 @@ pub(crate) struct News {
     pub(crate) kind: usize,
     /// All objects of the kind have been told.
     pub(crate) listed: bool,
-    /// Takes it into the snapshot; true if pods that fitted nowhere may fit now.
-    pub(crate) take: Box<dyn FnOnce(&mut Snapshot) -> bool + Send>,
+    /// Takes it into the snapshot; says what it may mean for pods that fitted nowhere.
+    pub(crate) take: Box<Take>,
 }
 
 /// What can be watched.
@@ -53,31 +56,43 @@ pub(crate) fn watch<K: Watched>(
 /// All the kinds that only the snapshot needs, in one stream.
 pub(crate) fn beside(client: &kube::Client) -> impl Stream<Item = News> + use<> {
     let streams: [BoxStream<'static, News>; KINDS_BESIDE] = [
-        news::<PersistentVolumeClaim>(client, 0, |all, event| all.volumes.claim_event(event)),
-        news::<PersistentVolume>(client, 1, |all, event| all.volumes.volume_event(event)),
-        news::<StorageClass>(client, 2, |all, event| all.volumes.class_event(event)),
-        news::<Namespace>(client, 3, |all, event| all.namespaces.event(event)),
+        news::<PersistentVolumeClaim>(client, 0, |all, event| {
+            let changed = all.volumes.claim_event(event);
+            changed.then_some(Change::Volumes)
+        }),
+        news::<PersistentVolume>(client, 1, |all, event| {
+            let changed = all.volumes.volume_event(event);
+            changed.then_some(Change::Volumes)
+        }),
+        news::<StorageClass>(client, 2, |all, event| {
+            let changed = all.volumes.class_event(event);
+            changed.then_some(Change::Volumes)
+        }),
+        news::<Namespace>(client, 3, |all, event| {
+            let changed = all.namespaces.event(event);
+            changed.then_some(Change::Placement)
+        }),
         // What pods belong to makes one node better than another, and none possible.
         news::<Service>(client, 4, |all, event| {
             all.owners.service_event(event);
-            false
+            None
         }),
         news::<ReplicationController>(client, 5, |all, event| {
             all.owners.replication_controller_event(event);
-            false
+            None
         }),
         news::<ReplicaSet>(client, 6, |all, event| {
             all.owners.replica_set_event(event);
-            false
+            None
         }),
         news::<StatefulSet>(client, 7, |all, event| {
             all.owners.stateful_set_event(event);
-            false
+            None
         }),
         // Budgets say who goes rather than others, and keep nobody from going.
         news::<PodDisruptionBudget>(client, 8, |all, event| {
             all.budgets.event(event);
-            false
+            None
         }),
     ];
     stream::select_all(streams)
@@ -86,7 +101,7 @@ pub(crate) fn beside(client: &kube::Client) -> impl Stream<Item = News> + use<> 
 fn news<K: Watched>(
     client: &kube::Client,
     kind: usize,
-    take: fn(&mut Snapshot, Event<K>) -> bool,
+    take: fn(&mut Snapshot, Event<K>) -> Option<Change>,
 ) -> BoxStream<'static, News> {
     let events = watch::<K>(client).filter_map(move |event| async move {
         let error = match event {

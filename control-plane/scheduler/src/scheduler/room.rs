@@ -10,6 +10,7 @@ use crate::evict::{self, Eviction, Victim};
 use crate::filter::Candidate;
 use crate::pod::{BoundPod, PodKey, nominated_node, priority};
 use crate::preempt::{Preemption, eligible, preempt};
+use crate::queue::Change;
 
 impl State {
     /// What the pod may do. Where there are no nodes, nothing is said of it.
@@ -49,7 +50,7 @@ impl State {
             Preemption::Useless(why) => {
                 error.preemption = why;
                 if self.snapshot.nominated.remove(key) {
-                    self.queue.cluster_changed();
+                    self.queue.changed(Change::Room);
                 }
                 Some(String::new())
             }
@@ -150,7 +151,7 @@ impl State {
                 let bound = BoundPod::on(node, pod);
                 self.snapshot.nominated.put(key.clone(), bound);
             }
-            None if self.snapshot.nominated.remove(key) => self.queue.cluster_changed(),
+            None if self.snapshot.nominated.remove(key) => self.queue.changed(Change::Room),
             None => {}
         }
     }
@@ -159,7 +160,7 @@ impl State {
     pub(super) fn waits_no_more(&mut self, key: &PodKey) {
         self.queue.remove(key);
         if self.snapshot.nominated.remove(key) {
-            self.queue.cluster_changed();
+            self.queue.changed(Change::Room);
         }
     }
 }

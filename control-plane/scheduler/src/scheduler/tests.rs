@@ -215,12 +215,28 @@ async fn a_pod_that_takes_less_lets_others_in() {
     let mut state = state(client, events);
     state.take(on_node(pod("large", "1", "2")));
     state.take(pod("waits", "2", "1"));
+    // More than the node has, and another node than there is: no pod that goes helps these.
+    state.take(pod("huge", "3", "9"));
+    let mut choosy = pod("choosy", "4", "1");
+    let selector = [("zone".to_string(), "none".to_string())];
+    choosy.spec.as_mut().expect("a spec").node_selector = Some(selector.into());
+    state.take(choosy);
     state.try_all();
     let waiting = |state: &mut State| {
         state.queue.wake(Instant::now());
         state.queue.pending().unschedulable
     };
-    assert_eq!(waiting(&mut state), 1);
+    assert_eq!(waiting(&mut state), 3);
     state.take(on_node(pod("large", "1", "1")));
-    assert_eq!(waiting(&mut state), 0);
+    assert_eq!(waiting(&mut state), 2);
+    let claim = claim("c", "Pending");
+    state.beside(News {
+        kind: 0,
+        listed: false,
+        take: Box::new(|all| {
+            let changed = all.volumes.claim_event(Event::Apply(claim));
+            changed.then_some(queue::Change::Volumes)
+        }),
+    });
+    assert_eq!(waiting(&mut state), 2, "they have no claims");
 }
