@@ -5,6 +5,7 @@
 //! the answer; it never decides access on its own.
 
 mod limited;
+mod listing;
 
 use super::creation::{Refused, Wanted, creation};
 use super::mark::Mark;
@@ -49,6 +50,8 @@ pub(crate) struct Account {
     read_only: BTreeSet<u32>,
     /// Those with further rules.
     marks: BTreeMap<u32, Mark>,
+    /// Where the listings of folders are.
+    listed: BTreeMap<u32, listing::Place>,
 }
 
 impl Account {
@@ -63,6 +66,7 @@ impl Account {
             open: BTreeMap::new(),
             read_only,
             marks: BTreeMap::new(),
+            listed: BTreeMap::new(),
         }
     }
 
@@ -113,6 +117,7 @@ impl Account {
         self.open.remove(&descriptor);
         self.read_only.remove(&descriptor);
         self.marks.remove(&descriptor);
+        self.listed.remove(&descriptor);
     }
 
     /// `to` was closed, and what was `from` has its number now.
@@ -126,6 +131,9 @@ impl Account {
         }
         if let Some(mark) = self.marks.remove(&from) {
             self.marks.insert(to, mark);
+        }
+        if let Some(place) = self.listed.remove(&from) {
+            self.listed.insert(to, place);
         }
     }
 }
@@ -226,6 +234,7 @@ pub(crate) fn guard(linker: &mut Linker<P1State>) -> wasmtime::Result<()> {
         [fd]
     );
     limited::guard(linker)?;
+    listing::guard(linker)?;
     read_only_is_erofs!(
         linker,
         Content,

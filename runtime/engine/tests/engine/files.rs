@@ -116,6 +116,19 @@ async fn nothing_outside_a_mount_is_reached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_listing_goes_on_where_it_was() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..500 {
+        fs::write(dir.path().join(format!("file-{number}")), "").unwrap();
+    }
+    let mounted = mount(dir.path(), "/data", false);
+    let (exit, ..) = bench.run_with("empty-folder", &[], mounted).await;
+    assert_eq!(exit, Exit::Code(0));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_mounts_there_are_no_files() {
     let bench = Bench::new();
     let (exit, ..) = bench.run("read-file", &["/etc/passwd"]).await;
