@@ -2,6 +2,7 @@
 //! replace afterwards has no effect.
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -17,10 +18,13 @@ impl HostPath {
     /// Opens a path that holds no symbolic link. Guests may write folders on the way to it, so a link that is there
     /// now was not there when the path was checked, and following it would lead anywhere.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let descriptor = open(path, OFlags::PATH)?;
-        Ok(HostPath {
-            descriptor: Arc::new(descriptor),
-        })
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
+            Ok(descriptor) => Ok(HostPath::of(descriptor)),
+            Err(Errno::LOOP) => Err(io::Error::other("there is a symbolic link in its path")),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What is open already, with the same meaning.
@@ -45,18 +49,11 @@ impl HostPath {
     }
 }
 
-/// Opens a file again to write it anew, with the same care.
+/// Opens a file again to write over it, with the same care: what is there by now may be no file.
 pub(super) fn overwrite(path: &Path) -> io::Result<std::fs::File> {
-    Ok(open(path, OFlags::WRONLY | OFlags::TRUNC)?.into())
-}
-
-fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    let flags = flags | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).map_err(|error| {
-        if error == rustix::io::Errno::LOOP {
-            return io::Error::other("there is a symbolic link in its path");
-        }
-        io::Error::from(error)
-    })
+    let found = HostPath::open(path)?;
+    if !found.kind()?.is_file() {
+        return Err(io::Error::other("it is no file any more"));
+    }
+    std::fs::OpenOptions::new().write(true).open(found.path())
 }

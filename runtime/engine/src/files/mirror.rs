@@ -118,7 +118,7 @@ impl Mirror<'_> {
     fn copy(&mut self, file: fs::File, shown: &Path) -> io::Result<()> {
         self.pace.copies(&file)?;
         let left = MAX_COPIED.saturating_sub(self.copied).min(MAX_COPY);
-        self.copied += transfer(file, fs::File::create_new(shown)?, left)?;
+        self.copied += transfer(&file, &fs::File::create_new(shown)?, left)?;
         Ok(())
     }
 

@@ -2,26 +2,28 @@
 //!
 //! A preopen is a folder, so a file mount becomes a folder of the engine's own that holds a hard link of the file:
 //! same inode, so both sides see every write, and the guest sees no sibling. Where no hard link is possible (another
-//! filesystem) the file is copied, and brought back when the container has ended if it may be written. Renaming or
+//! filesystem) the file is copied, and brought back when the container has ended if it was written (see `copied`). Renaming or
 //! removing the file affects only the guest's view. A file that is shown inside a mounted folder is noted before (see
 //! `notes`), so that it is found if the process ends without removing it; containers that share the folder share the file
 //! (see `placed`).
 
+mod copied;
 mod notes;
 mod pace;
 mod placed;
 
-use super::host::{self, HostPath};
+use super::host::HostPath;
 use super::quota::Quotas;
 use crate::Mount;
 use crate::module::private_dir;
+use copied::Copied;
 use notes::Notes;
 pub(crate) use pace::Pace;
 use placed::{Placed, What};
 use rustix::fs::{AtFlags, CWD};
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +41,8 @@ const MAX_ATTEMPTS: u32 = 1_000;
 
 /// The folder of one engine's private folders. A lock tells other engines that it is in use.
 pub(crate) struct Scratch {
+    /// The folder of all engines' folders.
+    root: PathBuf,
     dir: PathBuf,
     _lock: fs::File,
     next: AtomicU64,
@@ -109,6 +113,7 @@ impl Scratch {
                     let lock = fs::File::create(dir.join("lock"))?;
                     lock.lock()?;
                     return Ok(Scratch {
+                        root,
                         dir,
                         _lock: lock,
                         next: AtomicU64::new(0),
@@ -139,6 +144,7 @@ impl Scratch {
         let path = self.dir.join(number.to_string());
         fs::create_dir(&path)?;
         Ok(PrivateFolder {
+            root: self.root.clone(),
             path,
             read_only: false,
             mounted: None,
@@ -151,6 +157,7 @@ impl Scratch {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let notes = Notes::new(&self.dir, number, &fs::read_link(mounted.path())?);
         Ok(PrivateFolder {
+            root: self.root.clone(),
             path: mounted.path(),
             read_only,
             mounted: Some(Mounted {
@@ -201,11 +208,14 @@ pub(super) enum Shown {
 
 /// A folder that shows files which are elsewhere.
 pub(crate) struct PrivateFolder {
+    /// The folder of all engines' folders.
+    root: PathBuf,
     path: PathBuf,
     read_only: bool,
     /// The mounted folder that the files were put into, which `path` leads to. `None` if the folder itself is ours.
     mounted: Option<Mounted>,
-    copies: Vec<(PathBuf, PathBuf)>,
+    /// Those that may be written.
+    copies: Vec<Copied>,
 }
 
 /// A mounted folder that other containers may have mounted as well.
@@ -265,7 +275,7 @@ impl PrivateFolder {
             return Ok(Shown::Link);
         }
         if !mount.read_only {
-            self.copies.push((shown.clone(), mount.host.clone()));
+            self.copies.push(Copied::new(&shown, &mount.host)?);
         }
         Ok(Shown::Copy(shown))
     }
@@ -299,13 +309,13 @@ impl PrivateFolder {
     /// Writes what the guest has written to copies to the originals. Blocks. False if that takes its time, and is not done
     /// yet.
     pub(crate) fn bring_back(&mut self, pace: &Pace) -> bool {
-        while let Some((copy, original)) = self.copies.last() {
-            match bring_back(copy, original, pace) {
+        while let Some(copy) = self.copies.last() {
+            match copy.bring_back(&self.root, pace) {
                 Err(error) if matches!(pace, Pace::Quick(_)) && Pace::is_kept(&error) => {
                     return false;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, file = %original.display(), "cannot bring back a mounted file");
+                    tracing::warn!(%error, file = %copy.original().display(), "cannot bring back a mounted file");
                 }
                 Ok(()) => {}
             }
@@ -340,7 +350,8 @@ fn place(
         if mount.read_only {
             target.set_permissions(fs::Permissions::from_mode(0o444))?;
         }
-        transfer(from, target, most)
+        transfer(&from, &target, most)?;
+        copied::filled(&target, &from)
     };
     // Or nothing else could ever be put there.
     fill().inspect_err(|_| remove_file(shown))?;
@@ -366,22 +377,8 @@ fn remove_file(path: &Path) {
     }
 }
 
-fn bring_back(copy: &Path, original: &Path, pace: &Pace) -> io::Result<()> {
-    // What the guest left there may be no file any more, or a link to somewhere else.
-    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    let copy = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nofollow)
-        .open(copy)?;
-    pace.copies(&copy)?;
-    // Before the original is emptied.
-    check(&copy.metadata()?, MAX_COPY)?;
-    transfer(copy, host::overwrite(original)?, MAX_COPY)?;
-    Ok(())
-}
-
 /// Copies a file of at most so many bytes. Returns how many it has.
-pub(super) fn transfer(mut from: fs::File, mut to: fs::File, most: u64) -> io::Result<u64> {
+pub(super) fn transfer(mut from: &fs::File, mut to: &fs::File, most: u64) -> io::Result<u64> {
     check(&from.metadata()?, most)?;
     io::copy(&mut from, &mut to)
 }
@@ -395,21 +392,4 @@ fn check(metadata: &fs::Metadata, most: u64) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_became_too_large_does_not_empty_the_original() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (copy, original) = (dir.path().join("copy"), dir.path().join("original"));
-        fs::write(&original, "kept").expect("written");
-        let grown = fs::File::create(&copy).expect("made");
-        grown.set_len(MAX_COPY + 1).expect("sparse");
-        let error = bring_back(&copy, &original, &Pace::Slow).expect_err("too large");
-        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
-        assert_eq!(fs::read(&original).expect("there"), b"kept");
-    }
 }

@@ -1,0 +1,259 @@
+//! Files that are shown as copies and may be written: at the end what was written comes to the original.
+//!
+//! A copy that nobody wrote to is left: somebody else may have changed the original meanwhile. What cannot be written to
+//! the original is kept, since it is nowhere else.
+
+use super::super::host;
+use super::{MAX_COPY, Pace, check, transfer};
+use crate::module::private_dir;
+use rustix::fs::{AtFlags, CWD, FallocateFlags};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Seek as _};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The folder below an engine's private ones where copies are kept.
+const KEPT: &str = "kept";
+
+/// Copies that are kept, the newest of them, and of each original one.
+const MOST_KEPT: usize = 16;
+
+/// A file's time is as coarse as the kernel's clock. What was changed earlier than this has another time.
+const COARSE: Duration = Duration::from_secs(1);
+
+/// Gives a copy that was just filled a time of which each later write is seen.
+pub(super) fn filled(copy: &File, from: &File) -> io::Result<()> {
+    let modified = from.metadata()?.modified()?;
+    copy.set_modified(modified.min(SystemTime::now() - COARSE))
+}
+
+/// What a write changes.
+#[derive(PartialEq, Eq)]
+struct Content {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Content {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Content {
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// A copy, and the file it is one of.
+pub(super) struct Copied {
+    shown: PathBuf,
+    original: PathBuf,
+    shown_first: Content,
+}
+
+impl Copied {
+    pub(super) fn new(shown: &Path, original: &Path) -> io::Result<Self> {
+        Ok(Copied {
+            shown: shown.to_owned(),
+            original: original.to_owned(),
+            shown_first: Content::of(&fs::symlink_metadata(shown)?),
+        })
+    }
+
+    pub(super) fn original(&self) -> &Path {
+        &self.original
+    }
+
+    /// Writes what was written to the copy to the original; what the original refuses is kept below `root`.
+    pub(super) fn bring_back(&self, root: &Path, pace: &Pace) -> io::Result<()> {
+        // What the guest left there may be no file any more, or a link to somewhere else.
+        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let mut copy = fs::OpenOptions::new();
+        let copy = copy.read(true).custom_flags(nofollow).open(&self.shown)?;
+        let metadata = copy.metadata()?;
+        if Content::of(&metadata) == self.shown_first {
+            return Ok(());
+        }
+        check(&metadata, MAX_COPY)?;
+        pace.copies(&copy)?;
+        let written = self.write_back(&copy, metadata.len());
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => error,
+            _ => {
+                let kept = keep(&copy, &self.original, root);
+                let where_to = match kept {
+                    Ok(path) => format!("what was written to it is in {}", path.display()),
+                    Err(error) => format!("what was written to it cannot be kept: {error}"),
+                };
+                io::Error::new(error.kind(), format!("{error}; {where_to}"))
+            }
+        })
+    }
+
+    fn write_back(&self, copy: &File, length: u64) -> io::Result<()> {
+        let original = host::overwrite(&self.original)?;
+        // Room for all of it comes first: until then nothing is lost of what is there.
+        let room = rustix::fs::fallocate(&original, FallocateFlags::KEEP_SIZE, 0, length.max(1));
+        match room {
+            // Not every file system can.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let written = transfer(copy, &original, MAX_COPY)?;
+        original.set_len(written)
+    }
+}
+
+/// Keeps a copy where no end of a container or engine removes it.
+fn keep(copy: &File, original: &Path, root: &Path) -> io::Result<PathBuf> {
+    let folder = root.join(KEPT);
+    private_dir(&folder)?;
+    let hash = hex::encode(Sha256::digest(original.as_os_str().as_encoded_bytes()));
+    let name = original.file_name().unwrap_or_default().to_string_lossy();
+    let kept = folder.join(format!("{}-{name}", &hash[..16]));
+    match fs::remove_file(&kept) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let source = format!("/proc/self/fd/{}", copy.as_raw_fd());
+    // A link needs no room.
+    if rustix::fs::linkat(CWD, source, CWD, &kept, AtFlags::SYMLINK_FOLLOW).is_err() {
+        let mut from = copy;
+        from.rewind()?;
+        let to = File::create_new(&kept)?;
+        transfer(copy, &to, MAX_COPY).inspect_err(|_| super::remove_file(&kept))?;
+    }
+    forget_oldest(&folder)?;
+    Ok(kept)
+}
+
+fn forget_oldest(folder: &Path) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        kept.push(((metadata.ctime(), metadata.ctime_nsec()), entry.path()));
+    }
+    kept.sort();
+    let too_many = kept.len().saturating_sub(MOST_KEPT);
+    for (_, path) in kept.drain(..too_many) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{HostPath, PrivateFolder, Scratch};
+    use super::*;
+    use crate::Mount;
+    use tempfile::TempDir;
+
+    /// A file that is shown as a copy.
+    struct Case {
+        temp: TempDir,
+        original: PathBuf,
+        shown: PathBuf,
+        folder: PrivateFolder,
+        _scratch: Scratch,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let temp = tempfile::tempdir().expect("a folder");
+            let original = temp.path().join("original");
+            fs::write(&original, "before").expect("written");
+            let scratch = Scratch::open(temp.path(), 4).expect("opened");
+            let mut folder = scratch.folder().expect("made");
+            let mount = Mount {
+                host: original.clone(),
+                guest: "/x/name".to_owned(),
+                read_only: false,
+            };
+            let file = HostPath::open(&original).expect("there");
+            let shown = folder.show("name", &file, &mount, true, &Pace::Slow);
+            assert!(matches!(shown, Ok(super::super::Shown::Copy(_))));
+            Case {
+                shown: folder.path().join("name"),
+                temp,
+                original,
+                folder,
+                _scratch: scratch,
+            }
+        }
+
+        fn brought_back(&mut self) -> String {
+            assert!(self.folder.bring_back(&Pace::Slow));
+            fs::read_to_string(&self.original).expect("there")
+        }
+
+        fn kept(&self) -> Vec<String> {
+            let kept = fs::read_dir(self.temp.path().join("mounts").join(KEPT));
+            let kept = kept.into_iter().flatten().flatten();
+            kept.map(|entry| fs::read_to_string(entry.path()).expect("kept"))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_only_read_leaves_what_others_wrote() {
+        let mut case = Case::new();
+        assert_eq!(fs::read_to_string(&case.shown).expect("shown"), "before");
+        fs::write(&case.original, "edited").expect("written");
+        assert_eq!(case.brought_back(), "edited");
+    }
+
+    #[test]
+    fn what_was_written_is_brought_back_at_whatever_length() {
+        for content in ["wrote!", "", "longer than before", "short"] {
+            let mut case = Case::new();
+            fs::write(&case.shown, content).expect("written");
+            assert_eq!(case.brought_back(), content);
+            assert_eq!(case.kept(), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_became_too_large_does_not_empty_the_original() {
+        let mut case = Case::new();
+        let grown = File::create(&case.shown).expect("made");
+        grown.set_len(MAX_COPY + 1).expect("sparse");
+        assert_eq!(case.brought_back(), "before");
+    }
+
+    #[test]
+    fn what_the_original_refuses_is_kept() {
+        let mut case = Case::new();
+        fs::write(&case.shown, "written").expect("written");
+        fs::remove_file(&case.original).expect("there");
+        fs::create_dir(&case.original).expect("made");
+        assert!(case.folder.bring_back(&Pace::Slow));
+        assert_eq!(case.kept(), ["written"]);
+        drop(case.folder);
+        let folder = case.temp.path().join("mounts").join(KEPT);
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 1);
+        // Not for ever: there is a bound.
+        for number in 0..2 * MOST_KEPT {
+            let copy = case.temp.path().join("copy");
+            fs::write(&copy, number.to_string()).expect("written");
+            let copy = File::open(&copy).expect("there");
+            let original = PathBuf::from(format!("/original-{number}"));
+            keep(&copy, &original, &case.temp.path().join("mounts")).expect("kept");
+        }
+        assert_eq!(fs::read_dir(folder).expect("there").count(), MOST_KEPT);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_has_no_original_any_more() {
+        let mut case = Case::new();
+        fs::write(&case.shown, "written").expect("written");
+        fs::remove_file(&case.original).expect("there");
+        assert!(case.folder.bring_back(&Pace::Slow));
+        assert_eq!(case.kept(), [""; 0]);
+    }
+}
