@@ -160,10 +160,11 @@ impl Cache {
             length: code.len() as u64,
             sha256: hex::encode(Sha256::digest(code)),
         };
-        self.prune(meta.length);
+        let record = serde_json::to_vec(&meta)?;
+        self.prune(meta.length + record.len() as u64);
         let path = self.path(digest, "code");
         self.write(&path, code)?;
-        self.write(&self.path(digest, "json"), &serde_json::to_vec(&meta)?)?;
+        self.write(&self.path(digest, "json"), &record)?;
         // What was just written is in the kernel's memory as it should be.
         let file = fs::File::open(&path)?;
         self.note_seen(digest, self.seen(&file.metadata()?));

@@ -237,6 +237,27 @@ async fn the_cache_stays_within_its_size() {
         3,
         "one module: its code, its record and when that was seen"
     );
+    let wide = Bench::new();
+    let mut codes = 0;
+    for guest in ["hello", "trap"] {
+        wide.load(guest).await;
+    }
+    for entry in fs::read_dir(compiled_folder(wide.dir.path())).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().unwrap() == "code" {
+            codes += path.metadata().unwrap().len();
+        }
+    }
+    let tight = Bench::with(|config| config.max_cache_bytes = codes);
+    for guest in ["hello", "trap"] {
+        tight.load(guest).await;
+    }
+    let folder = compiled_folder(tight.dir.path());
+    assert_eq!(
+        fs::read_dir(folder).unwrap().count(),
+        3,
+        "there is room for two codes, not for their records"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

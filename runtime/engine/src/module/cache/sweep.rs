@@ -2,6 +2,7 @@
 //!
 //! Best effort: what cannot be removed now is tried again at the next start.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,28 +18,44 @@ const OTHERS_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Digits of a folder's name, which is a hash.
 const NAME_DIGITS: usize = 32;
 
-/// One compiled file.
+/// What is kept of one module.
 pub(super) struct Code {
     pub(super) digest: String,
+    /// Its compiled code, and what is noted beside it.
     pub(super) bytes: u64,
     pub(super) used: SystemTime,
 }
 
-/// The compiled files of a folder.
+/// The compiled modules of a folder.
 pub(super) fn codes(dir: &Path) -> Vec<Code> {
-    let files = files(dir);
-    let codes = files
-        .iter()
-        .filter(|file| file.extension == "code")
-        .map(|file| Code {
-            digest: file.stem.clone(),
-            bytes: file.bytes,
-            // Its record's time is the last use.
-            used: fs::metadata(dir.join(format!("{}.json", file.stem)))
-                .and_then(|record| record.modified())
-                .unwrap_or(file.modified),
-        });
+    let mut modules: HashMap<String, Module> = HashMap::new();
+    for file in files(dir) {
+        let module = modules.entry(file.stem).or_default();
+        module.bytes += file.bytes;
+        match file.extension.as_str() {
+            "code" => module.compiled = Some(file.modified),
+            "json" => module.used = Some(file.modified),
+            _ => {}
+        }
+    }
+    let codes = modules.into_iter().filter_map(|(digest, module)| {
+        let compiled = module.compiled?;
+        Some(Code {
+            digest,
+            bytes: module.bytes,
+            used: module.used.unwrap_or(compiled),
+        })
+    });
     codes.collect()
+}
+
+/// The files of one module.
+#[derive(Default)]
+struct Module {
+    bytes: u64,
+    compiled: Option<SystemTime>,
+    /// Its record's time is the last use.
+    used: Option<SystemTime>,
 }
 
 /// Cleans up when an engine starts. `own` is the folder of its own code below `root`.
@@ -92,10 +109,11 @@ fn files(dir: &Path) -> Vec<File> {
 
 fn orphans(dir: &Path) {
     let files = files(dir);
-    let has = |stem: &str, extension: &str| {
-        let mut same = files.iter().filter(|file| file.stem == stem);
-        same.any(|file| file.extension == extension)
-    };
+    let names: HashSet<_> = files
+        .iter()
+        .map(|file| (file.stem.as_str(), file.extension.as_str()))
+        .collect();
+    let has = |stem, extension| names.contains(&(stem, extension));
     for file in &files {
         let orphan = match file.extension.as_str() {
             "new" => true,
@@ -133,11 +151,12 @@ fn others(root: &Path, own: &Path) -> Vec<Other> {
         if !hash || path == own || !entry.file_type().ok()?.is_dir() {
             return None;
         }
-        let codes = codes(&path);
+        let files = files(&path);
         let made = entry.metadata().ok()?.modified().ok()?;
         Some(Other {
-            bytes: codes.iter().map(|code| code.bytes).sum(),
-            used: codes.iter().map(|code| code.used).max().unwrap_or(made),
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            // Of a record's time and those of the files beside it the last use is the latest.
+            used: files.iter().map(|file| file.modified).max().unwrap_or(made),
             path,
         })
     });
