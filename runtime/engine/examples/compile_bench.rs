@@ -7,6 +7,8 @@
     reason = "a program for people to run by hand"
 )]
 
+mod allocator;
+
 use sampan_engine::{Engine, EngineConfig, ModuleSource};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -23,6 +25,7 @@ const PACE: Duration = Duration::from_millis(1);
 
 #[tokio::main]
 async fn main() {
+    allocator::refuse_huge_pages();
     let megabytes = std::env::args()
         .nth(1)
         .map_or(10, |megabytes| megabytes.parse::<usize>().unwrap());
