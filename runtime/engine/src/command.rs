@@ -8,12 +8,12 @@ use crate::container::Control;
 use crate::engine::Runner;
 use crate::module::{CommandPre, Entry, Module, Prepared};
 use crate::output::write_line;
+use crate::places::Kept;
 use crate::schedule::Metered;
 use crate::signals::SIGKILL;
 use crate::state::{Streams, Template};
 use crate::{Exit, exit};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::PoolConcurrencyLimitError;
 
 /// What became of an attempt to run: the guest has ended, or the pool had no room for it.
@@ -32,7 +32,7 @@ pub(crate) fn run(
     module: Module,
     template: Arc<Template>,
     control: Control,
-    place: OwnedSemaphorePermit,
+    place: Kept,
 ) -> impl Future<Output = Exit> + Send {
     async move {
         let (clock, meter) = (runner.clock.clone(), template.meter.clone());

@@ -6,7 +6,7 @@ use crate::container::{Control, Ending, StartError};
 use crate::files::{self, FileBudget, Pace, Preopens, Scratch};
 use crate::limits::Meter;
 use crate::module::{Compiling, LoadError, Loader, Module, ModuleSource, Workload};
-use crate::places::Places;
+use crate::places::{Kept, Places};
 use crate::schedule::{Clock, Threads, Ticker};
 use crate::signals::Signals;
 use crate::state::Template;
@@ -15,14 +15,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-
-/// How often a request that needs several places looks whether they are free.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Why an engine cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -112,32 +107,37 @@ pub(crate) struct Runner {
 impl Runner {
     /// The right to one more instance of a module, unless as many run as may.
     pub(crate) fn place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
-        self.place_beside(module.loaded().places(), || self.warm.places())
+        self.place_beside(module.loaded().places(), || true)
     }
 
-    /// The same, as soon as there is room. Who needs one place waits in line. Who needs more does not: whoever is first there
-    /// keeps what comes free until it is enough, which may be never, and everybody else would have to wait for that.
-    pub(crate) async fn wait_for_place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
+    /// The same, as soon as there is room. `owner` tells who waits.
+    pub(crate) async fn wait_for_place(
+        &self,
+        module: &Module,
+        owner: usize,
+    ) -> Option<OwnedSemaphorePermit> {
         let places = module.loaded().places();
         if places == 1 {
             let give_up = || self.warm.give_up_one();
-            return self.instances.take(places, give_up).await;
+            return self.instances.take(places, owner, give_up).await;
         }
-        loop {
-            if let Some(place) = self.place_beside(places, || self.warm.places_lately()) {
-                return Some(place);
-            }
-            sleep(LOOK_AGAIN).await;
-        }
+        let lately = || self.is_enough(places, self.warm.places_lately());
+        let look = || self.place_beside(places, lately);
+        Some(self.instances.take_several(places, look).await)
     }
 
-    /// Ends instances that wait for requests, if there would be so many places without all of those: without `warm`.
-    fn place_beside(&self, places: u32, warm: impl Fn() -> usize) -> Option<OwnedSemaphorePermit> {
+    /// Ends instances that wait for requests, if there would be so many places without all of those, and `may_be` says
+    /// that it is worth counting them.
+    fn place_beside(&self, places: u32, may_be: impl Fn() -> bool) -> Option<OwnedSemaphorePermit> {
         // Any of them has one. Else it is found out once.
         let enough = OnceLock::new();
-        let found = || places == 1 || self.instances.free() + warm() >= places as usize;
+        let found = || places == 1 || may_be() && self.is_enough(places, self.warm.places());
         let give_up = || *enough.get_or_init(found) && self.warm.give_up_one();
         self.instances.try_take(places, give_up)
+    }
+
+    fn is_enough(&self, places: u32, warm: usize) -> bool {
+        self.instances.free() + warm >= places as usize
     }
 }
 
@@ -350,11 +350,11 @@ impl Inner {
         }
     }
 
-    fn reserve(&self, module: &Module) -> Result<OwnedSemaphorePermit, StartError> {
+    fn reserve(&self, module: &Module) -> Result<Kept, StartError> {
         let limit = self.max_instances as u32;
-        self.runner()
-            .place(module)
-            .ok_or(StartError::TooManyInstances { limit })
+        let place = self.runner().place(module);
+        let place = place.ok_or(StartError::TooManyInstances { limit })?;
+        Ok(self.instances.keep(place))
     }
 }
 

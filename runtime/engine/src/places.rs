@@ -1,29 +1,88 @@
 //! Places for instances: so many may be alive at once, of an engine or of one container.
 
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
+use tokio::time::{Instant, sleep};
 
-/// The places, and whether anybody waits for one.
+/// How often somebody who needs several places looks whether they are free.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// For how long others wait at most while somebody's turn is who needs several.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+/// The places, and who waits for them.
 pub(crate) struct Places {
+    all: usize,
     free: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    /// Taken by those who give none back while others wait.
+    kept: AtomicUsize,
+    line: Line,
+    /// Whose turn it is of those who need several.
+    turn: tokio::sync::Mutex<()>,
+    /// Held for writing during that turn.
+    gate: RwLock<()>,
 }
 
-/// Somebody waits for places.
-struct Waits<'a>(&'a AtomicUsize);
+/// Those who wait in line, by when they came: whom each is one of.
+#[derive(Default)]
+struct Line {
+    waiting: Mutex<BTreeMap<u64, usize>>,
+    /// How many they are.
+    length: AtomicUsize,
+}
+
+/// Somebody waits in line.
+struct Waits<'a> {
+    line: &'a Line,
+    number: u64,
+}
+
+impl Line {
+    fn enter(&self, owner: usize) -> Waits<'_> {
+        let mut waiting = self.waiting.lock();
+        let number = waiting.last_key_value().map_or(0, |(last, _)| last + 1);
+        waiting.insert(number, owner);
+        self.length.store(waiting.len(), Ordering::SeqCst);
+        Waits { line: self, number }
+    }
+}
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        let mut waiting = self.line.waiting.lock();
+        waiting.remove(&self.number);
+        self.line.length.store(waiting.len(), Ordering::SeqCst);
+    }
+}
+
+/// Places of somebody who gives them back when it pleases.
+pub(crate) struct Kept {
+    places: Arc<Places>,
+    count: u32,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let count = self.count as usize;
+        self.places.kept.fetch_sub(count, Ordering::SeqCst);
+        self.places.free.add_permits(count);
     }
 }
 
 impl Places {
     pub(crate) fn new(all: usize) -> Arc<Self> {
         Arc::new(Places {
+            all,
             free: Arc::new(Semaphore::new(all)),
-            waiting: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
+            line: Line::default(),
+            turn: tokio::sync::Mutex::default(),
+            gate: RwLock::default(),
         })
     }
 
@@ -33,7 +92,27 @@ impl Places {
 
     /// Whether instances that do nothing should give way, also those that begin to do nothing now.
     pub(crate) fn are_waited_for(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
+        self.line.length.load(Ordering::SeqCst) > 0
+    }
+
+    /// The owner of who is given the next place, if anybody waits for one.
+    pub(crate) fn first_in_line(&self) -> Option<usize> {
+        if !self.are_waited_for() {
+            return None;
+        }
+        let waiting = self.line.waiting.lock();
+        waiting.first_key_value().map(|(_, owner)| *owner)
+    }
+
+    /// What was taken is not given back for others' sake.
+    pub(crate) fn keep(self: &Arc<Self>, taken: OwnedSemaphorePermit) -> Kept {
+        let count = taken.num_permits();
+        self.kept.fetch_add(count, Ordering::SeqCst);
+        taken.forget();
+        Kept {
+            places: self.clone(),
+            count: count as u32,
+        }
     }
 
     /// Places that are free, or that `give_up` makes free: it ends an instance that does nothing, if there is one.
@@ -56,19 +135,79 @@ impl Places {
     pub(crate) async fn take(
         &self,
         places: u32,
+        owner: usize,
         give_up: impl Fn() -> bool,
     ) -> Option<OwnedSemaphorePermit> {
         if let Some(taken) = self.try_take(places, &give_up) {
             return Some(taken);
         }
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let _waits = Waits(&self.waiting);
+        let _waits = self.line.enter(owner);
         // An instance that began to do nothing before this was known gives way here, any later one by itself.
         if let Some(taken) = self.try_take(places, give_up) {
             return Some(taken);
         }
         self.free.clone().acquire_many_owned(places).await.ok()
     }
+
+    /// Waits while it is the turn of somebody who needs several. For those who need one, before they use any.
+    pub(crate) async fn pass(&self) {
+        drop(self.gate.read().await);
+    }
+
+    /// Several places, which `look` takes if they are free. None is kept meanwhile: whoever kept what comes free until it is
+    /// enough could do so for ever, and everybody else would have to wait for that. What comes free at once goes to those
+    /// who wait for one, so one after the other has a turn, in which nobody else comes; after each, the others have as
+    /// much time.
+    pub(crate) async fn take_several(
+        &self,
+        places: u32,
+        look: impl Fn() -> Option<OwnedSemaphorePermit>,
+    ) -> OwnedSemaphorePermit {
+        let mut time = LOOK_AGAIN;
+        loop {
+            if let Some(taken) = look() {
+                return taken;
+            }
+            let mut turn = pin!(self.turn.lock());
+            let turn = loop {
+                tokio::select! {
+                    biased;
+                    turn = &mut turn => break turn,
+                    () = sleep(LOOK_AGAIN) => if let Some(taken) = look() {
+                        return taken;
+                    }
+                }
+            };
+            // What commands hold may never come free.
+            if places as usize + self.kept.load(Ordering::SeqCst) > self.all {
+                drop(turn);
+                sleep(LOOK_AGAIN).await;
+                continue;
+            }
+            let gate = self.gate.write().await;
+            if let Some(taken) = looking(time, &look).await {
+                return taken;
+            }
+            drop(gate);
+            if let Some(taken) = looking(time, &look).await {
+                return taken;
+            }
+            drop(turn);
+            time = LONGEST_TURN.min(2 * time);
+        }
+    }
+}
+
+/// Looks again and again for so long.
+async fn looking<T>(time: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        sleep(LOOK_AGAIN).await;
+        if let Some(found) = look() {
+            return Some(found);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -81,16 +220,92 @@ mod tests {
         let places = Places::new(1);
         let taken = places.try_take(1, || false).expect("free");
         assert!(!places.are_waited_for());
-        let mut waiting = Box::pin(places.take(1, || false));
+        let mut waiting = Box::pin(places.take(1, 7, || false));
         assert!((&mut waiting).now_or_never().is_none());
         assert!(places.are_waited_for());
+        assert_eq!(places.first_in_line(), Some(7));
         drop(taken);
         let taken = waiting.await.expect("given");
         assert!(!places.are_waited_for());
-        drop(Box::pin(places.take(1, || false)).now_or_never());
+        drop(Box::pin(places.take(1, 7, || false)).now_or_never());
         assert!(!places.are_waited_for(), "it gave up");
         assert_eq!(places.free(), 0);
         drop(taken);
         assert_eq!(places.free(), 1);
+    }
+
+    /// Somebody who needs two places for as long as others take one after the other.
+    #[tokio::test(start_paused = true)]
+    async fn who_needs_several_has_a_turn_and_others_have_theirs() {
+        let places = Places::new(2);
+        let several = || places.try_take(2, || false);
+        let one = async |held: Duration| {
+            places.pass().await;
+            let taken = places.take(1, 7, || false).await;
+            sleep(held).await;
+            drop(taken);
+        };
+        let busy = async || {
+            loop {
+                one(Duration::from_millis(15)).await;
+            }
+        };
+        let several_in_time = async {
+            sleep(Duration::from_millis(1)).await;
+            let taken = places.take_several(2, several);
+            let taken = tokio::time::timeout(Duration::from_secs(10), taken).await;
+            drop(taken.expect("it had a turn"));
+        };
+        tokio::select! {
+            () = several_in_time => {}
+            _ = async { tokio::join!(busy(), busy(), busy()) } => {}
+        }
+        // Of what does not come free in time, nobody keeps the others from what does.
+        let _long = places.try_take(1, || false).expect("free");
+        let mut waiting = pin!(places.take_several(2, several));
+        let others = async {
+            for _ in 0..100 {
+                one(Duration::from_millis(15)).await;
+            }
+        };
+        tokio::select! {
+            _ = &mut waiting => panic!("one is taken"),
+            others = tokio::time::timeout(Duration::from_secs(10), others) => others.expect("they go on"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_those_who_wait_in_vain_or_gave_up() {
+        let places = Places::new(2);
+        let kept = places.keep(places.try_take(1, || false).expect("free"));
+        assert_eq!(places.free(), 1);
+        let look = || places.try_take(2, || false);
+        for _ in 0..2 {
+            let mut waiting = Box::pin(places.take_several(2, look));
+            for _ in 0..100 {
+                tokio::select! {
+                    biased;
+                    _ = &mut waiting => panic!("one is kept"),
+                    () = sleep(LOOK_AGAIN) => {}
+                }
+                assert!(places.pass().now_or_never().is_some());
+            }
+        }
+        drop(kept);
+        let taken = places.try_take(1, || false).expect("free");
+        let mut waiting = Box::pin(places.take_several(2, look));
+        let its_turn = async {
+            while places.pass().now_or_never().is_some() {
+                sleep(LOOK_AGAIN / 2).await;
+            }
+        };
+        tokio::select! {
+            _ = &mut waiting => panic!("one is taken"),
+            its_turn = tokio::time::timeout(LONGEST_TURN, its_turn) => its_turn.expect("it has one"),
+        }
+        drop(waiting);
+        places.pass().now_or_never().expect("it gave up");
+        drop(taken);
+        assert_eq!(places.free(), 2);
     }
 }

@@ -1,5 +1,7 @@
 //! One request: its checks, its instance, its deadlines, and what the client and the log hear of a failure.
 
+mod server;
+
 use super::instance::{Answer, Called, Failure, Head, Instance, absolute};
 use super::response::{self, Body, Outcome};
 use super::rest::Rest;
@@ -19,6 +21,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use server::Server;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -37,12 +40,6 @@ pub(super) struct Handler {
     warm: Option<Arc<Pool>>,
     /// Instances at work that take further requests, and how many they take.
     shared: Option<(Workers, Limits)>,
-}
-
-/// What a request is answered by.
-enum Server {
-    Waiting(Lease),
-    Fresh(Place),
 }
 
 impl Handler {
@@ -180,8 +177,12 @@ impl Handler {
         (workers, limits): (&Workers, Limits),
         (answer_by, end_by): (Instant, Instant),
     ) -> Response<Body> {
-        let permit = timeout_at(answer_by, self.requests.clone().acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
+        let permit = async {
+            let permit = self.requests.clone().acquire_owned().await;
+            self.may_begin().await;
+            permit
+        };
+        let Ok(Ok(permit)) = timeout_at(answer_by, permit).await else {
             return response::plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many requests under way",
@@ -197,10 +198,7 @@ impl Handler {
         let seat = workers.offer(Job { request, flight }, limits);
         let seat = seat.unwrap_or_else(|job| {
             let waiting = self.warm.as_ref().and_then(|pool| pool.take());
-            let requests = waiting.as_ref().map_or(0, |lease| lease.requests);
-            let handler = self.clone();
-            let lease = async move { handler.lease_of(waiting).await };
-            Worker::start(self, workers, (lease, requests), job, limits)
+            Worker::start(self, workers, waiting, job, limits)
         });
         match timeout_at(answer_by, answer).await {
             Ok(head) => {
@@ -285,16 +283,6 @@ impl Handler {
             .then(|| response::plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))
     }
 
-    /// The right to one more request, and what answers it.
-    async fn server(&self) -> Option<(OwnedSemaphorePermit, Server)> {
-        let own = self.requests.clone().acquire_owned().await.ok()?;
-        if let Some(lease) = self.warm.as_ref().and_then(|pool| pool.take()) {
-            return Some((own, Server::Waiting(lease)));
-        }
-        let place = self.place().await?;
-        Some((own, Server::Fresh(place)))
-    }
-
     /// Runs the instance to the end of this request, which may be after its response.
     async fn run(
         self: Arc<Self>,
@@ -372,51 +360,6 @@ impl Handler {
         self.control.kill.cancelled().await;
     }
 
-    /// The instance that has waited, or a fresh one.
-    async fn lease_of(&self, waiting: Option<Lease>) -> Result<Lease, Failure> {
-        if let Some(lease) = waiting {
-            return Ok(lease);
-        }
-        let place = self.place().await.ok_or_else(|| {
-            let message = "the engine is shutting down";
-            (wasmtime::Error::msg(message), false)
-        })?;
-        self.lease(Server::Fresh(place)).await
-    }
-
-    /// The right to one more instance: within the container's own share, then within the engine's.
-    async fn place(&self) -> Option<Place> {
-        let own = match &self.places {
-            Some(own) => {
-                let idle = || self.warm.as_ref().is_some_and(|pool| pool.give_up_one());
-                Some(own.take(self.module.loaded().places(), idle).await?)
-            }
-            None => None,
-        };
-        let place = self.runner.wait_for_place(&self.module).await?;
-        Some(Place { place, _own: own })
-    }
-
-    /// Whether an instance that has nothing to do should give its place to others.
-    fn must_give_way(&self) -> bool {
-        let own = self.places.as_ref();
-        self.runner.instances.are_waited_for() || own.is_some_and(|own| own.are_waited_for())
-    }
-
-    async fn lease(&self, server: Server) -> Result<Lease, Failure> {
-        match server {
-            Server::Waiting(lease) => Ok(lease),
-            Server::Fresh(place) => {
-                let instance = Instance::new(&self.runner, &self.module, &self.template).await?;
-                Ok(Lease {
-                    instance,
-                    place,
-                    requests: 0,
-                })
-            }
-        }
-    }
-
     async fn call_instance(
         &self,
         mut lease: Lease,
@@ -438,20 +381,6 @@ impl Handler {
         }
         self.keep(lease).await;
         Ok(())
-    }
-
-    /// Lets an instance wait for further requests, or ends it.
-    pub(super) async fn keep(&self, mut lease: Lease) {
-        let Some(pool) = &self.warm else {
-            return lease.instance.end().await;
-        };
-        lease.instance.rest();
-        lease.instance.drained().await;
-        if let Err(lease) = pool.keep(lease) {
-            lease.instance.end().await;
-        } else if self.must_give_way() {
-            pool.give_up_one();
-        }
     }
 
     pub(super) async fn log(&self, line: &str) {

@@ -166,13 +166,11 @@ impl Worker {
     pub(super) fn start(
         handler: &Arc<Handler>,
         workers: &Workers,
-        (lease, requests): (
-            impl Future<Output = Result<Lease, Failure>> + Send + 'static,
-            u32,
-        ),
+        waiting: Option<Lease>,
         job: Job,
         limits: Limits,
     ) -> Seat {
+        let requests = waiting.as_ref().map_or(0, |lease| lease.requests);
         let (worker, queue) = Worker::new(requests);
         let flight = job.flight.clone();
         let Ok(seat) = worker.clone().take(job, limits) else {
@@ -180,8 +178,19 @@ impl Worker {
         };
         debug_assert!(Arc::ptr_eq(&seat.flight, &flight));
         workers.add(worker.clone());
-        tokio::spawn(run(handler.clone(), worker, queue, lease));
+        tokio::spawn(run(handler.clone(), worker, queue, (waiting, limits)));
         seat
+    }
+
+    /// The instance has answered so many requests already. Whether those it was given meanwhile are within its limit.
+    fn goes_on(&self, requests: u32, limits: Limits) -> bool {
+        let mut state = self.state.lock();
+        let all = state.requests.saturating_add(requests);
+        let fits = all <= limits.max_requests;
+        if fits {
+            state.requests = all;
+        }
+        fits
     }
 
     fn take(self: Arc<Self>, job: Job, limits: Limits) -> Result<Seat, Job> {
@@ -291,13 +300,20 @@ async fn run(
     handler: Arc<Handler>,
     worker: Arc<Worker>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
-    lease: impl Future<Output = Result<Lease, Failure>> + Send + 'static,
+    (waiting, limits): (Option<Lease>, Limits),
 ) {
     let (at_work, _ends) = (worker.clone(), Ends(worker.clone()));
     let milestone = worker.milestone.clone();
+    let maker = handler.clone();
     let work = Metered::with_milestone(
         async move {
-            let mut lease = lease.await?;
+            let mut lease = match waiting {
+                Some(lease) => lease,
+                None => {
+                    let fits = |requests| at_work.goes_on(requests, limits);
+                    maker.lease_in_line(fits).await?
+                }
+            };
             work(&mut lease, &at_work, &mut jobs).await?;
             lease.requests = at_work.state.lock().requests;
             Ok::<_, Failure>(lease)

@@ -9,10 +9,12 @@ use super::instance::Instance;
 use crate::limits::Meter;
 use crate::spec::Reuse;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 /// How long a count of the places of all that waits is good for.
@@ -43,6 +45,8 @@ pub(crate) struct Pool {
 struct Waiting {
     /// The one that has waited longest first.
     leases: VecDeque<(Instant, Lease)>,
+    /// Requests that wait for a place, by when they came.
+    wanted: BTreeMap<u64, oneshot::Sender<Lease>>,
     /// Whether a task is there to end those that wait too long.
     watched: bool,
     closed: bool,
@@ -84,6 +88,41 @@ impl Pool {
         Ok(())
     }
 
+    /// What the next instance may be handed to that would have to give way.
+    pub(super) fn want(&self) -> Wanted<'_> {
+        let (sender, lease) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        let number = waiting
+            .wanted
+            .last_key_value()
+            .map_or(0, |(last, _)| last + 1);
+        waiting.wanted.insert(number, sender);
+        Wanted {
+            pool: self,
+            number,
+            lease,
+        }
+    }
+
+    /// Hands an instance to the request that has waited longest. Whether there was both.
+    pub(super) fn hand_over(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        let Some((since, mut lease)) = waiting.leases.pop_back() else {
+            return false;
+        };
+        while let Some((_, request)) = waiting.wanted.pop_first() {
+            match request.send(lease) {
+                Ok(()) => {
+                    self.meter.set_waiting(waiting.leases.len());
+                    return true;
+                }
+                Err(refused) => lease = refused,
+            }
+        }
+        waiting.leases.push_back((since, lease));
+        false
+    }
+
     /// Ends the instance that has waited longest. Whether there was one.
     pub(crate) fn give_up_one(&self) -> bool {
         let oldest = {
@@ -98,11 +137,10 @@ impl Pool {
 
     /// The places of those that wait.
     fn places(&self) -> usize {
-        let waiting = self.waiting.lock();
-        let leases = waiting.leases.iter();
-        leases
-            .map(|(_, lease)| lease.place.place.num_permits())
-            .sum()
+        let leases = &self.waiting.lock().leases;
+        // They are of one module.
+        let each = leases.front().map(|(_, lease)| &lease.place.place);
+        each.map_or(0, |place| leases.len() * place.num_permits())
     }
 
     /// Ends all instances, and those that are still to come.
@@ -130,6 +168,27 @@ impl Pool {
         }
         waiting.watched = false;
         (expired, None)
+    }
+}
+
+/// A request that waits for a place. What it is handed and does not take is ended.
+pub(super) struct Wanted<'a> {
+    pool: &'a Pool,
+    number: u64,
+    lease: oneshot::Receiver<Lease>,
+}
+
+impl Future for Wanted<'_> {
+    type Output = Option<Lease>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Lease>> {
+        Pin::new(&mut self.lease).poll(context).map(Result::ok)
+    }
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.pool.waiting.lock().wanted.remove(&self.number);
     }
 }
 

@@ -181,6 +181,39 @@ async fn a_request_that_needs_many_places_keeps_none_while_it_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_needs_several_places_has_its_turn() {
+    let bench = Bench::with(|config| config.max_instances = 4);
+    let neighbour = bench
+        .start_with("p3-http-handler", &[], listen_locally)
+        .await;
+    let addr = neighbour.addr();
+    // There is always somebody who waits for the next place.
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        clients.spawn(async move { while let (StatusCode::OK, _) = get(addr, "/p").await {} });
+    }
+    until(|| bench.engine.stats().instances == 4).await;
+    let many = handler_of_memories(&bench, 2, |_| {}).await;
+    let (status, _) = soon(get(many.addresses()[0], "/")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(clients.try_join_next().is_none(), "a request failed");
+    clients.shutdown().await;
+    bench.empty().await;
+    // While one waits for what takes long, others go on.
+    let long = tokio::spawn(get(addr, "/i"));
+    until(|| bench.engine.stats().instances == 1).await;
+    let all = handler_of_memories(&bench, 3, |_| {}).await;
+    let request = tokio::spawn(get(all.addresses()[0], "/"));
+    for _ in 0..50 {
+        neighbour.is_healthy().await;
+    }
+    assert!(!request.is_finished());
+    long.abort();
+    let (status, _) = soon(request).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_of_many_memories_takes_no_more_places_than_any_other() {
     let bench = Bench::with(|config| config.max_instances = 30);
     let neighbour = bench.neighbour().await;

@@ -178,6 +178,24 @@ async fn an_instance_does_not_wait_for_requests_while_others_wait_for_its_place(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_goes_on_with_a_request_that_waits_for_its_place() {
+    for max_concurrent in [1, 2] {
+        let bench = Bench::with(|config| config.max_instances = 1);
+        let reuse = Reuse {
+            max_concurrent,
+            ..reuse(3, LONG)
+        };
+        let handler = handler(&bench, GUESTS[1], reuse, |_| {}).await;
+        let request = tokio::spawn(get(handler.addr(), "/p"));
+        settled(&bench, 1).await;
+        let mut counts = vec![count(&handler).await, count(&handler).await];
+        assert!(soon(request).await.is_ok());
+        counts.push(count(&handler).await);
+        assert_eq!(counts, [2, 3, 1], "{max_concurrent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn waiting_instances_do_not_give_way_in_vain() {
     let bench = Bench::with(|config| config.max_instances = 3);
     let handler = handler(&bench, "http-handler", reuse(9, LONG), |_| {}).await;
