@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Offer, negotiate};
+use crate::discovery::store_failure;
 use crate::object::unstored;
 use crate::read::{Selection, find};
 use crate::request::ResourceTarget;
@@ -52,7 +53,9 @@ pub(crate) async fn answer(call: Call, target: ResourceTarget) -> Answer {
 }
 
 async fn statuses(api: &Api) -> Result<Vec<Value>> {
-    let mut all = vec![status("etcd-0", Ok("ok".to_owned()))];
+    let store =
+        store_failure(&*api.store).map_or(Ok("ok".to_owned()), |error| Err(error.to_string()));
+    let mut all = vec![status("etcd-0", store)];
     let leases =
         find_resource("coordination.k8s.io", "v1", "leases").ok_or_else(Status::path_not_found)?;
     for (component, lease) in ELECTED {

@@ -10,6 +10,7 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VAR
 use http::{HeaderValue, StatusCode};
 use sampan_api::discovery;
 use sampan_api::status::Status;
+use sampan_store::{Store, StoreError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,7 @@ pub(crate) use openapi::{Documents, index as openapi_index, v2 as openapi_v2, v3
 
 use crate::api::{Answer, Call};
 use crate::content::{Form, Format, Offer, Output, negotiate, wants_pretty};
+use crate::object::Obj;
 use crate::respond;
 
 /// The release of the API that is served, and the program that serves it.
@@ -250,25 +252,45 @@ fn architecture() -> &'static str {
     }
 }
 
-/// `/healthz`, `/livez`, `/readyz`, and one check below them. A server that answers is well: it starts to listen when
-/// its state is loaded.
+/// `/healthz`, `/livez`, `/readyz`, and one check below them. A server that answers is well, as it starts to listen when
+/// its state is loaded, unless it can never write again.
 pub(crate) fn health(call: &Call, path: &str) -> Response {
     let (endpoint, check) = path.split_once('/').unwrap_or((path, ""));
-    let stopping = call.api.shutdown.is_cancelled() && endpoint == "readyz";
     if !check.is_empty() && !CHECKS.contains(&check) {
         return respond::no_such_path();
     }
+    let etcd = store_failure(&*call.api.store);
+    if let Some(error) = etcd.as_ref().filter(|_| check == "etcd") {
+        let text = format!("internal server error: {error}\n");
+        return respond::text(StatusCode::INTERNAL_SERVER_ERROR, text);
+    }
+    let stopping = call.api.shutdown.is_cancelled() && endpoint == "readyz";
     if stopping {
         let text = format!("[-]shutdown failed: the server is stopping\n{endpoint} check failed\n");
         return respond::text(StatusCode::INTERNAL_SERVER_ERROR, text);
     }
-    if check.is_empty() && call.query.boolean("verbose").is_some() {
+    let failed = etcd.is_some() && check.is_empty();
+    if failed || check.is_empty() && call.query.boolean("verbose").is_some() {
         let mut text: String = CHECKS
             .iter()
-            .map(|check| format!("[+]{check} ok\n"))
+            .map(|check| match *check {
+                "etcd" if failed => "[-]etcd failed: reason withheld\n".to_owned(),
+                check => format!("[+]{check} ok\n"),
+            })
             .collect();
-        text.push_str(&format!("{endpoint} check passed\n"));
-        return respond::text(StatusCode::OK, text);
+        let (status, outcome) = match failed {
+            true => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+            false => (StatusCode::OK, "passed"),
+        };
+        text.push_str(&format!("{endpoint} check {outcome}\n"));
+        return respond::text(status, text);
     }
     respond::text(StatusCode::OK, "ok")
+}
+
+/// What keeps the store from ever writing again. A full disk does not: reads go on, and so do deletes.
+pub(crate) fn store_failure(store: &dyn Store<Obj>) -> Option<StoreError> {
+    let lasting =
+        |error: &StoreError| matches!(error, StoreError::Corrupt { .. } | StoreError::Closed);
+    store.health().filter(lasting)
 }

@@ -168,6 +168,9 @@ pub trait Store<O>: Send + Sync + 'static {
     /// Events with a revision greater than `from`.
     async fn watch(&self, prefix: Prefix, from: Revision) -> Result<Watch<O>, WatchError>;
 
+    /// What is wrong with the disk, while the store is read-only.
+    fn health(&self) -> Option<StoreError>;
+
     /// The revision of the last write.
     fn current_revision(&self) -> Revision;
 

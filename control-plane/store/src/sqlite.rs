@@ -9,6 +9,7 @@ mod database;
 mod history;
 mod load;
 mod open;
+
 mod rows;
 mod snapshot;
 
@@ -77,13 +78,6 @@ impl<C: Codec> SqliteStore<C> {
             unreadable: opened.writer.unreadable.keys().cloned().collect(),
             writer: Mutex::new(Some(tokio::spawn(opened.writer.run()))),
         }))
-    }
-
-    /// What is wrong with the disk, while the store is read-only.
-    pub fn health(&self) -> Option<StoreError> {
-        let damage = self.damage.get().cloned();
-        let failure = damage.or_else(|| self.health.read().clone());
-        failure.or_else(|| self.commands.is_closed().then_some(StoreError::Closed))
     }
 
     /// Keys whose stored bytes the codec refused at start-up. They are hidden but kept, until written again.
@@ -163,6 +157,12 @@ impl<C: Codec> Store<C::Object> for SqliteStore<C> {
 
     async fn watch(&self, prefix: Prefix, from: Revision) -> Result<Watch<C::Object>, WatchError> {
         Watch::new(Arc::clone(&self.memory), prefix, from)
+    }
+
+    fn health(&self) -> Option<StoreError> {
+        let damage = self.damage.get().cloned();
+        let failure = damage.or_else(|| self.health.read().clone());
+        failure.or_else(|| self.commands.is_closed().then_some(StoreError::Closed))
     }
 
     fn current_revision(&self) -> Revision {

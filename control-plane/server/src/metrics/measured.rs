@@ -91,6 +91,10 @@ impl<S: Store<Obj>> Store<Obj> for MeasuredStore<S> {
         self.inner.watch(prefix, from).await
     }
 
+    fn health(&self) -> Option<StoreError> {
+        self.inner.health()
+    }
+
     fn current_revision(&self) -> Revision {
         self.inner.current_revision()
     }

@@ -308,3 +308,40 @@ async fn who_may_read_them() {
     let posted = cluster.admin().send("POST", "/metrics", &[], "").await;
     assert_eq!(posted.status, StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn a_server_that_never_writes_again_is_not_well() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    cluster.server.close().await;
+    for (path, code, text) in [
+        (
+            "/livez",
+            500,
+            "[+]ping ok\n[+]log ok\n[-]etcd failed: reason withheld\nlivez check failed\n",
+        ),
+        (
+            "/livez/etcd",
+            500,
+            "internal server error: the store is closed: the server is shutting down\n",
+        ),
+        (
+            "/readyz/etcd",
+            500,
+            "internal server error: the store is closed: the server is shutting down\n",
+        ),
+        ("/livez/ping", 200, "ok"),
+    ] {
+        let answer = admin.get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), &*answer.bytes),
+            (code, text.as_bytes()),
+            "{path}"
+        );
+    }
+    let status = admin
+        .get("/api/v1/componentstatuses/etcd-0")
+        .await
+        .expect(200);
+    assert_eq!(status["conditions"][0]["status"], "False");
+}
