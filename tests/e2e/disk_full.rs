@@ -1,9 +1,9 @@
-//! A disk that fills up in the midst of writing: writes are refused and say why, everything else goes on, and room is all
-//! it takes.
+//! A disk that fills up in the midst of writing: writes are refused and say why, deletes and everything else go on, and room
+//! is all it takes.
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ListParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::json;
 
 use crate::disk::Disk;
@@ -93,6 +93,10 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
         .await
         .expect("the watch tells of every one");
 
+    for name in acknowledged.split_off(acknowledged.len() / 2) {
+        let deleted = api.delete(&name, &DeleteParams::default()).await;
+        deleted.expect("deletes go on");
+    }
     std::fs::remove_file(&ballast).expect("removed");
     create(&api, "full-room").await.expect("there is room");
     acknowledged.push("full-room".to_owned());

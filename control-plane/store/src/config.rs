@@ -6,7 +6,8 @@ use std::time::Duration;
 /// Settings of a [`crate::SqliteStore`]. Start from [`StoreConfig::new`].
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The database file. Its folder must exist. `-wal`, `-shm` and `-owner` files appear beside it.
+    /// The database file. Its folder must exist. `-wal`, `-shm`, `-owner` and `-reserve` files
+    /// appear beside it.
     pub path: PathBuf,
     /// Largest value, in bytes: upstream's default request limit.
     pub max_value_bytes: usize,

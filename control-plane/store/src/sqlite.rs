@@ -9,7 +9,7 @@ mod database;
 mod history;
 mod load;
 mod open;
-
+mod reserve;
 mod rows;
 mod snapshot;
 

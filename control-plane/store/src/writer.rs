@@ -60,6 +60,10 @@ pub(crate) struct Txn<O> {
 }
 
 impl<O> Txn<O> {
+    fn is_delete(&self) -> bool {
+        matches!(self.op, Op::Delete)
+    }
+
     fn bytes(&self) -> usize {
         match &self.op {
             Op::Put { value, .. } => value.len(),
@@ -146,11 +150,20 @@ impl<C: Codec> Writer<C> {
     /// An empty queue does not end the batch at once: the callers just answered get their turn to ask again first, so
     /// that they share one sync instead of taking every other one. For how long, the last sync says.
     async fn fill(&mut self, batch: &mut Vec<Txn<C::Object>>) -> Option<Command<C::Object>> {
+        // On a full disk, a delete must not fail for the writes beside it.
+        if matches!(*self.health.read(), Some(StoreError::DiskFull { .. })) {
+            return None;
+        }
+        let apart = self.database.is_short_of_room();
+        let deletes = batch.iter().any(Txn::is_delete);
         let mut bytes = batch.iter().map(Txn::bytes).sum::<usize>();
         let mut turns = TURNS;
         let begun = Instant::now();
         while batch.len() < self.config.max_batch && bytes < self.config.max_batch_bytes {
             match self.commands.try_recv() {
+                Ok(Command::Txn(txn)) if apart && txn.is_delete() != deletes => {
+                    return Some(Command::Txn(txn));
+                }
                 Ok(Command::Txn(txn)) => {
                     bytes += txn.bytes();
                     batch.push(txn);
@@ -204,14 +217,38 @@ impl<C: Codec> Writer<C> {
             || self.damage.get().is_some()
             || self.lazy.bytes() + staged.bytes() > self.config.lazy_bytes;
         if must_write {
-            let rows = staged.rows(&self.lazy);
-            self.write(rows, staged.revision).await?;
+            let rows = |lazy: &LazyWrites| staged.rows(lazy);
+            if staged.only_deletes() {
+                self.write_freeing(rows, staged.revision).await?;
+            } else {
+                self.write(rows(&self.lazy), staged.revision, Room::Any)
+                    .await?;
+            }
         }
         Ok(must_write)
     }
 
+    /// Writes what frees room, in the room that is set aside for it if there is no other.
+    async fn write_freeing(
+        &mut self,
+        rows: impl Fn(&LazyWrites) -> Rows,
+        revision: Revision,
+    ) -> Result<(), StoreError> {
+        match self.write(rows(&self.lazy), revision, Room::Any).await {
+            Err(StoreError::DiskFull { .. }) => {
+                self.write(rows(&self.lazy), revision, Room::Reserve).await
+            }
+            result => result,
+        }
+    }
+
     /// One transaction: the rows, a slice of compaction and, if due, the reservation of revisions.
-    async fn write(&mut self, rows: Rows, revision: Revision) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        rows: Rows,
+        revision: Revision,
+        room: Room,
+    ) -> Result<(), StoreError> {
         if let Some(damage) = self.damage.get() {
             return Err(damage.clone());
         }
@@ -225,10 +262,16 @@ impl<C: Codec> Writer<C> {
         }
         let logged = rows.log_bytes();
         let begun = std::time::Instant::now();
-        let result = self.database.commit(rows, slice, &meta).await;
+        let result = match room {
+            Room::Any => self.database.commit(rows, slice, &meta).await,
+            Room::Reserve => self.database.commit_with_reserve(rows, slice, &meta).await,
+        };
         self.last_sync = begun.elapsed();
         self.counters.committed(self.last_sync, result.is_err());
-        self.note_health(result.as_ref().err());
+        // That the reserve did for this one says nothing of other writes.
+        if room == Room::Any || result.is_err() {
+            self.note_health(result.as_ref().err());
+        }
         result?;
         if let Some(to) = slice {
             meta.compacted = meta.compacted.max(to);
@@ -278,6 +321,14 @@ impl<C: Codec> Writer<C> {
         }
         *health = error.cloned();
     }
+}
+
+/// Where a transaction is to find room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Any,
+    /// With the reserve given up for it.
+    Reserve,
 }
 
 /// Watches must not wait for a writer that is gone, whatever took it (a codec that panics, say).

@@ -79,7 +79,7 @@ impl Checkpoints {
     }
 
     /// With no write in between, this one reaches the end of the log, which then starts over.
-    async fn run(&mut self) {
+    pub(super) async fn run(&mut self) {
         if let Some(connection) = self.take().await {
             self.counters.checkpoint();
             let (connection, complete) = passive(connection).await;

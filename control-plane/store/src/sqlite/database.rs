@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
 use super::checkpoint::Checkpoints;
+use super::reserve::Reserve;
 use super::rows::{CURRENT_RECORD, DELETE_RECORD, LOG_RECORD, Rows};
 use crate::error::StoreError;
 use crate::key::Revision;
@@ -81,6 +82,7 @@ pub(crate) struct Database {
     path: PathBuf,
     connection: SqliteConnection,
     checkpoints: Checkpoints,
+    reserve: Reserve,
     /// Held, not used: the lock on the owner file goes with it.
     _owner: File,
 }
@@ -93,6 +95,7 @@ impl Database {
         owner: File,
     ) -> Database {
         Database {
+            reserve: Reserve::beside(&path),
             path,
             connection,
             checkpoints,
@@ -102,6 +105,51 @@ impl Database {
 
     /// Writes a batch durably, deletes the log up to `trim` and brings `meta` up to date; all of it or nothing.
     pub(crate) async fn commit(
+        &mut self,
+        rows: Rows,
+        trim: Option<Revision>,
+        meta: &Meta,
+    ) -> Result<(), StoreError> {
+        self.try_commit(rows, trim, meta).await?;
+        self.reserve.take_if_due();
+        Ok(())
+    }
+
+    /// Whether the disk has less room than is to be set aside.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.reserve.is_short()
+    }
+
+    /// The same once the disk is full, with the room that was set aside for it: what frees some must still be possible.
+    pub(crate) async fn commit_with_reserve(
+        &mut self,
+        rows: Rows,
+        trim: Option<Revision>,
+        meta: &Meta,
+    ) -> Result<(), StoreError> {
+        let held = self.reserve.held();
+        self.reserve.give_up();
+        // Where the room is enough to bring the log into the database, the log starts over and needs none itself.
+        if self.growth().await.is_some_and(|growth| growth <= held) {
+            self.checkpoints.run().await;
+        }
+        let result = self.try_commit(rows, trim, meta).await;
+        self.reserve.take();
+        result
+    }
+
+    /// How much longer the file gets once the write-ahead log is brought into it.
+    async fn growth(&mut self) -> Option<u64> {
+        let row =
+            sqlx::query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+                .fetch_one(&mut self.connection)
+                .await;
+        let bytes: i64 = row.ok()?.try_get(0).ok()?;
+        let length = std::fs::metadata(&self.path).ok()?.len();
+        Some(u64::try_from(bytes).ok()?.saturating_sub(length))
+    }
+
+    async fn try_commit(
         &mut self,
         rows: Rows,
         trim: Option<Revision>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Writer;
+use super::{LazyWrites, Writer};
 use crate::contract::Codec;
 use crate::error::StoreError;
 use crate::key::Revision;
@@ -54,17 +54,21 @@ impl<C: Codec> Writer<C> {
 
     /// Brings all lazy writes to disk, with a slice of compaction.
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let mut rows = Rows::default();
-        for (key, pending) in self.lazy.iter() {
-            rows.push_current(
-                key,
-                pending.create_revision,
-                pending.revision,
-                &pending.value,
-            );
-        }
+        let rows = |lazy: &LazyWrites| {
+            let mut rows = Rows::default();
+            for (key, pending) in lazy.iter() {
+                rows.push_current(
+                    key,
+                    pending.create_revision,
+                    pending.revision,
+                    &pending.value,
+                );
+            }
+            rows
+        };
+        // Few bytes, and without them compaction frees nothing.
         let revision = self.memory.revision();
-        self.write(rows, revision).await?;
+        self.write_freeing(rows, revision).await?;
         self.lazy.clear();
         Ok(())
     }

@@ -108,6 +108,12 @@ impl<O> Staged<O> {
         rows
     }
 
+    /// Whether it leaves less than there was.
+    pub(super) fn only_deletes(&self) -> bool {
+        let mut writes = self.changes.iter().map(|change| &change.write);
+        writes.all(|write| matches!(write, Write::Delete))
+    }
+
     /// Bytes of values in it, for the limit on what may wait unwritten.
     pub(super) fn bytes(&self) -> usize {
         self.changes
