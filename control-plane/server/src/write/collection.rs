@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, stream};
 
-use super::WriteOptions;
 use super::delete::{DeleteOptions, Deleted, delete_one};
 use crate::api::{Answer, Call, Result};
 use crate::content::{Offer, delete_options, negotiate_for};
@@ -18,13 +17,11 @@ const PARALLEL: usize = 64;
 
 /// DELETE of a collection; answers with what was deleted.
 pub(crate) async fn delete_collection(mut call: Call, target: ResourceTarget) -> Answer {
-    let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
     let output = negotiate_for(&call, Offer::List, Some(target.resource))?;
     let list = ListOptions::of_list(&call.query)?;
     let selection = Selection::parse(&call.query, &target)?;
     let body = delete_options(&mut call).await?;
-    let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
-    options.dry_run |= query_options.dry_run;
+    let options = DeleteOptions::parse(&call.query, body.as_ref())?;
     let (meta, items) = collect(&call.api, &target, &list, &selection).await?;
     let (api, user) = (&call.api, &call.user);
     let (options, resource) = (&options, target.resource);

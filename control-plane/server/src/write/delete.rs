@@ -14,10 +14,10 @@ pub(crate) use evict::evict;
 pub(crate) use options::DeleteOptions;
 use options::Propagation;
 
+use super::Attempts;
 use super::commit::{put, remove};
 use super::create::unstored;
 use super::meta::mark_deleted;
-use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Api, Call, Result};
 use crate::content::{Offer, Output, delete_options, negotiate_for};
 use crate::object::{Obj, Stored, storage_row};
@@ -43,11 +43,9 @@ pub(crate) enum Deleted {
 
 /// DELETE of one object.
 pub(crate) async fn delete(mut call: Call, target: ResourceTarget) -> Answer {
-    let query_options = WriteOptions::parse(&call, "DeleteOptions")?;
     let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
     let body = delete_options(&mut call).await?;
-    let mut options = DeleteOptions::parse(&call.query, body.as_ref())?;
-    options.dry_run |= query_options.dry_run;
+    let options = DeleteOptions::parse(&call.query, body.as_ref())?;
     let current = existing(&call.api, &target).await?;
     let resource = target.resource;
     let deleted = delete_one(&call.api, &call.user, resource, current, &options).await?;

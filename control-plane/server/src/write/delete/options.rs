@@ -28,15 +28,20 @@ pub(crate) struct DeleteOptions {
 }
 
 impl DeleteOptions {
-    /// Out of the query and the body; what the body says wins.
+    /// Out of the body. Only where there is none, the query counts.
     pub(crate) fn parse(query: &Query, body: Option<&Value>) -> Result<DeleteOptions> {
-        let empty = json!({});
-        let body = body.unwrap_or(&empty);
-        let text = |path: &str, name: &str| match object::text(body, path) {
-            "" => query.get(name).map(str::to_owned),
-            text => Some(text.to_owned()),
+        match body {
+            Some(body) => DeleteOptions::read(body),
+            None => DeleteOptions::read(&of_query(query)?),
+        }
+    }
+
+    fn read(said: &Value) -> Result<DeleteOptions> {
+        let text = |path: &str| {
+            let text = object::text(said, path);
+            (!text.is_empty()).then(|| text.to_owned())
         };
-        let propagation = match text("propagationPolicy", "propagationPolicy").as_deref() {
+        let propagation = match text("propagationPolicy").as_deref() {
             None => None,
             Some("Background") => Some(Propagation::Background),
             Some("Foreground") => Some(Propagation::Foreground),
@@ -50,11 +55,9 @@ impl DeleteOptions {
                 )));
             }
         };
-        let orphan = object::get(body, "orphanDependents")
-            .and_then(Value::as_bool)
-            .or_else(|| query.boolean("orphanDependents"));
+        let orphan = object::get(said, "orphanDependents").and_then(Value::as_bool);
         if orphan.is_some()
-            && let Some(policy) = text("propagationPolicy", "propagationPolicy")
+            && let Some(policy) = text("propagationPolicy")
         {
             let why = "orphanDependents and deletionPropagation cannot be both set";
             return Err(invalid(FieldError::invalid(
@@ -70,17 +73,7 @@ impl DeleteOptions {
                 Propagation::Background
             }
         });
-        let grace = match object::int(body, "gracePeriodSeconds") {
-            Some(grace) => Some(grace),
-            None => match query.get("gracePeriodSeconds").map(str::parse) {
-                None => None,
-                Some(Ok(grace)) => Some(grace),
-                Some(Err(_)) => {
-                    return Err(Status::bad_request("gracePeriodSeconds must be a number"));
-                }
-            },
-        };
-        let dry = object::items(body, "dryRun");
+        let dry = object::items(said, "dryRun");
         if dry.iter().any(|value| value != "All") {
             return Err(invalid(FieldError::not_supported(
                 "dryRun",
@@ -90,13 +83,10 @@ impl DeleteOptions {
         }
         Ok(DeleteOptions {
             dry_run: !dry.is_empty(),
-            grace,
+            grace: object::int(said, "gracePeriodSeconds"),
             propagation: propagation.or(legacy),
-            uid: text("preconditions.uid", "preconditions.uid"),
-            resource_version: text(
-                "preconditions.resourceVersion",
-                "preconditions.resourceVersion",
-            ),
+            uid: text("preconditions.uid"),
+            resource_version: text("preconditions.resourceVersion"),
         })
     }
 
@@ -131,6 +121,32 @@ impl DeleteOptions {
         }
         Ok(())
     }
+}
+
+/// What a query says, as a body would say it.
+fn of_query(query: &Query) -> Result<Value> {
+    let mut said = json!({});
+    for (name, path) in [
+        ("propagationPolicy", "propagationPolicy"),
+        ("uid", "preconditions.uid"),
+        ("resourceVersion", "preconditions.resourceVersion"),
+    ] {
+        if let Some(text) = query.get(name) {
+            object::set(&mut said, path, text);
+        }
+    }
+    if let Some(orphan) = query.boolean("orphanDependents") {
+        object::set(&mut said, "orphanDependents", orphan);
+    }
+    if let Some(grace) = query.get("gracePeriodSeconds") {
+        let grace: i64 = grace
+            .parse()
+            .map_err(|_| Status::bad_request("gracePeriodSeconds must be a number"))?;
+        object::set(&mut said, "gracePeriodSeconds", grace);
+    }
+    let dry = query.all("dryRun").filter(|value| !value.is_empty());
+    object::set(&mut said, "dryRun", dry.collect::<Vec<_>>());
+    Ok(said)
 }
 
 fn invalid(error: FieldError) -> Status {

@@ -135,27 +135,34 @@ fn options_from_query_and_body() {
     let query = |text: &'static str| {
         Query::parse(Some(&http::uri::PathAndQuery::from_static(text))).expect("decodes")
     };
-    let parse = |text, body: Value| DeleteOptions::parse(&query(text), Some(&body));
-    let both = parse(
-        "/x?gracePeriodSeconds=5&propagationPolicy=Orphan",
-        json!({"gracePeriodSeconds": 0}),
-    )
-    .expect("fine");
+    let asked =
+        "/x?gracePeriodSeconds=5&propagationPolicy=Orphan&dryRun=All&uid=u&resourceVersion=7";
+    let options = DeleteOptions::parse(&query(asked), None).expect("fine");
     assert_eq!(
-        (both.grace, both.propagation),
-        (Some(0), Some(Propagation::Orphan))
+        (options.grace, options.propagation, options.dry_run),
+        (Some(5), Some(Propagation::Orphan), true)
     );
+    assert_eq!(
+        (options.uid.as_deref(), options.resource_version.as_deref()),
+        (Some("u"), Some("7"))
+    );
+    // Beside a body it does not count.
+    let body = json!({"gracePeriodSeconds": 0});
+    let options = DeleteOptions::parse(&query(asked), Some(&body)).expect("fine");
+    assert_eq!(
+        (options.grace, options.propagation, options.dry_run),
+        (Some(0), None, false)
+    );
+    assert_eq!((options.uid, options.resource_version), (None, None));
     for bad in [
         "/x?gracePeriodSeconds=x",
         "/x?propagationPolicy=Sideways",
         "/x?propagationPolicy=Orphan&orphanDependents=1",
+        "/x?dryRun=some",
     ] {
-        assert!(parse(bad, json!({})).is_err(), "{bad}");
+        assert!(DeleteOptions::parse(&query(bad), None).is_err(), "{bad}");
     }
-    assert_eq!(
-        parse("/x", json!({"dryRun": ["some"]}))
-            .expect_err("refused")
-            .code,
-        422
-    );
+    let refused = DeleteOptions::parse(&Query::default(), Some(&json!({"dryRun": ["some"]})))
+        .expect_err("refused");
+    assert_eq!(refused.code, 422);
 }
