@@ -82,3 +82,34 @@ async fn deletion_is_finished_by_finalize() {
         .await
         .refused(404, "NotFound", "namespaces \"ns\" not found");
 }
+
+/// What waited in a line finds the namespace as it is then.
+#[tokio::test]
+async fn a_namespace_that_goes_meanwhile_lets_nothing_in() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = "/api/v1/namespaces/ns";
+    let namespace = json!({"metadata": {"name": "ns"}});
+    admin.create("/api/v1/namespaces", namespace).await;
+    let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": "1"}}});
+    admin.create(&format!("{path}/resourcequotas"), quota).await;
+    let api = cluster.server.api();
+    let line = sampan_store::Key::new("resourcequotas", "ns/");
+    let ends = tokio::time::Instant::now() + PATIENCE;
+    let head = api.lines.head(&line, ends).await.expect("nobody before");
+    let (maps, map) = (format!("{path}/configmaps"), configmap("a"));
+    let meanwhile = async {
+        // Time enough to get in line.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        admin.delete(path).await.expect(200);
+        drop(head);
+    };
+    let (answer, ()) = futures::join!(admin.post(&maps, &map), meanwhile);
+    answer.refused(
+        403,
+        "Forbidden",
+        "configmaps \"a\" is forbidden: unable to create new content in namespace ns because it is being terminated",
+    );
+}

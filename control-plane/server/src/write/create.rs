@@ -171,6 +171,10 @@ async fn prepare<'a>(
     warnings.extend(strategy::warnings(resource, &value));
     // Last, so that nothing is handed out for an object that is refused.
     let reservation = strategy::reserve(api, resource, "", &mut value, None, dry_run).await?;
+    // Admission may have waited, for an account or in a line.
+    if resource.namespaced {
+        strategy::namespace_accepts(api, resource, &namespace, object::name(&value)).await?;
+    }
     Ok((value, reservation))
 }
 
