@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::services::cluster_ip;
 use crate::api::{Api, Result};
 use crate::object::{Obj, Stored};
-use crate::read::{find, key, prefix, range_failed_now};
+use crate::read::{find, prefix, range_failed_now};
 use crate::respond::parse;
 use crate::write::{store_own, txn_failed};
 
@@ -23,16 +23,21 @@ fn row() -> Result<&'static Resource> {
     find_resource("networking.k8s.io", "v1", "ipaddresses").ok_or_else(Status::path_not_found)
 }
 
-/// Follows a Service from one version to the next.
+/// Follows a Service from one version to the next. An address is free once its object is gone, and not before: that of
+/// the next Service would be taken for it.
 pub(super) async fn follow(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
     let (before, after) = (old.and_then(cluster_ip), new.and_then(cluster_ip));
     if before == after {
         return;
     }
-    if let Some(address) = before
-        && let Err(error) = remove(api, address).await
-    {
-        tracing::warn!(%address, error = error.message, "an IPAddress could not be removed");
+    if let (Some(address), Some(service)) = (before, old) {
+        match remove(api, address, service).await {
+            Ok(true) => api.addresses.release([address], []),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%address, error = error.message, "an IPAddress could not be removed");
+            }
+        }
     }
     if let (Some(address), Some(service)) = (after, new)
         && let Err(error) = create(api, address, service).await
@@ -58,18 +63,23 @@ async fn create(api: &Api, address: Ipv4Addr, service: &Obj) -> Result<()> {
     }
 }
 
-async fn remove(api: &Api, address: Ipv4Addr) -> Result<()> {
-    let row = row()?;
-    let name = address.to_string();
-    if find(api, row, "", &name).await?.is_none() {
-        return Ok(());
+/// Removes the object of an address a Service held. Answers whether there is none then: it may be somebody else's.
+async fn remove(api: &Api, address: Ipv4Addr, service: &Obj) -> Result<bool> {
+    let (row, name) = (row()?, address.to_string());
+    while let Some(found) = find(api, row, "", &name).await? {
+        let value = parse(&found.object.raw)?;
+        let parent = |field: &str| object::text(&value, &format!("spec.parentRef.{field}"));
+        if (parent("namespace"), parent("name")) != (service.namespace(), service.name()) {
+            return Ok(false);
+        }
+        let expect = Expect::Revision(found.revision);
+        match api.store.txn(found.key.clone(), expect, Op::Delete).await {
+            Ok(_) => break,
+            Err(TxnError::Conflict { .. }) => {}
+            Err(error) => return Err(txn_failed(error)),
+        }
     }
-    // Gone already is as good.
-    let _ = api
-        .store
-        .txn(key(row, "", &name), Expect::Any, Op::Delete)
-        .await;
-    Ok(())
+    Ok(true)
 }
 
 /// An address somebody wrote down counts as taken. One whose object goes while a Service still holds it gets its object

@@ -300,14 +300,11 @@ fn holdings(object: &Obj) -> (Option<Ipv4Addr>, Vec<u16>) {
     )
 }
 
-/// Gives back what `object` held and `next` does not.
+/// Gives back the ports `object` held and `next` does not. Its address goes with its IPAddress.
 pub(super) fn release(pool: &Addresses, object: &Obj, next: Option<&Obj>) {
-    let (address, ports) = holdings(object);
-    let (kept_address, kept_ports) = next.map(holdings).unwrap_or_default();
-    pool.release(
-        address.filter(|address| Some(*address) != kept_address),
-        ports.into_iter().filter(|port| !kept_ports.contains(port)),
-    );
+    let (_, ports) = holdings(object);
+    let (_, kept) = next.map(holdings).unwrap_or_default();
+    pool.release([], ports.into_iter().filter(|port| !kept.contains(port)));
 }
 
 /// Takes what a stored service holds.

@@ -380,3 +380,32 @@ async fn a_port_for_health_checks_is_not_shared() {
     let ports = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30050}]});
     admin.create(SERVICES, service("b", ports)).await;
 }
+
+/// An IPAddress that came to name another Service is that one's, and the address is not free.
+#[tokio::test]
+async fn an_address_goes_with_its_object() {
+    use sampan_store::{Durability, Expect, Key, Op};
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let a = service("a", json!({"clusterIP": "10.96.0.77"}));
+    admin.create(SERVICES, a).await;
+    let store = &cluster.server.api().store;
+    let key = Key::new("ipaddresses", "10.96.0.77");
+    let found = store.get(&key).await.expect("readable").expect("there");
+    let mut object: Value = serde_json::from_slice(&found.object.raw).expect("JSON");
+    object["spec"]["parentRef"]["name"] = json!("b");
+    object["metadata"]["resourceVersion"] = json!("");
+    let op = Op::Put {
+        value: object.to_string().into(),
+        durability: Durability::Durable,
+    };
+    let expect = Expect::Revision(found.revision);
+    store.txn(key, expect, op).await.expect("written");
+    admin.delete(&format!("{SERVICES}/a")).await.expect(200);
+    let path = "/apis/networking.k8s.io/v1/ipaddresses/10.96.0.77";
+    admin.get(path).await.expect(200);
+    let c = service("c", json!({"clusterIP": "10.96.0.77"}));
+    admin.post(SERVICES, &c).await.expect(422);
+    admin.delete(path).await.expect(200);
+    admin.create(SERVICES, c).await;
+}
