@@ -22,6 +22,9 @@ const ALIASES: [&str; 4] = [
     "secrets",
 ];
 const CLASS: &str = ".storageclass.storage.k8s.io/";
+const DEVICES: &str = ".deviceclass.resource.k8s.io/devices";
+/// What a request for all devices of a class may come to.
+const MOST_DEVICES: i64 = 32;
 /// Resources every container must speak of once a quota does.
 const REQUIRED: [&str; 6] = [
     "cpu",
@@ -54,6 +57,7 @@ pub fn usage(resource: &Resource, value: &Value, now: Timestamp) -> Amounts {
         }
         ("", "services") => services(value, &mut all),
         ("", "persistentvolumeclaims") => claims(value, &mut all),
+        ("resource.k8s.io", "resourceclaims") => devices(value, &mut all),
         ("", plural) if ALIASES.contains(&plural) => {
             all.insert(plural.to_owned(), one);
         }
@@ -143,6 +147,27 @@ fn claims(claim: &Value, all: &mut Amounts) {
     }
 }
 
+/// Devices by class, counted as if the largest choice were made.
+fn devices(claim: &Value, all: &mut Amounts) {
+    let count = |request: &Value| match text(request, "allocationMode") {
+        "ExactCount" => int(request, "count").unwrap_or(0),
+        "All" => MOST_DEVICES,
+        _ => 0,
+    };
+    for request in items(claim, "spec.devices.requests") {
+        let choices = items(request, "firstAvailable").iter();
+        let mut most: BTreeMap<&str, i64> = BTreeMap::new();
+        for choice in choices.chain(get(request, "exactly")) {
+            let class = most.entry(text(choice, "deviceClassName")).or_default();
+            *class = count(choice).max(*class);
+        }
+        let most = most
+            .into_iter()
+            .map(|(class, count)| (format!("{class}{DEVICES}"), Quantity::from_units(count)));
+        amounts::add(all, &most.collect());
+    }
+}
+
 /// Which of a quota's resources objects of a kind count against.
 pub fn concerns(resource: &Resource, name: &str) -> bool {
     let own = name == count_name(resource);
@@ -174,6 +199,7 @@ pub fn concerns(resource: &Resource, name: &str) -> bool {
                     .split_once(CLASS)
                     .is_some_and(|(_, name)| storage(name))
         }
+        ("resource.k8s.io", "resourceclaims") => own || name.ends_with(DEVICES),
         ("", plural) if ALIASES.contains(&plural) => own || name == plural,
         _ => own,
     }
@@ -370,6 +396,20 @@ mod tests {
             "count/persistentvolumeclaims=1,gold.storageclass.storage.k8s.io/persistentvolumeclaims=1,\
              gold.storageclass.storage.k8s.io/requests.storage=1Gi,persistentvolumeclaims=1,requests.storage=1Gi"
         );
+        let claim = json!({"spec": {"devices": {"requests": [
+            {"name": "a", "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 2}},
+            {"name": "b", "exactly": {"deviceClassName": "nic", "allocationMode": "All"}},
+            {"name": "c", "firstAvailable": [
+                {"name": "x", "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 1},
+                {"name": "y", "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 3},
+                {"name": "z", "deviceClassName": "tpu", "allocationMode": "ExactCount", "count": 1}]}]}}});
+        let claims = row("resource.k8s.io", "resourceclaims");
+        assert_eq!(
+            amounts::shown(&usage(claims, &claim, now)),
+            "count/resourceclaims.resource.k8s.io=1,gpu.deviceclass.resource.k8s.io/devices=5,\
+             nic.deviceclass.resource.k8s.io/devices=32,tpu.deviceclass.resource.k8s.io/devices=1"
+        );
+        assert!(concerns(claims, "gpu.deviceclass.resource.k8s.io/devices"));
         assert_eq!(
             amounts::shown(&usage(row("", "secrets"), &json!({}), now)),
             "count/secrets=1,secrets=1"
