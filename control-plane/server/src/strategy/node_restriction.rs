@@ -202,7 +202,7 @@ fn source(source: &Value) -> Option<&'static str> {
 }
 
 /// Whether one of the fields is there, at any depth.
-fn holds(value: &Value, fields: &[&str]) -> bool {
+pub(super) fn holds(value: &Value, fields: &[&str]) -> bool {
     match value {
         Value::Object(map) => map.iter().any(|(name, value)| {
             fields.contains(&name.as_str()) && !value.is_null() || holds(value, fields)

@@ -9,6 +9,7 @@ use sampan_api::status::Status;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::node_restriction::holds;
 use crate::api::{Api, Result};
 use crate::object::Stored;
 use crate::read::{find, prefix};
@@ -35,9 +36,15 @@ pub(super) async fn admit(api: &Api, resource: &Resource, pod: &mut Value) -> Re
         .unwrap_or(DEFAULT)
         .to_owned();
     let namespace = object::namespace(pod).to_owned();
-    // A mirror pod stands for one that runs already.
+    // A mirror pod stands for one that runs already, and gets nothing by that.
     if object::annotation(pod, "kubernetes.io/config.mirror").is_some() {
-        return Ok(());
+        return match reference(object::part(pod, "spec")) {
+            None => Ok(()),
+            Some(why) => {
+                let why = format!("a mirror pod may not {why}");
+                Err(Status::forbidden(resource, object::name(pod), &why))
+            }
+        };
     }
     let Some(account) = account(api, &namespace, &name).await? else {
         let why = format!(
@@ -60,6 +67,28 @@ pub(super) async fn admit(api: &Api, resource: &Resource, pod: &mut Value) -> Re
         mount(pod);
     }
     Ok(())
+}
+
+/// What a mirror pod would do that it may not.
+fn reference(spec: &Value) -> Option<&'static str> {
+    const SECRETS: [&str; 4] = [
+        "secretKeyRef",
+        "secretRef",
+        "secretName",
+        "nodePublishSecretRef",
+    ];
+    if !object::is_empty(spec, "serviceAccountName") {
+        return Some("reference service accounts");
+    }
+    let projected = |kind: &str| {
+        let volumes = object::items(spec, "volumes").iter();
+        let mut sources = volumes.flat_map(|volume| object::items(volume, "projected.sources"));
+        sources.any(|source| object::get(source, kind).is_some())
+    };
+    if !object::is_empty(spec, "imagePullSecrets") || holds(spec, &SECRETS) || projected("secret") {
+        return Some("reference secrets");
+    }
+    projected("serviceAccountToken").then_some("use ServiceAccountToken volume projections")
 }
 
 /// Gives every container that has nothing there yet the volume with the token.

@@ -259,11 +259,46 @@ async fn annotations_name_settings() {
 #[tokio::test]
 async fn a_mirror_pod_gives_nothing() {
     let cluster = Cluster::with_account().await;
-    let mut mirror = pod("p", "n1", json!({"imagePullSecrets": [{"name": "s"}]}));
+    let admin = cluster.admin();
+    let projected =
+        |source: Value| json!({"volumes": [{"name": "v", "projected": {"sources": [source]}}]});
+    for (spec, why) in [
+        (
+            json!({"serviceAccountName": "default"}),
+            "reference service accounts",
+        ),
+        (
+            json!({"imagePullSecrets": [{"name": "s"}]}),
+            "reference secrets",
+        ),
+        (
+            projected(json!({"secret": {"name": "s"}})),
+            "reference secrets",
+        ),
+        (
+            json!({"volumes": [{"name": "v", "csi": {"driver": "d.example.com", "nodePublishSecretRef": {"name": "s"}}}]}),
+            "reference secrets",
+        ),
+        (
+            projected(json!({"serviceAccountToken": {"path": "t"}})),
+            "use ServiceAccountToken volume projections",
+        ),
+    ] {
+        let mut mirror = pod("p", "n1", spec);
+        mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "x"});
+        let why = format!("pods \"p\" is forbidden: a mirror pod may not {why}");
+        admin
+            .post(PODS, &mirror)
+            .await
+            .refused(403, "Forbidden", &why);
+    }
+    // What is stored all the same counts for nothing.
+    let map = json!({"volumes": [{"name": "v", "configMap": {"name": "m"}}]});
+    let mut mirror = pod("p", "n1", map);
     mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "x"});
-    cluster.admin().create(PODS, mirror).await;
+    admin.create(PODS, mirror).await;
     let agent = cluster.client(UserInfo::node("n1"));
-    agent.get(&format!("{CORE}/secrets/s")).await.expect(403);
+    agent.get(&format!("{CORE}/configmaps/m")).await.expect(403);
 }
 
 #[tokio::test]
