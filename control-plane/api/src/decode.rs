@@ -50,12 +50,31 @@ pub struct Decoded {
 pub struct DecodeError {
     /// For the client; answered with 400.
     pub message: String,
+    /// Whether the bytes are no JSON at all: then nothing is known of what they are about.
+    pub unreadable: bool,
 }
 
 impl DecodeError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            unreadable: false,
+        }
+    }
+
+    /// What is wrong with a JSON body.
+    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
+        let unreadable = error.is_eof() || error.is_syntax();
+        let why = match error.is_eof() {
+            true => "unexpected end of JSON input".to_owned(),
+            false => error.to_string(),
+        };
+        Self {
+            message: match unreadable {
+                true => format!("couldn't get version/kind; json parse error: {why}"),
+                false => why,
+            },
+            unreadable,
         }
     }
 }
@@ -120,7 +139,10 @@ fn from_json(bytes: &[u8], mut walk: Walk) -> Result<Decoded, DecodeError> {
         deserializer.end()?;
         Ok(object)
     });
-    walk.finish(outcome.map_err(|error| error.to_string()))
+    match outcome {
+        Err(error) if error.is_eof() || error.is_syntax() => Err(DecodeError::of_json(&error)),
+        outcome => walk.finish(outcome.map_err(|error| error.to_string())),
+    }
 }
 
 /// JSON is YAML and parses much faster as JSON, so that is tried first.

@@ -20,9 +20,7 @@ pub fn json(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
     let parsed = Tracked(&mut tracker)
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| DecodeError {
-            message: error.to_string(),
-        })?;
+        .map_err(|error| DecodeError::of_json(&error))?;
     finish(parsed, tracker.duplicates.into_texts(), schema)
 }
 
@@ -42,12 +40,8 @@ pub fn yaml(bytes: &[u8], schema: &Node) -> Result<Decoded, DecodeError> {
         return json(bytes, schema);
     }
     let mut tracker = Tracker::default();
-    let parsed =
-        decode::yaml_seed(decode::utf8(bytes)?, Tracked(&mut tracker)).map_err(|error| {
-            DecodeError {
-                message: decode::no_yaml(&error),
-            }
-        })?;
+    let parsed = decode::yaml_seed(decode::utf8(bytes)?, Tracked(&mut tracker))
+        .map_err(|error| DecodeError::new(decode::no_yaml(&error)))?;
     finish(parsed, tracker.duplicates.into_texts(), schema)
 }
 
@@ -56,17 +50,13 @@ pub fn value(value: Value, schema: &Node) -> Result<Decoded, DecodeError> {
     let mut tracker = Tracker::default();
     let tracked = Tracked(&mut tracker)
         .deserialize(value)
-        .map_err(|error| DecodeError {
-            message: error.to_string(),
-        })?;
+        .map_err(|error| DecodeError::new(error.to_string()))?;
     finish(tracked, Vec::new(), schema)
 }
 
 fn finish(value: Value, mut warnings: Vec<String>, schema: &Node) -> Result<Decoded, DecodeError> {
     let Value::Object(fields) = value else {
-        return Err(DecodeError {
-            message: "the body is no object".to_owned(),
-        });
+        return Err(DecodeError::new("the body is no object"));
     };
     let fields = typed(fields)?;
     let mut value = Value::Object(fields);
@@ -78,9 +68,9 @@ fn finish(value: Value, mut warnings: Vec<String>, schema: &Node) -> Result<Deco
 fn typed(fields: Map<String, Value>) -> Result<Map<String, Value>, DecodeError> {
     for name in ["apiVersion", "kind"] {
         if fields.get(name).is_some_and(|value| !value.is_string()) {
-            return Err(DecodeError {
-                message: format!(".{name} accessor error: it is no string"),
-            });
+            return Err(DecodeError::new(format!(
+                ".{name} accessor error: it is no string"
+            )));
         }
     }
     if fields
@@ -91,9 +81,9 @@ fn typed(fields: Map<String, Value>) -> Result<Map<String, Value>, DecodeError> 
     {
         let body = Value::Object(fields).to_string();
         let shown: String = body.chars().take(MAX_SHOWN).collect();
-        return Err(DecodeError {
-            message: format!("Object 'Kind' is missing in '{shown}'"),
-        });
+        return Err(DecodeError::new(format!(
+            "Object 'Kind' is missing in '{shown}'"
+        )));
     }
     Ok(decode::type_first(fields))
 }

@@ -308,7 +308,7 @@ pub(crate) fn embedded(
                 for name in ["apiVersion", "kind"] {
                     if map.get(name).is_some_and(|value| !value.is_string()) {
                         let message = format!("{trail}.{name}: must be a string");
-                        return Err(DecodeError { message });
+                        return Err(DecodeError::new(message));
                     }
                 }
                 metadata(map, trail, unknown)?;

@@ -157,6 +157,24 @@ fn cannot_be_handled(expected: Expected<'_>, message: &str) -> Status {
     ))
 }
 
+/// What is no JSON is of no kind, either; the body, or where it begins, is shown.
+fn unrecognized(expected: Expected<'_>, message: &str, body: &[u8]) -> Status {
+    const SHOWN: usize = 30;
+    let shown = &body[..body.len().min(SHOWN)];
+    let mut summary = match shown.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(shown).into_owned(),
+        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if body.len() > SHOWN {
+        summary.push_str(" ...");
+    }
+    let kind = expected.kind;
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {message} ({summary})"
+    ))
+}
+
 /// Whether a body is binary: what counts what its values take must see it as what decodes it does.
 pub(crate) fn is_protobuf(headers: &HeaderMap) -> bool {
     matches!(media(headers), Ok(Media::Protobuf))
@@ -203,7 +221,10 @@ fn parse(headers: &HeaderMap, bytes: &Bytes, expected: Expected<'_>) -> Result<I
             }
         }),
     };
-    let mut input = input.map_err(|error| cannot_be_handled(expected, &error.message))?;
+    let mut input = input.map_err(|error| match error.unreadable {
+        true => unrecognized(expected, &error.message, bytes),
+        false => cannot_be_handled(expected, &error.message),
+    })?;
     check_kind(&mut input.value, expected)?;
     Ok(input)
 }

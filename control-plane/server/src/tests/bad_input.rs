@@ -81,6 +81,30 @@ async fn bodies() {
 }
 
 #[tokio::test]
+async fn what_is_no_json() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let long = format!("{{{}", " ".repeat(40));
+    for (body, why) in [
+        ("", "unexpected end of JSON input (<empty>)".to_owned()),
+        ("{", "unexpected end of JSON input ({)".to_owned()),
+        ("\"a", "unexpected end of JSON input (2261)".to_owned()),
+        (
+            &long,
+            format!("unexpected end of JSON input ({{{} ...)", " ".repeat(29)),
+        ),
+    ] {
+        let json = [("content-type", "application/json")];
+        let answer = admin.send("POST", CONFIGMAPS, &json, body.to_owned()).await;
+        let why = format!(
+            "the object provided is unrecognized (must be of type ConfigMap): \
+             couldn't get version/kind; json parse error: {why}"
+        );
+        answer.refused(400, "BadRequest", &why);
+    }
+}
+
+#[tokio::test]
 async fn too_large() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();
