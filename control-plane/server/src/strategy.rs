@@ -55,7 +55,7 @@ pub(crate) async fn admit_new(
         "persistentvolumeclaims" => {
             classes::claim(api, value).await?;
             in_use(value, "kubernetes.io/pvc-protection");
-            limit_ranges::admit(api, resource, value).await
+            Ok(())
         }
         "persistentvolumes" => {
             in_use(value, "kubernetes.io/pv-protection");
@@ -100,13 +100,9 @@ pub(crate) async fn admit_update(
             defaults::pod_tolerations(new);
             Ok(())
         }
-        "pods" if part == "resize" => {
-            limit_ranges::admit(api, resource, new).await?;
-            resizes::admit(api, resource, new, old).await
-        }
+        "pods" if part == "resize" => resizes::admit(api, resource, new, old).await,
         "persistentvolumeclaims" if part.is_empty() => {
-            classes::resize(api, resource, new, old).await?;
-            limit_ranges::admit(api, resource, new).await
+            classes::resize(api, resource, new, old).await
         }
         "priorityclasses" => priority::only_default(api, resource, new).await,
         "resourcequotas" if part.is_empty() => quotas::admit(api, new).await,
@@ -124,6 +120,23 @@ pub(crate) async fn admit_update(
     }
 }
 
+/// Admission that changes nothing, of an object that is valid; an update has an old version of it.
+pub(crate) async fn confirm(
+    api: &Api,
+    resource: &Resource,
+    part: &str,
+    value: &Value,
+    old: Option<&Value>,
+) -> Result<()> {
+    match (resource.bucket, part) {
+        ("pods", "") if old.is_none() => limit_ranges::check(api, resource, value).await,
+        ("pods", "resize") | ("persistentvolumeclaims", "") => {
+            limit_ranges::check(api, resource, value).await
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Upstream's StorageObjectInUseProtection: the object is kept until a controller has seen that nobody uses it.
 fn in_use(value: &mut Value, finalizer: &str) {
     let mut finalizers = object::items(value, "metadata.finalizers").to_vec();
@@ -134,7 +147,7 @@ fn in_use(value: &mut Value, finalizer: &str) {
 }
 
 async fn admit_pod(api: &Api, resource: &Resource, value: &mut Value) -> Result<()> {
-    limit_ranges::admit_pod(api, resource, value).await?;
+    limit_ranges::complete(api, value).await?;
     service_account::admit(api, resource, value).await?;
     priority::admit(api, resource, value).await?;
     defaults::admission_pod(value);

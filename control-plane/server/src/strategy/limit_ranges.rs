@@ -14,8 +14,8 @@ async fn ranges(api: &Api, value: &Value) -> Result<Vec<Value>> {
     found.iter().map(|entry| parse(&entry.object.raw)).collect()
 }
 
-/// Completes a new pod and checks it.
-pub(super) async fn admit_pod(api: &Api, resource: &Resource, pod: &mut Value) -> Result<()> {
+/// Completes a new pod.
+pub(super) async fn complete(api: &Api, pod: &mut Value) -> Result<()> {
     let ranges = ranges(api, pod).await?;
     if ranges.is_empty() {
         return Ok(());
@@ -25,17 +25,13 @@ pub(super) async fn admit_pod(api: &Api, resource: &Resource, pod: &mut Value) -
     }
     let class = defaults::qos_class(pod);
     object::set(pod, "status.qosClass", class);
-    check(resource, &ranges, pod)
+    Ok(())
 }
 
-/// Checks a resized pod, or a claim.
-pub(super) async fn admit(api: &Api, resource: &Resource, value: &Value) -> Result<()> {
-    check(resource, &ranges(api, value).await?, value)
-}
-
-fn check(resource: &Resource, ranges: &[Value], value: &Value) -> Result<()> {
-    for range in ranges {
-        let errors = limits::check(range, resource.kind, value);
+/// Checks a pod or a claim.
+pub(super) async fn check(api: &Api, resource: &Resource, value: &Value) -> Result<()> {
+    for range in ranges(api, value).await? {
+        let errors = limits::check(&range, resource.kind, value);
         let why = match &errors[..] {
             [] => continue,
             [only] => only.clone(),

@@ -97,6 +97,10 @@ async fn limit_ranges_fill_in_and_refuse() {
         "Forbidden",
         "pods \"b\" is forbidden: maximum cpu usage per Container is 1, but limit is 2",
     );
+    // What is not valid is told first.
+    let mut invalid = greedy.clone();
+    invalid["spec"]["restartPolicy"] = json!("Sometimes");
+    admin.post(PODS, &invalid).await.expect(422);
     let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}});
     admin.post(CLAIMS, &claim).await.refused(
         403,

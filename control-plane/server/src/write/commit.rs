@@ -96,6 +96,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     if !errors.is_empty() {
         return Err(Status::invalid(resource, current.object.name(), errors));
     }
+    strategy::confirm(api, resource, subresource, &new, Some(old)).await?;
     let reservation =
         strategy::reserve(api, resource, subresource, &mut new, Some(old), dry_run).await?;
     if strategy::removed_by_update(resource, &new, old) {

@@ -169,6 +169,7 @@ async fn prepare<'a>(
     }
     // Of a whole and valid object, as upstream: what it is given may be what it is not to be warned of.
     warnings.extend(strategy::warnings(resource, &value));
+    strategy::confirm(api, resource, "", &value, None).await?;
     // Last, so that nothing is handed out for an object that is refused.
     let reservation = strategy::reserve(api, resource, "", &mut value, None, dry_run).await?;
     // Admission may have waited, for an account or in a line.
