@@ -1,4 +1,4 @@
-//! What people are told about new objects that are accepted nevertheless: upstream's words, kind by kind.
+//! What people are told about objects that are accepted nevertheless: upstream's words, kind by kind.
 
 mod nodes;
 mod pods;
@@ -7,7 +7,7 @@ mod volumes;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{annotation, get, int, items, name, part, text};
+use crate::object::{annotation, generation, get, int, items, name, part, text};
 use crate::quantity::Quantity;
 
 /// No answer carries more, and who asks for more of them is not the one to read them.
@@ -32,7 +32,10 @@ pub fn of_new(bucket: &str, value: &Value) -> Vec<String> {
             pods::look(&mut told, "spec.template.", part(value, "spec.template"));
         }
         "daemonsets" => pods::look(&mut told, "spec.template.", part(value, "spec.template")),
-        "statefulsets" => stateful_set(&mut told, value),
+        "statefulsets" => {
+            pods::look(&mut told, "spec.template.", part(value, "spec.template"));
+            stateful_set(&mut told, "", value);
+        }
         "podtemplates" => pods::look(&mut told, "template.", part(value, "template")),
         "jobs" => {
             told.name(value, NAMES_PODS);
@@ -52,6 +55,37 @@ pub fn of_new(bucket: &str, value: &Value) -> Vec<String> {
                 ));
             }
         }
+        _ => {}
+    }
+    told.0
+}
+
+/// What is odd about the new version of an object. Of templates that is told when something about the object is new; and
+/// never of pods, which programs update often and people seldom.
+pub fn of_update(bucket: &str, new: &Value, old: &Value) -> Vec<String> {
+    let mut told = Told(Vec::new());
+    let changed = generation(new) != generation(old);
+    let template = |told: &mut Told, path: &str| {
+        if changed {
+            pods::look(told, &format!("{path}."), part(new, path));
+        }
+    };
+    match bucket {
+        "deployments" | "replicasets" | "replicationcontrollers" | "daemonsets" => {
+            template(&mut told, "spec.template");
+        }
+        "podtemplates" => template(&mut told, "template"),
+        "statefulsets" => {
+            template(&mut told, "spec.template");
+            // Upstream's path, which differs from that of a new one.
+            stateful_set(&mut told, ".Spec", new);
+        }
+        "jobs" if changed => job(&mut told, "spec", part(new, "spec")),
+        "cronjobs" if changed => {
+            let path = "spec.jobTemplate.spec";
+            job(&mut told, path, part(new, path));
+        }
+        "persistentvolumeclaims" => claim(&mut told, "spec", part(new, "spec")),
         _ => {}
     }
     told.0
@@ -98,10 +132,10 @@ impl Told {
     }
 }
 
-fn stateful_set(told: &mut Told, set: &Value) {
-    pods::look(told, "spec.template.", part(set, "spec.template"));
+/// What beside its template is odd. `below` is what the path of a claim ends in.
+fn stateful_set(told: &mut Told, below: &str, set: &Value) {
     for (index, template) in items(set, "spec.volumeClaimTemplates").iter().enumerate() {
-        let path = format!("spec.volumeClaimTemplates[{index}]");
+        let path = format!("spec.volumeClaimTemplates[{index}]{below}");
         claim(told, &path, part(template, "spec"));
     }
     if int(set, "spec.revisionHistoryLimit").is_some_and(|limit| limit < 0) {
@@ -188,6 +222,12 @@ mod tests {
             format!("spec.volumeClaimTemplates[0].resources.requests[storage]: {why}")
         );
         assert!(told[1].starts_with("spec.revisionHistoryLimit: a negative value"));
+        let told = of_update("statefulsets", &set, &set);
+        assert_eq!(
+            told[0],
+            format!("spec.volumeClaimTemplates[0].Spec.resources.requests[storage]: {why}")
+        );
+        assert_eq!(of_update("persistentvolumeclaims", &claim, &claim).len(), 1);
         let mut job = json!({"spec": {"completionMode": "Indexed", "completions": 100_001, "parallelism": 10_001}});
         assert!(of_new("jobs", &job)[0].starts_with("spec: In Indexed Jobs"));
         job["spec"]["parallelism"] = json!(10_000);

@@ -162,10 +162,27 @@ pub(crate) fn warnings(resource: &Resource, value: &Value) -> Vec<String> {
         "pods" => pods::warnings(value),
         "services" => services::warnings(value),
         "customresourcedefinitions" => custom::definition_warnings(value),
-        _ if resource.is_custom() => custom::finalizer_warnings(value),
+        _ if resource.is_custom() => custom::finalizer_warnings(value, None),
         _ => Vec::new(),
     });
     told
+}
+
+/// What is odd about the new version of an object, told to whoever changes it.
+pub(crate) fn update_warnings(
+    resource: &Resource,
+    part: &str,
+    new: &Value,
+    old: &Value,
+) -> Vec<String> {
+    if !matches!(part, "" | "scale") {
+        return Vec::new();
+    }
+    match resource.bucket {
+        "services" => services::warnings(new),
+        _ if resource.is_custom() => custom::finalizer_warnings(new, Some(old)),
+        bucket => warnings::of_update(bucket, new, old),
+    }
 }
 
 /// Fills in the defaults of what a client sent, unless there are so many items to fill in that memory would not do.

@@ -1,6 +1,6 @@
 //! What people are told about definitions and custom objects that are accepted nevertheless.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -64,11 +64,12 @@ impl Unheeded {
     }
 }
 
-/// Finalizers whose names may be somebody else's too.
-pub fn finalizer_warnings(value: &Value) -> Vec<String> {
+/// Finalizers whose names may be somebody else's too, of those that are new.
+pub fn finalizer_warnings(value: &Value, old: Option<&Value>) -> Vec<String> {
     const STANDARD: [&str; 3] = ["orphan", "foregroundDeletion", "kubernetes"];
     let mut warnings = Vec::new();
-    for name in object::finalizers(value) {
+    let known: HashSet<&str> = old.into_iter().flat_map(object::finalizers).collect();
+    for name in object::finalizers(value).filter(|name| !known.contains(name)) {
         let mut warn = |why: &str| warnings.push(format!("metadata.finalizers: {name:?}: {why}"));
         names::qualified_name(name).iter().for_each(|why| warn(why));
         if name.contains('/') || STANDARD.contains(&name) {
@@ -104,7 +105,8 @@ mod tests {
             ]
         );
         let value = json!({"metadata": {"finalizers": ["a.b/c", "orphan", "mine", "a.b"]}});
-        let warnings = finalizer_warnings(&value);
+        assert!(finalizer_warnings(&value, Some(&value)).is_empty());
+        let warnings = finalizer_warnings(&value, None);
         assert_eq!(warnings.len(), 2);
         assert!(warnings[0].starts_with("metadata.finalizers: \"mine\": prefer a domain"));
         assert!(warnings[1].contains("including a path"));

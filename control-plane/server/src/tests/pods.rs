@@ -443,4 +443,33 @@ async fn what_is_odd_is_told() {
     let host = admin.post(PODS, &host).await;
     host.expect(201);
     assert_eq!(host.header("warning"), "");
+    // Of a template, whenever something about it changes and however; of a pod not again.
+    let path = "/apis/apps/v1/namespaces/default/deployments";
+    let mut set = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "odd"}, "spec": {
+        "selector": {"matchLabels": {"app": "odd"}}, "template": {"metadata": odd["metadata"], "spec": odd["spec"]}}});
+    set["spec"]["template"]["metadata"] = json!({"labels": {"app": "odd"}});
+    let hides = hides.replace("spec.containers", "spec.template.spec.containers");
+    let made = admin.post(path, &set).await;
+    assert_eq!(made.header("warning"), hides);
+    let path = format!("{path}/odd");
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(admin.merge(&path, label).await.header("warning"), "");
+    let replicas = |count: i64| json!({"spec": {"replicas": count}});
+    assert_eq!(
+        admin.merge(&path, replicas(2)).await.header("warning"),
+        hides
+    );
+    let scaled = admin.merge(&format!("{path}/scale"), replicas(3)).await;
+    assert_eq!(scaled.header("warning"), hides);
+    set["spec"]["replicas"] = json!(4);
+    assert_eq!(admin.put(&path, &set).await.header("warning"), hides);
+    let paused = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "odd"},
+        "spec": {"paused": true}});
+    let applied = admin.apply(&path, "me", &paused).await;
+    applied.expect(200);
+    assert_eq!(applied.header("warning"), hides);
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    let changed = admin.merge(&format!("{PODS}/odd"), label).await;
+    changed.expect(200);
+    assert_eq!(changed.header("warning"), "");
 }

@@ -71,6 +71,7 @@ pub(super) async fn apply(
             old: &old,
             managers: Managers::Settled(list),
             dry_run: options.dry_run,
+            warnings: &mut warnings,
         };
         let new = part::merged(target, new, &old)?;
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {

@@ -58,6 +58,8 @@ pub(crate) struct Change<'a> {
     pub(crate) old: &'a Value,
     pub(crate) managers: Managers<'a>,
     pub(crate) dry_run: bool,
+    /// What is odd about the new version is added here, once it is known to be valid.
+    pub(crate) warnings: &'a mut Vec<String>,
 }
 
 /// The current version as a value in the API version of `resource`.
@@ -79,6 +81,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
         old,
         managers,
         dry_run,
+        warnings,
     } = change;
     check_uid(resource, current, &new)?;
     strategy::fill_in(resource, &mut new)?;
@@ -96,6 +99,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     if !errors.is_empty() {
         return Err(Status::invalid(resource, current.object.name(), errors));
     }
+    warnings.extend(strategy::update_warnings(resource, subresource, &new, old));
     strategy::confirm(api, resource, subresource, &new, Some(old)).await?;
     let reservation =
         strategy::reserve(api, resource, subresource, &mut new, Some(old), dry_run).await?;

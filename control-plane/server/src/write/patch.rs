@@ -104,7 +104,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         let patched = patch.apply(&shown, expected.type_name)?;
         check_kind(&patched, &shown).map_err(|why| misfit(text(), why))?;
         let decoded = conform_patched(&call, expected, patched, &twice, text)?;
-        let warnings = decoded.warnings;
+        let mut warnings = decoded.warnings;
         let mut new = decoded.value;
         check_uid(resource, &target.name, &new, &shown)?;
         check_identity(&mut new, &target.namespace, &target.name)?;
@@ -122,6 +122,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
             old: &old,
             managers,
             dry_run: options.dry_run,
+            warnings: &mut warnings,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
             let mut response = updated.response(&target, &output)?;

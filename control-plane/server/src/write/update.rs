@@ -73,6 +73,7 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             );
         }
         let new = part::merged(&target, sent, &old)?;
+        let mut told = input.warnings.clone();
         let change = Change {
             resource: row,
             user: &call.user,
@@ -81,10 +82,11 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             old: &old,
             managers,
             dry_run: options.dry_run,
+            warnings: &mut told,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
             let mut response = updated.response(&target, &output)?;
-            respond::warn(&mut response, &input.warnings);
+            respond::warn(&mut response, &told);
             return Ok(response);
         }
     }
