@@ -64,7 +64,7 @@ impl Nap {
         let within = |pointer: i32, length: usize, alignment: usize| {
             let start = pointer as u32 as usize;
             let range = start..start.checked_add(length)?;
-            (start % alignment == 0 && range.end <= memory.len()).then_some(range)
+            (start.is_multiple_of(alignment) && range.end <= memory.len()).then_some(range)
         };
         if count != 1 {
             return None;

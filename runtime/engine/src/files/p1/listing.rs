@@ -76,9 +76,9 @@ async fn fd_readdir(
         left: length as u32,
     };
     let known = state.files.listed.get(&(fd as u32)).copied();
-    let (wasi, cookie) = (&mut state.wasi, cookie as u64);
+    let (wasi, cookie) = (&mut *state.wasi, cookie as u64);
     let listed = folder.list(wasi, known, cookie, &mut target).await?;
-    p1::fd_close(&mut state.wasi, &mut target.memory, folder.number).await?;
+    p1::fd_close(&mut *state.wasi, &mut target.memory, folder.number).await?;
     match listed {
         Ok(place) => {
             state.files.listed.insert(fd as u32, place);
