@@ -60,10 +60,6 @@ pub(crate) struct Txn<O> {
 }
 
 impl<O> Txn<O> {
-    fn is_delete(&self) -> bool {
-        matches!(self.op, Op::Delete)
-    }
-
     fn bytes(&self) -> usize {
         match &self.op {
             Op::Put { value, .. } => value.len(),
@@ -124,7 +120,9 @@ impl<C: Codec> Writer<C> {
                 Command::Txn(first) => {
                     let mut batch = vec![first];
                     next = self.fill(&mut batch).await;
-                    self.batch(batch).await;
+                    for txn in self.batch(batch).await {
+                        self.batch(vec![txn]).await;
+                    }
                 }
                 Command::Compact { to, reply } => {
                     // The caller may have given up; compaction does no harm.
@@ -150,20 +148,11 @@ impl<C: Codec> Writer<C> {
     /// An empty queue does not end the batch at once: the callers just answered get their turn to ask again first, so
     /// that they share one sync instead of taking every other one. For how long, the last sync says.
     async fn fill(&mut self, batch: &mut Vec<Txn<C::Object>>) -> Option<Command<C::Object>> {
-        // On a full disk, a delete must not fail for the writes beside it.
-        if matches!(*self.health.read(), Some(StoreError::DiskFull { .. })) {
-            return None;
-        }
-        let apart = self.database.is_short_of_room();
-        let deletes = batch.iter().any(Txn::is_delete);
         let mut bytes = batch.iter().map(Txn::bytes).sum::<usize>();
         let mut turns = TURNS;
         let begun = Instant::now();
         while batch.len() < self.config.max_batch && bytes < self.config.max_batch_bytes {
             match self.commands.try_recv() {
-                Ok(Command::Txn(txn)) if apart && txn.is_delete() != deletes => {
-                    return Some(Command::Txn(txn));
-                }
                 Ok(Command::Txn(txn)) => {
                     bytes += txn.bytes();
                     batch.push(txn);
@@ -181,8 +170,9 @@ impl<C: Codec> Writer<C> {
         None
     }
 
-    /// Stages, commits, publishes and answers one batch.
-    async fn batch(&mut self, batch: Vec<Txn<C::Object>>) {
+    /// Stages, commits, publishes and answers one batch. On a full disk, where deletes may find room and others not, it
+    /// answers nothing instead and returns writes that are to be tried one by one.
+    async fn batch(&mut self, batch: Vec<Txn<C::Object>>) -> Vec<Txn<C::Object>> {
         let counters = Arc::clone(&self.counters);
         let mut clock = BatchClock::start(&counters, batch.iter().map(|txn| txn.sent));
         let mut stage = Stage::new(&self.codec, &self.memory, &self.unreadable);
@@ -192,7 +182,8 @@ impl<C: Codec> Writer<C> {
         let staged = stage.finish();
         clock.staged();
         if staged.events.is_empty() {
-            return staged.answer();
+            staged.answer();
+            return Vec::new();
         }
         let committed = self.commit(&staged).await;
         clock.synced();
@@ -202,8 +193,12 @@ impl<C: Codec> Writer<C> {
                 clock.published();
                 staged.answer();
             }
+            Err(StoreError::DiskFull { .. }) if staged.answers.len() > 1 => {
+                return staged.into_txns();
+            }
             Err(error) => staged.fail(&error),
         }
+        Vec::new()
     }
 
     /// Brings a staged batch to disk if its durability demands it. Answers whether it did.

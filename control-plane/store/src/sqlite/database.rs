@@ -110,14 +110,13 @@ impl Database {
         trim: Option<Revision>,
         meta: &Meta,
     ) -> Result<(), StoreError> {
+        if !self.reserve.restore() {
+            let path = self.path.clone();
+            return Err(StoreError::DiskFull { path });
+        }
         self.try_commit(rows, trim, meta).await?;
         self.reserve.take_if_due();
         Ok(())
-    }
-
-    /// Whether the disk has less room than is to be set aside.
-    pub(crate) fn is_short_of_room(&self) -> bool {
-        self.reserve.is_short()
     }
 
     /// The same once the disk is full, with the room that was set aside for it: what frees some must still be possible.
@@ -127,15 +126,19 @@ impl Database {
         trim: Option<Revision>,
         meta: &Meta,
     ) -> Result<(), StoreError> {
+        self.open_reserve().await;
+        let result = self.try_commit(rows, trim, meta).await;
+        self.reserve.take();
+        result
+    }
+
+    async fn open_reserve(&mut self) {
         let held = self.reserve.held();
         self.reserve.give_up();
         // Where the room is enough to bring the log into the database, the log starts over and needs none itself.
         if self.growth().await.is_some_and(|growth| growth <= held) {
             self.checkpoints.run().await;
         }
-        let result = self.try_commit(rows, trim, meta).await;
-        self.reserve.take();
-        result
     }
 
     /// How much longer the file gets once the write-ahead log is brought into it.
@@ -182,23 +185,34 @@ impl Database {
         self.checkpoints.run_if_due().await;
     }
 
-    /// Gives some free pages back. Answers whether there is more to give.
+    /// Gives some free pages back, and all of them while the reserve lacks room. Answers whether there is more to give.
     pub(crate) async fn vacuum_step(&mut self) -> Result<bool, StoreError> {
+        let short = !self.reserve.restore();
+        let spare = if short { 0 } else { SPARE_PAGES };
         let free = self
             .free_pages()
             .await
             .map_err(|error| store_error(&self.path, error))?;
-        if free <= SPARE_PAGES {
+        if free <= spare {
             return Ok(false);
         }
-        let pages = VACUUM_PAGES.min(free - SPARE_PAGES);
-        let step = sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"));
-        let result = sqlx::query(step)
-            .persistent(false)
-            .execute(&mut self.connection)
-            .await;
+        if short {
+            self.open_reserve().await;
+        }
+        let result = self.vacuum(VACUUM_PAGES.min(free - spare)).await;
+        if short {
+            // The file gets shorter by that.
+            self.checkpoints.run().await;
+            self.reserve.take();
+        }
         result.map_err(|error| store_error(&self.path, error))?;
         Ok(true)
+    }
+
+    async fn vacuum(&mut self, pages: i64) -> Result<(), sqlx::Error> {
+        let step = sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"));
+        let step = sqlx::query(step).persistent(false);
+        step.execute(&mut self.connection).await.map(drop)
     }
 
     /// Marks a clean stop, if it was one and `meta` does not say that the file says so already, and closes the file.

@@ -12,8 +12,8 @@ use super::open::beside;
 
 /// Two values of the largest size: one in the write-ahead log, one that the database grows by.
 const BYTES: u64 = 8 << 20;
-/// Less than this is not worth a file.
-const LEAST: u64 = BYTES / 16;
+/// What there is room for is found in steps.
+const STEP: u64 = BYTES / 16;
 /// Pause between attempts to set aside what was not to be had.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -21,6 +21,8 @@ pub(super) struct Reserve {
     path: PathBuf,
     /// What is set aside.
     held: u64,
+    /// What was before it was given up: others get no room until it is again.
+    owed: u64,
     /// When it was last tried, unless the file system cannot do it.
     tried: Option<Instant>,
 }
@@ -31,6 +33,7 @@ impl Reserve {
         let mut reserve = Reserve {
             path: beside(database, "-reserve"),
             held: 0,
+            owed: 0,
             tried: Some(Instant::now()),
         };
         reserve.take();
@@ -41,9 +44,12 @@ impl Reserve {
         self.held
     }
 
-    /// Whether there was not enough room.
-    pub(super) fn is_short(&self) -> bool {
-        self.held < BYTES && self.tried.is_some()
+    /// Sets aside again what was given up. Answers whether it is.
+    pub(super) fn restore(&mut self) -> bool {
+        if self.held < self.owed && allocate(&self.path, self.owed).is_ok() {
+            self.held = self.owed;
+        }
+        self.held >= self.owed
     }
 
     /// Sets aside what is missing, now and then.
@@ -53,14 +59,14 @@ impl Reserve {
         }
     }
 
-    /// Sets aside as much as there is room for: all of it, or half, and so on.
+    /// Sets aside as much as there is room for.
     pub(super) fn take(&mut self) {
         let Some(tried) = self.tried.as_mut() else {
             return;
         };
         *tried = Instant::now();
-        let halves = std::iter::successors(Some(BYTES), |bytes| Some(bytes / 2));
-        for bytes in halves.take_while(|bytes| *bytes >= LEAST.max(self.held + 1)) {
+        let sizes = (1..=BYTES / STEP).rev().map(|steps| steps * STEP);
+        for bytes in sizes.take_while(|bytes| *bytes > self.held) {
             match allocate(&self.path, bytes) {
                 Ok(()) => {
                     self.held = bytes;
@@ -74,7 +80,7 @@ impl Reserve {
                 Err(error) => {
                     tracing::debug!(%error, path = %self.path.display(), "no room can be set aside");
                     self.give_up();
-                    self.tried = None;
+                    (self.owed, self.tried) = (0, None);
                     return;
                 }
             }
@@ -86,6 +92,7 @@ impl Reserve {
 
     /// Gives the room back.
     pub(super) fn give_up(&mut self) {
+        self.owed = self.owed.max(self.held);
         self.held = 0;
         if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != ErrorKind::NotFound
@@ -106,7 +113,7 @@ fn allocate(path: &Path, bytes: u64) -> io::Result<()> {
     if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         // It may have come half-way.
         let length = file.metadata()?.len();
-        file.set_len(length.min(bytes / 2))?;
+        file.set_len(length.min(bytes - STEP))?;
         return Err(error.into());
     }
     Ok(())

@@ -69,8 +69,8 @@ impl<'a, C: Codec> Stage<'a, C> {
             .entries
             .get(&txn.key)
             .cloned();
-        let outcome = self.decide(txn.key, txn.expect, txn.op, current);
-        self.staged.answers.push((txn.reply, outcome));
+        let outcome = self.decide(txn.key.clone(), txn.expect, txn.op.clone(), current);
+        self.staged.answers.push((txn, outcome));
     }
 
     pub(super) fn finish(self) -> Staged<C::Object> {

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
-
-use super::LazyWrites;
+use super::{LazyWrites, Txn};
 use crate::contract::{Committed, Durability, Event};
 use crate::error::{StoreError, TxnError};
 use crate::key::{Key, Revision};
 use crate::memory::Entries;
 use crate::sqlite::{LogRow, Rows};
+use bytes::Bytes;
 
 pub(super) type Outcome<O> = Result<Committed<O>, TxnError<O>>;
 
@@ -26,7 +24,7 @@ pub(super) struct Staged<O> {
     pub(super) recovered: Vec<(Key, Revision)>,
     pub(super) buckets: HashMap<Arc<str>, Working<O>>,
     pub(super) changes: Vec<Change>,
-    pub(super) answers: Vec<(oneshot::Sender<Outcome<O>>, Outcome<O>)>,
+    pub(super) answers: Vec<(Txn<O>, Outcome<O>)>,
 }
 
 /// The next version of a bucket's map.
@@ -141,20 +139,25 @@ impl<O> Staged<O> {
 
     /// Tells every caller how its write went. One that stopped waiting is not an error.
     pub(super) fn answer(self) {
-        for (reply, outcome) in self.answers {
-            let _ = reply.send(outcome);
+        for (txn, outcome) in self.answers {
+            let _ = txn.reply.send(outcome);
         }
     }
 
     /// Tells every caller that the batch failed: even a conflict may have been with a write that now did not happen.
     pub(super) fn fail(self, error: &StoreError) {
-        for (reply, outcome) in self.answers {
+        for (txn, outcome) in self.answers {
             let outcome = match outcome {
                 Err(TxnError::Decode(error)) => Err(TxnError::Decode(error)),
                 _ => Err(TxnError::Store(error.clone())),
             };
-            let _ = reply.send(outcome);
+            let _ = txn.reply.send(outcome);
         }
+    }
+
+    /// The writes it was made of.
+    pub(super) fn into_txns(self) -> Vec<Txn<O>> {
+        self.answers.into_iter().map(|(txn, _)| txn).collect()
     }
 }
 
