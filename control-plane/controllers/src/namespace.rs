@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::conditions::Remaining;
 use crate::driver::{self, Next, Reconcile};
-use crate::kinds;
+use crate::kinds::{self, Kind};
 use crate::metrics::WorkqueueMetrics;
 use crate::source;
 
@@ -106,13 +106,34 @@ impl NamespaceEnd {
             remaining.undiscovered = Some(text(&error));
             Vec::new()
         });
-        for kind in kinds {
-            let deletable = kind.supports(&[verbs::DELETE_COLLECTION, verbs::LIST]);
-            if kind.capabilities.scope != Scope::Namespaced || !deletable {
-                continue;
+        let deletable = |kind: &Kind| {
+            kind.capabilities.scope == Scope::Namespaced
+                && kind.supports(&[verbs::DELETE_COLLECTION, verbs::LIST])
+        };
+        let kinds = kinds
+            .into_iter()
+            .filter(deletable)
+            .map(|kind| kind.resource);
+        // Pods go first, as upstream: what they use stays until they have ended.
+        let (pods, others): (Vec<_>, Vec<_>) = kinds.partition(is_pods);
+        for resources in [pods, others] {
+            self.empty_all(namespace, &resources, &mut remaining).await;
+            if !remaining.objects.is_empty() || !remaining.undeleted.is_empty() {
+                break;
             }
-            let resource = kind.resource;
-            let left = match empty(&self.client, namespace, &resource).await {
+        }
+        remaining.undeleted.sort_unstable();
+        remaining
+    }
+
+    async fn empty_all(
+        &self,
+        namespace: &str,
+        resources: &[ApiResource],
+        remaining: &mut Remaining,
+    ) {
+        for resource in resources {
+            let left = match empty(&self.client, namespace, resource).await {
                 Ok(left) => left,
                 Err(error) => {
                     remaining.undeleted.push(text(&error));
@@ -127,8 +148,6 @@ impl NamespaceEnd {
                 *remaining.finalizers.entry(finalizer).or_default() += count;
             }
         }
-        remaining.undeleted.sort_unstable();
-        remaining
     }
 
     /// Puts into the namespace's status what keeps it; returns the namespace as it is then, if it is still there.
@@ -183,6 +202,10 @@ impl NamespaceEnd {
 }
 
 /// What the server said, or why it could not be asked.
+fn is_pods(resource: &ApiResource) -> bool {
+    resource.group.is_empty() && resource.plural == "pods"
+}
+
 fn text(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
@@ -279,6 +302,49 @@ mod tests {
                 "/apis/ex.com/v1alpha1/namespaces/n/news",
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn what_pods_use_stays_until_they_have_ended() {
+        fn answer(method: &str, path: &str, pods: Value) -> Option<Value> {
+            match (method, path) {
+                ("GET", "/api/v1") => {
+                    let verbs = ["deletecollection", "list"];
+                    let kind = |name: &str, kind: &str| json!({"name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": verbs});
+                    Some(
+                        json!({"kind": "APIResourceList", "groupVersion": "v1", "resources":
+                        [kind("configmaps", "ConfigMap"), kind("pods", "Pod")]}),
+                    )
+                }
+                ("GET", "/apis") => Some(json!({"kind": "APIGroupList", "groups": []})),
+                ("GET", "/api/v1/namespaces/n/pods") => {
+                    Some(json!({"metadata": {}, "items": pods}))
+                }
+                ("GET", "/api/v1/namespaces/n/configmaps") => Some(json!({"metadata": {}, "items":
+                    [{"metadata": {"name": "a", "namespace": "n"}}]})),
+                ("DELETE", _) => Some(json!({})),
+                (_, path) => discovery(path),
+            }
+        }
+        let with_pod = |method: &str, path: &str| {
+            answer(
+                method,
+                path,
+                json!([{"metadata": {"name": "a", "namespace": "n"}}]),
+            )
+        };
+        let without = |method: &str, path: &str| answer(method, path, json!([]));
+        for (with_pods, expected) in [(true, "pods"), (false, "configmaps")] {
+            let (client, got) = match with_pods {
+                true => server(with_pod),
+                false => server(without),
+            };
+            NamespaceEnd { client }.delete_content("n").await;
+            let got = got.lock().expect("nobody panicked");
+            let deleted = got.iter().filter(|(method, _, _)| method == "DELETE");
+            let deleted: Vec<_> = deleted.map(|(_, path, _)| path.as_str()).collect();
+            assert_eq!(deleted, [format!("/api/v1/namespaces/n/{expected}")]);
+        }
     }
 
     /// What is written when a terminating namespace is looked at: the path, and what is not well.

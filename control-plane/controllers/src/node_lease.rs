@@ -46,7 +46,7 @@ pub(crate) async fn run(client: kube::Client, shutdown: CancellationToken) {
                 }
             }
             Some(event) = nodes.next() => watched.event(event).await,
-            () = watched.due() => {}
+            due = watched.due() => watched.handle(due).await,
         }
     }
 }
@@ -60,6 +60,12 @@ struct Nodes {
     /// When taints that could not be written are tried again.
     unsettled: Delays<String>,
     listed: HashSet<String>,
+}
+
+/// What has to be done for a node of this name.
+enum Due {
+    Silent(String),
+    Unsettled(String),
 }
 
 impl Nodes {
@@ -111,11 +117,19 @@ impl Nodes {
         self.unsettled.cancel(name);
     }
 
-    /// Waits for the next thing that is due, and does it.
-    async fn due(&mut self) {
+    /// Waits for the next thing that is due. Whoever stops waiting loses nothing: it is done by [`Nodes::handle`], which
+    /// must come to its end.
+    async fn due(&mut self) -> Due {
         tokio::select! {
-            name = self.silence.next() => self.silent(name).await,
-            name = self.unsettled.next() => self.settle(name).await,
+            name = self.silence.next() => Due::Silent(name),
+            name = self.unsettled.next() => Due::Unsettled(name),
+        }
+    }
+
+    async fn handle(&mut self, due: Due) {
+        match due {
+            Due::Silent(name) => self.silent(name).await,
+            Due::Unsettled(name) => self.settle(name).await,
         }
     }
 
@@ -336,7 +350,8 @@ mod tests {
         let mut nodes = Nodes::new(client);
         let broken = node("n", &json!([{"type": "Ready", "status": "False"}]));
         nodes.event(Event::Apply(broken)).await;
-        nodes.due().await;
+        let due = nodes.due().await;
+        nodes.handle(due).await;
         let got = got.lock().expect("nobody panicked");
         let paths: Vec<_> = got.iter().map(|(_, path, _)| path.as_str()).collect();
         assert_eq!(paths, ["/api/v1/nodes/n", "/api/v1/nodes/n"]);
@@ -348,7 +363,8 @@ mod tests {
         let mut nodes = Nodes::new(client);
         nodes.event(Event::Apply(node("n", &json!([])))).await;
         let start = tokio::time::Instant::now();
-        nodes.due().await;
+        let due = nodes.due().await;
+        nodes.handle(due).await;
         assert_eq!(start.elapsed(), STARTUP_GRACE);
         let got = got.lock().expect("nobody panicked");
         let paths: Vec<_> = got.iter().map(|(_, path, _)| path.as_str()).collect();

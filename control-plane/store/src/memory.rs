@@ -179,9 +179,11 @@ impl<O> Memory<O> {
     pub(crate) fn expire(&self) -> Option<Instant> {
         let now = self.now();
         let mut garbage = Vec::new();
+        // Freed after the lock, as the garbage is.
+        let _past;
         let mut inner = self.inner.write();
         inner.trim(&self.limits, now, &mut garbage);
-        self.forget_past(&inner);
+        _past = self.forget_past(&inner);
         let oldest = inner
             .buckets
             .values()
@@ -207,6 +209,7 @@ impl<O> Memory<O> {
     }
 
     /// Maps of revisions that can no longer be listed.
+    #[must_use = "they are many objects to free, which is not for a lock"]
     fn forget_past(&self, inner: &Inner<O>) -> Vec<Entries<O>> {
         self.past.forget(|bucket, revision| {
             let ring = inner.buckets.get(bucket).map(|bucket| &bucket.ring);

@@ -18,8 +18,8 @@ pub(super) struct Graph {
 /// What belongs to one owner.
 #[derive(Debug, Default)]
 struct Dependents {
-    /// The owner's kind, as they say.
-    kind: String,
+    /// The owner's kind, as they say: one of them may be wrong.
+    kinds: HashSet<String>,
     keys: HashSet<Key>,
 }
 
@@ -39,7 +39,9 @@ impl Graph {
         self.unlink(key);
         for owner in owners {
             let dependents = self.dependents.entry(owner.uid.clone()).or_default();
-            dependents.kind.clone_from(&owner.kind);
+            if !dependents.kinds.contains(&owner.kind) {
+                dependents.kinds.insert(owner.kind.clone());
+            }
             dependents.keys.insert(key.clone());
         }
         if !owners.is_empty() {
@@ -92,7 +94,7 @@ impl Graph {
             .collect();
         let mut concerned: Vec<Key> = gone.iter().flat_map(|key| self.remove(key)).collect();
         for (owner, dependents) in &self.dependents {
-            if dependents.kind == kind.kind && !listed.contains(owner) {
+            if dependents.kinds.contains(&kind.kind) && !listed.contains(owner) {
                 concerned.extend(dependents.keys.iter().cloned());
             }
         }

@@ -50,7 +50,10 @@ pub(crate) struct ExclusiveFilter {
 }
 
 impl ExclusiveFilter {
-    pub(crate) fn new(namespace: &str, claims: Vec<String>, users: &Users) -> Self {
+    pub(crate) fn new(namespace: &str, mut claims: Vec<String>, users: &Users) -> Self {
+        // A pod may mount one twice.
+        claims.sort_unstable();
+        claims.dedup();
         let used = claims.iter().map(|claim| users.of(namespace, claim));
         Self {
             users: used.sum::<usize>() as i64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Entries, Memory};
 use crate::contract::{Entry, Event, Page, RangeRequest};
 use crate::error::RangeError;
-use crate::key::{Key, Revision};
+use crate::key::{Key, Prefix, Revision};
 
 /// Most events undone before others have their turn.
 const TURN: usize = 1024;
@@ -19,18 +19,22 @@ struct Snapshot<O> {
     entries: Entries<O>,
     /// The events in between, oldest first.
     since: Vec<Arc<Event<O>>>,
+    /// Whether those are all of the bucket, and not only those the list is about.
+    whole: bool,
 }
 
 impl<O: Send + Sync> Memory<O> {
     /// Serves a list. The lock is held to take the map (and, for an older revision, the events since), not to walk it.
-    /// The map is kept for the next page, so that of many pages the first one alone undoes events.
+    /// The map is kept for the next page, so that of many pages the first one alone undoes events. A list of a part of the
+    /// bucket undoes what concerns that part, and keeps nothing.
     pub(crate) async fn range(&self, request: &RangeRequest) -> Result<Page<O>, RangeError> {
         let bucket = request.prefix.bucket_name();
         let Snapshot {
             revision,
             mut entries,
             since,
-        } = self.snapshot(bucket, request.at)?;
+            whole,
+        } = self.snapshot(&request.prefix, request.at)?;
         for (done, event) in since.iter().rev().enumerate() {
             undo(&mut entries, event);
             if done % TURN == TURN - 1 {
@@ -38,13 +42,14 @@ impl<O: Send + Sync> Memory<O> {
             }
         }
         let page = page(revision, &entries, request);
-        if page.more {
+        if page.more && whole {
             self.past.keep(bucket, revision, entries);
         }
         Ok(page)
     }
 
-    fn snapshot(&self, bucket: &str, at: Option<Revision>) -> Result<Snapshot<O>, RangeError> {
+    fn snapshot(&self, prefix: &Prefix, at: Option<Revision>) -> Result<Snapshot<O>, RangeError> {
+        let bucket = prefix.bucket_name();
         let inner = self.inner.read();
         let revision = at.unwrap_or(inner.revision);
         if revision > inner.revision {
@@ -62,6 +67,7 @@ impl<O: Send + Sync> Memory<O> {
                 revision,
                 entries: Entries::new(),
                 since: Vec::new(),
+                whole: true,
             });
         };
         if revision < now.ring.floor() {
@@ -72,13 +78,17 @@ impl<O: Send + Sync> Memory<O> {
         let past = (revision < now.ring.last())
             .then(|| self.past.nearest(bucket, revision))
             .flatten();
+        let whole = past.is_some() || prefix.is_bucket();
         let (from, entries) = past.unwrap_or_else(|| (inner.revision, now.entries.clone()));
         let since = now.ring.after(revision);
-        let since = since.take_while(|event| event.revision <= from);
+        let since = since
+            .take_while(|event| event.revision <= from)
+            .filter(|event| whole || prefix.matches(&event.entry.key));
         Ok(Snapshot {
             revision,
             entries,
             since: since.cloned().collect(),
+            whole,
         })
     }
 }
@@ -182,7 +192,11 @@ mod tests {
 
     /// How many events a list at a revision has to undo, if it can be served.
     fn to_undo(memory: &Memory<u64>, at: u64) -> Option<usize> {
-        let snapshot = memory.snapshot("b", Some(Revision(at)));
+        to_undo_of(memory, &Prefix::bucket("b"), at)
+    }
+
+    fn to_undo_of(memory: &Memory<u64>, prefix: &Prefix, at: u64) -> Option<usize> {
+        let snapshot = memory.snapshot(prefix, Some(Revision(at)));
         snapshot.ok().map(|snapshot| snapshot.since.len())
     }
 
@@ -223,6 +237,22 @@ mod tests {
         assert!(memory.past.nearest("b", Revision(0)).is_some());
         (0..100).for_each(|name| put(&memory, name));
         assert_eq!(to_undo(&memory, 50), None);
+        assert!(memory.past.nearest("b", Revision(0)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_list_of_a_part_undoes_that_part() {
+        let memory = memory();
+        (0..30).for_each(|name| put(&memory, name));
+        (0..20).for_each(|name| put(&memory, name));
+        let one = Prefix::within("b", "003");
+        assert_eq!(to_undo_of(&memory, &one, 30), Some(1));
+        let request = RangeRequest {
+            at: Some(Revision(30)),
+            ..RangeRequest::all(one)
+        };
+        let page = memory.range(&request).await.expect("it is in reach");
+        assert!(page.entries.iter().map(|entry| entry.object).eq([4]));
         assert!(memory.past.nearest("b", Revision(0)).is_none());
     }
 }

@@ -97,9 +97,10 @@ impl HttpWishes {
         if let Some(timeout) = self.response_timeout {
             limits.response_timeout = timeout;
         }
-        if let Some(timeout) = self.request_timeout {
-            limits.request_timeout = timeout;
-        }
+        // A response that may begin late may end late.
+        limits.request_timeout = self
+            .request_timeout
+            .unwrap_or(limits.request_timeout.max(limits.response_timeout));
         if let Some(bytes) = self.max_body_bytes {
             limits.max_body_bytes = bytes;
         }
@@ -272,6 +273,7 @@ mod tests {
             })
         };
         assert_eq!(limits(&[]), Ok((30, 600, 64 << 20)));
+        assert_eq!(limits(&[(RESPONSE, "1h")]), Ok((3_600, 3_600, 64 << 20)));
         let own = [
             ("sampan.dev/response-timeout.web", "2m"),
             ("sampan.dev/response-timeout.db", "3m"),
