@@ -303,7 +303,9 @@ fn who_has_a_claim_for_itself_may_have_to_go() {
     let user =
         |priority: i32| json!({"on": "a", "name": "user", "priority": priority, "spec": spec});
     let others = [running("a", "other", 0, "1"), running("b", "far", 0, "1")];
-    let new = json!({"name": "new", "priority": 5, "spec": spec});
+    // Mounted twice, it is one claim.
+    let again = json!({"name": "w", "persistentVolumeClaim": {"claimName": "mine"}});
+    let new = json!({"name": "new", "priority": 5, "spec": {"volumes": [volumes[0], again]}});
     let used = "0/2 nodes are available: 2 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.";
     for (priority, expect) in [(1, json!({"a": ["user"]})), (7, json!(used))] {
         let pods = json!([user(priority), others[0], others[1]]);
