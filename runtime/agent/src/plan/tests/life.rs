@@ -180,6 +180,27 @@ fn a_pod_that_ended_before_its_deadline_is_left_alone() {
     assert_eq!(world.plan().status.reason, None, "it was deleted");
 }
 
+#[test]
+fn a_pod_that_failed_at_its_deadline_has_failed_for_good() {
+    for code in [0, 1] {
+        let mut world = World::new(json!({"activeDeadlineSeconds": 60}));
+        world.sandbox();
+        world.started("c");
+        world.pass(55);
+        world.exited("c", code);
+        assert_eq!(world.phase(), "Running", "it is to be restarted");
+        world.pass(5);
+        world.known = world.plan().status;
+        for _ in 0..2 {
+            let status = world.plan().status;
+            assert_eq!(status.phase.as_deref(), Some("Failed"), "{code}");
+            assert_eq!(status.reason.as_deref(), Some("DeadlineExceeded"), "{code}");
+            assert!(status.message.is_some(), "{code}");
+            world.deleted(30);
+        }
+    }
+}
+
 /// The pod as a process before this one reported it.
 fn reported(policy: &str, phase: &str, state: Value, count: i32) -> World {
     let mut pod = pod(json!({"restartPolicy": policy}));
