@@ -109,6 +109,8 @@ struct Worker {
     unknown: BTreeSet<String>,
     deleting: bool,
     ended: bool,
+    /// When the last plan was made.
+    planned_at: Timestamp,
     /// When to plan again though nothing happened.
     wake_at: Option<Timestamp>,
     /// Something happened that may change the plan.
@@ -138,8 +140,7 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, inbox: Arc<Inbox>
         tokio::select! {
             Some(done) = worker.work.next() => worker.fold(done),
             news = inbox.next() => worker.hear(news),
-            // What was to be planned at that moment is, though the clock may have been set back since.
-            () = timer => worker.changed |= worker.wake_at == wake_at,
+            () = timer => {}
         }
     }
 }
@@ -148,6 +149,11 @@ fn until(at: Timestamp) -> Duration {
     // A hair later, so that the moment has come when the plan looks at the clock.
     Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
         + Duration::from_millis(1)
+}
+
+/// Whether to plan though nothing happened. A clock that was set back says nothing of how long ago the last plan was.
+fn is_due(planned_at: Timestamp, wake_at: Option<Timestamp>, now: Timestamp) -> bool {
+    now < planned_at || wake_at.is_some_and(|at| at <= now)
 }
 
 impl Worker {
@@ -177,6 +183,7 @@ impl Worker {
             unknown: BTreeSet::new(),
             deleting: false,
             ended: false,
+            planned_at: now,
             wake_at: None,
             changed: true,
         };
@@ -204,7 +211,8 @@ impl Worker {
     fn advance(&mut self) -> Option<Timestamp> {
         let now = Timestamp::now();
         // An answer that changes nothing is what probes mostly get: it costs no plan.
-        if std::mem::take(&mut self.changed) || self.wake_at.is_some_and(|at| at <= now) {
+        let due = is_due(self.planned_at, self.wake_at, now);
+        if std::mem::take(&mut self.changed) || due {
             self.wake_at = self.step();
         }
         let probe_at = self.probe(now);
@@ -214,6 +222,7 @@ impl Worker {
     /// Plans and starts what is to be done. Returns when to plan again at the latest.
     fn step(&mut self) -> Option<Timestamp> {
         let now = Timestamp::now();
+        self.planned_at = now;
         self.state.follow(now);
         let intent = Intent::of(&self.pod, self.gone);
         self.settle_resize(intent);
@@ -442,5 +451,25 @@ impl Worker {
             .filter(|instance| matches!(instance.run, Run::Running { .. }))
             .map(|instance| instance.id.clone())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_due_at_its_moment_and_when_the_clock_was_set_back() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (now, wake_at, expect) in [
+            (100, None, false),
+            (109, Some(110), false),
+            (110, Some(110), true),
+            (99, Some(110), true),
+            (99, None, true),
+        ] {
+            let due = is_due(at(100), wake_at.map(at), at(now));
+            assert_eq!(due, expect, "{now} {wake_at:?}");
+        }
     }
 }
