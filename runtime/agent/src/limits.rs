@@ -93,7 +93,8 @@ pub const LOG_MAX_FILES: usize = 5;
 pub const LOG_ROTATE_PERIOD: Duration = Duration::from_secs(10);
 /// The longest line the log reader holds; a longer one is passed on in pieces.
 pub const LOG_LINE_MAX: usize = 256 << 10;
-/// Log streams served at once.
+/// Log streams served at once. Each has all files of its log open until it has read them, so one whose client takes
+/// nothing holds `LOG_MAX_FILES` of them, two more if the log is rotated meanwhile: 1792 in all.
 pub const LOG_STREAMS: usize = 256;
 /// Connections of the kubelet API at once, and the time a handshake and a request head may take.
 pub const API_CONNECTIONS: usize = 512;

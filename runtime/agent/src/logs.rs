@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::limits::LOG_MAX_FILES;
 pub(crate) use options::{LogOptions, parse as parse_options};
 pub(crate) use rotate::rotate_loop;
 pub(crate) use stream::{Follower, Following, LogStream};
@@ -21,13 +22,14 @@ pub(crate) use tail::tail;
 pub(crate) use watch::FolderWatch;
 
 /// The files of one log as they are at one moment, oldest first and open: later rotations take nothing away. They are
-/// `LOG_MAX_FILES`, or one more while the log is rotated.
+/// at most `LOG_MAX_FILES`, or one more while the log is rotated, also where older ones could not be removed.
 fn open(log: &Path) -> io::Result<Vec<File>> {
     // The present one before the others are listed: if it is rotated in between, it is among them.
     let present = open_if_there(log)?;
     let mut files = Vec::new();
-    for path in rotated(log) {
-        files.extend(open_if_there(&path)?);
+    let rotated = rotated(log);
+    for path in &rotated[rotated.len().saturating_sub(LOG_MAX_FILES)..] {
+        files.extend(open_if_there(path)?);
     }
     if let Some(present) = present
         && position(&files, identity(&present.metadata()?))?.is_none()

@@ -264,3 +264,21 @@ async fn listeners_end_with_their_stream() {
     assert_eq!(Arc::strong_count(&watch), 1);
     assert!(watch.listen(&temp.path().join("none")).is_err());
 }
+
+#[test]
+fn few_files_are_opened_though_older_ones_were_not_removed() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = temp.path().join("0.log");
+    for second in 0..9 {
+        let old = temp.path().join(format!("0.log.20260101-00000{second}"));
+        write(&old, &[(second, "F old")]);
+    }
+    write(&log, &[(9, "F new")]);
+    let texts = open(&log).unwrap().into_iter();
+    let texts: Vec<String> = texts
+        .map(|file| io::read_to_string(file).unwrap())
+        .collect();
+    assert_eq!(texts.len(), LOG_MAX_FILES + 1);
+    assert!(texts[0].contains(":04."), "{texts:?}");
+    assert!(texts[LOG_MAX_FILES].contains("new"), "{texts:?}");
+}
