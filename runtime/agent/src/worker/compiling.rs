@@ -7,7 +7,7 @@ use sampan_proto::{COMPILING, Code, CriError, WAITING_TO_COMPILE, v1};
 use super::start::{Place, Start};
 use crate::events::Severity;
 
-/// Compilations that are over sooner are nobody's business. While one waits for others, it is looked at again as often.
+/// Compilations that are over sooner are nobody's business. Until it is compiled, it is looked at again as often.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// What the runtime does about a module.
@@ -57,13 +57,13 @@ impl Start {
             }
             match work {
                 Work::Compiles(size) => break size,
-                Work::Other => return call.await,
                 Work::Waits if !told => {
                     told = true;
                     let what = format!("the module of image \"{image}\" waits for others");
                     self.tell("WaitingToCompile", &format!("Waiting to compile: {what}"));
                 }
-                Work::Waits => {}
+                // A large module is read before it is compiled.
+                Work::Waits | Work::Other => {}
             }
             begun = Instant::now();
         };

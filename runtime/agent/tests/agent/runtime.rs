@@ -36,6 +36,8 @@ pub(crate) struct FakeRuntime {
     events: broadcast::Sender<ContainerEventResponse>,
     /// One place for each module that may be compiled; there is none at first.
     compiler: Semaphore,
+    /// One place for each look at what a sandbox is doing.
+    looks: Semaphore,
 }
 
 fn now() -> i64 {
@@ -52,6 +54,7 @@ impl FakeRuntime {
             data: Mutex::new(data),
             events: broadcast::channel(4096).0,
             compiler: Semaphore::new(0),
+            looks: Semaphore::new(0),
         }
     }
 
@@ -247,6 +250,7 @@ impl RuntimeService for FakeRuntime {
         let config = data.sandboxes.get(&r.pod_sandbox_id);
         let config = config.ok_or_else(|| CriError::not_found("no such sandbox"))?;
         let id = r.pod_sandbox_id;
+        self.looks.add_permits(usize::from(r.verbose));
         let number = u64::from_str_radix(&id, 16).unwrap();
         Ok(PodSandboxStatusResponse {
             status: Some(PodSandboxStatus {
@@ -291,7 +295,16 @@ impl RuntimeService for FakeRuntime {
                 "the module does not compile",
             ));
         }
-        if config.args.first().is_some_and(|arg| arg == "queued") {
+        let queued = ["queued", "read and queued"];
+        if config.args.first().is_some_and(|arg| arg == queued[1]) {
+            // Its module is so large that somebody looks meanwhile.
+            self.looks.acquire().await.unwrap().forget();
+        }
+        if config
+            .args
+            .first()
+            .is_some_and(|arg| queued.contains(&arg.as_str()))
+        {
             self.id("queue", &r.pod_sandbox_id);
             self.data.lock().queued.insert(r.pod_sandbox_id.clone());
             self.compiler.acquire().await.unwrap().forget();

@@ -369,12 +369,14 @@ async fn foreign_changes_of_the_status_are_put_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_waits_for_the_compiler_says_so_and_can_go() {
-    let cluster = Cluster::new();
-    cluster.pod("p", &["queued"], json!({}));
-    let waits = "the module of image \"app:v1\" waits for others";
-    cluster.event("WaitingToCompile", waits).await;
-    cluster.api.delete("pods", "default", "p", 30);
-    cluster.runtime_is_empty().await;
+    for does in ["queued", "read and queued"] {
+        let cluster = Cluster::new();
+        cluster.pod("p", &[does], json!({}));
+        let waits = "the module of image \"app:v1\" waits for others";
+        cluster.event("WaitingToCompile", waits).await;
+        cluster.api.delete("pods", "default", "p", 30);
+        cluster.runtime_is_empty().await;
+    }
 }
 
 /// More than may start at once.
