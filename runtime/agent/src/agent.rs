@@ -15,7 +15,7 @@ use crate::cri::inventory;
 use crate::events::recorder;
 use crate::images::{Collector, Known, PullRecords, Puller};
 use crate::kubelet_api::{BindError, KubeletApi};
-use crate::limits::{API_CALL, CONCURRENT_REFRESHES, CONCURRENT_STARTS};
+use crate::limits::{API_CALL, CONCURRENT_RENDERS, CONCURRENT_STARTS};
 use crate::logs::{FolderWatch, rotate_loop};
 use crate::namespace_data::NamespaceData;
 use crate::node::{HostSource, Identity, NodeLoop, capacity, renew_loop};
@@ -139,7 +139,7 @@ impl Agent {
             pods_dir,
             log_dir: config.log_dir.clone(),
             starts: Semaphore::new(CONCURRENT_STARTS),
-            refreshes: Semaphore::new(CONCURRENT_REFRESHES),
+            renders: Semaphore::new(CONCURRENT_RENDERS),
         });
         // Followers of logs fall back to looking every second where there are no file events.
         let watch = FolderWatch::new()

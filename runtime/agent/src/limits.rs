@@ -117,8 +117,9 @@ pub const ENV_WORK_MAX: usize = 4 * ENV_BYTES_MAX;
 pub const SUB_PATH_MAX: usize = 4_096;
 /// The oldest a ServiceAccount token in a volume gets, however long it is good for (kubelet's bound).
 pub const TOKEN_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
-/// Pods whose volumes are rewritten at once after a change of what they show: one ConfigMap may be in all of them.
-pub const CONCURRENT_REFRESHES: usize = 16;
+/// Pods whose volumes are put together at once, at their start or after a change of what they show: one ConfigMap may be
+/// in all of them, and each holds up to `VOLUME_BYTES_MAX` meanwhile.
+pub const CONCURRENT_RENDERS: usize = 16;
 /// How long a container's start waits for the first list of services.
 pub const SERVICES_WAIT: Duration = Duration::from_secs(5);
 /// Bytes a container may write into its termination message file; only the last `TERMINATION_MESSAGE_MAX` are shown.

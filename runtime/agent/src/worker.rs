@@ -65,8 +65,8 @@ pub(crate) struct Shared {
     pub(crate) log_dir: PathBuf,
     /// Bounds the starts under way on this node.
     pub(crate) starts: Semaphore,
-    /// Bounds the pods whose volumes are brought up to date.
-    pub(crate) refreshes: Semaphore,
+    /// Bounds the pods whose volumes are made or brought up to date.
+    pub(crate) renders: Semaphore,
 }
 
 /// What a finished piece of work says.
@@ -103,7 +103,7 @@ struct Worker {
     volumes: Volumes,
     recorder: PodRecorder,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
-    /// Cancels the start under way.
+    /// Cancels the start under way, of the sandbox or a container.
     cancel: CancellationToken,
     /// Containers that changed before their start told their id.
     unknown: BTreeSet<String>,
@@ -260,6 +260,7 @@ impl Worker {
         match action {
             Action::CreateSandbox { attempt } => {
                 self.state.sandbox = Sandbox::Creating { attempt };
+                self.cancel = CancellationToken::new();
                 let subscription = self.open_volumes();
                 self.work.push(self.create_sandbox(attempt, subscription));
             }

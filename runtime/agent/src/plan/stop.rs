@@ -10,7 +10,7 @@ use crate::limits::MIN_STOP_SECONDS;
 /// Adds the actions that bring the pod nearer to its end.
 pub(super) fn stop(input: &Input<'_>, actions: &mut Vec<Action>) {
     let state = input.state;
-    if state.starting.is_some() {
+    if state.starting.is_some() || matches!(state.sandbox, Sandbox::Creating { .. }) {
         actions.push(Action::CancelStart);
     }
     if matches!(

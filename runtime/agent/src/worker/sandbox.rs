@@ -28,7 +28,7 @@ impl Worker {
         subscription: Arc<Subscription>,
     ) -> BoxFuture<'static, Done> {
         let (shared, pod) = (self.shared.clone(), self.pod.clone());
-        let recorder = self.recorder.clone();
+        let (recorder, cancel) = (self.recorder.clone(), self.cancel.clone());
         let (pod_dir, writing) = (self.pod_dir(), self.volumes.writing());
         Box::pin(async move {
             let means = Means {
@@ -46,7 +46,16 @@ impl Worker {
                 recorder.pod(Severity::Warning, "MemoryMediumUnavailable", &message);
             }
             *writing.lock().await = false;
-            let tokens = match content::prepare(&pod, &pod_dir, &means).await {
+            // Taken last and given back before the runtime is asked: whoever has one waits for nobody who wants one.
+            let permit = cancel.run_until_cancelled(shared.renders.acquire()).await;
+            // The pod is to stop. The semaphore is never closed.
+            let Some(Ok(permit)) = permit else {
+                let failed = Box::new(Outcome::SandboxFailed { attempt });
+                return Done::Sandbox(failed, Tokens::new());
+            };
+            let prepared = content::prepare(&pod, &pod_dir, &means).await;
+            drop(permit);
+            let tokens = match prepared {
                 Ok(tokens) => tokens,
                 Err((volume, error)) => {
                     let message = mount_failed(&volume, &error);

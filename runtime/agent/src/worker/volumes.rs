@@ -103,7 +103,7 @@ impl Worker {
         let (pod_dir, writing) = (self.pod_dir(), self.volumes.writing());
         Box::pin(async move {
             // Never closed; without a permit the work just goes on.
-            let _permit = shared.refreshes.acquire().await;
+            let _permit = shared.renders.acquire().await;
             let removed = writing.lock().await;
             let means = Means {
                 node: &shared.facts,

@@ -25,6 +25,8 @@ struct Data {
     requests: Vec<String>,
     /// Requests whose text contains this fail with this answer.
     broken: Option<(String, u16, String)>,
+    /// Requests whose text contains this have no answer yet.
+    held: Option<String>,
     tokens: u32,
     /// How long tokens are good for, in seconds.
     token_life: i64,
@@ -94,6 +96,21 @@ impl FakeApi {
     /// Requests that contain `text` are answered with this code and message.
     pub(crate) fn refuse_requests(&self, text: &str, code: u16, message: &str) {
         self.data.lock().broken = Some((text.to_owned(), code, message.to_owned()));
+    }
+
+    /// Requests that contain `text` are answered when others are held, or none.
+    pub(crate) fn hold_requests(&self, text: Option<&str>) {
+        self.data.lock().held = text.map(str::to_owned);
+        self.changed.send_replace(());
+    }
+
+    async fn until_answered(&self, line: &str) {
+        let mut changes = self.changed.subscribe();
+        let answered = |(): &()| {
+            let held = &self.data.lock().held;
+            held.as_ref().is_none_or(|text| !line.contains(text))
+        };
+        changes.wait_for(answered).await.unwrap();
     }
 
     /// How long the tokens issued from now on are good for.
@@ -218,6 +235,7 @@ async fn handle(State(api): State<FakeApi>, request: Request) -> Response {
         let broken = data.broken.clone();
         broken.filter(|(text, ..)| line.contains(text.as_str()))
     };
+    api.until_answered(&line).await;
     if line == "GET namespaces//hidden" {
         return status(403, "Forbidden", "nobody may see that".into());
     }

@@ -206,3 +206,41 @@ async fn a_token_that_could_not_be_written_is_renewed_again() {
     let renewed = eventually(|| (read(&dir, "token")? != first).then_some(()));
     assert!(renewed.await.is_some());
 }
+
+/// Each holds its content in memory meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_volumes_of_few_pods_are_put_together_at_once() {
+    let cluster = Cluster::new();
+    cluster.api.hold_requests(Some("/token"));
+    let asked = |pod: &str| {
+        let request = format!("POST serviceaccounts/default/{pod}/token");
+        cluster.api.requests(&request)
+    };
+    let names: Vec<String> = (0..20).map(|at| format!("p{at}-")).collect();
+    for name in &names {
+        let source = json!({"serviceAccountToken": {"path": "token"}});
+        let volumes = json!([{"name": "v", "projected": {"sources": [source]}}]);
+        let spec = json!({"serviceAccountName": name, "volumes": volumes});
+        cluster.pod(name, &["run"], spec);
+    }
+    for name in &names {
+        let told = || cluster.get(name)["status"]["startTime"].as_str().map(drop);
+        eventually(told).await.unwrap();
+    }
+    let waiting = || names.iter().filter(|name| asked(name) == 0);
+    eventually(|| (waiting().count() <= 4).then_some(()))
+        .await
+        .unwrap();
+    assert_eq!(waiting().count(), 4);
+
+    // One that waits may go.
+    let goes = waiting().next().unwrap();
+    cluster.api.delete("pods", "default", goes, 5);
+    let gone = eventually(|| cluster.get(goes).is_null().then_some(())).await;
+    assert!(gone.is_some());
+    cluster.api.hold_requests(None);
+    for name in names.iter().filter(|name| *name != goes) {
+        cluster.until(name, "/status/phase", json!("Running")).await;
+    }
+    assert_eq!(asked(goes), 0);
+}
