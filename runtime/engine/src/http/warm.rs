@@ -47,6 +47,8 @@ struct Waiting {
     leases: VecDeque<(Instant, Lease)>,
     /// Requests that wait for a place, by when they came.
     wanted: BTreeMap<u64, oneshot::Sender<Lease>>,
+    /// The number of the next of them. None is used twice: who was handed an instance has its number for a while yet.
+    next: u64,
     /// Whether a task is there to end those that wait too long.
     watched: bool,
     closed: bool,
@@ -92,10 +94,8 @@ impl Pool {
     pub(super) fn want(&self) -> Wanted<'_> {
         let (sender, lease) = oneshot::channel();
         let mut waiting = self.waiting.lock();
-        let number = waiting
-            .wanted
-            .last_key_value()
-            .map_or(0, |(last, _)| last + 1);
+        let number = waiting.next;
+        waiting.next += 1;
         waiting.wanted.insert(number, sender);
         Wanted {
             pool: self,
@@ -246,5 +246,30 @@ impl Pools {
     fn all(&self) -> Vec<Arc<Pool>> {
         let pools = self.pools.lock();
         pools.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CpuLimits;
+
+    #[test]
+    fn who_was_handed_an_instance_takes_nothing_from_who_comes_next() {
+        let reuse = Reuse {
+            max_requests: 2,
+            max_concurrent: 1,
+            idle_timeout: Duration::from_secs(1),
+        };
+        let pool = Pool::new(reuse, Arc::new(Meter::new(1 << 20, CpuLimits::default())));
+        let first = pool.want();
+        // It is handed one, and not polled yet.
+        let handed = pool.waiting.lock().wanted.pop_first();
+        let second = pool.want();
+        drop((handed, first));
+        let mut waiting = pool.waiting.lock();
+        let (number, _) = waiting.wanted.pop_first().expect("the second still waits");
+        drop(waiting);
+        assert_eq!(number, second.number);
     }
 }
