@@ -1,5 +1,5 @@
-;; Lists the first mount with a buffer for a few names and removes each file it is told of, until the list ends. Exits
-;; with the errno of what fails.
+;; Lists the first mount from places behind its end, where nothing is: exits with 100 otherwise. Then lists it with a
+;; buffer for a few names and removes each file it is told of, until the list ends. Exits with the errno of what fails.
 (module
   (import "wasi_snapshot_preview1" "fd_readdir" (func $fd_readdir (param i32 i32 i32 i64 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_unlink_file" (func $unlink (param i32 i32 i32) (result i32)))
@@ -7,8 +7,16 @@
   (memory (export "memory") 1)
   (func $must (param $errno i32)
     (if (local.get $errno) (then (call $proc_exit (local.get $errno)))))
+  (func $nothing (param $cookie i64)
+    (call $must
+      (call $fd_readdir (i32.const 3) (i32.const 1024) (i32.const 200) (local.get $cookie) (i32.const 0)))
+    (if (i32.load (i32.const 0)) (then (call $proc_exit (i32.const 100)))))
   (func (export "_start")
     (local $cookie i64) (local $at i32) (local $name i32) (local $length i32) (local $end i32)
+    (call $nothing (i64.const 1000000))
+    (call $nothing (i64.const 1000000))
+    (call $nothing (i64.const -1))
+    (call $nothing (i64.const -1))
     (loop $more
       (call $must
         (call $fd_readdir (i32.const 3) (i32.const 1024) (i32.const 200) (local.get $cookie) (i32.const 0)))

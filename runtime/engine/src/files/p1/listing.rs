@@ -2,7 +2,9 @@
 //!
 //! wasmtime-wasi reads the whole folder for each call, with every entry's metadata, however little of it the guest has
 //! room for. Here the file system is asked to go on where the guest is: a call takes the memory of one chunk, a long
-//! listing takes as long as it is, and a guest that removes what it has seen misses nothing of the rest.
+//! listing takes as long as it is, and a guest that removes what it has seen misses nothing of the rest. That is so where
+//! the file system's offsets stay with their entries. Where they are positions (tmpfs before Linux 6.6, a merged
+//! overlayfs), a guest that removes while it lists may miss entries.
 
 use super::*;
 use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom};
@@ -165,12 +167,13 @@ impl Folder {
             place = known;
         }
         let mut skip = cookie.saturating_sub(place.cookie);
-        place.cookie += skip;
+        let mut at = place.cookie + skip;
         while target.left > 0 {
             let (file, from) = (self.file.clone(), place.offset);
             let room = CHUNK.min(target.left as usize);
             let read = move || entries(&file, from, skip, room);
             let entries = match tokio::task::spawn_blocking(read).await? {
+                // Also if not all could be skipped: then nothing is known of the place asked for.
                 Ok(entries) if entries.is_empty() => break,
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(Err(EILSEQ)),
@@ -182,17 +185,20 @@ impl Folder {
                 let hash = files.metadata_hash_at(fd, PathFlags::empty(), name).await;
                 match hash {
                     Ok(hash) => {
-                        let next = place.cookie + 1;
+                        let next = at + 1;
                         if !target.entry(next, hash.lower, entry.kind, &entry.name)? {
                             return Ok(Ok(place));
                         }
-                        place.cookie = next;
+                        at = next;
                     }
                     // Removed meanwhile.
                     Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)) => {}
                     Err(_) => return Ok(Err(EIO)),
                 }
-                place.offset = entry.next;
+                place = Place {
+                    cookie: at,
+                    offset: entry.next,
+                };
             }
         }
         Ok(Ok(place))
