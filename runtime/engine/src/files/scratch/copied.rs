@@ -79,11 +79,14 @@ impl Copied {
         if Content::of(&metadata) == self.shown_first {
             return Ok(());
         }
-        check(&metadata, MAX_COPY)?;
-        pace.copies(&copy)?;
-        let written = self.write_back(&copy, metadata.len());
+        if metadata.is_file() {
+            pace.copies(&copy)?;
+        }
+        let checked = check(&metadata, MAX_COPY);
+        let written = checked.and_then(|()| self.write_back(&copy, metadata.len()));
         written.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => error,
+            _ if !metadata.is_file() => error,
             _ => {
                 let kept = keep(&copy, &self.original, root);
                 let where_to = match kept {
@@ -113,9 +116,9 @@ impl Copied {
 fn keep(copy: &File, original: &Path, root: &Path) -> io::Result<PathBuf> {
     let folder = root.join(KEPT);
     private_dir(&folder)?;
-    let hash = hex::encode(Sha256::digest(original.as_os_str().as_encoded_bytes()));
-    let name = original.file_name().unwrap_or_default().to_string_lossy();
-    let kept = folder.join(format!("{}-{name}", &hash[..16]));
+    // Its own name may be as long as names can be.
+    let hash = Sha256::digest(original.as_os_str().as_encoded_bytes());
+    let kept = folder.join(hex::encode(hash));
     match fs::remove_file(&kept) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -132,17 +135,24 @@ fn keep(copy: &File, original: &Path, root: &Path) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
+/// Others may do the same at the same time.
 fn forget_oldest(folder: &Path) -> io::Result<()> {
     let mut kept = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let metadata = entry.metadata()?;
+        let metadata = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
         kept.push(((metadata.ctime(), metadata.ctime_nsec()), entry.path()));
     }
     kept.sort();
     let too_many = kept.len().saturating_sub(MOST_KEPT);
     for (_, path) in kept.drain(..too_many) {
-        fs::remove_file(path)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
     }
     Ok(())
 }
@@ -165,8 +175,12 @@ mod tests {
 
     impl Case {
         fn new() -> Self {
+            Case::named("original")
+        }
+
+        fn named(original: &str) -> Self {
             let temp = tempfile::tempdir().expect("a folder");
-            let original = temp.path().join("original");
+            let original = temp.path().join(original);
             fs::write(&original, "before").expect("written");
             let scratch = Scratch::open(temp.path(), 4).expect("opened");
             let mut folder = scratch.folder().expect("made");
@@ -224,11 +238,16 @@ mod tests {
         let grown = File::create(&case.shown).expect("made");
         grown.set_len(MAX_COPY + 1).expect("sparse");
         assert_eq!(case.brought_back(), "before");
+        let folder = case.temp.path().join("mounts").join(KEPT);
+        let kept = fs::read_dir(folder).expect("there").next();
+        let kept = kept.expect("it is kept").expect("read");
+        assert_eq!(kept.metadata().expect("there").len(), MAX_COPY + 1);
     }
 
     #[test]
     fn what_the_original_refuses_is_kept() {
-        let mut case = Case::new();
+        // The name is as long as names can be.
+        let mut case = Case::named(&"n".repeat(255));
         fs::write(&case.shown, "written").expect("written");
         fs::remove_file(&case.original).expect("there");
         fs::create_dir(&case.original).expect("made");
