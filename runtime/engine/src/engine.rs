@@ -123,7 +123,7 @@ impl Runner {
         }
         let lately = || self.is_enough(places, self.warm.places_lately());
         let look = || self.place_beside(places, lately);
-        Some(self.instances.take_several(places, look).await)
+        Some(self.instances.take_several(places, owner, look).await)
     }
 
     /// Ends instances that wait for requests, if there would be so many places without all of those, and `may_be` says

@@ -15,6 +15,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// For how long others wait at most while somebody's turn is who needs several.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
 
+/// For how long they wait at least while nothing comes free in it; of a longer turn, a quarter.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// The places, and who waits for them.
 pub(crate) struct Places {
     all: usize,
@@ -149,18 +152,20 @@ impl Places {
         self.free.clone().acquire_many_owned(places).await.ok()
     }
 
-    /// Waits while it is the turn of somebody who needs several. For those who need one, before they use any.
+    /// Waits while it is the turn of somebody who needs several. For those who need one more, before they take it.
     pub(crate) async fn pass(&self) {
         drop(self.gate.read().await);
     }
 
     /// Several places, which `look` takes if they are free. None is kept meanwhile: whoever kept what comes free until it is
     /// enough could do so for ever, and everybody else would have to wait for that. What comes free at once goes to those
-    /// who wait for one, so one after the other has a turn, in which nobody else comes; after each, the others have as
-    /// much time.
+    /// who wait for one, so one after the other has a turn, in which nobody else comes; in the longest, what begins to
+    /// do nothing gives way. It ends early when nothing comes free; after each, the others have as much time as it may
+    /// take.
     pub(crate) async fn take_several(
         &self,
         places: u32,
+        owner: usize,
         look: impl Fn() -> Option<OwnedSemaphorePermit>,
     ) -> OwnedSemaphorePermit {
         let mut time = LOOK_AGAIN;
@@ -185,23 +190,43 @@ impl Places {
                 continue;
             }
             let gate = self.gate.write().await;
-            if let Some(taken) = looking(time, &look).await {
+            // By then it has waited for seconds, in which what others reuse was never idle enough.
+            let waits = (time == LONGEST_TURN).then(|| self.line.enter(owner));
+            let (quiet, mut least, mut since) =
+                (QUIET.max(time / 4), self.lacking(), Instant::now());
+            let goes_on = || {
+                let lacking = self.lacking();
+                if lacking < least {
+                    (least, since) = (lacking, Instant::now());
+                }
+                since.elapsed() < quiet
+            };
+            if let Some(taken) = looking(time, &look, goes_on).await {
                 return taken;
             }
-            drop(gate);
-            if let Some(taken) = looking(time, &look).await {
+            drop((waits, gate));
+            if let Some(taken) = looking(time, &look, || true).await {
                 return taken;
             }
             drop(turn);
             time = LONGEST_TURN.min(2 * time);
         }
     }
+
+    /// What is less with each place that comes free, whether it stays so or goes to somebody in line.
+    fn lacking(&self) -> isize {
+        self.line.length.load(Ordering::SeqCst) as isize - self.free() as isize
+    }
 }
 
-/// Looks again and again for so long.
-async fn looking<T>(time: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+/// Looks again and again for so long, if it goes on.
+async fn looking<T>(
+    time: Duration,
+    look: impl Fn() -> Option<T>,
+    mut goes_on: impl FnMut() -> bool,
+) -> Option<T> {
     let end = Instant::now() + time;
-    while Instant::now() < end {
+    while Instant::now() < end && goes_on() {
         sleep(LOOK_AGAIN).await;
         if let Some(found) = look() {
             return Some(found);
@@ -252,7 +277,7 @@ mod tests {
         };
         let several_in_time = async {
             sleep(Duration::from_millis(1)).await;
-            let taken = places.take_several(2, several);
+            let taken = places.take_several(2, 8, several);
             let taken = tokio::time::timeout(Duration::from_secs(10), taken).await;
             drop(taken.expect("it had a turn"));
         };
@@ -262,7 +287,7 @@ mod tests {
         }
         // Of what does not come free in time, nobody keeps the others from what does.
         let _long = places.try_take(1, || false).expect("free");
-        let mut waiting = pin!(places.take_several(2, several));
+        let mut waiting = pin!(places.take_several(2, 8, several));
         let others = async {
             for _ in 0..100 {
                 one(Duration::from_millis(15)).await;
@@ -275,13 +300,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_turn_in_which_nothing_comes_free_ends_early() {
+        let places = Places::new(2);
+        let _long = places.try_take(1, || false).expect("free");
+        let look = || places.try_take(2, || false);
+        let mut waiting = pin!(places.take_several(2, 8, look));
+        let mut closed = 0;
+        for number in 0..1_000 {
+            tokio::select! {
+                biased;
+                _ = &mut waiting => panic!("one is taken"),
+                () = sleep(LOOK_AGAIN) => {}
+            }
+            let is_closed = places.pass().now_or_never().is_none();
+            if number >= 500 {
+                let first = places.first_in_line();
+                assert_eq!(first, is_closed.then_some(8), "what is idle gives way");
+            }
+            closed += u32::from(is_closed);
+        }
+        assert!((100..300).contains(&closed), "{closed}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_those_who_wait_in_vain_or_gave_up() {
         let places = Places::new(2);
         let kept = places.keep(places.try_take(1, || false).expect("free"));
         assert_eq!(places.free(), 1);
         let look = || places.try_take(2, || false);
         for _ in 0..2 {
-            let mut waiting = Box::pin(places.take_several(2, look));
+            let mut waiting = Box::pin(places.take_several(2, 8, look));
             for _ in 0..100 {
                 tokio::select! {
                     biased;
@@ -293,7 +341,7 @@ mod tests {
         }
         drop(kept);
         let taken = places.try_take(1, || false).expect("free");
-        let mut waiting = Box::pin(places.take_several(2, look));
+        let mut waiting = Box::pin(places.take_several(2, 8, look));
         let its_turn = async {
             while places.pass().now_or_never().is_some() {
                 sleep(LOOK_AGAIN / 2).await;

@@ -177,11 +177,7 @@ impl Handler {
         (workers, limits): (&Workers, Limits),
         (answer_by, end_by): (Instant, Instant),
     ) -> Response<Body> {
-        let permit = async {
-            let permit = self.requests.clone().acquire_owned().await;
-            self.may_begin().await;
-            permit
-        };
+        let permit = self.requests.clone().acquire_owned();
         let Ok(Ok(permit)) = timeout_at(answer_by, permit).await else {
             return response::plain(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -11,17 +11,9 @@ pub(super) enum Server {
 }
 
 impl Handler {
-    /// Waits while it is the turn of a request that needs several places, if this one does not.
-    pub(super) async fn may_begin(&self) {
-        if self.places.is_none() {
-            self.runner.instances.pass().await;
-        }
-    }
-
     /// The right to one more request, and what answers it.
     pub(super) async fn server(&self) -> Option<(OwnedSemaphorePermit, Server)> {
         let own = self.requests.clone().acquire_owned().await.ok()?;
-        self.may_begin().await;
         if let Some(lease) = self.warm.as_ref().and_then(|pool| pool.take()) {
             return Some((own, Server::Waiting(lease)));
         }
@@ -38,6 +30,10 @@ impl Handler {
             return place.await.map(Server::Fresh);
         };
         let wanted = pool.want();
+        // An instance that began to wait before this was known is handed to nobody.
+        if let Some(lease) = pool.take() {
+            return Some(Server::Waiting(lease));
+        }
         tokio::select! {
             biased;
             Some(lease) = wanted => Some(Server::Waiting(lease)),
@@ -87,7 +83,11 @@ impl Handler {
                 let places = self.module.loaded().places();
                 Some(own.take(places, self.id(), idle).await?)
             }
-            None => None,
+            None => {
+                // While it is the turn of a request that needs several, others take no new ones.
+                self.runner.instances.pass().await;
+                None
+            }
         };
         let place = self.runner.wait_for_place(&self.module, self.id()).await?;
         Some(Place { place, _own: own })
