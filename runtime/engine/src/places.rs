@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How often somebody who needs several places looks whether they are free.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -27,8 +27,9 @@ pub(crate) struct Places {
     line: Line,
     /// Whose turn it is of those who need several.
     turn: tokio::sync::Mutex<()>,
-    /// Held for writing during that turn.
-    gate: RwLock<()>,
+    /// Until when others wait at most, during that turn. No lock, which might be handed to somebody who is not looked after
+    /// just now: a container that has used up its quota.
+    closed: watch::Sender<Option<Instant>>,
 }
 
 /// Those who wait in line, by when they came: whom each is one of.
@@ -77,6 +78,15 @@ impl Drop for Kept {
     }
 }
 
+/// Others wait, until this is dropped or has been for too long.
+struct Closed<'a>(&'a watch::Sender<Option<Instant>>);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+    }
+}
+
 impl Places {
     pub(crate) fn new(all: usize) -> Arc<Self> {
         Arc::new(Places {
@@ -85,7 +95,7 @@ impl Places {
             kept: AtomicUsize::new(0),
             line: Line::default(),
             turn: tokio::sync::Mutex::default(),
-            gate: RwLock::default(),
+            closed: watch::Sender::new(None),
         })
     }
 
@@ -154,7 +164,24 @@ impl Places {
 
     /// Waits while it is the turn of somebody who needs several. For those who need one more, before they take it.
     pub(crate) async fn pass(&self) {
-        drop(self.gate.read().await);
+        if self.closed.borrow().is_none() {
+            return;
+        }
+        let mut closed = self.closed.subscribe();
+        loop {
+            let until = *closed.borrow_and_update();
+            let Some(until) = until else { return };
+            // Also if whoever has the turn is not looked after.
+            if timeout_at(until, closed.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn close(&self) -> Closed<'_> {
+        let until = Instant::now() + LONGEST_TURN;
+        self.closed.send_replace(Some(until));
+        Closed(&self.closed)
     }
 
     /// Several places, which `look` takes if they are free. None is kept meanwhile: whoever kept what comes free until it is
@@ -189,7 +216,7 @@ impl Places {
                 sleep(LOOK_AGAIN).await;
                 continue;
             }
-            let gate = self.gate.write().await;
+            let closed = self.close();
             // By then it has waited for seconds, in which what others reuse was never idle enough.
             let waits = (time == LONGEST_TURN).then(|| self.line.enter(owner));
             let (quiet, mut least, mut since) =
@@ -197,14 +224,16 @@ impl Places {
             let goes_on = || {
                 let lacking = self.lacking();
                 if lacking < least {
-                    (least, since) = (lacking, Instant::now());
+                    since = Instant::now();
                 }
+                // Somebody else who needs several may have taken some.
+                least = lacking;
                 since.elapsed() < quiet
             };
             if let Some(taken) = looking(time, &look, goes_on).await {
                 return taken;
             }
-            drop((waits, gate));
+            drop((waits, closed));
             if let Some(taken) = looking(time, &look, || true).await {
                 return taken;
             }
@@ -320,6 +349,20 @@ mod tests {
             closed += u32::from(is_closed);
         }
         assert!((100..300).contains(&closed), "{closed}");
+    }
+
+    /// A container that has used up its quota is not polled, whatever it was waiting for.
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_of_somebody_who_is_not_polled_keeps_others_for_so_long() {
+        let places = Places::new(2);
+        let _long = places.try_take(1, || false).expect("free");
+        let mut waiting = pin!(places.take_several(2, 8, || places.try_take(2, || false)));
+        assert!((&mut waiting).now_or_never().is_none());
+        let mut unpolled = pin!(places.pass());
+        assert!((&mut unpolled).now_or_never().is_none(), "it is its turn");
+        let passed = tokio::time::timeout(2 * LONGEST_TURN, places.pass());
+        passed.await.expect("the turn is over");
+        assert!(places.pass().now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]
