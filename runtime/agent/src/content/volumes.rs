@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Volume};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::objects::{ObjectError, ObjectKey, ObjectKind, Objects};
 use super::place::{self, Place, Step, VolumePolicy, volume_dir};
@@ -118,18 +120,28 @@ pub(crate) fn shows_metadata(pod: &Pod) -> bool {
     })
 }
 
-/// Makes all volumes of a pod. An error names the volume it belongs to.
+/// Makes all volumes of a pod; none if it is to stop before it has one of the `renders`. An error names the volume it belongs
+/// to.
 pub(crate) async fn prepare(
     pod: &Pod,
     pod_dir: &Path,
     means: &Means<'_>,
-) -> Result<Tokens, (String, VolumeError)> {
+    renders: &Semaphore,
+    cancel: &CancellationToken,
+) -> Option<Result<Tokens, (String, VolumeError)>> {
     let mut tokens = Tokens::new();
     for volume in volumes(pod) {
+        // Only for what takes memory: a folder of the host may be on a file system that never answers.
+        let _permit = match is_rendered(volume) {
+            true => Some(cancel.run_until_cancelled(renders.acquire()).await?),
+            false => None,
+        };
         let made = one(pod, volume, pod_dir, means, &mut tokens).await;
-        made.map_err(|error| (volume.name.clone(), error))?;
+        if let Err(error) = made {
+            return Some(Err((volume.name.clone(), error)));
+        }
     }
-    Ok(tokens)
+    Some(Ok(tokens))
 }
 
 /// Brings the volumes that show API objects, fields and tokens up to date. What cannot be read stays as it was.

@@ -45,14 +45,19 @@ pub(super) fn phase(input: &Input<'_>) -> &'static str {
 
 /// Whether the pod was still under way at its deadline. One that had ended by then is left alone.
 pub(super) fn deadline_exceeded(input: &Input<'_>) -> bool {
-    let passed = deadline(input).filter(|deadline| *deadline <= input.now);
-    // What is told stays, whatever becomes of the pod: one that was to be restarted is over once it is deleted.
+    let Some(deadline) = deadline(input) else {
+        return false;
+    };
+    // What is told stays, whatever becomes of the pod or the clock: one that was to be restarted is over once it is deleted.
     let told = input.known.reason.as_deref() == Some(DEADLINE_REASON);
-    passed.is_some_and(|deadline| {
+    if told && input.known.phase.as_deref() == Some("Failed") {
+        return true;
+    }
+    deadline <= input.now && {
         let stopped = input.intent != Intent::Run && !input.state.any_running();
         let over = stopped || own_verdict(input).is_some();
-        told || !over || last_end(input).is_some_and(|end| end >= deadline)
-    })
+        !over || last_end(input).is_some_and(|end| end >= deadline)
+    }
 }
 
 /// When the last container of the pod ended.

@@ -46,15 +46,12 @@ impl Worker {
                 recorder.pod(Severity::Warning, "MemoryMediumUnavailable", &message);
             }
             *writing.lock().await = false;
-            // Taken last and given back before the runtime is asked: whoever has one waits for nobody who wants one.
-            let permit = cancel.run_until_cancelled(shared.renders.acquire()).await;
-            // The pod is to stop. The semaphore is never closed.
-            let Some(Ok(permit)) = permit else {
+            let prepared = content::prepare(&pod, &pod_dir, &means, &shared.renders, &cancel).await;
+            // The pod is to stop.
+            let Some(prepared) = prepared else {
                 let failed = Box::new(Outcome::SandboxFailed { attempt });
                 return Done::Sandbox(failed, Tokens::new());
             };
-            let prepared = content::prepare(&pod, &pod_dir, &means).await;
-            drop(permit);
             let tokens = match prepared {
                 Ok(tokens) => tokens,
                 Err((volume, error)) => {

@@ -102,9 +102,9 @@ impl Worker {
         let (shared, pod) = (self.shared.clone(), self.pod.clone());
         let (pod_dir, writing) = (self.pod_dir(), self.volumes.writing());
         Box::pin(async move {
-            // Never closed; without a permit the work just goes on.
-            let _permit = shared.renders.acquire().await;
             let removed = writing.lock().await;
+            // Taken last: whoever has one waits for nobody who wants one. Never closed.
+            let _permit = shared.renders.acquire().await;
             let means = Means {
                 node: &shared.facts,
                 objects: &shared.objects,
