@@ -18,6 +18,8 @@ const CONCURRENCY: usize = 8;
 /// The first retry of a failed key, doubled each time up to the limit.
 const RETRY_START: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The limit for a key that waits for something: what it waits for may come any time.
+const AGAIN_MAX: Duration = Duration::from_secs(10);
 
 /// When a key is to be looked at again of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +74,11 @@ pub(crate) async fn run<R: Reconcile>(
                     if let Err(error) = &result {
                         tracing::warn!(controller = R::NAME, ?key, %error, "reconciling failed; it is tried again");
                     }
-                    queue.done(key, result == Ok(Next::OnChange));
+                    queue.done(key, match result {
+                        Ok(Next::OnChange) => None,
+                        Ok(Next::Again) => Some(AGAIN_MAX),
+                        Err(_) => Some(RETRY_MAX),
+                    });
                 }
             }
             key = queue.delays.next() => queue.put(key),
@@ -138,18 +144,19 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         Some(key)
     }
 
-    fn done(&mut self, key: K, settled: bool) {
+    /// What is not settled is done again, ever later but after `again` at most.
+    fn done(&mut self, key: K, again: Option<Duration>) {
         if let Some(work) = self.working.remove(&key) {
             self.metrics.ended(work);
         }
-        if settled {
-            self.failures.remove(&key);
-        } else {
+        if let Some(most) = again {
             let failures = self.failures.entry(key.clone()).or_default();
-            let delay = (RETRY_START * 2u32.saturating_pow((*failures).min(16))).min(RETRY_MAX);
+            let delay = (RETRY_START * 2u32.saturating_pow((*failures).min(16))).min(most);
             *failures = failures.saturating_add(1);
             self.delays.set(key.clone(), delay);
             self.metrics.retried();
+        } else {
+            self.failures.remove(&key);
         }
         if self.changed.remove(&key) {
             // It was counted when it changed.
@@ -245,7 +252,7 @@ mod tests {
         queue.put("a");
         queue.put("a");
         assert_eq!(queue.pop(), None, "not while it is worked on");
-        queue.done("a", true);
+        queue.done("a", None);
         assert_eq!((queue.pop(), queue.pop()), (Some("a"), None));
     }
 }

@@ -201,11 +201,11 @@ impl NamespaceEnd {
     }
 }
 
-/// What the server said, or why it could not be asked.
 fn is_pods(resource: &ApiResource) -> bool {
     resource.group.is_empty() && resource.plural == "pods"
 }
 
+/// What the server said, or why it could not be asked.
 fn text(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),

@@ -213,7 +213,17 @@ impl Cluster {
             let patch = Patch::Strategic(failed(key, why));
             let params = PatchParams::default();
             let patched = api.patch_status(&key.name, &params, &patch).await;
-            unless_gone(patched.map(drop))?;
+            match unless_gone(patched.map(drop)) {
+                // A full disk takes no status, and the deletion gives room.
+                Err(kube::Error::Api(status)) if matches!(status.code, 500 | 507) => {
+                    tracing::warn!(
+                        pod = key.name,
+                        error = status.message,
+                        "a pod goes without its last status"
+                    );
+                }
+                patched => patched?,
+            }
         }
         let params = DeleteParams {
             grace_period_seconds: Some(0),

@@ -128,6 +128,10 @@ pub(crate) async fn confirm(
     value: &Value,
     old: Option<&Value>,
 ) -> Result<()> {
+    // Whoever lets go of what is being deleted is not held back.
+    if !object::text(value, "metadata.deletionTimestamp").is_empty() {
+        return Ok(());
+    }
     match (resource.bucket, part) {
         ("pods", "") if old.is_none() => limit_ranges::check(api, resource, value).await,
         ("pods", "resize") | ("persistentvolumeclaims", "") => {

@@ -77,10 +77,14 @@ impl Reserve {
                         error.kind(),
                         ErrorKind::StorageFull | ErrorKind::QuotaExceeded
                     ) => {}
-                Err(error) => {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
                     tracing::debug!(%error, path = %self.path.display(), "no room can be set aside");
                     self.give_up();
                     (self.owed, self.tried) = (0, None);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, path = %self.path.display(), "no room is set aside; it is tried again");
                     return;
                 }
             }
