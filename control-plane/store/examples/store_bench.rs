@@ -34,6 +34,8 @@ impl Codec for Plain {
 type Plainly = Arc<SqliteStore<Plain>>;
 
 const VALUE: usize = 1024;
+/// Keys that are looked up.
+const OBJECTS: usize = 100_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,6 +81,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     .await;
     store.close().await;
     reads(folder.path(), duration).await?;
+    gets(folder.path(), duration).await?;
     watches(folder.path(), duration).await
 }
 
@@ -86,7 +89,6 @@ async fn reads(folder: &Path, duration: Duration) -> Result<(), Box<dyn std::err
     let store = open(folder, "read").await?;
     let fill = (0..25_000).map(|n| create(store.clone(), n, Durability::Durable));
     futures::future::join_all(fill).await;
-    measure("gets, 64 readers", &store, 64, duration, get).await;
     measure(
         "lists of 25,000 x 1 KiB, 1 reader",
         &store,
@@ -107,6 +109,22 @@ async fn reads(folder: &Path, duration: Duration) -> Result<(), Box<dyn std::err
         "reopen with 25,000 x 1 KiB, ms",
         millis(start.elapsed())
     );
+    store.close().await;
+    Ok(())
+}
+
+/// In no order, as clients ask: neighbours would find the way to each other's keys in the cache.
+async fn gets(folder: &Path, duration: Duration) -> Result<(), Box<dyn std::error::Error>> {
+    let store = open(folder, "get").await?;
+    let fill = (0..OBJECTS).map(|n| create(store.clone(), n, Durability::Durable));
+    futures::future::join_all(fill).await;
+    for readers in [1, 64] {
+        let name = format!("gets of 100,000 keys, {readers} readers");
+        measure(&name, &store, readers, duration, |s, n| {
+            get(s, n.wrapping_mul(48_271) % OBJECTS)
+        })
+        .await;
+    }
     store.close().await;
     Ok(())
 }
@@ -162,7 +180,7 @@ async fn create(store: Plainly, n: usize, durability: Durability) {
 
 async fn get(store: Plainly, n: usize) {
     store
-        .get(&key(n % 25_000))
+        .get(&key(n))
         .await
         .expect("the store is open")
         .expect("the key is there");

@@ -1,13 +1,16 @@
-//! The state everyone reads: current entries per bucket as persistent maps, and the watch history beside them.
+//! The state everyone reads: current entries per bucket as persistent maps, an index of them for point reads, and the
+//! watch history beside them.
 //!
-//! Invariant: one lock guards both, the writer alone changes them, and it changes them for a whole batch at once. So
+//! Invariant: one lock guards all, the writer alone changes them, and it changes them for a whole batch at once. So
 //! whoever holds the lock sees every event up to the revision it reads, and none after it. Nothing here touches a disk.
 
+mod index;
 mod past;
 mod range;
 mod ring;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +19,11 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::contract::{Entry, Event};
+use crate::contract::{Entry, Event, EventKind};
 use crate::error::WatchError;
 use crate::key::{Key, Prefix, Revision};
 
+use index::Index;
 use past::Past;
 pub(crate) use ring::Ring;
 
@@ -35,6 +39,8 @@ pub(crate) struct Memory<O> {
     inner: RwLock<Inner<O>>,
     /// Locked after `inner` where both are.
     past: Past<O>,
+    /// Of the index. The standard one: keyed by chance, and little beside one look into memory.
+    hasher: RandomState,
     started: Instant,
     limits: HistoryLimits,
 }
@@ -51,6 +57,8 @@ struct Inner<O> {
     /// Compacted on request, or unknown since before the start. Rings have their own, later floors.
     compacted: Revision,
     buckets: HashMap<Arc<str>, Bucket<O>>,
+    /// The entries of all buckets.
+    index: Index<O>,
     history_bytes: usize,
     closed: bool,
 }
@@ -104,16 +112,24 @@ impl<O> Memory<O> {
         limits: HistoryLimits,
     ) -> Memory<O> {
         let history_bytes = buckets.values().map(|bucket| bucket.ring.bytes()).sum();
+        let hasher = RandomState::new();
+        let mut index = Index::new();
+        for entry in buckets.values().flat_map(|bucket| bucket.entries.values()) {
+            let double = index.insert(hasher.hash_one(&entry.key), Arc::clone(entry));
+            debug_assert!(double.is_none(), "a key is in one map, and there once");
+        }
         let inner = Inner {
             revision,
             compacted,
             buckets,
+            index,
             history_bytes,
             closed: false,
         };
         Memory {
             inner: RwLock::new(inner),
             past: Past::new(),
+            hasher,
             started: Instant::now(),
             limits,
         }
@@ -128,13 +144,8 @@ impl<O> Memory<O> {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<Entry<O>>> {
-        self.inner
-            .read()
-            .buckets
-            .get(key.bucket())?
-            .entries
-            .get(key)
-            .cloned()
+        let hash = self.hasher.hash_one(key);
+        self.inner.read().index.get(hash, key).cloned()
     }
 
     /// The entries of a bucket, to build the next version of the map from.
@@ -149,13 +160,18 @@ impl<O> Memory<O> {
     pub(crate) fn publish(&self, publication: Publication<O>) {
         let now = self.now();
         let mut wake = Vec::with_capacity(publication.buckets.len());
-        // Dropped after the lock: freeing map nodes and events is not the readers' problem.
+        let hash = |event: &Event<O>| self.hasher.hash_one(&event.entry.key);
+        let hashes = publication.events.iter().map(|(event, _)| hash(event));
+        let hashes: Vec<u64> = hashes.collect();
+        // Dropped after the lock: freeing map nodes, entries and events is not the readers' problem.
         let mut garbage = Vec::new();
         let mut old_maps = Vec::with_capacity(publication.buckets.len());
+        let mut old_entries = Vec::with_capacity(hashes.len());
         let _past = {
             let mut guard = self.inner.write();
             let inner = &mut *guard;
-            for (event, bytes) in publication.events {
+            for ((event, bytes), hash) in publication.events.into_iter().zip(hashes) {
+                old_entries.push(inner.index(hash, &event));
                 let name = event.entry.key.bucket();
                 let bucket = inner.bucket(name);
                 bucket.ring.push(event, bytes, now);
@@ -340,6 +356,14 @@ impl<O> Inner<O> {
         self.buckets
             .get_mut(name)
             .expect("it was inserted above if it was missing")
+    }
+
+    /// Brings the index to the state after an event. Answers what it held before.
+    fn index(&mut self, hash: u64, event: &Event<O>) -> Option<Arc<Entry<O>>> {
+        match event.kind {
+            EventKind::Put => self.index.insert(hash, Arc::clone(&event.entry)),
+            EventKind::Delete => self.index.remove(hash, &event.entry.key),
+        }
     }
 
     /// Applies the limits: first age, then bytes, taking from the bucket that holds most so that a busy kind cannot

@@ -10,6 +10,8 @@ mod crash;
 mod damage;
 #[path = "suite/disk.rs"]
 mod disk;
+#[path = "suite/gets.rs"]
+mod gets;
 #[path = "suite/history.rs"]
 mod history;
 #[path = "suite/model.rs"]
