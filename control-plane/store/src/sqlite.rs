@@ -10,6 +10,7 @@ mod history;
 mod load;
 mod open;
 mod reserve;
+mod room;
 mod rows;
 mod snapshot;
 

@@ -4,6 +4,7 @@
 //! Invariant: a batch that fails changes nothing: no revision is used up, memory stays as it was, all its writers get
 //! the error. Between batches the task does the housekeeping: lazy flushes, compaction slices, vacuum, checkpoints.
 
+mod full;
 mod housekeeping;
 mod lazy;
 mod stage;
@@ -25,6 +26,7 @@ use crate::error::{StoreError, TxnError};
 use crate::key::{Key, Revision};
 use crate::memory::{Memory, Publication};
 use crate::sqlite::{BackgroundCheck, Damage, Database, Meta, Rows};
+use full::Refused;
 pub(crate) use lazy::LazyWrites;
 use stage::Stage;
 pub(crate) use stage::event_bytes;
@@ -88,6 +90,8 @@ pub(crate) struct Writer<C: Codec> {
     pub(crate) expiry: Option<Instant>,
     /// Whether the file may have pages to give back.
     pub(crate) vacuum: bool,
+    /// When room was last looked for on a full disk, without finding any.
+    pub(crate) sought: Option<Instant>,
     /// How long the last transaction took.
     pub(crate) last_sync: Duration,
     /// No housekeeping before this: something failed.
@@ -120,8 +124,8 @@ impl<C: Codec> Writer<C> {
                 Command::Txn(first) => {
                     let mut batch = vec![first];
                     next = self.fill(&mut batch).await;
-                    for txn in self.batch(batch).await {
-                        self.batch(vec![txn]).await;
+                    if let Err(refused) = self.batch(batch).await {
+                        self.one_by_one(refused).await;
                     }
                 }
                 Command::Compact { to, reply } => {
@@ -170,9 +174,8 @@ impl<C: Codec> Writer<C> {
         None
     }
 
-    /// Stages, commits, publishes and answers one batch. On a full disk, where deletes may find room and others not, it
-    /// answers nothing instead and returns writes that are to be tried one by one.
-    async fn batch(&mut self, batch: Vec<Txn<C::Object>>) -> Vec<Txn<C::Object>> {
+    /// Stages, commits, publishes and answers one batch. On a full disk it answers nothing: some of it may find room.
+    async fn batch(&mut self, batch: Vec<Txn<C::Object>>) -> Result<(), Refused<C::Object>> {
         let counters = Arc::clone(&self.counters);
         let mut clock = BatchClock::start(&counters, batch.iter().map(|txn| txn.sent));
         let mut stage = Stage::new(&self.codec, &self.memory, &self.unreadable);
@@ -183,7 +186,7 @@ impl<C: Codec> Writer<C> {
         clock.staged();
         if staged.events.is_empty() {
             staged.answer();
-            return Vec::new();
+            return Ok(());
         }
         let committed = self.commit(&staged).await;
         clock.synced();
@@ -193,16 +196,14 @@ impl<C: Codec> Writer<C> {
                 clock.published();
                 staged.answer();
             }
-            Err(StoreError::DiskFull { .. }) if staged.answers.len() > 1 => {
-                return staged.into_txns();
-            }
+            Err(error @ StoreError::DiskFull { .. }) => return Err(Refused { staged, error }),
             Err(error) => staged.fail(&error),
         }
-        Vec::new()
+        Ok(())
     }
 
-    /// Brings a staged batch to disk if its durability demands it. Answers whether it did.
-    async fn commit(&mut self, staged: &Staged<C::Object>) -> Result<bool, StoreError> {
+    /// Brings a staged batch to disk if its durability demands it.
+    async fn commit(&mut self, staged: &Staged<C::Object>) -> Result<Written, StoreError> {
         let now = Instant::now();
         let must_write = staged.durable
             || self.lazy.due().is_some_and(|due| due <= now)
@@ -211,30 +212,15 @@ impl<C: Codec> Writer<C> {
             || self.health.read().is_some()
             || self.damage.get().is_some()
             || self.lazy.bytes() + staged.bytes() > self.config.lazy_bytes;
-        if must_write {
-            let rows = |lazy: &LazyWrites| staged.rows(lazy);
-            if staged.only_deletes() {
-                self.write_freeing(rows, staged.revision).await?;
-            } else {
-                self.write(rows(&self.lazy), staged.revision, Room::Any)
-                    .await?;
-            }
+        if !must_write {
+            return Ok(Written::Nothing);
         }
-        Ok(must_write)
-    }
-
-    /// Writes what frees room, in the room that is set aside for it if there is no other.
-    async fn write_freeing(
-        &mut self,
-        rows: impl Fn(&LazyWrites) -> Rows,
-        revision: Revision,
-    ) -> Result<(), StoreError> {
-        match self.write(rows(&self.lazy), revision, Room::Any).await {
-            Err(StoreError::DiskFull { .. }) => {
-                self.write(rows(&self.lazy), revision, Room::Reserve).await
-            }
-            result => result,
+        if staged.only_deletes() {
+            return self.write_deletes(staged).await;
         }
+        self.write_more(|lazy| staged.rows(lazy), staged.revision)
+            .await?;
+        Ok(Written::All)
     }
 
     /// One transaction: the rows, a slice of compaction and, if due, the reservation of revisions.
@@ -263,10 +249,6 @@ impl<C: Codec> Writer<C> {
         };
         self.last_sync = begun.elapsed();
         self.counters.committed(self.last_sync, result.is_err());
-        // That the reserve did for this one says nothing of other writes.
-        if room == Room::Any || result.is_err() {
-            self.note_health(result.as_ref().err());
-        }
         result?;
         if let Some(to) = slice {
             meta.compacted = meta.compacted.max(to);
@@ -280,18 +262,20 @@ impl<C: Codec> Writer<C> {
     }
 
     /// Makes a batch visible; what is left of it are the answers.
-    fn publish(&mut self, mut staged: Staged<C::Object>, written: bool) -> Staged<C::Object> {
+    fn publish(&mut self, mut staged: Staged<C::Object>, written: Written) -> Staged<C::Object> {
         let now = Instant::now();
-        if written {
-            self.lazy.clear();
-        } else {
-            for (key, pending) in staged.drain_pending() {
-                let wait = if pending.revision == pending.create_revision {
-                    self.config.lazy_flush
-                } else {
-                    self.config.lazy_refresh
-                };
-                self.lazy.insert(key, pending, now + wait);
+        match written {
+            Written::All => self.lazy.clear(),
+            Written::Alone => staged.keys().for_each(|key| self.lazy.remove(key)),
+            Written::Nothing => {
+                for (key, pending) in staged.drain_pending() {
+                    let wait = if pending.revision == pending.create_revision {
+                        self.config.lazy_flush
+                    } else {
+                        self.config.lazy_refresh
+                    };
+                    self.lazy.insert(key, pending, now + wait);
+                }
             }
         }
         for (key, _) in &staged.recovered {
@@ -318,8 +302,18 @@ impl<C: Codec> Writer<C> {
     }
 }
 
+/// What of a batch is on disk.
+enum Written {
+    /// It waits with other lazy writes.
+    Nothing,
+    /// It, and all lazy writes that waited.
+    All,
+    /// It, and none of those: they wait on, but for keys that are in it.
+    Alone,
+}
+
 /// Where a transaction is to find room.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Room {
     Any,
     /// With the reserve given up for it.

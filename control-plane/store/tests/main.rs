@@ -18,6 +18,8 @@ mod history;
 mod model;
 #[path = "suite/restart.rs"]
 mod restart;
+#[path = "suite/small_disk.rs"]
+mod small_disk;
 #[path = "suite/snapshot.rs"]
 mod snapshot;
 #[path = "suite/support.rs"]

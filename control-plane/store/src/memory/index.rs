@@ -1,9 +1,9 @@
-//! The newest entry of every key, by a hash of the key. A point read in an ordered map of 100,000 keys compares 17 of them,
-//! each somewhere else in memory; here it is one.
+//! The newest entry of every key, by a hash of the key. A point read in an ordered map of 100,000 keys compares 17 of
+//! them, each somewhere else in memory; here it is one.
 //!
 //! The index changes while readers wait, so no change may take long. Tables that grow copy all they hold, so there are
-//! many small ones: with a million keys one of them grows in some 20 µs (a single table would in 30 ms), and they do not all grow with the same batch. A
-//! slot keeps the hash, so that growing does not touch the entries.
+//! many small ones: with a million keys one of them grows in some 20 µs (a single table would in 30 ms), and they do not
+//! all grow with the same batch. A slot keeps the hash, so that growing does not touch the entries.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ const SHARDS: usize = 1024;
 /// A table filled less than one part in so many is made smaller.
 const SPARSE: usize = 8;
 
-/// Callers hash, because they can do that before they take the lock. The hash must be the same for the same key, and keyed
-/// with something that no client knows: clients choose the keys.
+/// Callers hash, because they can do that before they take the lock. The hash must be the same for the same key, and
+/// keyed with something that no client knows: clients choose the keys.
 pub(super) struct Index<O> {
     shards: Box<[HashTable<Slot<O>>]>,
 }

@@ -15,6 +15,13 @@ use crate::counters::Counters;
 /// Pages a transaction touches beside its data, and how much a page is filled.
 const TRANSACTION_BYTES: u64 = 3 * 4096;
 
+/// Copies what no reader keeps it from, beside writers.
+const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Cuts the log off as well, for which nobody may be reading.
+const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+/// A reader that takes longer, such as a backup, is not waited for.
+const BUSY: &str = "PRAGMA busy_timeout = 100";
+
 /// The log may grow to so many times the limit before writes wait.
 const HARD_LIMIT: u64 = 4;
 
@@ -74,15 +81,24 @@ impl Checkpoints {
         if let Some(connection) = self.take().await {
             self.since = 0;
             self.counters.checkpoint();
-            self.state = State::Running(tokio::spawn(passive(connection)));
+            self.state = State::Running(tokio::spawn(checkpoint(connection, PASSIVE)));
         }
     }
 
     /// With no write in between, this one reaches the end of the log, which then starts over.
     pub(super) async fn run(&mut self) {
+        self.now(PASSIVE).await;
+    }
+
+    /// One more that gives the room of the log back to the file system.
+    pub(super) async fn cut(&mut self) {
+        self.now(TRUNCATE).await;
+    }
+
+    async fn now(&mut self, statement: &'static str) {
         if let Some(connection) = self.take().await {
             self.counters.checkpoint();
-            let (connection, complete) = passive(connection).await;
+            let (connection, complete) = checkpoint(connection, statement).await;
             self.state = State::Idle(connection);
             self.since = 0;
             // Incomplete means that someone else reads the file; try again after as much has been written again.
@@ -120,18 +136,27 @@ impl Checkpoints {
     }
 }
 
-/// One passive checkpoint. Answers whether it copied the whole log. A failure is not an error of any write: the log
-/// still has everything, and a full disk shows there too.
-async fn passive(mut connection: SqliteConnection) -> (SqliteConnection, bool) {
-    let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-        .fetch_one(&mut connection)
-        .await;
-    let counts = row.and_then(|row| Ok((row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?)));
-    match counts {
-        Ok((frames, copied)) => (connection, frames == copied),
+/// Answers whether the whole log was copied. A failure is not an error of any write: the log still has everything, and a
+/// full disk shows there too.
+async fn checkpoint(
+    mut connection: SqliteConnection,
+    statement: &'static str,
+) -> (SqliteConnection, bool) {
+    match counts(&mut connection, statement).await {
+        Ok([busy, frames, copied]) => (connection, busy == 0 && frames == copied),
         Err(error) => {
             tracing::warn!(%error, "a checkpoint failed and will be tried again");
             (connection, false)
         }
     }
+}
+
+/// Whether somebody was in the way, the pages in the log, and those that were copied.
+async fn counts(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+) -> Result<[i64; 3], sqlx::Error> {
+    sqlx::query(BUSY).execute(&mut *connection).await?;
+    let row = sqlx::query(statement).fetch_one(connection).await?;
+    Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?])
 }

@@ -4,19 +4,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Row};
 
 use super::checkpoint::Checkpoints;
 use super::reserve::Reserve;
 use super::rows::{CURRENT_RECORD, DELETE_RECORD, LOG_RECORD, Rows};
 use crate::error::StoreError;
 use crate::key::Revision;
-
-/// Free pages kept for the next writes instead of being given back to the file system.
-const SPARE_PAGES: i64 = 1024;
-/// Pages given back in one step, so that no write waits long for it.
-const VACUUM_PAGES: i64 = 256;
 
 /// A whole batch. The log comes first: it takes old values from `current` before they are replaced.
 ///
@@ -79,10 +74,12 @@ pub(crate) struct Meta {
 }
 
 pub(crate) struct Database {
-    path: PathBuf,
-    connection: SqliteConnection,
-    checkpoints: Checkpoints,
-    reserve: Reserve,
+    pub(super) path: PathBuf,
+    pub(super) connection: SqliteConnection,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) reserve: Reserve,
+    /// Whether there was no room when some was last wanted.
+    pub(super) full: bool,
     /// Held, not used: the lock on the owner file goes with it.
     _owner: File,
 }
@@ -96,6 +93,7 @@ impl Database {
     ) -> Database {
         Database {
             reserve: Reserve::beside(&path),
+            full: false,
             path,
             connection,
             checkpoints,
@@ -110,13 +108,17 @@ impl Database {
         trim: Option<Revision>,
         meta: &Meta,
     ) -> Result<(), StoreError> {
-        if !self.reserve.restore() {
+        let result = if self.reserve.restore() {
+            self.try_commit(rows, trim, meta).await
+        } else {
             let path = self.path.clone();
-            return Err(StoreError::DiskFull { path });
+            Err(StoreError::DiskFull { path })
+        };
+        self.full = matches!(result, Err(StoreError::DiskFull { .. }));
+        if result.is_ok() {
+            self.reserve.take_if_due();
         }
-        self.try_commit(rows, trim, meta).await?;
-        self.reserve.take_if_due();
-        Ok(())
+        result
     }
 
     /// The same once the disk is full, with the room that was set aside for it: what frees some must still be possible.
@@ -130,26 +132,6 @@ impl Database {
         let result = self.try_commit(rows, trim, meta).await;
         self.reserve.take();
         result
-    }
-
-    async fn open_reserve(&mut self) {
-        let held = self.reserve.held();
-        self.reserve.give_up();
-        // Where the room is enough to bring the log into the database, the log starts over and needs none itself.
-        if self.growth().await.is_some_and(|growth| growth <= held) {
-            self.checkpoints.run().await;
-        }
-    }
-
-    /// How much longer the file gets once the write-ahead log is brought into it.
-    async fn growth(&mut self) -> Option<u64> {
-        let row =
-            sqlx::query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-                .fetch_one(&mut self.connection)
-                .await;
-        let bytes: i64 = row.ok()?.try_get(0).ok()?;
-        let length = std::fs::metadata(&self.path).ok()?.len();
-        Some(u64::try_from(bytes).ok()?.saturating_sub(length))
     }
 
     async fn try_commit(
@@ -175,7 +157,7 @@ impl Database {
             Err(error) => {
                 // Some failures roll back by themselves; then this one fails, which is fine.
                 let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
-                Err(store_error(&self.path, error))
+                Err(self.failure(error))
             }
         }
     }
@@ -185,46 +167,32 @@ impl Database {
         self.checkpoints.run_if_due().await;
     }
 
-    /// Gives some free pages back, and all of them while the reserve lacks room. Answers whether there is more to give.
-    pub(crate) async fn vacuum_step(&mut self) -> Result<bool, StoreError> {
-        let short = !self.reserve.restore();
-        let spare = if short { 0 } else { SPARE_PAGES };
-        let free = self
-            .free_pages()
-            .await
-            .map_err(|error| store_error(&self.path, error))?;
-        if free <= spare {
-            return Ok(false);
-        }
-        if short {
-            self.open_reserve().await;
-        }
-        let result = self.vacuum(VACUUM_PAGES.min(free - spare)).await;
-        if short {
-            // The file gets shorter by that.
-            self.checkpoints.run().await;
-            self.reserve.take();
-        }
-        result.map_err(|error| store_error(&self.path, error))?;
-        Ok(true)
-    }
-
-    async fn vacuum(&mut self, pages: i64) -> Result<(), sqlx::Error> {
-        let step = sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"));
-        let step = sqlx::query(step).persistent(false);
-        step.execute(&mut self.connection).await.map(drop)
-    }
-
     /// Marks a clean stop, if it was one and `meta` does not say that the file says so already, and closes the file.
     pub(crate) async fn close(mut self, clean: Option<&Meta>) {
         self.checkpoints.close().await;
         if let Some(meta) = clean
-            && let Err(error) = self.mark_clean(meta).await
+            && let Err(error) = self.mark_clean_somehow(meta).await
         {
             tracing::error!(%error, path = %self.path.display(), "no clean stop could be marked");
         }
         if let Err(error) = self.connection.close().await {
             tracing::error!(%error, path = %self.path.display(), "closing the database failed");
+        }
+    }
+
+    /// A mark takes little room, but some: if need be of what is set aside.
+    async fn mark_clean_somehow(&mut self, meta: &Meta) -> Result<(), StoreError> {
+        let Err(error) = self.mark_clean(meta).await else {
+            return Ok(());
+        };
+        match self.failure(error) {
+            StoreError::DiskFull { .. } => {
+                self.open_reserve().await;
+                let marked = self.mark_clean(meta).await;
+                self.reserve.take();
+                marked.map_err(|error| self.failure(error))
+            }
+            error => Err(error),
         }
     }
 
@@ -241,13 +209,6 @@ impl Database {
             .await?;
         Ok(())
     }
-
-    async fn free_pages(&mut self) -> Result<i64, sqlx::Error> {
-        sqlx::query("PRAGMA freelist_count")
-            .fetch_one(&mut self.connection)
-            .await?
-            .try_get(0)
-    }
 }
 
 /// Revisions are 63-bit in the file: at a million writes per second that lasts 290,000 years.
@@ -256,7 +217,7 @@ pub(super) fn integer(revision: Revision) -> i64 {
 }
 
 /// Tells the failures apart that have a remedy.
-fn store_error(path: &Path, error: sqlx::Error) -> StoreError {
+pub(super) fn store_error(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.to_path_buf();
     let detail = error.to_string();
     match primary_code(&error) {
@@ -280,6 +241,8 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Row;
+
     use super::super::{create, open};
     use super::*;
     use crate::config::StoreConfig;

@@ -110,6 +110,7 @@ fn assemble<C: Codec>(
         lazy: LazyWrites::default(),
         expiry,
         vacuum: false,
+        sought: None,
         last_sync: Duration::ZERO,
         hold: None,
         config,

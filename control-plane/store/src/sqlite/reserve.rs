@@ -14,6 +14,8 @@ use super::open::beside;
 const BYTES: u64 = 8 << 20;
 /// What there is room for is found in steps.
 const STEP: u64 = BYTES / 16;
+/// SQLite writes page after page. A file system without room for so much has none for a page, or hardly.
+const PROBE: u64 = 64 << 10;
 /// Pause between attempts to set aside what was not to be had.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -40,13 +42,30 @@ impl Reserve {
         reserve
     }
 
-    pub(super) fn held(&self) -> u64 {
-        self.held
+    /// Whether so much is set aside, or can be for the moment. Where the file system cannot tell, it is to be tried.
+    pub(super) fn covers(&mut self, bytes: u64) -> bool {
+        if self.held < bytes && self.tried.is_some() && self.allocate(bytes, self.held).is_ok() {
+            self.held = bytes;
+        }
+        self.held >= bytes || self.tried.is_none()
+    }
+
+    /// Whether the file system, or a quota on it, has no room.
+    pub(super) fn is_full(&self) -> bool {
+        if self.tried.is_none() {
+            return false;
+        }
+        let tried = self.allocate(self.held + PROBE, self.held);
+        let file = File::options().write(true).open(&self.path);
+        if let Err(error) = file.and_then(|file| file.set_len(self.held)) {
+            tracing::warn!(%error, path = %self.path.display(), "too much is set aside");
+        }
+        tried.is_err_and(|error| no_room(&error))
     }
 
     /// Sets aside again what was given up. Answers whether it is.
     pub(super) fn restore(&mut self) -> bool {
-        if self.held < self.owed && allocate(&self.path, self.owed).is_ok() {
+        if self.held < self.owed && self.allocate(self.owed, self.held).is_ok() {
             self.held = self.owed;
         }
         self.held >= self.owed
@@ -67,16 +86,12 @@ impl Reserve {
         *tried = Instant::now();
         let sizes = (1..=BYTES / STEP).rev().map(|steps| steps * STEP);
         for bytes in sizes.take_while(|bytes| *bytes > self.held) {
-            match allocate(&self.path, bytes) {
+            match self.allocate(bytes, bytes - STEP) {
                 Ok(()) => {
                     self.held = bytes;
                     return;
                 }
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-                    ) => {}
+                Err(error) if no_room(&error) => {}
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     tracing::debug!(%error, path = %self.path.display(), "no room can be set aside");
                     self.give_up();
@@ -96,7 +111,7 @@ impl Reserve {
 
     /// Gives the room back.
     pub(super) fn give_up(&mut self) {
-        self.owed = self.owed.max(self.held);
+        self.owed = self.owed.max(self.held.min(BYTES));
         self.held = 0;
         if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != ErrorKind::NotFound
@@ -104,21 +119,28 @@ impl Reserve {
             tracing::warn!(%error, path = %self.path.display(), "room that was set aside cannot be given back");
         }
     }
+
+    /// A file of that size that has its blocks; if it cannot be had, one of at most `otherwise`.
+    fn allocate(&self, bytes: u64, otherwise: u64) -> io::Result<()> {
+        let mut options = File::options();
+        let file = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&self.path)?;
+        if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+            // It may have come half-way.
+            let length = file.metadata()?.len();
+            file.set_len(length.min(otherwise))?;
+            return Err(error.into());
+        }
+        Ok(())
+    }
 }
 
-/// A file of that size that has its blocks.
-fn allocate(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut options = File::options();
-    let file = options
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)?;
-    if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, bytes) {
-        // It may have come half-way.
-        let length = file.metadata()?.len();
-        file.set_len(length.min(bytes - STEP))?;
-        return Err(error.into());
-    }
-    Ok(())
+fn no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{LazyWrites, Writer};
+use super::{LazyWrites, Room, Writer};
 use crate::contract::Codec;
 use crate::error::StoreError;
 use crate::key::Revision;
 use crate::sqlite::Rows;
 
 /// Pause after a failed step, so that a full disk is not hammered.
-const RETRY: Duration = Duration::from_secs(5);
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 impl<C: Codec> Writer<C> {
     /// When there is next something to do, if ever.
@@ -44,9 +44,16 @@ impl<C: Codec> Writer<C> {
 
     async fn disk_work(&mut self, now: Instant) -> Result<(), StoreError> {
         let flush = self.lazy.due().is_some_and(|due| due <= now);
-        if flush || self.trim.slice().is_some() {
-            self.flush().await?;
-        } else if self.vacuum {
+        let slice = self.trim.slice().is_some();
+        if flush || slice {
+            match self.flush().await {
+                Err(StoreError::DiskFull { .. }) if slice => return self.free().await,
+                // Room has to come from somewhere.
+                Err(StoreError::DiskFull { .. }) if self.vacuum => {}
+                result => return result,
+            }
+        }
+        if self.vacuum {
             self.vacuum = self.database.vacuum_step().await?;
         }
         Ok(())
@@ -66,11 +73,16 @@ impl<C: Codec> Writer<C> {
             }
             rows
         };
-        // Few bytes, and without them compaction frees nothing.
         let revision = self.memory.revision();
-        self.write_freeing(rows, revision).await?;
+        self.write_more(rows, revision).await?;
         self.lazy.clear();
         Ok(())
+    }
+
+    /// A slice of compaction in the room that is set aside. Lazy writes wait on: they could use it up.
+    async fn free(&mut self) -> Result<(), StoreError> {
+        let revision = self.memory.revision();
+        self.write(Rows::default(), revision, Room::Reserve).await
     }
 
     /// Forgets history up to `to`; the rows go later, in slices.
@@ -79,7 +91,11 @@ impl<C: Codec> Writer<C> {
         if to > self.memory.compacted() {
             // Marked on disk first: history that came back after a restart would be a lie.
             let before = std::mem::replace(&mut self.meta.compacted, to);
-            if let Err(error) = self.flush().await {
+            let marked = match self.flush().await {
+                Err(StoreError::DiskFull { .. }) => self.free().await,
+                result => result,
+            };
+            if let Err(error) = marked {
                 self.meta.compacted = before;
                 return Err(error);
             }

@@ -19,6 +19,10 @@ impl LazyWrites {
         self.pending.iter()
     }
 
+    pub(super) fn get(&self, key: &Key) -> Option<(&Key, &Pending)> {
+        self.pending.get_key_value(key)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
@@ -38,6 +42,16 @@ impl LazyWrites {
         self.bytes += pending.value.len();
         if let Some(old) = self.pending.insert(key, pending) {
             self.bytes -= old.value.len();
+        }
+    }
+
+    /// The key is gone.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if let Some(old) = self.pending.remove(key) {
+            self.bytes -= old.value.len();
+        }
+        if self.pending.is_empty() {
+            self.due = None;
         }
     }
 

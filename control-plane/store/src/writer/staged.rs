@@ -66,12 +66,21 @@ pub(super) struct Pending {
 impl<O> Staged<O> {
     /// The rows that bring the file to the state after this batch, waiting lazy writes included.
     pub(super) fn rows(&self, lazy: &LazyWrites) -> Rows {
+        self.rows_with(lazy.iter().collect())
+    }
+
+    /// The rows of this batch alone; of waiting lazy writes only those that it replaces count.
+    pub(super) fn rows_alone(&self, lazy: &LazyWrites) -> Rows {
+        self.rows_with(self.keys().filter_map(|key| lazy.get(key)).collect())
+    }
+
+    fn rows_with(&self, waiting: HashMap<&Key, &Pending>) -> Rows {
         // The key stands in the log and in `current`.
         let keys = |change: &Change| 2 * change.key.as_str().len();
         let bytes = self.bytes() + self.changes.iter().map(keys).sum::<usize>();
         let mut rows = Rows::with_room(self.changes.len(), bytes);
-        let mut current: HashMap<&Key, &Pending> = lazy.iter().collect();
         let owned: Vec<Option<Pending>> = self.changes.iter().map(Change::pending).collect();
+        let mut current = waiting;
         for (change, pending) in self.changes.iter().zip(&owned) {
             // The old value is in `current`, unless it is about to get there with this very transaction.
             let unwritten = current.remove(&change.key);
@@ -104,6 +113,10 @@ impl<O> Staged<O> {
             rows.push_delete(*row);
         }
         rows
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.changes.iter().map(|change| &change.key)
     }
 
     /// Whether it leaves less than there was.

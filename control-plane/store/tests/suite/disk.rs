@@ -1,5 +1,5 @@
 //! A disk that refuses: full, failing, coming back. RLIMIT_FSIZE plays the full disk, in a process of its own because
-//! it holds for a whole process; it works for root too. Where room is to be freed it is a small file system instead.
+//! it holds for a whole process; it works for root too.
 
 use std::process::Command;
 
@@ -12,7 +12,6 @@ use crate::support::*;
 
 /// The child part runs only when this is set, to the folder to work in.
 const CHILD: &str = "SAMPAN_STORE_FULL_DISK";
-const SMALL_DISK: &str = "SAMPAN_STORE_SMALL_DISK";
 
 #[test]
 fn a_full_disk_makes_the_store_read_only_until_there_is_space() {
@@ -23,7 +22,7 @@ fn a_full_disk_makes_the_store_read_only_until_there_is_space() {
 }
 
 /// Runs a child part to its end.
-fn survives(child: &mut Command) {
+pub(crate) fn survives(child: &mut Command) {
     let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
@@ -47,87 +46,8 @@ fn full_disk_child() {
     println!("full disk survived");
 }
 
-#[test]
-fn a_full_disk_takes_deletes() {
-    let namespace = Command::new("unshare").args(["-rm", "true"]).output();
-    if !namespace.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no user namespaces");
-        return;
-    }
-    let folder = folder();
-    let script = "mount -t tmpfs -o size=24m none \"$1\" && \
-        exec \"$2\" --exact disk::deletes_child --nocapture";
-    let mut child = Command::new("unshare");
-    child.args(["-rm", "sh", "-c", script, "sh"]);
-    child
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap());
-    survives(child.env(SMALL_DISK, folder.path()));
-}
-
-#[test]
-fn deletes_child() {
-    let Some(folder) = std::env::var_os(SMALL_DISK) else {
-        return;
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(deletes(folder.as_ref()));
-    println!("full disk survived");
-}
-
-async fn deletes(folder: &std::path::Path) {
-    let is_full = |result: &Result<_, TxnError<Text>>| {
-        matches!(result, Err(TxnError::Store(StoreError::DiskFull { .. })))
-    };
-    let store = open(folder).await;
-    write(&*store, pod("default/big"), put(&"x".repeat(3 << 20))).await;
-    let text = "x".repeat(64 << 10);
-    let mut keys = vec![pod("default/big")];
-    loop {
-        let key = pod(&format!("default/{}", keys.len()));
-        let written = store.txn(key.clone(), Expect::Any, put(&text)).await;
-        if is_full(&written) {
-            break;
-        }
-        written.unwrap();
-        keys.push(key);
-    }
-    // What is left of it is somebody else's.
-    let mut ballast = std::fs::File::create(folder.join("ballast")).unwrap();
-    while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
-    let last = keys.pop().unwrap();
-    let refused = store.txn(last.clone(), Expect::Any, put(&text)).await;
-    assert!(is_full(&refused), "{refused:?}");
-    // Many at once, beside writes that may fail.
-    let outcomes = keys.iter().map(|key| async {
-        let put = store.txn(last.clone(), Expect::Any, put(&text));
-        let deleted = store.txn(key.clone(), Expect::Any, Op::Delete);
-        futures::join!(put, deleted).1.unwrap();
-    });
-    futures::future::join_all(outcomes).await;
-    assert_eq!(shown(&list(&*store, Prefix::bucket("pods")).await).len(), 1);
-
-    // What they freed is there for others once the history is gone, too.
-    store.compact(store.current_revision()).await.unwrap();
-    let room = async {
-        while is_full(&store.txn(last.clone(), Expect::Any, put(&text)).await) {
-            // The writer frees some in between.
-            tokio::task::yield_now().await;
-        }
-    };
-    within(room).await;
-    assert!(store.health().is_none());
-    store.close().await;
-    let store = open(folder).await;
-    assert_eq!(shown(&list(&*store, Prefix::bucket("pods")).await).len(), 1);
-    store.close().await;
-}
-
 /// Files may not grow beyond `bytes`: writes past that fail with EFBIG.
-fn limit_file_size(bytes: Option<u64>) {
+pub(crate) fn limit_file_size(bytes: Option<u64>) {
     let limit = rustix::process::Rlimit {
         current: bytes,
         maximum: None,
@@ -135,9 +55,13 @@ fn limit_file_size(bytes: Option<u64>) {
     rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
 }
 
-async fn full_disk(folder: &std::path::Path) {
-    // Without a handler the kernel would end the process instead of failing the write.
+/// Without a handler the kernel would end the process instead of failing the write.
+pub(crate) fn ignore_limit_signal() {
     let _ignored = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(25));
+}
+
+async fn full_disk(folder: &std::path::Path) {
+    ignore_limit_signal();
     let store = open(folder).await;
     let small = write(&*store, pod("default/a"), put("one")).await.revision;
     write(&*store, Key::new("leases", "n"), lazy("1")).await;
