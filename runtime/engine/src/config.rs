@@ -55,7 +55,7 @@ pub struct EngineConfig {
     /// Guests on a processor at once that go on, and a third of those that have just begun to run. There are two
     /// threads more, for sockets and timers and for one that is overdue.
     pub worker_threads: usize,
-    /// Threads for guests' file operations and for reading modules.
+    /// Threads for guests' file operations and for loading compiled code.
     pub max_blocking_threads: usize,
     /// How much the kernel favours other threads of the process over guests (0 = not at all, 19 = most). Guests that go
     /// on for more than a millisecond are favoured less still.

@@ -43,4 +43,5 @@ pub use host::{HostInterfaces, Settings};
 pub use module::{Compiling, Entry, LoadError, Module, ModuleSource, Workload};
 pub use network::{Directory, Network, PodNetwork, Protocol, Route};
 pub use output::OutputSink;
+pub use schedule::Priority;
 pub use spec::{ContainerSpec, GuestFile, HttpLimits, Mount, Reuse, VolumeLimit};

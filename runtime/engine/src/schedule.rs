@@ -15,7 +15,7 @@ mod threads;
 
 pub(crate) use clock::{Clock, Ticker};
 pub(crate) use metered::{Metered, Milestone};
-pub(crate) use priority::Priority;
+pub use priority::Priority;
 pub(crate) use threads::Threads;
 
 use crate::EngineConfig;

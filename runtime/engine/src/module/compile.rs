@@ -136,6 +136,17 @@ impl Compiler {
         })
     }
 
+    /// Reads a module that is to be compiled in this place. A large one takes as much time as a small one's compilation.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        _place: &Place,
+        work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+    ) -> Result<T, LoadError> {
+        on_thread(work)?
+            .await
+            .unwrap_or_else(|_dropped| Err(panicked()))
+    }
+
     /// Does the work of compiling this module, once there is memory for it. The work goes on when the time is over.
     pub(super) async fn run<T: Send + 'static>(
         &self,
@@ -170,25 +181,13 @@ impl Compiler {
             began: Instant::now(),
         };
         self.under_way.lock().insert(digest, progress);
-        let (tell, told) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("sampan-compile".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                Priority::Last.take();
-                let result = work();
-                drop(held);
-                // Nobody may be waiting any more.
-                let _unheard = tell.send(result);
-            });
-        thread.map_err(|error| LoadError::Compile {
-            message: format!("cannot start a thread for the compiler: {error}"),
+        let told = on_thread(move || {
+            let result = work();
+            drop(held);
+            result
         })?;
         match tokio::time::timeout(self.time_limit, told).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_dropped)) => Err(LoadError::Compile {
-                message: "the compiler panicked".to_owned(),
-            }),
+            Ok(result) => result.unwrap_or_else(|_dropped| Err(panicked())),
             Err(_elapsed) => Err(self.overdue()),
         }
     }
@@ -206,6 +205,31 @@ impl Compiler {
         LoadError::CompileTime {
             limit: self.time_limit,
         }
+    }
+}
+
+/// Starts work on a thread of the lowest priority.
+fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, LoadError> {
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("sampan-compile".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            Priority::Last.take();
+            // Nobody may be waiting any more.
+            let _unheard = tell.send(work());
+        });
+    thread.map_err(|error| LoadError::Compile {
+        message: format!("cannot start a thread for the compiler: {error}"),
+    })?;
+    Ok(told)
+}
+
+pub(super) fn panicked() -> LoadError {
+    LoadError::Compile {
+        message: "the compiler panicked".to_owned(),
     }
 }
 

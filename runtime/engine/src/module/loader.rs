@@ -1,7 +1,7 @@
 //! From a file to a [`Module`]: at most one load per digest at a time, shared by all who ask.
 
 use super::cache::{Artifact, Cache};
-use super::compile::{Compiler, Compiling, Size};
+use super::compile::{Compiler, Compiling, Size, panicked};
 use super::inspect::{Inspected, inspect};
 use super::{LoadError, Loaded, Module, ModuleSource};
 use crate::backend::Backends;
@@ -162,7 +162,7 @@ impl Work {
         let length = std::fs::metadata(&source.path).map_or(u64::MAX, |file| file.len());
         let place = self.compiler.place(&source.digest, length).await?;
         let (work, read) = (self.clone(), source.clone());
-        let read = blocking(&threads, move || {
+        let read = self.compiler.read(&place, move || {
             // An overdue compilation may have ended while this one waited for its place.
             if let Some(loaded) = cached() {
                 return Ok(Err(loaded));
@@ -171,7 +171,7 @@ impl Work {
             let (inspected, size) = (inspect(&bytes)?, Size::of(&bytes));
             Ok::<_, LoadError>(Ok((inspected, size, bytes::Bytes::from(bytes))))
         });
-        let (inspected, size, bytes) = match read.await?? {
+        let (inspected, size, bytes) = match read.await? {
             Ok(module) => module,
             Err(loaded) => return Ok(loaded),
         };
@@ -275,12 +275,6 @@ async fn blocking<T: Send + 'static>(
             true => panicked(),
             false => LoadError::ShuttingDown,
         })
-}
-
-fn panicked() -> LoadError {
-    LoadError::Compile {
-        message: "the compiler panicked".to_owned(),
-    }
 }
 
 fn compile_error(error: &wasmtime::Error) -> LoadError {

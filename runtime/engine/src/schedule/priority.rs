@@ -16,13 +16,19 @@ const TICKER: Duration = Duration::from_micros(100);
 /// Where guests start and requests come in.
 const PROMPT: Duration = Duration::from_micros(300);
 
+/// Where files are read. A slice ends at a tick of the kernel's at the earliest: beside another of the same length nobody goes
+/// at once.
+const BLOCKING: Duration = Duration::from_millis(1);
+
 /// How a thread stands to the others.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Priority {
+pub enum Priority {
     /// It runs for microseconds, and others depend on it.
     Ticker,
     /// It has short work, at this nice value.
     Prompt(Option<i32>),
+    /// It waits for disks, and may have work for milliseconds, at this nice value.
+    Blocking(Option<i32>),
     /// It may have work for ever, at this nice value.
     Long(Option<i32>),
     /// It takes the smallest share there is: compilers.
@@ -32,13 +38,11 @@ pub(crate) enum Priority {
 impl Priority {
     /// Gives it to the calling thread; to Linux priorities are threads', not processes'. A refusal costs latency, not
     /// correctness.
-    pub(crate) fn take(self) {
+    pub fn take(self) {
         let taken = match self {
             Priority::Ticker => set_slice(TICKER),
-            Priority::Prompt(nice) => {
-                let (nice, slice) = (be_nice(nice), set_slice(PROMPT));
-                nice.and(slice)
-            }
+            Priority::Prompt(nice) => be_nice(nice).and(set_slice(PROMPT)),
+            Priority::Blocking(nice) => be_nice(nice).and(set_slice(BLOCKING)),
             Priority::Long(nice) => be_nice(nice),
             Priority::Last => be_nice(Some(LOWEST)),
         };
@@ -122,6 +126,9 @@ mod tests {
         let (policy, prio, slice) = taken(Priority::Prompt(Some(nice + 1)));
         assert_eq!((policy, prio), ("0".to_owned(), (121 + nice).to_string()));
         assert!(slice.is_none_or(|slice| slice == "300000"));
+        let (policy, prio, slice) = taken(Priority::Blocking(Some(nice + 1)));
+        assert_eq!((policy, prio), ("0".to_owned(), (121 + nice).to_string()));
+        assert!(slice.is_none_or(|slice| slice == "1000000"));
         let (policy, prio, slice) = taken(Priority::Ticker);
         assert_eq!((policy, prio), ("0".to_owned(), (120 + nice).to_string()));
         assert!(slice.is_none_or(|slice| slice == "100000"));

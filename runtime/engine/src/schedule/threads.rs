@@ -31,15 +31,19 @@ pub(super) struct Handles {
     pub(super) long: Handle,
 }
 
-/// Starts all threads for blocking work. One that is needed later would be started by whoever needs it, with the priority of
-/// that, and without privileges nobody may raise it again.
-fn start_blocking(runtime: &Handle, threads: usize) {
+/// Starts all threads for blocking work, and gives them their priority: to the runtime they are threads like its others. One
+/// that is needed later would be started by whoever needs it, with the priority of that, and without privileges nobody may
+/// raise it again.
+fn start_blocking(runtime: &Handle, threads: usize, nice: Option<i32>) {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     for _ in 0..threads {
         let gate = gate.clone();
         // None is idle before all are there. Where there can be no more threads, those there are do their work.
-        drop(runtime.spawn_blocking(move || drop(gate.lock())));
+        drop(runtime.spawn_blocking(move || {
+            Priority::Blocking(nice).take();
+            drop(gate.lock());
+        }));
     }
     drop(closed);
 }
@@ -60,7 +64,7 @@ impl Threads {
             .on_thread_start(move || Priority::Prompt(nice).take())
             .enable_all()
             .build()?;
-        start_blocking(brief.handle(), blocking);
+        start_blocking(brief.handle(), blocking, nice);
         // Without sockets and timers: what happens here uses those of the other.
         let long = Builder::new_multi_thread()
             .worker_threads(long_places(config))
