@@ -3,12 +3,14 @@ cache=$1
 mkdir -p "$cache/bin"
 export PATH=$cache/bin:$PATH
 
-# A C compiler for SQLite and ring; Debian's registry is the foreign registry of the tests, skopeo the foreign client.
+# A C compiler for SQLite and ring; Debian's registry is the foreign registry of the tests, skopeo the foreign client. The
+# store is tried on a full btrfs.
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v curl >/dev/null || need+=(curl)
 command -v docker-registry >/dev/null || need+=(docker-registry)
 command -v skopeo >/dev/null || need+=(skopeo)
+command -v mkfs.btrfs >/dev/null || need+=(btrfs-progs)
 if [ ${#need[@]} -gt 0 ]; then
     apt-get -qq update
     # Only the program is wanted: no service may start.

@@ -7,6 +7,7 @@ mod checkpoint;
 mod create;
 mod database;
 mod history;
+mod in_place;
 mod load;
 mod open;
 mod reserve;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "suite/btrfs.rs"]
+mod btrfs;
 #[path = "suite/contract.rs"]
 mod contract;
 #[path = "suite/crash.rs"]

@@ -23,7 +23,7 @@ const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 const BUSY: &str = "PRAGMA busy_timeout = 100";
 
 /// The log may grow to so many times the limit before writes wait.
-const HARD_LIMIT: u64 = 4;
+pub(super) const HARD_LIMIT: u64 = 4;
 
 pub(super) struct Checkpoints {
     state: State,

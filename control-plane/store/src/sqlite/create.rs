@@ -9,6 +9,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
+use super::in_place;
 use super::open::{beside, io_error, remove_if_there, sqlite_error};
 use crate::error::OpenError;
 
@@ -58,6 +59,7 @@ pub(super) async fn create(path: &Path) -> Result<(), OpenError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         remove_if_there(&beside(&new, suffix))?;
     }
+    in_place::create(&new).map_err(|source| io_error(&new, "creating", source))?;
     fill(&new)
         .await
         .map_err(|source| sqlite_error(&new, "the creation", source))?;

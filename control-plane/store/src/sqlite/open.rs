@@ -18,6 +18,7 @@ use super::check::{self, BackgroundCheck, Checked, Damage};
 use super::checkpoint::Checkpoints;
 use super::create::{APPLICATION_ID, SCHEMA, create};
 use super::database::{Database, Meta, primary_code};
+use super::in_place;
 use super::load::{Loaded, load};
 use crate::config::StoreConfig;
 use crate::contract::Codec;
@@ -38,6 +39,10 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
     let owner = own(&path)?;
     if !inspect(&path)? {
         create(&path).await?;
+    }
+    // The owner file is always empty, so it tells whether the file system knows how.
+    if in_place::set(&owner, &beside(&path, "-owner")) {
+        in_place::make_log(&path, config.checkpoint_bytes);
     }
     let mut connection = connect(&path, &config).await?;
     let (meta, checked) = match examine(&mut connection, &path, config.check_time).await {

@@ -97,24 +97,30 @@ async fn open_without_checkpoints(folder: &Path) -> TextStore {
     SqliteStore::open(config, TextCodec).await.unwrap()
 }
 
-/// Takes all the room there is, but for `rest` bytes.
-fn fill(folder: &Path, rest: u64) -> File {
-    let mut ballast = File::create(folder.join("ballast")).unwrap();
+/// Takes all the room there is.
+pub(crate) fn fill(folder: &Path, name: &str) -> File {
+    let mut ballast = File::create(folder.join(name)).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
+    ballast
+}
+
+/// Takes all the room there is, but for `rest` bytes.
+fn fill_but(folder: &Path, rest: u64) -> File {
+    let ballast = fill(folder, "ballast");
     let length = ballast.metadata().unwrap().len();
     ballast.set_len(length - rest).unwrap();
     ballast
 }
 
-fn is_full<T>(result: &Result<T, TxnError<Text>>) -> bool {
+pub(crate) fn is_full<T>(result: &Result<T, TxnError<Text>>) -> bool {
     matches!(result, Err(TxnError::Store(StoreError::DiskFull { .. })))
 }
 
-fn length(folder: &Path, name: &str) -> u64 {
+pub(crate) fn length(folder: &Path, name: &str) -> u64 {
     std::fs::metadata(folder.join(name)).map_or(0, |metadata| metadata.len())
 }
 
-fn text(kib: usize) -> String {
+pub(crate) fn text(kib: usize) -> String {
     "x".repeat(kib << 10)
 }
 
@@ -133,7 +139,7 @@ async fn deletes(folder: &Path) {
         keys.push(key);
     }
     // What is left of it is somebody else's.
-    let _ballast = fill(folder, 0);
+    let _ballast = fill(folder, "ballast");
     let last = keys.pop().unwrap();
     let refused = store.txn(last.clone(), Expect::Any, put(&text)).await;
     assert!(is_full(&refused), "{refused:?}");
@@ -157,7 +163,7 @@ async fn deletes(folder: &Path) {
 }
 
 /// Tries a write until there is room: the writer frees some in between.
-async fn room_comes(store: &TextStore, key: &Key, text: &str) {
+pub(crate) async fn room_comes(store: &TextStore, key: &Key, text: &str) {
     let room = async {
         while is_full(&store.txn(key.clone(), Expect::Any, put(text)).await) {
             tokio::task::yield_now().await;
@@ -172,7 +178,7 @@ async fn log(folder: &Path) {
     while store.stats().wal_bytes < 6 << 20 {
         write(&*store, pod("default/a"), put(&text)).await;
     }
-    let _ballast = fill(folder, 0);
+    let _ballast = fill(folder, "ballast");
     for _ in 0..20 {
         write(&*store, pod("default/a"), put(&text)).await;
     }
@@ -189,7 +195,7 @@ async fn growth(folder: &Path) {
         keys.push(pod(&format!("default/{}", keys.len())));
         write(&*store, keys[keys.len() - 1].clone(), put(&text)).await;
     }
-    let _ballast = fill(folder, 0);
+    let _ballast = fill(folder, "ballast");
     let more = (0..4).map(|_| store.txn(pod("default/more"), Expect::Any, put(&text)));
     let more = futures::future::join_all(more).await;
     assert!(more.iter().all(|more| more.is_ok() || is_full(more)));
@@ -211,7 +217,7 @@ async fn free_pages(folder: &Path) {
     write(&*store, pod("default/a"), put("one")).await;
     store.close().await;
     // Closed, so that the log holds nothing. A new one and its index need a little.
-    let _ballast = fill(folder, 60 << 10);
+    let _ballast = fill_but(folder, 60 << 10);
     let before = length(folder, "state.db");
     assert!(before > 3 << 20);
     let store = open(folder).await;
@@ -237,7 +243,7 @@ async fn lazy_writes(folder: &Path) {
     for n in 0..120 {
         write(&*store, event(n), lazy(&text)).await;
     }
-    let ballast = fill(folder, 0);
+    let ballast = fill(folder, "ballast");
     let before = store.current_revision();
     write(&*store, pod("default/big"), Op::Delete).await;
     // One that is nowhere but in memory, and one whose last version is.
@@ -269,7 +275,7 @@ async fn lazy_writes(folder: &Path) {
 async fn batch(folder: &Path) {
     let store = open(folder).await;
     write(&*store, pod("default/old"), put("1")).await;
-    let ballast = fill(folder, 0);
+    let ballast = fill(folder, "ballast");
     let text = text(64);
     let puts =
         || (0..200).map(|n| store.txn(pod(&format!("default/{n}")), Expect::Any, put(&text)));
@@ -312,7 +318,7 @@ async fn quota(folder: &Path) {
         "there is room: {failed:?}"
     );
     assert_eq!(length(folder, "state.db-reserve"), RESERVE);
-    let ballast = fill(folder, 0);
+    let ballast = fill(folder, "ballast");
     limit_file_size(Some(store.stats().wal_bytes));
     written().await.expect("the log starts over");
     limit_file_size(None);
