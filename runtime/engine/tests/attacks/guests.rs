@@ -257,3 +257,75 @@ async fn path_escapes() {
         .collect();
     assert_eq!(names, ["file"], "nothing was made outside");
 }
+
+/// With all that could be known of where they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_at_other_pods_files() {
+    let village = Village::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let pod = |name: &str| {
+        let volume = dir.path().join(name);
+        std::fs::create_dir_all(&volume).unwrap();
+        std::fs::write(volume.join("file"), format!("{name}'s")).unwrap();
+        move |spec: &mut ContainerSpec| {
+            spec.mounts.push(Mount {
+                host: volume.clone(),
+                guest: "/data".into(),
+                read_only: true,
+            });
+        }
+    };
+    let (mine, other) = (pod("mine"), pod("other"));
+    let file = dir.path().join("other/file");
+    let file = file.to_str().expect("a text");
+    let mut guesses = vec![
+        "../other/file".to_owned(),
+        "./../mine/../other/file".to_owned(),
+        file.to_owned(),
+        format!("..{file}"),
+        "../".repeat(16) + &file[1..],
+        format!("/proc/self/root{file}"),
+        format!("/proc/{}/root{file}", std::process::id()),
+        "/dev/fd/3/../other/file".to_owned(),
+        "/data/../other/file".to_owned(),
+    ];
+    // A link in its own volume leads nowhere else either.
+    for (number, target) in ["../other/file", file].into_iter().enumerate() {
+        let link = format!("link-{number}");
+        std::os::unix::fs::symlink(target, dir.path().join("mine").join(&link)).unwrap();
+        guesses.push(link);
+    }
+    let module = village.bench.load("read-file").await;
+    let guesses = Arc::new(guesses);
+    let next = Arc::new(AtomicUsize::new(0));
+    let attack = village.under("guessed files", async |bench: &Bench| {
+        let neighbour = bench.start_with("sleep", &[], other).await;
+        let engine = bench.engine.clone();
+        let attack = Repeated::start(2, move || {
+            let (engine, module, mine) = (engine.clone(), module.clone(), mine.clone());
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let guess = guesses[number % guesses.len()].clone();
+            async move {
+                let read = Collected::new();
+                let run = async |path: &str| {
+                    let mut spec = ContainerSpec::new("guess", read.clone(), read.clone());
+                    spec.args = vec!["read-file".into(), path.into()];
+                    mine(&mut spec);
+                    let container = engine.start(&module, spec).await.expect("it starts");
+                    soon(container.wait()).await
+                };
+                let exit = run(&guess).await;
+                assert!(matches!(exit, Exit::Code(1..)), "{guess}: {exit:?}");
+                assert_eq!(read.text(), "", "{guess}");
+                // It can read what it has.
+                assert_eq!(run("file").await, Exit::Code(0));
+                assert_eq!(read.text(), "mine's");
+            }
+        });
+        (neighbour, attack)
+    });
+    let (neighbour, attack) = attack.await;
+    attack.stop().await;
+    kill_all(vec![neighbour]).await;
+    village.recovers().await;
+}
