@@ -20,6 +20,7 @@ use super::create::{APPLICATION_ID, SCHEMA, create};
 use super::database::{Database, Meta, primary_code};
 use super::in_place;
 use super::load::{Loaded, load};
+use super::reserve::Reserve;
 use crate::config::StoreConfig;
 use crate::contract::Codec;
 use crate::counters::Counters;
@@ -40,6 +41,7 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
     if !inspect(&path)? {
         create(&path).await?;
     }
+    Reserve::lend(&path);
     // The owner file is always empty, so it tells whether the file system knows how.
     if in_place::set(&owner, &beside(&path, "-owner")) {
         in_place::make_log(&path, config.checkpoint_bytes);

@@ -42,6 +42,26 @@ impl Reserve {
         reserve
     }
 
+    /// A start takes room, too, for the log and its index. On a full disk it has a part of what an earlier run left set
+    /// aside.
+    pub(super) fn lend(database: &Path) {
+        let path = beside(database, "-reserve");
+        let held = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let mut reserve = Reserve {
+            path,
+            held,
+            owed: 0,
+            tried: Some(Instant::now()),
+        };
+        if held > STEP && reserve.is_full() {
+            // All of it at first: btrfs gives back no part of what was had as a whole.
+            reserve.give_up();
+            if let Err(error) = reserve.allocate(held - STEP, 0) {
+                tracing::debug!(%error, path = %reserve.path.display(), "less is set aside");
+            }
+        }
+    }
+
     /// Whether so much is set aside, or can be for the moment. Where the file system cannot tell, it is to be tried.
     pub(super) fn covers(&mut self, bytes: u64) -> bool {
         if self.held < bytes && self.tried.is_some() && self.allocate(bytes, self.held).is_ok() {

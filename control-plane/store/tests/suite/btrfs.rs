@@ -65,6 +65,7 @@ async fn child() {
     let folder = Path::new(&folder);
     match test.as_str() {
         "deletes" => deletes(folder).await,
+        "start" => start(folder).await,
         "files" => files(folder).await,
         other => panic!("no test {other}"),
     }
@@ -74,6 +75,11 @@ async fn child() {
 #[test]
 fn a_full_btrfs_takes_deletes() {
     on_btrfs("deletes");
+}
+
+#[test]
+fn a_start_on_a_full_btrfs_has_room() {
+    on_btrfs("start");
 }
 
 #[test]
@@ -133,6 +139,16 @@ async fn deletes(folder: &Path) {
     let store = open(folder).await;
     let pods = list(&*store, Prefix::bucket("pods")).await;
     assert_eq!(pods.entries.len(), 1);
+    store.close().await;
+}
+
+async fn start(folder: &Path) {
+    let store = open(folder).await;
+    write(&*store, pod("default/a"), put(&text(64))).await;
+    store.close().await;
+    fill_up(folder);
+    let store = open(folder).await;
+    write(&*store, pod("default/a"), Op::Delete).await;
     store.close().await;
 }
 

@@ -44,6 +44,7 @@ async fn child() {
     match test.as_str() {
         "deletes" => deletes(folder).await,
         "log" => log(folder).await,
+        "start" => start(folder).await,
         "growth" => growth(folder).await,
         "free pages" => free_pages(folder).await,
         "lazy" => lazy_writes(folder).await,
@@ -67,6 +68,11 @@ fn a_write_finds_the_room_that_the_log_holds() {
 #[test]
 fn a_log_that_grew_the_database_leaves_what_is_set_aside() {
     on_a_small_disk("growth");
+}
+
+#[test]
+fn a_start_on_a_full_disk_has_room() {
+    on_a_small_disk("start");
 }
 
 #[test]
@@ -101,14 +107,6 @@ async fn open_without_checkpoints(folder: &Path) -> TextStore {
 pub(crate) fn fill(folder: &Path, name: &str) -> File {
     let mut ballast = File::create(folder.join(name)).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
-    ballast
-}
-
-/// Takes all the room there is, but for `rest` bytes.
-fn fill_but(folder: &Path, rest: u64) -> File {
-    let ballast = fill(folder, "ballast");
-    let length = ballast.metadata().unwrap().len();
-    ballast.set_len(length - rest).unwrap();
     ballast
 }
 
@@ -209,6 +207,17 @@ async fn growth(folder: &Path) {
     store.close().await;
 }
 
+async fn start(folder: &Path) {
+    let store = open(folder).await;
+    write(&*store, pod("default/a"), put(&text(64))).await;
+    store.close().await;
+    let _ballast = fill(folder, "ballast");
+    let store = open(folder).await;
+    assert!(length(folder, "state.db-reserve") > RESERVE / 2);
+    write(&*store, pod("default/a"), Op::Delete).await;
+    store.close().await;
+}
+
 async fn free_pages(folder: &Path) {
     let store = open(folder).await;
     write(&*store, pod("default/big"), put(&text(3 << 10))).await;
@@ -216,12 +225,12 @@ async fn free_pages(folder: &Path) {
     store.compact(store.current_revision()).await.unwrap();
     write(&*store, pod("default/a"), put("one")).await;
     store.close().await;
-    // Closed, so that the log holds nothing. A new one and its index need a little.
-    let _ballast = fill_but(folder, 60 << 10);
+    // Closed, so that the log holds nothing.
+    let _ballast = fill(folder, "ballast");
     let before = length(folder, "state.db");
     assert!(before > 3 << 20);
     let store = open(folder).await;
-    let text = text(256);
+    let text = text(1 << 10);
     let refused = store.txn(pod("default/b"), Expect::Any, put(&text)).await;
     assert!(is_full(&refused), "{refused:?}");
     room_comes(&store, &pod("default/b"), &text).await;
