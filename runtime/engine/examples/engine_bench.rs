@@ -31,6 +31,9 @@ const IDLE: usize = 1_000;
 const CONNECTIONS: usize = 64;
 const HTTP_TIME: Duration = Duration::from_secs(5);
 
+/// Says that this process comes after another one with the same cache.
+const RESTARTED: &str = "restarted";
+
 /// Counts chunks.
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -45,6 +48,10 @@ impl OutputSink for Count {
 #[tokio::main]
 async fn main() {
     allocator::refuse_huge_pages();
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(RESTARTED) {
+        return restarted(Path::new(&args.next().unwrap())).await;
+    }
     let rounds = std::env::args()
         .nth(1)
         .map_or(5_000, |rounds| rounds.parse().unwrap());
@@ -71,21 +78,41 @@ async fn main() {
         "resident, three modules compiled",
         format!("{:.1} MiB", resident() as f64 / 1_048_576.0),
     );
-    let second = Engine::new(EngineConfig::new(dir.path().join("cache"))).unwrap();
-    let begun = Instant::now();
-    second
-        .load(&source(dir.path(), "http-handler"))
-        .await
-        .unwrap();
-    row(
-        "load http-handler from the cache",
-        format!("{:.2} ms", millis(begun.elapsed())),
-    );
-    drop(second);
+    let again = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg(RESTARTED)
+        .arg(dir.path())
+        .status();
+    assert!(again.unwrap().success());
 
     start_run_drop(&engine, &loads[0], rounds).await;
     idle(&engine, &loads[1]).await;
     http(&engine, &loads[2]).await;
+}
+
+/// In a process of its own, with what another one compiled.
+async fn restarted(dir: &Path) {
+    let engine = Engine::new(EngineConfig::new(dir.join("cache"))).unwrap();
+    for guest in ["http-handler", "hello"] {
+        let source = source(dir, guest);
+        let begun = Instant::now();
+        let module = engine.load(&source).await.unwrap();
+        let loaded = begun.elapsed();
+        let sink = Arc::new(Count::default());
+        let mut spec = ContainerSpec::new(guest, sink.clone(), sink);
+        spec.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let container = engine.start(&module, spec).await.unwrap();
+        if guest == "hello" {
+            assert_eq!(container.wait().await.code(), 0);
+        }
+        row(
+            &format!("start {guest} after a restart"),
+            format!(
+                "{:.2} ms, of which {:.2} to load its code",
+                millis(begun.elapsed()),
+                millis(loaded)
+            ),
+        );
+    }
 }
 
 async fn start_run_drop(engine: &Engine, module: &Module, rounds: usize) {
