@@ -188,7 +188,7 @@ impl NodeLoop {
     }
 }
 
-/// Whether the heartbeat times in the conditions are older than the status period.
+/// Whether the heartbeat times in the conditions are older than the status period, or from before the clock was set back.
 fn is_due(known: &NodeStatus, now: Timestamp) -> bool {
     let ready = known
         .conditions
@@ -197,6 +197,38 @@ fn is_due(known: &NodeStatus, now: Timestamp) -> bool {
         .find(|c| c.type_ == "Ready");
     let written = ready.and_then(|ready| ready.last_heartbeat_time.as_ref());
     written.is_none_or(|time| {
-        Duration::try_from(now.duration_since(time.0)).unwrap_or_default() >= NODE_STATUS_PERIOD
+        Duration::try_from(now.duration_since(time.0)).map_or(true, |age| age >= NODE_STATUS_PERIOD)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::NodeCondition;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_is_due_after_its_period_and_when_the_clock_was_set_back() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("in range");
+        let period = NODE_STATUS_PERIOD.as_secs().cast_signed();
+        let known = |written| NodeStatus {
+            conditions: Some(vec![NodeCondition {
+                type_: "Ready".to_owned(),
+                last_heartbeat_time: Some(Time(at(written))),
+                ..NodeCondition::default()
+            }]),
+            ..NodeStatus::default()
+        };
+        let now = 1_000_000;
+        for (written, due) in [
+            (now, false),
+            (now - period + 1, false),
+            (now - period, true),
+            (now + 3_600, true),
+        ] {
+            assert_eq!(is_due(&known(written), at(now)), due, "{written}");
+        }
+        assert!(is_due(&NodeStatus::default(), at(now)), "never written");
+    }
 }
