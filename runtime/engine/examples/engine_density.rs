@@ -2,7 +2,8 @@
 //! `cargo run --release -p sampan-engine --example engine_density [INSTANCES] [HANDLERS]`, by default 10,000 and 50,000.
 //!
 //! Blocked instances need mappings of the kernel's (`vm.max_map_count`, about 7 each), waiting handlers a descriptor
-//! each (`ulimit -n`, raised here as far as allowed). What does not fit is said and left out.
+//! each (`ulimit -n`, raised here as far as allowed). What does not fit is said and left out; where a process may not
+//! have more, several show it, each in a network of its own: `unshare -n sh -c 'ip link set lo up; exec PROGRAM 100 16700'`.
 
 #![allow(
     clippy::print_stdout,
