@@ -46,6 +46,14 @@ for program in oras oci-conformance; do
     ln -sf "$cache/upstream/bin/$program" "$cache/bin/$program"
 done
 
+# A client for packages of components. It runs for moments: quickly built is better than quick.
+if [ ! -x "$cache/bin/wkg" ]; then
+    work=$(mktemp -d)
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=false \
+        cargo install --quiet --locked --root "$cache" --target-dir "$work" wkg@0.16.1
+    rm -rf "$work"
+fi
+
 # A Rust toolchain that builds for WASI: rustup's if it has the targets, else one made from Debian's packages.
 if [ -e "$(rustc --print target-libdir --target wasm32-wasip2)/libstd-"*.rlib ]; then
     WASM_RUSTC=$(command -v rustc)

@@ -1,4 +1,4 @@
-//! The cluster's own registry as other programs meet it: skopeo with a client certificate, oras with a token.
+//! The cluster's own registry as other programs meet it: skopeo with a client certificate, oras and wkg with a token.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,6 +74,7 @@ impl Shop {
             .args(args)
             .current_dir(self.folder())
             .env("HOME", self.folder())
+            .env("SSL_CERT_FILE", self.certificates.join("ca.crt"))
             .output()
             .expect("it runs");
         assert!(
@@ -300,4 +301,58 @@ fn images_that_no_tag_leads_to_are_pruned() {
     );
     assert_eq!(prune("0s")["manifests"], 0);
     cluster.stop();
+}
+
+#[test]
+fn wkg_pushes_pulls_publishes_and_gets() {
+    let Some(shop) = Shop::open("wkg") else {
+        return;
+    };
+    let (token, folder, host) = (shop.token(), shop.folder(), &shop.host);
+    let read = |file: &str| std::fs::read(folder.join(file)).expect(file);
+    let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).expect(file);
+
+    let module = Guest::Hello.write(folder);
+    let (module, image) = (
+        module.to_str().expect("UTF-8"),
+        format!("{host}/team/hello:v1"),
+    );
+    let access = ["-u", "token", "-p", &token, &image];
+    shop.run("wkg", &[&["oci", "push"][..], &access, &[module]].concat());
+    let back = ["--output", "back.wasm"];
+    shop.run("wkg", &[&["oci", "pull"][..], &access, &back].concat());
+    assert!(std::fs::read(module).expect("the module") == read("back.wasm"));
+    shop.prints("pushed", "team/hello:v1", "hello guest\n");
+
+    // Packages of interfaces, by name and version.
+    let protocol = format!(
+        r#"{{ preferredProtocol = "oci", oci = {{ registry = "{host}", namespacePrefix = "wasm/" }} }}"#
+    );
+    write(
+        "registries.toml",
+        &format!(
+            "[namespace_registries]\nteam = {{ registry = \"{host}\", metadata = {protocol} }}\n\
+             [registry.\"{host}\".oci]\nauth = {{ username = \"token\", password = \"{token}\" }}\n"
+        ),
+    );
+    let package = |args: &[&str]| {
+        let places = ["--config=registries.toml", "--cache=wkg-cache"];
+        shop.run("wkg", &[args, &places].concat())
+    };
+    for version in ["1.0.0", "1.1.0"] {
+        let source = format!("wit-{version}");
+        std::fs::create_dir(folder.join(&source)).expect("a folder");
+        let text = format!(
+            "package team:kit@{version};\ninterface greet {{ hello: func() -> string; }}\n"
+        );
+        write(&format!("{source}/kit.wit"), &text);
+        package(&["publish", &source]);
+    }
+    package(&["get", "team:kit@1.0.0", "--output=./old.wasm"]);
+    // The newest is found among the tags.
+    package(&["get", "team:kit", "--output=./new.wasm"]);
+    package(&["get", "team:kit@1.1.0", "--output=./named.wasm"]);
+    assert!(read("new.wasm") == read("named.wasm"));
+    assert!(read("new.wasm") != read("old.wasm"));
+    shop.cluster.stop();
 }
