@@ -218,7 +218,8 @@ impl<C: Codec> Writer<C> {
         if staged.only_deletes() {
             return self.write_deletes(staged).await;
         }
-        self.write_more(|lazy| staged.rows(lazy), staged.revision)
+        let moved = self.previous_bytes(staged);
+        self.write_more(|lazy| staged.rows(lazy).moving(moved), staged.revision)
             .await?;
         Ok(Written::All)
     }

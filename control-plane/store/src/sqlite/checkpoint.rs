@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 
 use crate::counters::Counters;
 
+pub(super) const PAGE_BYTES: u64 = 4096;
 /// Pages a transaction touches beside its data, and how much a page is filled.
-const TRANSACTION_BYTES: u64 = 3 * 4096;
+pub(super) const TRANSACTION_BYTES: u64 = 3 * PAGE_BYTES;
 
 /// Copies what no reader keeps it from, beside writers.
 const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
@@ -90,12 +91,12 @@ impl Checkpoints {
         self.now(PASSIVE).await;
     }
 
-    /// One more that gives the room of the log back to the file system.
-    pub(super) async fn cut(&mut self) {
-        self.now(TRUNCATE).await;
+    /// One more that gives the room of the log back to the file system. Answers whether all of it is.
+    pub(super) async fn cut(&mut self) -> bool {
+        self.now(TRUNCATE).await
     }
 
-    async fn now(&mut self, statement: &'static str) {
+    async fn now(&mut self, statement: &'static str) -> bool {
         if let Some(connection) = self.take().await {
             self.counters.checkpoint();
             let (connection, complete) = checkpoint(connection, statement).await;
@@ -103,7 +104,9 @@ impl Checkpoints {
             self.since = 0;
             // Incomplete means that someone else reads the file; try again after as much has been written again.
             self.log = if complete { 0 } else { self.log / 2 };
+            return complete;
         }
+        false
     }
 
     pub(super) async fn close(&mut self) {

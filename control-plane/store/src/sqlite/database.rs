@@ -80,6 +80,9 @@ pub(crate) struct Database {
     pub(super) reserve: Reserve,
     /// Whether there was no room when some was last wanted.
     pub(super) full: bool,
+    /// Most bytes the log makes the database grow by, and what it was when it was last measured.
+    pub(super) growth: u64,
+    pub(super) measured: u64,
     /// Held, not used: the lock on the owner file goes with it.
     _owner: File,
 }
@@ -94,6 +97,9 @@ impl Database {
         Database {
             reserve: Reserve::beside(&path),
             full: false,
+            // What an unclean stop left in the log is not known.
+            growth: u64::MAX,
+            measured: 0,
             path,
             connection,
             checkpoints,
@@ -108,7 +114,7 @@ impl Database {
         trim: Option<Revision>,
         meta: &Meta,
     ) -> Result<(), StoreError> {
-        let result = if self.reserve.restore() {
+        let result = if self.reserve.restore() && self.growth_is_covered(rows.growth()).await {
             self.try_commit(rows, trim, meta).await
         } else {
             let path = self.path.clone();
@@ -128,9 +134,13 @@ impl Database {
         trim: Option<Revision>,
         meta: &Meta,
     ) -> Result<(), StoreError> {
-        self.open_reserve().await;
-        let result = self.try_commit(rows, trim, meta).await;
-        self.reserve.take();
+        let result = if self.open_reserve(rows.growth()).await {
+            self.try_commit(rows, trim, meta).await
+        } else {
+            let path = self.path.clone();
+            Err(StoreError::DiskFull { path })
+        };
+        self.close_reserve().await;
         result
     }
 
@@ -175,6 +185,9 @@ impl Database {
         {
             tracing::error!(%error, path = %self.path.display(), "no clean stop could be marked");
         }
+        if let Some(growth) = self.measure().await {
+            self.reserve.shorten(growth);
+        }
         if let Err(error) = self.connection.close().await {
             tracing::error!(%error, path = %self.path.display(), "closing the database failed");
         }
@@ -187,9 +200,9 @@ impl Database {
         };
         match self.failure(error) {
             StoreError::DiskFull { .. } => {
-                self.open_reserve().await;
+                self.open_reserve(0).await;
                 let marked = self.mark_clean(meta).await;
-                self.reserve.take();
+                self.close_reserve().await;
                 marked.map_err(|error| self.failure(error))
             }
             error => Err(error),

@@ -15,13 +15,12 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::checkpoint::HARD_LIMIT;
+use super::checkpoint::{HARD_LIMIT, PAGE_BYTES};
 use super::open::beside;
 
 /// What the index has for so many pages of the log.
 const REGION_BYTES: u64 = 32 << 10;
 const REGION_PAGES: u64 = 4096;
-const PAGE_BYTES: u64 = 4096;
 /// A log may be allowed to be longer than is worth an index that is never used up.
 const MOST_INDEX_BYTES: u64 = 1 << 20;
 

@@ -12,6 +12,8 @@ use super::open::beside;
 
 /// Two values of the largest size: one in the write-ahead log, one that the database grows by.
 const BYTES: u64 = 8 << 20;
+/// A log that makes the database grow by more has so much more set aside than it takes, so that not each write sees to it.
+pub(super) const AHEAD: u64 = BYTES / 4;
 /// What there is room for is found in steps.
 const STEP: u64 = BYTES / 16;
 /// SQLite writes page after page. A file system without room for so much has none for a page, or hardly.
@@ -38,6 +40,11 @@ impl Reserve {
             owed: 0,
             tried: Some(Instant::now()),
         };
+        // A long log that an unclean stop left needs what was set aside for it.
+        let left = std::fs::metadata(&reserve.path).map_or(0, |metadata| metadata.len());
+        if left > BYTES && reserve.allocate(left, BYTES).is_ok() {
+            reserve.held = left;
+        }
         reserve.take();
         reserve
     }
@@ -68,6 +75,53 @@ impl Reserve {
             self.held = bytes;
         }
         self.held >= bytes || self.tried.is_none()
+    }
+
+    /// Bytes set aside.
+    pub(super) fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Whether the file system can set room aside.
+    pub(super) fn is_possible(&self) -> bool {
+        self.tried.is_some()
+    }
+
+    /// Whether more is set aside than without a long log.
+    pub(super) fn is_long(&self) -> bool {
+        self.held > BYTES
+    }
+
+    /// Sets more aside if it is less than `bytes`. Answers whether there is room for that.
+    pub(super) fn lengthen(&mut self, bytes: u64) -> bool {
+        if self.held >= bytes {
+            return true;
+        }
+        let bytes = bytes.saturating_add(AHEAD);
+        match self.allocate(bytes, self.held) {
+            Ok(()) => self.held = bytes,
+            Err(error) if no_room(&error) => return false,
+            // Without room for it, the write says so.
+            Err(error) => {
+                tracing::debug!(%error, path = %self.path.display(), "no more is set aside");
+            }
+        }
+        true
+    }
+
+    /// Gives back what a long log needed, but for `bytes`.
+    pub(super) fn shorten(&mut self, bytes: u64) {
+        let bytes = bytes.saturating_add(AHEAD).max(BYTES);
+        if self.held <= bytes {
+            return;
+        }
+        let file = File::options().write(true).open(&self.path);
+        match file.and_then(|file| file.set_len(bytes)) {
+            Ok(()) => self.held = bytes,
+            Err(error) => {
+                tracing::warn!(%error, path = %self.path.display(), "too much is set aside");
+            }
+        }
     }
 
     /// Whether the file system, or a quota on it, has no room.

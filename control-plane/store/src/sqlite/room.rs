@@ -1,9 +1,14 @@
 //! Room on a full disk: what the write-ahead log and free pages hold is given back to the file system, with what is set
 //! aside to start from.
+//!
+//! Invariant: what the log makes the database grow by is set aside. A log that was long once is written over where it lies,
+//! for which a full disk has room; were that to go on beyond what is set aside, the log could never be brought into the
+//! database, and there would be no room for deletes. It is not copied in there and then: a reader may be in the way.
 
 use sqlx::Row;
 
 use super::database::{Database, store_error};
+use super::reserve::AHEAD;
 use crate::error::StoreError;
 
 /// Free pages kept for the next writes instead of being given back to the file system.
@@ -15,29 +20,65 @@ impl Database {
     /// Brings the log into the database and cuts it off. What the database grows by may come from what is set aside, and
     /// the log gives back no less.
     pub(crate) async fn make_room(&mut self) {
-        let growth = self.growth().await;
+        let growth = self.measure().await;
         if growth.is_some_and(|growth| self.reserve.covers(growth)) {
             if growth > Some(0) {
                 self.reserve.give_up();
             }
             self.checkpoints.cut().await;
         }
-        self.reserve.take();
+        self.close_reserve().await;
     }
 
     /// Gives up what is set aside. The log is brought into the database first, if all of it fits: half of it would take
     /// room and give none back.
-    pub(super) async fn open_reserve(&mut self) {
-        let growth = self.growth().await;
+    ///
+    /// Somebody who reads the file may be in the way of that. Then what the log makes the database grow by, and `more`,
+    /// stays set aside, so that it can be brought in later. Answers whether it does.
+    pub(super) async fn open_reserve(&mut self, more: u64) -> bool {
+        let growth = self.measure().await;
         let fits = growth.is_some_and(|growth| self.reserve.covers(growth));
         self.reserve.give_up();
-        if fits {
-            self.checkpoints.cut().await;
+        if !fits || self.checkpoints.cut().await {
+            return true;
         }
+        let left = self.measure().await;
+        left.is_none_or(|left| self.reserve.covers(left.saturating_add(more)))
+    }
+
+    /// Sets aside again what was given up: what the log makes the database grow by before all else.
+    pub(super) async fn close_reserve(&mut self) {
+        if let Some(growth) = self.measure().await {
+            self.reserve.covers(growth);
+        }
+        self.reserve.take();
+    }
+
+    /// Whether what the log makes the database grow by is set aside, with `more` that a transaction may add. It is
+    /// measured only when it may not be. With room on the disk more is set aside; a log that grows is no reason to wait for
+    /// a checkpoint.
+    pub(super) async fn growth_is_covered(&mut self, more: u64) -> bool {
+        self.growth = self.growth.saturating_add(more);
+        let unmeasured = self.growth.saturating_sub(self.measured);
+        if self.growth <= self.reserve.held() && (unmeasured < AHEAD || !self.reserve.is_long()) {
+            return true;
+        }
+        if !self.reserve.is_possible() || self.measure().await.is_none() {
+            return true;
+        }
+        self.growth = self.growth.saturating_add(more);
+        self.reserve.shorten(self.growth);
+        self.reserve.lengthen(self.growth)
     }
 
     /// How much longer the file gets once the write-ahead log is brought into it.
-    async fn growth(&mut self) -> Option<u64> {
+    pub(super) async fn measure(&mut self) -> Option<u64> {
+        let growth = self.try_measure().await?;
+        (self.growth, self.measured) = (growth, growth);
+        Some(growth)
+    }
+
+    async fn try_measure(&mut self) -> Option<u64> {
         let row =
             sqlx::query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
                 .fetch_one(&mut self.connection)
@@ -58,8 +99,10 @@ impl Database {
         if free <= spare {
             return Ok(false);
         }
-        if short {
-            self.open_reserve().await;
+        if short && !self.open_reserve(0).await {
+            self.close_reserve().await;
+            let path = self.path.clone();
+            return Err(StoreError::DiskFull { path });
         }
         let result = self.vacuum(VACUUM_PAGES.min(free - spare)).await;
         if short {

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use super::checkpoint::{PAGE_BYTES, TRANSACTION_BYTES};
 use crate::key::{Key, Revision};
 
 /// Widths of a revision and of a place in the blob. 20 digits hold any 64-bit number, 10 any blob SQLite can bind.
@@ -27,6 +28,7 @@ pub(crate) struct Rows {
     pub(super) current: Vec<u8>,
     pub(super) deletes: Vec<u8>,
     log_bytes: usize,
+    moved: usize,
 }
 
 /// A row of the log: that a key changed, and what it held before.
@@ -86,6 +88,12 @@ impl Rows {
         number(&mut self.deletes, create_revision.0, REVISION);
     }
 
+    /// Tells about how many bytes of old values go from `current` to the log.
+    pub(crate) fn moving(mut self, bytes: usize) -> Rows {
+        self.moved = bytes;
+        self
+    }
+
     /// About the bytes the log grows by.
     pub(crate) fn log_bytes(&self) -> usize {
         self.log_bytes
@@ -94,6 +102,15 @@ impl Rows {
     /// About the bytes written in all.
     pub(super) fn bytes(&self) -> usize {
         self.blob.len() + self.log.len() + self.current.len()
+    }
+
+    /// Most bytes the database grows by. Large rows have pages of their own, of small ones a page may be half full; what
+    /// goes to the log is there twice before it is gone from `current`.
+    pub(super) fn growth(&self) -> u64 {
+        let rows = self.log.len() / LOG_RECORD + self.current.len() / CURRENT_RECORD;
+        let bytes = self.bytes() + self.moved;
+        let filling = bytes.min(rows * PAGE_BYTES as usize);
+        (bytes + filling) as u64 + TRANSACTION_BYTES
     }
 
     /// Copies bytes into the blob and answers where they are, counted from 1 as SQL does.
@@ -137,6 +154,8 @@ mod tests {
         });
         rows.push_current(&key, Revision(3), Revision(9), b"new");
         rows.push_delete(Revision(4));
+        let bytes = (rows.blob.len() + LOG_RECORD + CURRENT_RECORD) as u64;
+        assert_eq!(rows.growth(), 2 * bytes + TRANSACTION_BYTES);
         assert_eq!(rows.log.len(), LOG_RECORD);
         assert_eq!(rows.current.len(), CURRENT_RECORD);
         assert_eq!(rows.deletes, b"00000000000000000004");

@@ -48,14 +48,15 @@ impl<C: Codec> Writer<C> {
         &mut self,
         staged: &Staged<C::Object>,
     ) -> Result<Written, StoreError> {
-        let rows = staged.rows(&self.lazy);
+        let moved = self.previous_bytes(staged);
+        let rows = staged.rows(&self.lazy).moving(moved);
         let result = self.write(rows, staged.revision, Room::Any).await;
         self.note_health(result.as_ref().err());
-        let too_much = || staged.events.len() > 1 && self.deleted(staged) > DELETED;
-        if !is_full(&result) || too_much() {
+        let too_much = staged.events.len() > 1 && moved > DELETED;
+        if !is_full(&result) || too_much {
             return result.map(|()| Written::All);
         }
-        let rows = staged.rows_alone(&self.lazy);
+        let rows = staged.rows_alone(&self.lazy).moving(moved);
         let result = self.write(rows, staged.revision, Room::Reserve).await;
         // That the reserve did for this one says nothing of other writes.
         if result.is_err() {
@@ -64,8 +65,8 @@ impl<C: Codec> Writer<C> {
         result.map(|()| Written::Alone)
     }
 
-    /// Bytes of what a batch takes away.
-    fn deleted(&self, staged: &Staged<C::Object>) -> usize {
+    /// Bytes of what a batch takes away or replaces.
+    pub(super) fn previous_bytes(&self, staged: &Staged<C::Object>) -> usize {
         let events = staged.events.iter();
         let previous = events.filter_map(|(event, _)| event.previous.as_ref());
         previous.map(|entry| self.codec.size(&entry.object)).sum()
