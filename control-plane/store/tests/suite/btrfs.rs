@@ -13,10 +13,6 @@ use sampan_store::{Expect, Key, Op, Prefix, Store};
 use crate::small_disk::{is_full, room_comes, text};
 use crate::support::*;
 
-/// The child part runs only when these are set: which test it is, and the folder to work in.
-const TEST: &str = "SAMPAN_STORE_BTRFS_TEST";
-const FOLDER: &str = "SAMPAN_STORE_BTRFS";
-
 /// The mount goes with the namespace, and the loop device with the mount.
 const SCRIPT: &str = r#"
 truncate -s 128M "$1/image" && mkfs.btrfs -q "$1/image" && mkdir "$1/mount" || exit 1
@@ -46,7 +42,11 @@ fn on_btrfs(test: &str) {
         .arg(folder.path())
         .arg(std::env::current_exe().unwrap());
     let mount = folder.path().join("mount");
-    let output = child.env(TEST, test).env(FOLDER, mount).output().unwrap();
+    let output = child
+        .env(CHILD_TEST, test)
+        .env(CHILD_FOLDER, mount)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{text}{errors}", output.status);
@@ -59,10 +59,10 @@ fn on_btrfs(test: &str) {
 
 #[tokio::test]
 async fn child() {
-    let (Ok(test), Some(folder)) = (std::env::var(TEST), std::env::var_os(FOLDER)) else {
+    let Some((test, folder)) = childs_part() else {
         return;
     };
-    let folder = Path::new(&folder);
+    let folder = folder.as_path();
     match test.as_str() {
         "deletes" => deletes(folder).await,
         "start" => start(folder).await,

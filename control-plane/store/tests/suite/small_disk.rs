@@ -13,10 +13,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use crate::disk::{ignore_limit_signal, limit_file_size, survives};
 use crate::support::*;
 
-/// The child part runs only when these are set: which test it is, and the folder to work in.
-const TEST: &str = "SAMPAN_STORE_SMALL_DISK_TEST";
-const FOLDER: &str = "SAMPAN_STORE_SMALL_DISK";
-
 const RESERVE: u64 = 8 << 20;
 
 fn on_a_small_disk(test: &str) {
@@ -38,16 +34,16 @@ fn on_a_disk_of(size: &str, test: &str) {
         .arg(folder.path())
         .arg(std::env::current_exe().unwrap())
         .arg(size);
-    survives(child.env(TEST, test).env(FOLDER, folder.path()));
+    survives(child.env(CHILD_TEST, test).env(CHILD_FOLDER, folder.path()));
 }
 
 /// In one thread, so that writes sent together are one batch.
 #[tokio::test]
 async fn child() {
-    let (Ok(test), Some(folder)) = (std::env::var(TEST), std::env::var_os(FOLDER)) else {
+    let Some((test, folder)) = childs_part() else {
         return;
     };
-    let folder = Path::new(&folder);
+    let folder = folder.as_path();
     match test.as_str() {
         "deletes" => deletes(folder).await,
         "log" => log(folder).await,

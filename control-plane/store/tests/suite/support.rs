@@ -151,3 +151,14 @@ pub(crate) fn conflict(result: Result<Committed<Text>, TxnError<Text>>) -> Optio
         other => panic!("expected a conflict, got {other:?}"),
     }
 }
+
+/// The parts of tests that a child process does, in a mount namespace of its own: which test it is, and the folder to work
+/// in.
+pub(crate) const CHILD_TEST: &str = "SAMPAN_STORE_TEST";
+pub(crate) const CHILD_FOLDER: &str = "SAMPAN_STORE_FOLDER";
+
+/// What this process is to do, if it is such a child.
+pub(crate) fn childs_part() -> Option<(String, std::path::PathBuf)> {
+    let folder = std::env::var_os(CHILD_FOLDER)?;
+    Some((std::env::var(CHILD_TEST).ok()?, folder.into()))
+}
