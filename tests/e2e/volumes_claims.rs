@@ -108,6 +108,27 @@ fn a_claim_gets_a_folder_that_outlives_its_pods() {
 }
 
 #[test]
+fn a_claim_that_cannot_be_served_is_told_to_its_pod_at_once() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    kubectl.apply(&claim("many", json!({"accessModes": ["ReadWriteMany"]})));
+    kubectl.apply(&pod("waits", "many", &["cat", "/v/f"]).to_string());
+    eventually("the pod says so", || {
+        let described = kubectl.ok(&["describe", "pod", "waits"]);
+        let why = "provisioning failed for PVC \"many\"";
+        described.contains(why).then_some(())
+    });
+    let described = kubectl.ok(&["describe", "pvc", "many"]);
+    assert!(
+        described.contains("only ReadWriteOnce and ReadWriteOncePod are supported"),
+        "{described}"
+    );
+    cluster.stop();
+}
+
+#[test]
 fn volumes_made_by_hand() {
     let host = tempfile::tempdir().expect("temp dir");
     let path = host.path().canonicalize().expect("it exists");

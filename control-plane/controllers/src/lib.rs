@@ -17,6 +17,7 @@ mod root_ca;
 mod selection;
 mod service_account;
 mod source;
+mod tell;
 #[cfg(test)]
 mod testing;
 mod volumes;

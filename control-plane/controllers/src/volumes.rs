@@ -9,7 +9,6 @@ mod cache;
 mod claim;
 mod provision;
 mod rules;
-mod tell;
 mod volume;
 
 use std::sync::Arc;
@@ -24,13 +23,16 @@ use tokio_util::sync::CancellationToken;
 use crate::driver::{self, Next, Reconcile};
 use crate::metrics::WorkqueueMetrics;
 use crate::source;
+use crate::tell::Teller;
 use cache::Cache;
-use tell::Teller;
 
 /// The provisioner, as storage classes name it.
 const PROVISIONER: &str = "sampan.dev/local";
 /// The driver of its volumes: a domain, as drivers have to be.
 const DRIVER: &str = "local.sampan.dev";
+
+/// Who says what happens to claims and volumes, under upstream's name.
+const REPORTER: &str = "persistentvolume-controller";
 
 /// What is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,7 +55,7 @@ pub(crate) async fn run(
     let cache = Arc::new(Cache::default());
     let keys = keys(&client, &cache);
     let volumes = Volumes {
-        teller: Teller::new(client.clone()),
+        teller: Teller::new(client.clone(), REPORTER),
         client,
         cache,
     };

@@ -72,10 +72,10 @@ impl Binding {
         place: OwnedSemaphorePermit,
         places: Arc<Semaphore>,
     ) -> Result<OwnedSemaphorePermit, String> {
-        let told = tell_claims(client, &self.claims, &self.node).await;
+        let told = tell_claims(client, &mut self.claims, &self.node).await;
         told.map_err(|error| error.to_string())?;
         drop(place);
-        let bound = claims_bound(&mut self.claims).await;
+        let bound = claims_bound(&mut self.claims, &self.node).await;
         bound.map_err(|error| error.to_string())?;
         let place = places.acquire_owned().await;
         place.map_err(|error| error.to_string())

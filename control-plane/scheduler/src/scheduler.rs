@@ -195,7 +195,9 @@ impl State {
                 self.pod_bound(key.clone(), bound);
                 let (own, uid) = (key.clone(), pod.metadata.uid.clone());
                 let volumes = &mut self.snapshot.volumes;
-                let claims = claims.into_iter().map(|claim| volumes.await_bound(claim));
+                let claims = claims
+                    .into_iter()
+                    .map(|claim| volumes.await_bound(claim, &node));
                 let sending = Sending::default();
                 let binding = Binding {
                     sending: sending.clone(),
@@ -256,8 +258,9 @@ impl State {
     }
 
     fn bound(&mut self, ended: Result<(Binding, Bound), tokio::task::JoinError>) {
-        // A binding task has nothing in it that panics; if one did, its pod is found again by the next list.
+        // It was turned back. A binding task has nothing in it that panics; if one did, its pod is found again by the next list.
         let Ok((binding, bound)) = ended else {
+            self.queue.changed(queue::Change::Volumes);
             return;
         };
         let Binding {
@@ -279,6 +282,10 @@ impl State {
             Bound::Failed(error) => {
                 self.attempted(Attempt::Error, started);
                 tracing::warn!(%key, %error, "binding failed; it is tried again");
+                if !binding.claims.is_empty() {
+                    // Its claims bind nobody to its node any more.
+                    self.queue.changed(queue::Change::Volumes);
+                }
                 if is_newest {
                     self.give_up(&key);
                     let pod = self.queue.get(&key).map_or(pod, Arc::clone);

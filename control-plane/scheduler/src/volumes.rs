@@ -35,6 +35,8 @@ pub(crate) struct Needs {
 struct Waiting {
     claim: Arc<PersistentVolumeClaim>,
     provisioned: bool,
+    /// The only node for it, if another pod has chosen one.
+    node: Option<String>,
     candidates: Vec<Arc<PersistentVolume>>,
 }
 
@@ -90,8 +92,10 @@ pub(crate) fn needs(pod: &Pod, table: &VolumeTable) -> Result<Needs, String> {
         let Some(class) = class.filter(|_| delayed && volume.is_none_or(str::is_empty)) else {
             return Err("pod has unbound immediate PersistentVolumeClaims".to_string());
         };
+        let provisioned = class.provisioner != NO_PROVISIONER;
         needs.waiting.push(Waiting {
-            provisioned: class.provisioner != NO_PROVISIONER,
+            provisioned,
+            node: table.chosen_node(&claim, provisioned),
             candidates: table.candidates(&claim),
             claim,
         });
@@ -116,7 +120,9 @@ pub(crate) fn volume_binding(needs: &Needs, node: &NodeInfo) -> Option<String> {
         }
     }
     let found = needs.waiting.iter().all(|waiting| {
-        waiting.provisioned || waiting.candidates.iter().any(|volume| is_on(volume, node))
+        let chosen = waiting.node.as_deref();
+        chosen.is_none_or(|chosen| chosen == node.name)
+            && (waiting.provisioned || waiting.candidates.iter().any(|volume| is_on(volume, node)))
     });
     (!found).then(|| "node(s) didn't find available persistent volumes to bind".to_string())
 }
@@ -186,12 +192,19 @@ mod tests {
                     "accessModes": ["ReadWriteOnce"],
                     "resources": {"requests": {"storage": "1Gi"}}}})
         };
+        let told = |name: &str, class: &str, node: &str| {
+            let mut claim = claim(name, class, "");
+            claim["metadata"]["annotations"] = json!({ SELECTED_NODE: node });
+            claim
+        };
         for claim in [
             claim("bound", "late", "v1"),
             claim("lost", "late", "gone"),
             claim("late", "late", ""),
             claim("manual", "manual", ""),
             claim("now", "now", ""),
+            told("told", "late", "b"),
+            told("told-manual", "manual", "a"),
         ] {
             table.put_claim(serde_json::from_value(claim).expect("a claim"));
         }
@@ -239,6 +252,8 @@ mod tests {
         check("late", json!([null, null, 1]));
         let none = "node(s) didn't find available persistent volumes to bind";
         check("manual", json!([none, null, 1]));
+        check("told", json!([none, null, 1]));
+        check("told-manual", json!([none, null, 1]));
         check(
             "now",
             json!("pod has unbound immediate PersistentVolumeClaims"),

@@ -255,7 +255,7 @@ impl Volumes {
         note: &str,
     ) {
         self.teller
-            .claim(claim, type_, reason, note.to_string())
+            .tell(claim, type_, reason, note.to_string())
             .await;
     }
 
@@ -266,7 +266,7 @@ impl Volumes {
 }
 
 /// Changes a claim unless somebody else did since it was read.
-async fn patch_claim(
+pub(super) async fn patch_claim(
     api: &Api<PersistentVolumeClaim>,
     claim: &PersistentVolumeClaim,
     mut change: Value,

@@ -7,7 +7,8 @@ use kube::api::{Api, PostParams};
 use kube::runtime::events::EventType;
 use serde_json::{Value, json};
 
-use super::claim::BOUND_BY_CONTROLLER;
+use super::claim::{BOUND_BY_CONTROLLER, patch_claim};
+use super::rules::SELECTED_NODE;
 use super::volume::{IN_USE, PROVISIONED_BY};
 use super::{DRIVER, PROVISIONER, Volumes};
 
@@ -30,7 +31,10 @@ impl Volumes {
                     format!("failed to provision volume with StorageClass \"{name}\": {why}");
                 self.note(claim, EventType::Warning, "ProvisioningFailed", &note)
                     .await;
-                return Ok(());
+                return match node {
+                    Some(_) => self.unselect(claim).await,
+                    None => Ok(()),
+                };
             }
         };
         let name = volume.name_any();
@@ -46,6 +50,19 @@ impl Volumes {
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes the node away from a claim: the scheduler, which waits for the volume, is told by that and tries again.
+    async fn unselect(&self, claim: &PersistentVolumeClaim) -> Result<(), kube::Error> {
+        let namespace = claim.namespace().unwrap_or_default();
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &namespace);
+        let annotations = json!({ SELECTED_NODE: null });
+        patch_claim(
+            &api,
+            claim,
+            json!({"metadata": {"annotations": annotations}}),
+        )
+        .await
     }
 }
 
@@ -102,6 +119,39 @@ fn wanted(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::server;
+
+    #[tokio::test]
+    async fn a_claim_that_cannot_be_served_has_its_node_taken_away() {
+        let (client, got) = server(|_, _| Some(json!({"metadata": {}})));
+        let volumes = Volumes {
+            teller: crate::tell::Teller::new(client.clone(), "test"),
+            cache: Default::default(),
+            client,
+        };
+        let class: StorageClass = serde_json::from_value(json!({
+            "metadata": {"name": "local"}, "provisioner": PROVISIONER}))
+        .expect("a class");
+        for (annotations, expect) in [
+            (
+                json!({SELECTED_NODE: "here"}),
+                json!([{"metadata": {"annotations": {SELECTED_NODE: null}, "resourceVersion": "7"}}]),
+            ),
+            (json!({}), json!([])),
+        ] {
+            let claim = json!({"metadata": {"name": "c", "namespace": "n", "resourceVersion": "7",
+                "annotations": annotations}, "spec": {"accessModes": ["ReadWriteMany"]}});
+            let claim = serde_json::from_value(claim).expect("a claim");
+            let done = volumes.provision(&claim, &class).await;
+            done.expect("the server does what it is asked");
+            let got = std::mem::take(&mut *got.lock().expect("nobody panicked"));
+            let patched = got.into_iter().filter(|(method, path, _)| {
+                method == "PATCH" && path.ends_with("/persistentvolumeclaims/c")
+            });
+            let bodies: Vec<Value> = patched.map(|(_, _, body)| body).collect();
+            assert_eq!(json!(bodies), expect);
+        }
+    }
 
     #[test]
     fn a_folder_of_the_chosen_node() {

@@ -119,7 +119,7 @@ impl Volumes {
     ) -> Result<(), kube::Error> {
         self.set_volume_phase(volume, "Failed", Some(&why)).await?;
         self.teller
-            .volume(volume, EventType::Warning, reason, why)
+            .tell(volume, EventType::Warning, reason, why)
             .await;
         Ok(())
     }

@@ -24,7 +24,7 @@ fn server() -> (kube::Client, Got) {
             let path = parts.uri.path().to_string();
             let entry = (parts.method.to_string(), path, body);
             log.lock().expect("nobody panicked").push(entry);
-            let answer = Body::from(br#"{"metadata": {}}"#.to_vec());
+            let answer = Body::from(br#"{"metadata": {"resourceVersion": "5"}}"#.to_vec());
             Ok::<_, tower::BoxError>(http::Response::new(answer))
         }
     });
@@ -183,6 +183,62 @@ async fn a_failed_binding_is_told_and_gives_its_room_back() {
     let event = &got.iter().find(told).expect("an event").2;
     assert_eq!(event["note"], why);
     assert_eq!(event["action"], "Scheduling");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_claim_is_told_at_once() {
+    let (client, got) = server();
+    let (events, _writer) = Events::new(client.clone());
+    let mut state = state(client, events);
+    let news = |state: &mut State, name: &str, version: &str| {
+        let mut claim = claim(name, "Pending");
+        claim.metadata.resource_version = Some(version.to_string());
+        state.snapshot.volumes.claim_event(Event::Apply(claim));
+    };
+    for name in ["waits", "refused"] {
+        news(&mut state, name, "3");
+        state.take(with_claim(pod(name, name, "1m"), name));
+    }
+    state.try_all();
+    assert_eq!(state.assumed.len(), 2);
+    // The node is named by version 5: what was before says nothing, and that it is named no more says all.
+    news(&mut state, "waits", "4");
+    news(&mut state, "refused", "6");
+    let start = tokio::time::Instant::now();
+    state.next_bound().await;
+    assert_eq!(start.elapsed().as_secs(), 0, "no time-out was waited for");
+    assert!(!state.assumed.contains_key(&key("refused")));
+    assert!(state.assumed.contains_key(&key("waits")));
+    while state.notes.join_next().await.is_some() {}
+    let got = got.lock().expect("nobody panicked");
+    let why = "running PreBind plugin \"VolumeBinding\": binding volumes: provisioning failed for PVC \"refused\"";
+    let noted = got.iter().any(|(_, path, body)| {
+        path.ends_with("/pods/refused/status") && body["status"]["conditions"][0]["message"] == why
+    });
+    assert!(noted, "{got:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_share_a_claim_go_where_its_volume_is_made() {
+    let (client, _got) = server();
+    let (events, _writer) = Events::new(client.clone());
+    let mut state = state(client, events);
+    let node = json!({"metadata": {"name": "other"},
+        "status": {"allocatable": {"cpu": "2", "pods": "1000"},
+                   "conditions": [{"type": "Ready", "status": "True"}]}});
+    let node = serde_json::from_value(node).expect("a node");
+    state.node_event(Ok(Event::Apply(node)));
+    let claim = claim("c", "Pending");
+    state.snapshot.volumes.claim_event(Event::Apply(claim));
+    for name in ["1", "2", "3"] {
+        state.take(with_claim(pod(name, name, "500m"), "c"));
+    }
+    state.try_all();
+    assert_eq!(state.assumed.len(), 3);
+    let nodes = state.snapshot.nodes();
+    let mut taken: Vec<i128> = nodes.map(|node| node.requested.get("cpu")).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, [0, 1500]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
 use super::Awaited;
-use super::bind::is_bound;
+use super::bind::{is_bound, selected_node};
 
 /// What is known of storage.
 #[derive(Debug, Default)]
@@ -21,9 +21,16 @@ pub(crate) struct VolumeTable {
     volumes: BTreeMap<String, Arc<PersistentVolume>>,
     classes: HashMap<String, Arc<StorageClass>>,
     /// Claims that somebody waits for to be bound.
-    awaited: HashMap<(String, String), watch::Sender<bool>>,
+    awaited: HashMap<(String, String), Waiters>,
     listed: HashSet<(String, String)>,
     listed_volumes: HashSet<String>,
+}
+
+/// Who waits for one claim: the node they all go to, and what tells them of the claim.
+#[derive(Debug)]
+struct Waiters {
+    node: String,
+    news: watch::Sender<Arc<PersistentVolumeClaim>>,
 }
 
 impl VolumeTable {
@@ -53,26 +60,48 @@ impl VolumeTable {
         volumes.cloned().collect()
     }
 
-    /// To wait with until the claim is bound. All who wait for one claim share what is kept for it.
-    pub(crate) fn await_bound(&mut self, claim: Arc<PersistentVolumeClaim>) -> Awaited {
-        let waiting = self.awaited.entry(key(&claim));
-        let bound = waiting.or_insert_with(|| watch::channel(is_bound(&claim)).0);
-        let bound = bound.subscribe();
-        Awaited { claim, bound }
+    /// The node that a claim without a volume gets one for: pods that share it go there, too.
+    pub(super) fn chosen_node(
+        &self,
+        claim: &PersistentVolumeClaim,
+        provisioned: bool,
+    ) -> Option<String> {
+        let waiters = self.awaited.get(&key(claim));
+        let waiters = waiters.filter(|waiters| waiters.news.receiver_count() > 0);
+        // Nobody takes the node away from a claim that only waits for a volume made by hand: another may have one.
+        let told = || selected_node(claim).filter(|_| provisioned);
+        let chosen = waiters.map(|waiters| waiters.node.as_str()).or_else(told);
+        chosen.map(str::to_string)
+    }
+
+    /// To wait with until the claim is bound, for a pod that goes to the node. All who wait for one claim share what is
+    /// kept for it.
+    pub(crate) fn await_bound(&mut self, claim: Arc<PersistentVolumeClaim>, node: &str) -> Awaited {
+        let waiters = self.awaited.entry(key(&claim)).or_insert_with(|| Waiters {
+            node: String::new(),
+            news: watch::channel(claim.clone()).0,
+        });
+        waiters.node = node.to_string();
+        Awaited {
+            news: waiters.news.subscribe(),
+            claim,
+            told: None,
+        }
     }
 
     pub(super) fn put_claim(&mut self, claim: PersistentVolumeClaim) {
-        let key = key(&claim);
-        if is_bound(&claim)
-            && let Some(waiting) = self.awaited.remove(&key)
-        {
-            waiting.send_replace(true);
-        }
-        let uid = claim.metadata.uid.clone();
-        let before = self.claims.insert(key.clone(), Arc::new(claim));
-        if before.is_some_and(|before| before.metadata.uid != uid) {
+        let (key, claim) = (key(&claim), Arc::new(claim));
+        let before = self.claims.insert(key.clone(), claim.clone());
+        if before.is_some_and(|before| before.metadata.uid != claim.metadata.uid) {
             // Whom they wait for is gone.
             self.awaited.remove(&key);
+        }
+        if let Some(waiters) = self.awaited.get(&key) {
+            let bound = is_bound(&claim);
+            waiters.news.send_replace(claim);
+            if bound {
+                self.awaited.remove(&key);
+            }
         }
     }
 
