@@ -129,6 +129,55 @@ fn a_claim_that_cannot_be_served_is_told_to_its_pod_at_once() {
 }
 
 #[test]
+fn an_ephemeral_volume_lives_as_long_as_its_pod() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::Files, "files");
+    let pod = |name: &str| {
+        let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}});
+        let template = json!({"metadata": {"labels": {"of": name}}, "spec": spec});
+        let volumes = json!([{"name": "own", "ephemeral": {"volumeClaimTemplate": template}}]);
+        PodSpec::new(name, "files")
+            .container("args", json!(["fill", "/v/f"]))
+            .container("volumeMounts", json!([{"name": "own", "mountPath": "/v"}]))
+            .with("/spec/volumes", volumes)
+    };
+    assert_eq!(ran(&kubectl, &pod("one")).0, "51", "1 MiB and no more");
+    becomes(&kubectl, "pvc/one-own", "Bound");
+    assert_eq!(kubectl.field("pvc/one-own", ".metadata.labels.of"), "one");
+    let described = kubectl.ok(&["describe", "pod", "one"]);
+    assert!(described.contains("EphemeralVolume"), "{described}");
+    let volume = kubectl.field("pvc/one-own", ".spec.volumeName");
+    let folder = cluster.data().join("node/volumes").join(&volume);
+    assert!(folder.is_dir(), "{}", folder.display());
+
+    // The claim keeps the pod's object, and the pod the claim, until the pod is over.
+    kubectl.ok(&["delete", "pod", "one", "--cascade=foreground"]);
+    gone(&kubectl, "pvc/one-own");
+    gone(&kubectl, &format!("pv/{volume}"));
+    assert!(!folder.exists());
+
+    // Somebody else's claim of that name is left alone.
+    kubectl.apply(&claim("two-own", json!({})));
+    kubectl.apply(&pod("two").to_string());
+    eventually("the pod says why it waits", || {
+        let described = kubectl.ok(&["describe", "pod", "two"]);
+        let why = "PVC default/two-own was not created for pod default/two (pod is not owner)";
+        let told = ["FailedScheduling", "FailedBinding", why];
+        told.iter()
+            .all(|word| described.contains(word))
+            .then_some(())
+    });
+    kubectl.ok(&["delete", "pvc", "two-own"]);
+    becomes(&kubectl, "pvc/two-own", "Bound");
+    kubectl.ok(&["delete", "pod", "two"]);
+    gone(&kubectl, "pvc/two-own");
+    cluster.stop();
+}
+
+#[test]
 fn volumes_made_by_hand() {
     let host = tempfile::tempdir().expect("temp dir");
     let path = host.path().canonicalize().expect("it exists");

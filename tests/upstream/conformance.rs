@@ -19,7 +19,7 @@ use list::Features;
 const PROCESSES: usize = 6;
 
 /// kube-controller-manager does what ours do not yet.
-const CONTROLLERS: &str = "*,-garbage-collector-controller,-namespace-controller,-node-lifecycle-controller,\
+const CONTROLLERS: &str = "*,-ephemeral-volume-controller,-garbage-collector-controller,-namespace-controller,-node-lifecycle-controller,\
     -pod-garbage-collector-controller,-root-ca-certificate-publisher-controller,-serviceaccount-controller";
 
 #[test]

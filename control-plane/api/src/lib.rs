@@ -20,6 +20,7 @@ pub mod apply;
 pub mod convert;
 pub mod custom;
 pub mod defaults;
+pub mod ephemeral;
 pub mod limits;
 pub mod patch;
 pub mod quota;

@@ -5,6 +5,7 @@
 
 mod delays;
 mod driver;
+mod ephemeral;
 mod event_expiry;
 mod garbage;
 mod kinds;
@@ -86,6 +87,10 @@ impl Controllers {
         if enabled.has(selection::VOLUME_BINDER) {
             let (client, metrics) = (client.clone(), metrics.clone());
             set.spawn(volumes::run(client, metrics, shutdown.clone()));
+        }
+        if enabled.has(selection::EPHEMERAL_VOLUME) {
+            let (client, metrics) = (client.clone(), metrics.clone());
+            set.spawn(ephemeral::run(client, metrics, shutdown.clone()));
         }
         if enabled.has(selection::NODE_LIFECYCLE) {
             set.spawn(node_lease::run(client, shutdown.clone()));

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 /// Every controller that may be left out, by upstream's name.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
+    EPHEMERAL_VOLUME,
     GARBAGE,
     NAMESPACE,
     NODE_LIFECYCLE,
@@ -14,6 +15,7 @@ pub(crate) const NAMES: [&str; 8] = [
     SERVICE_ACCOUNT,
 ];
 
+pub(crate) const EPHEMERAL_VOLUME: &str = "ephemeral-volume-controller";
 pub(crate) const GARBAGE: &str = "garbage-collector-controller";
 pub(crate) const NAMESPACE: &str = "namespace-controller";
 pub(crate) const NODE_LIFECYCLE: &str = "node-lifecycle-controller";
@@ -88,6 +90,7 @@ mod tests {
         check(
             "*, -garbage-collector-controller",
             &[
+                EPHEMERAL_VOLUME,
                 NAMESPACE,
                 NODE_LIFECYCLE,
                 VOLUME_BINDER,

@@ -11,6 +11,7 @@ pub(crate) use table::VolumeTable;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use sampan_api::ephemeral;
 
 use crate::filter::matches_term;
 use crate::snapshot::NodeInfo;
@@ -52,9 +53,9 @@ impl Needs {
 pub(crate) fn needs(pod: &Pod, table: &VolumeTable) -> Result<Needs, String> {
     let mut needs = Needs::default();
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    for (name, ephemeral) in claim_names(pod) {
+    for (name, is_ephemeral) in claim_names(pod) {
         let Some(claim) = table.claim(namespace, &name) else {
-            return Err(match ephemeral {
+            return Err(match is_ephemeral {
                 true => format!(
                     "waiting for ephemeral volume controller to create the persistentvolumeclaim \"{name}\""
                 ),
@@ -63,6 +64,10 @@ pub(crate) fn needs(pod: &Pod, table: &VolumeTable) -> Result<Needs, String> {
         };
         if claim.metadata.deletion_timestamp.is_some() {
             return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
+        }
+        let why = is_ephemeral.then(|| not_owned(pod, &claim)).flatten();
+        if let Some(why) = why {
+            return Err(why);
         }
         if exclusive::is_exclusive(&claim) {
             needs.exclusive.push(name.clone());
@@ -151,13 +156,27 @@ pub(crate) fn has_claims(pod: &Pod) -> bool {
     !claim_names(pod).is_empty()
 }
 
+/// Why a claim is not the one that was made for the pod's volume.
+fn not_owned(pod: &Pod, claim: &PersistentVolumeClaim) -> Option<String> {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let (name, uid) = (text(&pod.metadata.name), text(&pod.metadata.uid));
+    let owners = claim.metadata.owner_references.iter().flatten();
+    let controllers = owners.filter(|owner| owner.controller == Some(true));
+    ephemeral::not_owned(
+        &text(&pod.metadata.namespace),
+        (&name, &uid),
+        &text(&claim.metadata.name),
+        controllers.map(|owner| owner.uid.as_str()),
+    )
+}
+
 /// The claims a pod mounts; true for those of generic ephemeral volumes.
 fn claim_names(pod: &Pod) -> Vec<(String, bool)> {
     let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
     let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref());
     let claims = volumes.unwrap_or_default().iter().filter_map(|volume| {
         if volume.ephemeral.is_some() {
-            return Some((format!("{pod_name}-{}", volume.name), true));
+            return Some((ephemeral::claim_name(pod_name, &volume.name), true));
         }
         let claim = volume.persistent_volume_claim.as_ref()?;
         Some((claim.claim_name.clone(), false))
@@ -226,6 +245,33 @@ mod tests {
         let pod = json!({"metadata": {"name": "p", "namespace": "n"},
             "spec": {"containers": [], "volumes": volumes}});
         serde_json::from_value(pod).expect("a pod")
+    }
+
+    #[test]
+    fn a_claim_of_an_ephemeral_volume_is_made_for_its_pod() {
+        let mut table = table();
+        let mut claim = serde_json::to_value(table.claim("n", "late")).expect("JSON");
+        claim["metadata"]["name"] = json!("p-v");
+        let pod = json!({"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {"containers": [],
+            "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]}});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        let why = |table: &VolumeTable| needs(&pod, table).err().unwrap_or_default();
+        let wait =
+            "waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-v\"";
+        assert_eq!(why(&table), wait);
+        let owner = |uid: &str, controller: bool| {
+            json!([{"apiVersion": "v1", "kind": "Pod", "name": "p",
+            "uid": uid, "controller": controller}])
+        };
+        for owners in [json!([]), owner("other", true), owner("u", false)] {
+            claim["metadata"]["ownerReferences"] = owners;
+            table.put_claim(serde_json::from_value(claim.clone()).expect("a claim"));
+            let not = "PVC n/p-v was not created for pod n/p (pod is not owner)";
+            assert_eq!(why(&table), not);
+        }
+        claim["metadata"]["ownerReferences"] = owner("u", true);
+        table.put_claim(serde_json::from_value(claim).expect("a claim"));
+        assert_eq!(why(&table), "");
     }
 
     #[test]

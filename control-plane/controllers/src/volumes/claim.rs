@@ -6,7 +6,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::runtime::events::EventType;
 use serde_json::{Value, json};
 
-use super::rules::{self, best, claim_names, is_owner, selected_node, unfit};
+use super::rules::{self, best, is_owner, selected_node, unfit, uses};
 use super::{PROVISIONER, Volumes};
 
 /// Keeps a claim while pods use it.
@@ -61,11 +61,7 @@ impl Volumes {
         let namespace = claim.namespace().unwrap_or_default();
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
         let pods = pods.list(&ListParams::default()).await?;
-        Ok(pods.items.iter().any(|pod| {
-            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-            node.is_some_and(|node| !node.is_empty())
-                && claim_names(pod).contains(&claim.name_any())
-        }))
+        Ok(pods.items.iter().any(|pod| uses(pod, claim)))
     }
 
     async fn unbound(

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
     NodeSelectorRequirement, ObjectReference, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeClaimSpec, PersistentVolumeSpec, Pod,
+    PersistentVolumeClaimSpec, PersistentVolumeSpec, Pod, Volume,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
+use sampan_api::ephemeral::claim_name;
+
+use crate::ephemeral::not_of;
 
 const STORAGE: &str = "storage";
 
@@ -20,18 +23,32 @@ pub(super) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 pub(super) fn claim_names(pod: &Pod) -> Vec<String> {
     let spec = pod.spec.as_ref();
     let volumes = spec.and_then(|spec| spec.volumes.as_deref());
-    let of_volume = |volume: &k8s_openapi::api::core::v1::Volume| match &volume.ephemeral {
-        Some(_) => Some(format!("{}-{}", pod.name_any(), volume.name)),
-        None => {
-            let claim = volume.persistent_volume_claim.as_ref();
-            claim.map(|claim| claim.claim_name.clone())
-        }
+    let volumes = volumes.unwrap_or_default().iter();
+    volumes.filter_map(|volume| claim_of(pod, volume)).collect()
+}
+
+fn claim_of(pod: &Pod, volume: &Volume) -> Option<String> {
+    if volume.ephemeral.is_some() {
+        return Some(claim_name(&pod.name_any(), &volume.name));
+    }
+    let claim = volume.persistent_volume_claim.as_ref()?;
+    Some(claim.claim_name.clone())
+}
+
+/// Whether a pod that was placed keeps the claim, also one that has ended. The claim of an ephemeral volume is kept until
+/// its pod is over and only its object is left: a pod that is deleted in the foreground waits in turn for its claims.
+pub(super) fn uses(pod: &Pod, claim: &PersistentVolumeClaim) -> bool {
+    let Some(spec) = &pod.spec else {
+        return false;
     };
-    volumes
-        .unwrap_or_default()
-        .iter()
-        .filter_map(of_volume)
-        .collect()
+    let is_over = pod.metadata.deletion_timestamp.is_some()
+        && pod.metadata.deletion_grace_period_seconds == Some(0);
+    let keeps = |volume: &Volume| {
+        claim_of(pod, volume).as_ref() == claim.metadata.name.as_ref()
+            && (volume.ephemeral.is_none() || !is_over && not_of(pod, claim).is_none())
+    };
+    spec.node_name.as_ref().is_some_and(|node| !node.is_empty())
+        && spec.volumes.iter().flatten().any(keeps)
 }
 
 /// The node named by the scheduler, if it has.
@@ -242,6 +259,43 @@ mod tests {
             &volumes,
             None,
         );
+    }
+
+    #[test]
+    fn who_keeps_a_claim() {
+        let owner = |uid: &str| json!([{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": uid, "controller": true}]);
+        let claim = |name: &str, owners: Value| -> PersistentVolumeClaim {
+            let metadata = json!({"name": name, "namespace": "n", "ownerReferences": owners});
+            serde_json::from_value(json!({ "metadata": metadata })).expect("a claim")
+        };
+        let pod = |node: Value, deleted: Option<i64>, phase: &str| -> Pod {
+            let mut metadata = json!({"name": "p", "namespace": "n", "uid": "u"});
+            if let Some(grace) = deleted {
+                metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                metadata["deletionGracePeriodSeconds"] = json!(grace);
+            }
+            let volumes = json!([{"name": "v", "ephemeral": {}},
+                {"name": "w", "persistentVolumeClaim": {"claimName": "c"}}]);
+            let spec = json!({"nodeName": node, "containers": [], "volumes": volumes});
+            let pod = json!({"metadata": metadata, "spec": spec, "status": {"phase": phase}});
+            serde_json::from_value(pod).expect("a pod")
+        };
+        // By name: the claim that is named, the pod's own, and one like it of somebody else.
+        for (node, deleted, phase, expect) in [
+            (json!(null), None, "Pending", [false, false, false]),
+            (json!("here"), None, "Running", [true, true, false]),
+            (json!("here"), None, "Succeeded", [true, true, false]),
+            (json!("here"), Some(30), "Running", [true, true, false]),
+            (json!("here"), Some(0), "Failed", [true, false, false]),
+        ] {
+            let pod = pod(node, deleted, phase);
+            let claims = [
+                claim("c", json!([])),
+                claim("p-v", owner("u")),
+                claim("p-v", owner("other")),
+            ];
+            assert_eq!(claims.map(|claim| uses(&pod, &claim)), expect, "{phase}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod host_path;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Pod, Volume};
+use sampan_api::ephemeral;
 
 use super::NodeFacts;
 use super::volumes::{VolumeError, is_rendered};
@@ -109,7 +110,12 @@ pub(super) async fn place(
     }
     if let Some(source) = &volume.persistent_volume_claim {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let mut place = claim::place(client, namespace, &source.claim_name, policy, step).await?;
+        let named = claim::Named {
+            namespace,
+            name: &source.claim_name,
+            made_for: None,
+        };
+        let mut place = claim::place(client, named, policy, step).await?;
         if source.read_only == Some(true) {
             place.only_read();
         }
@@ -119,10 +125,13 @@ pub(super) async fn place(
         && source.volume_claim_template.is_some()
     {
         let metadata = &pod.metadata;
-        let namespace = metadata.namespace.as_deref().unwrap_or_default();
         let pod_name = metadata.name.as_deref().unwrap_or_default();
-        let name = format!("{pod_name}-{}", volume.name);
-        return claim::place(client, namespace, &name, policy, step).await;
+        let named = claim::Named {
+            namespace: metadata.namespace.as_deref().unwrap_or_default(),
+            name: &ephemeral::claim_name(pod_name, &volume.name),
+            made_for: Some(pod),
+        };
+        return claim::place(client, named, policy, step).await;
     }
     Err(VolumeError::Unsupported(type_name(volume)))
 }

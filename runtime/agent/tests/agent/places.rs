@@ -148,6 +148,34 @@ async fn claims_lead_to_folders_of_the_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ephemeral_volume_is_a_claim_made_for_its_pod() {
+    let cluster = Cluster::new();
+    let put = |owners: Value| {
+        let claim = json!({"metadata": {"name": "p-v", "namespace": "default", "uid": "c-uid", "ownerReferences": owners},
+            "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}});
+        cluster.api.put("persistentvolumeclaims", claim);
+    };
+    let owner = |uid: &Value| json!([{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": uid, "controller": true}]);
+    put(owner(&json!("of another pod")));
+    let volume = json!({"metadata": {"name": "pv-1"},
+        "spec": {"claimRef": {"namespace": "default", "name": "p-v", "uid": "c-uid"},
+            "csi": {"driver": "local.sampan.dev", "volumeHandle": "pv-1"}}});
+    cluster.api.put("persistentvolumes", volume);
+    let volumes = json!([{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]);
+    let mounts = json!([{"name": "v", "mountPath": "/v"}]);
+    let spec = json!({"volumes": volumes, "container": {"name": "own", "volumeMounts": mounts}});
+    let pod = cluster.pod("p", &["run"], spec);
+    let why = "PVC default/p-v was not created for pod default/p (pod is not owner)";
+    cluster.event("FailedMount", why).await;
+    put(owner(&pod["metadata"]["uid"]));
+    cluster.until("p", "/status/phase", json!("Running")).await;
+    let config = cluster.runtime.config("own");
+    let folder = cluster.dir.path().canonicalize().unwrap();
+    let mounted = PathBuf::from(&mount_at(&config, "/v").host_path);
+    assert_eq!(mounted, folder.join("volumes/pv-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_volume_of_another_node_is_not_replaced_by_an_empty_folder() {
     let cluster = Cluster::new();
     let labelled = eventually(|| cluster.api.get("nodes", "", "n1"));

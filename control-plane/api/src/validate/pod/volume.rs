@@ -72,7 +72,7 @@ fn made_claims(spec: &Value, home: Home<'_>) -> HashSet<String> {
     let may_be = (1..=MAX_CLAIM).contains(&pod.len());
     volumes
         .filter(|volume| may_be && get(volume, "ephemeral").is_some())
-        .map(|volume| format!("{pod}-{}", text(volume, "name")))
+        .map(|volume| crate::ephemeral::claim_name(pod, text(volume, "name")))
         .collect()
 }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::{
     Node, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeSpec,
+    PersistentVolumeSpec, Pod,
 };
 use kube::Api;
+use sampan_api::ephemeral;
 use sampan_api::selector::node_requirement_matches;
 
 use super::{Place, Step, VolumePolicy, host_path, make_folder};
@@ -17,20 +18,33 @@ use crate::quantity;
 /// The driver of volumes that are folders of a node, made by the control plane's provisioner.
 const LOCAL_DRIVER: &str = "local.sampan.dev";
 
+/// The claim that a pod's volume names.
+pub(super) struct Named<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    /// The pod whose ephemeral volume it is to be: it has to own it, or somebody else's data would be mounted.
+    pub(super) made_for: Option<&'a Pod>,
+}
+
 /// Where the volume bound to a claim is.
 pub(super) async fn place(
     client: &kube::Client,
-    namespace: &str,
-    name: &str,
+    named: Named<'_>,
     policy: &VolumePolicy,
     step: Step,
 ) -> Result<Place, VolumeError> {
+    let Named {
+        namespace, name, ..
+    } = named;
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let claim = claims.get_opt(name).await.map_err(unreadable)?;
     let claim = claim.ok_or_else(|| VolumeError::Missing {
         kind: "persistentvolumeclaim",
         name: name.to_owned(),
     })?;
+    if let Some(why) = named.made_for.and_then(|pod| not_owned(pod, &claim)) {
+        return Err(VolumeError::Claim(why));
+    }
     if claim.metadata.deletion_timestamp.is_some() && step == Step::Prepare {
         return Err(VolumeError::Claim(format!(
             "persistentvolumeclaim \"{name}\" is being deleted"
@@ -59,6 +73,20 @@ pub(super) async fn place(
         on_this_node(client, &policy.node.name, &spec).await?;
     }
     of_spec(&spec, policy, step).await
+}
+
+/// Why a claim is not the one that was made for the pod's volume.
+fn not_owned(pod: &Pod, claim: &PersistentVolumeClaim) -> Option<String> {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let (name, uid) = (text(&pod.metadata.name), text(&pod.metadata.uid));
+    let owners = claim.metadata.owner_references.iter().flatten();
+    let controllers = owners.filter(|owner| owner.controller == Some(true));
+    ephemeral::not_owned(
+        &text(&pod.metadata.namespace),
+        (&name, &uid),
+        &text(&claim.metadata.name),
+        controllers.map(|owner| owner.uid.as_str()),
+    )
 }
 
 /// Refuses a volume that is on other nodes: a folder of its name here would hold nothing of it.
