@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ServingIdentity;
-use crate::limits::{API_CONNECTIONS, LOG_STREAMS};
+use crate::limits::{API_CONNECTIONS, LOG_FILES_AHEAD, LOG_STREAMS};
 use crate::logs::FolderWatch;
 use crate::worker::Shared;
 pub(crate) use tls::TlsError;
@@ -42,6 +42,8 @@ struct Api {
     shared: Arc<Shared>,
     watch: Option<Arc<FolderWatch>>,
     streams: Arc<Semaphore>,
+    /// Places for files that log streams have open before they read them.
+    files_ahead: Arc<Semaphore>,
     allowed: Arc<ServingIdentity>,
 }
 
@@ -71,6 +73,7 @@ impl KubeletApi {
             shared,
             watch,
             streams: Arc::new(Semaphore::new(LOG_STREAMS)),
+            files_ahead: Arc::new(Semaphore::new(LOG_FILES_AHEAD)),
             allowed: Arc::new(identity),
         };
         let router = router(api.clone());

@@ -93,9 +93,11 @@ pub const LOG_MAX_FILES: usize = 5;
 pub const LOG_ROTATE_PERIOD: Duration = Duration::from_secs(10);
 /// The longest line the log reader holds; a longer one is passed on in pieces.
 pub const LOG_LINE_MAX: usize = 256 << 10;
-/// Log streams served at once. Each has all files of its log open until it has read them, so one whose client takes
-/// nothing holds `LOG_MAX_FILES` of them, two more if the log is rotated meanwhile: 1792 in all.
+/// Log streams served at once. Each has the file open that it reads, and the next one while it goes on to that.
 pub const LOG_STREAMS: usize = 256;
+/// Further files of their logs that all these streams together have open, so that rotation takes none from them. More
+/// are opened when they are come to.
+pub const LOG_FILES_AHEAD: usize = 64;
 /// Connections of the kubelet API at once, and the time a handshake and a request head may take.
 pub const API_CONNECTIONS: usize = 512;
 pub const API_HANDSHAKE: Duration = Duration::from_secs(10);

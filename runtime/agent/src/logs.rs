@@ -40,12 +40,14 @@ fn open(log: &Path) -> io::Result<Vec<File>> {
 }
 
 /// What tells an open file from all others, whatever its name is by now.
-fn identity(metadata: &Metadata) -> (u64, u64) {
+type Identity = (u64, u64);
+
+fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
 /// The place of a file among others.
-fn position(files: &[File], wanted: (u64, u64)) -> io::Result<Option<usize>> {
+fn position(files: &[File], wanted: Identity) -> io::Result<Option<usize>> {
     for (index, file) in files.iter().enumerate() {
         if identity(&file.metadata()?) == wanted {
             return Ok(Some(index));

@@ -52,7 +52,8 @@ pub(super) async fn container_logs(
         }),
         watch: api.watch.clone(),
     });
-    let stream = match LogStream::open(&log, options, follow).await {
+    let ahead = api.files_ahead.clone();
+    let stream = match LogStream::open(&log, options, follow, ahead).await {
         Ok(log) => log.into_stream(),
         Err(error) => {
             let text = format!("failed to open the log: {error}");

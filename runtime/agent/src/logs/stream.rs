@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Identity;
 use super::line::parse;
 use super::options::LogOptions;
 use super::tail::start_of_tail;
@@ -39,14 +41,16 @@ pub(crate) struct Follower {
 
 pub(crate) struct LogStream {
     log: PathBuf,
-    /// Files to read after the present one, oldest first. They are open, as rotation renames and removes them.
-    next_files: VecDeque<File>,
-    file: Option<File>,
+    /// Files to read after the present one, oldest first. They are open, as rotation renames and removes them; not all
+    /// that there are, if there are no places.
+    next_files: VecDeque<Ahead>,
+    /// Places for such files, shared by all streams.
+    ahead: Arc<Semaphore>,
+    file: Option<Open>,
     /// Where the reader is in the present file.
     position: u64,
-    /// Where the newest file ended when the log was opened: a log that is not followed ends there,
-    /// however fast it grows.
-    end: u64,
+    /// Where the log ends that is not followed, however fast it grows.
+    end: Option<End>,
     /// Read and not yet taken apart.
     rest: Vec<u8>,
     options: LogOptions,
@@ -54,6 +58,24 @@ pub(crate) struct LogStream {
     /// The line that goes on is one that is selected, or left out.
     inside: Option<bool>,
     follow: Option<Follow>,
+}
+
+struct Open {
+    file: File,
+    identity: Identity,
+}
+
+/// A file that is not read yet.
+struct Ahead {
+    next: Open,
+    /// Nothing for the one that is read next.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// The newest file when the log was opened, and where it ended.
+struct End {
+    identity: Identity,
+    length: u64,
 }
 
 struct Follow {
@@ -69,6 +91,7 @@ impl LogStream {
         log: &Path,
         options: LogOptions,
         follower: Option<Follower>,
+        ahead: Arc<Semaphore>,
     ) -> io::Result<LogStream> {
         // Listening begins before reading, so that nothing written between is missed.
         let follow = follower.map(|Follower { container, watch }| Follow {
@@ -81,26 +104,29 @@ impl LogStream {
         let (path, tail) = (log.to_owned(), options.tail_lines);
         let start = move || -> io::Result<_> {
             let files = super::open(&path)?;
-            let end = match files.last() {
-                Some(newest) => newest.metadata()?.len(),
-                None => 0,
-            };
-            let start = tail.map(|count| start_of_tail(&files, count, end));
+            let newest = files.last().map(std::fs::File::metadata).transpose()?;
+            let end = newest.map(|newest| End {
+                identity: super::identity(&newest),
+                length: newest.len(),
+            });
+            let length = end.as_ref().map_or(0, |end| end.length);
+            let start = tail.map(|count| start_of_tail(&files, count, length));
             let (first, offset) = start.transpose()?.unwrap_or((0, 0));
-            let mut files: VecDeque<_> = files.into_iter().skip(first).collect();
-            let mut file = files.pop_front();
-            if let Some(file) = &mut file {
+            let files: Vec<_> = files.into_iter().skip(first).collect();
+            if let Some(mut file) = files.first() {
                 file.seek(SeekFrom::Start(offset))?;
             }
-            Ok((file, files, offset, end))
+            let mut files = opened(files)?;
+            Ok((files.pop_front(), files, offset, end))
         };
         let (file, next_files, offset, end) = in_background(start).await?;
         Ok(LogStream {
             log: log.to_owned(),
-            next_files: next_files.into_iter().map(File::from_std).collect(),
-            file: file.map(File::from_std),
+            next_files: with_places(next_files, &ahead, 0),
+            ahead,
+            file,
             position: offset,
-            end: if follow.is_some() { u64::MAX } else { end },
+            end: end.filter(|_| follow.is_none()),
             rest: Vec::new(),
             left: options.limit_bytes.unwrap_or(u64::MAX),
             options,
@@ -150,16 +176,15 @@ impl LogStream {
             // Longer than any line of this format: passed over, as other malformed lines.
             self.rest.clear();
         }
-        let newest = self.next_files.is_empty();
-        let allowed = if newest {
-            self.end.saturating_sub(self.position)
-        } else {
-            u64::MAX
-        };
+        let end = self
+            .end
+            .as_ref()
+            .filter(|end| end.identity == file.identity);
+        let allowed = end.map_or(u64::MAX, |end| end.length.saturating_sub(self.position));
         let before = self.rest.len();
         let length = usize::try_from(allowed).unwrap_or(usize::MAX).min(READ);
         self.rest.resize(before + length, 0);
-        let read = file.read(&mut self.rest[before..]).await;
+        let read = file.file.read(&mut self.rest[before..]).await;
         let count = read.as_ref().copied().unwrap_or(0);
         self.rest.truncate(before + count);
         self.position += count as u64;
@@ -169,29 +194,33 @@ impl LogStream {
     /// Goes on with the next file, if there is one. When new ones turn up the present one is read to its end once more:
     /// it was written to up to its rotation.
     async fn next_file(&mut self) -> io::Result<bool> {
-        if let Some(next) = self.next_files.pop_front() {
+        if let Some(Ahead { next, .. }) = self.next_files.pop_front() {
             self.file = Some(next);
             self.position = 0;
             return Ok(true);
         }
-        if self.follow.is_some() {
-            self.next_files = self.newer().await?;
-        }
+        let files = self.newer().await?;
+        // The next one is read in any case.
+        self.next_files = with_places(files, &self.ahead, 1);
         Ok(!self.next_files.is_empty())
     }
 
-    /// The files of the log that have come after the one being read.
-    async fn newer(&self) -> io::Result<VecDeque<File>> {
-        let Ok(named) = tokio::fs::metadata(&self.log).await else {
-            // Not written yet, or just being rotated.
-            return Ok(VecDeque::new());
-        };
-        let present = match &self.file {
-            Some(file) => Some(super::identity(&file.metadata().await?)),
-            None => None,
-        };
-        if present == Some(super::identity(&named)) {
-            return Ok(VecDeque::new());
+    /// The files of the log that come after the one being read.
+    async fn newer(&self) -> io::Result<VecDeque<Open>> {
+        let present = self.file.as_ref().map(|file| file.identity);
+        let end = self.end.as_ref().map(|end| end.identity);
+        if self.follow.is_none() {
+            if present == end {
+                return Ok(VecDeque::new());
+            }
+        } else {
+            let Ok(named) = tokio::fs::metadata(&self.log).await else {
+                // Not written yet, or just being rotated.
+                return Ok(VecDeque::new());
+            };
+            if present == Some(super::identity(&named)) {
+                return Ok(VecDeque::new());
+            }
         }
         let log = self.log.clone();
         let look = move || -> io::Result<_> {
@@ -202,10 +231,14 @@ impl LogStream {
             {
                 files.drain(..=at);
             }
-            Ok(files)
+            if let Some(end) = end {
+                // If it is among them no more, all have come since.
+                let count = super::position(&files, end)?.map_or(0, |at| at + 1);
+                files.truncate(count);
+            }
+            opened(files)
         };
-        let files = in_background(look).await?;
-        Ok(files.into_iter().map(File::from_std).collect())
+        in_background(look).await
     }
 
     /// Waits for more. False when there will be none.
@@ -264,6 +297,31 @@ impl LogStream {
         self.left -= out.len() as u64;
         out
     }
+}
+
+fn opened(files: Vec<std::fs::File>) -> io::Result<VecDeque<Open>> {
+    let identified = |file: std::fs::File| {
+        Ok(Open {
+            identity: super::identity(&file.metadata()?),
+            file: File::from_std(file),
+        })
+    };
+    files.into_iter().map(identified).collect()
+}
+
+/// The first `free` of the files, and further ones as long as there are places.
+fn with_places(files: VecDeque<Open>, places: &Arc<Semaphore>, free: usize) -> VecDeque<Ahead> {
+    let placed = files.into_iter().enumerate().map_while(|(at, next)| {
+        let place = match at < free {
+            true => None,
+            false => Some(places.clone().try_acquire_owned().ok()?),
+        };
+        Some(Ahead {
+            next,
+            _place: place,
+        })
+    });
+    placed.collect()
 }
 
 async fn in_background<T: Send + 'static>(

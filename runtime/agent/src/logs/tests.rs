@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::limits::LOG_FILES_AHEAD;
 
 /// A container that runs until told otherwise.
 struct Running(watch::Receiver<bool>);
@@ -24,6 +25,11 @@ impl Following for Running {
     }
 }
 
+/// Places for files that are open before they are read.
+fn places(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count))
+}
+
 fn write(path: &Path, lines: &[(u32, &str)]) {
     let mut text = std::fs::read_to_string(path).unwrap_or_default();
     for (second, rest) in lines {
@@ -35,7 +41,7 @@ fn write(path: &Path, lines: &[(u32, &str)]) {
 }
 
 async fn read(log: &Path, options: LogOptions) -> String {
-    let stream = LogStream::open(log, options, None)
+    let stream = LogStream::open(log, options, None, places(LOG_FILES_AHEAD))
         .await
         .unwrap()
         .into_stream();
@@ -173,7 +179,7 @@ async fn a_followed_log_goes_on_after_rotation() {
             follow: true,
             ..LogOptions::default()
         };
-        let stream = LogStream::open(&log, options, Some(follower))
+        let stream = LogStream::open(&log, options, Some(follower), places(LOG_FILES_AHEAD))
             .await
             .unwrap();
         let mut stream = std::pin::pin!(stream.into_stream());
@@ -217,6 +223,7 @@ async fn rotation_takes_no_lines_from_a_reader() {
         rotate(&log, index);
     }
     write(&log, &[(4, "F 4"), (5, "F 5")]);
+    let ahead = places(LOG_FILES_AHEAD);
     let open = async |follow: bool, tail_lines: Option<u64>| {
         let (running, is_running) = watch::channel(true);
         let options = LogOptions {
@@ -228,7 +235,9 @@ async fn rotation_takes_no_lines_from_a_reader() {
             container: Box::new(Running(is_running)),
             watch: None,
         });
-        let stream = LogStream::open(&log, options, follower).await.unwrap();
+        let stream = LogStream::open(&log, options, follower, ahead.clone())
+            .await
+            .unwrap();
         (Box::pin(stream.into_stream()), running)
     };
     let (all, _running) = open(false, None).await;
@@ -250,6 +259,54 @@ async fn rotation_takes_no_lines_from_a_reader() {
     assert_eq!(whole(follower).await, "6\n7\n8\n9\n");
     assert_eq!(whole(all).await, "0\n1\n2\n3\n4\n5\n");
     assert_eq!(whole(last).await, "3\n4\n5\n");
+}
+
+#[tokio::test]
+async fn readers_that_take_nothing_have_few_files_open() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = temp.path().join("0.log");
+    for index in 0..4 {
+        write(&log, &[(index, &format!("F {index}"))]);
+        rotate(&log, index);
+    }
+    write(&log, &[(4, "F 4")]);
+    let held = || {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let paths = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        paths.filter(|path| path.starts_with(temp.path())).count()
+    };
+    let ahead = places(6);
+    let mut streams = Vec::new();
+    for follow in [false, true].repeat(10) {
+        let (running, is_running) = watch::channel(true);
+        let follower = follow.then(|| Follower {
+            container: Box::new(Running(is_running)),
+            watch: None,
+        });
+        let stream = LogStream::open(&log, LogOptions::default(), follower, ahead.clone());
+        let mut stream = Box::pin(stream.await.unwrap().into_stream());
+        assert_eq!(stream.next().await.unwrap().unwrap(), "0\n");
+        streams.push((stream, running));
+    }
+    assert_eq!(held(), 20 + 6);
+    // Each gets to its end, though there are no places, and one that does not follow to where its log ended.
+    write(&log, &[(5, "F 5")]);
+    let (follower, running) = streams.pop().unwrap();
+    let (reader, _running) = streams.pop().unwrap();
+    running.send_replace(false);
+    for (stream, expect) in [(follower, "1\n2\n3\n4\n5\n"), (reader, "1\n2\n3\n4\n")] {
+        let pieces: Vec<_> = stream.map(Result::unwrap).collect().await;
+        assert_eq!(pieces.concat(), expect.as_bytes());
+    }
+    // What rotation removed meanwhile is passed over, and what came since is not shown.
+    let (reader, _running) = streams.swap_remove(streams.len() - 2);
+    rotate(&log, 4);
+    std::fs::remove_file(with_stamp(&log, 1)).unwrap();
+    write(&log, &[(6, "F 6")]);
+    let pieces: Vec<_> = reader.map(Result::unwrap).collect().await;
+    assert_eq!(pieces.concat(), b"2\n3\n4\n");
+    streams.clear();
+    assert_eq!((held(), ahead.available_permits()), (0, 6));
 }
 
 #[tokio::test]
