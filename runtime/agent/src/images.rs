@@ -104,7 +104,7 @@ impl Puller {
             })?,
         };
         if let Some(found) = &present
-            && self.may_use(pod, image, &found.id, recorder).await
+            && self.may_use(pod, image, found, recorder).await
         {
             let message = format!(
                 "Container image \"{image}\" already present on machine and can be accessed by the pod"
@@ -135,8 +135,14 @@ impl Puller {
     }
 
     /// Whether the pod may use an image that is here without asking the registry.
-    async fn may_use(&self, pod: &Pod, image: &str, id: &str, recorder: &PodRecorder) -> bool {
-        match self.records.access(image, id).await {
+    async fn may_use(
+        &self,
+        pod: &Pod,
+        image: &str,
+        found: &v1::Image,
+        recorder: &PodRecorder,
+    ) -> bool {
+        match self.records.access(image, found).await {
             Access::Everybody => true,
             Access::With(secrets) if secrets.is_empty() => false,
             Access::With(secrets) => {

@@ -5,6 +5,9 @@
 //! Images that came here otherwise may be used by all: those without a record, unless what is asked for is being pulled.
 //! The records outlive the process; they go with their image.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,17 +107,17 @@ impl PullRecords {
         }
     }
 
-    /// Who may use the image `id` under a name it was asked for by.
-    pub(super) async fn access(&self, image: &str, id: &str) -> Access {
+    /// Who may use an image that was `found` by the name it was asked for by.
+    pub(super) async fn access(&self, image: &str, found: &v1::Image) -> Access {
         let records = self.records.lock().await;
-        match records.images.get(id) {
+        match records.images.get(&found.id) {
             Some(record) => match record.names.get(&reference::name(image)) {
                 Some(pulled) if pulled.everybody => Access::Everybody,
                 Some(pulled) => Access::With(pulled.secrets.clone()),
                 None => Access::With(BTreeSet::new()),
             },
             None if records.lost => Access::With(BTreeSet::new()),
-            None if names(&records.pulling, image) && !records.was_here(id) => {
+            None if records.may_be_pulled(image, found) && !records.was_here(&found.id) => {
                 Access::With(BTreeSet::new())
             }
             None => Access::Everybody,
@@ -283,6 +286,16 @@ impl Records {
         self.pulling.remove(&image)
     }
 
+    /// Whether a pull under way may have brought what was `found` by this name: a pull of the same or, as a digest
+    /// is the same whatever tag was pulled, of a tag that the image has by now.
+    fn may_be_pulled(&self, image: &str, found: &v1::Image) -> bool {
+        let mut tags = found.repo_tags.iter();
+        let of_name = |tag: &String| reference::name(tag) == reference::name(image);
+        names(&self.pulling, image)
+            || reference::has_digest(image)
+                && tags.any(|tag| of_name(tag) && names(&self.pulling, tag))
+    }
+
     /// Whether the image had come here otherwise when a pull began that is under way.
     fn was_here(&self, id: &str) -> bool {
         self.before.values().any(|before| before == id)
@@ -303,186 +316,4 @@ async fn write(file: &Path, bytes: Vec<u8>) -> io::Result<()> {
     target.write_all(&bytes).await?;
     target.sync_all().await?;
     tokio::fs::rename(&next, file).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin(name: &str) -> Origin {
-        Origin {
-            namespace: "n".into(),
-            name: name.into(),
-            uid: format!("uid of {name}"),
-        }
-    }
-
-    fn nobody() -> Access {
-        Access::With(BTreeSet::new())
-    }
-
-    fn here(id: &str, tag: &str) -> v1::Image {
-        v1::Image {
-            id: id.into(),
-            repo_tags: vec![tag.into()],
-            ..Default::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn an_image_is_for_those_who_could_pull_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("pulls.json");
-        let records = PullRecords::open(file.clone()).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-        records.begins("reg.io/a:1", None).await.unwrap();
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        records.pulled("reg.io/a:1", "id", Some(&origin("s"))).await;
-        let with = Access::With([origin("s")].into());
-        // Another process knows it, and another tag is the same name.
-        let records = PullRecords::open(file).await;
-        assert_eq!(records.access("reg.io/a:2", "id").await, with);
-        assert_eq!(records.access("reg.io/b:1", "id").await, nobody());
-        records.pulled("reg.io/a:1", "id", None).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-    }
-
-    #[tokio::test]
-    async fn pulls_say_nothing_of_images_that_came_otherwise() {
-        let dir = tempfile::tempdir().unwrap();
-        let records = PullRecords::open(dir.path().join("pulls.json")).await;
-        records.begins("reg.io/a:2", None).await.unwrap();
-        assert_eq!(records.access("reg.io/a:1", "1").await, Access::Everybody);
-        records.pulled("reg.io/a:2", "2", Some(&origin("s"))).await;
-        assert_eq!(records.access("reg.io/a:1", "1").await, Access::Everybody);
-    }
-
-    #[tokio::test]
-    async fn a_pull_that_fails_leaves_those_beside_it_under_way() {
-        let dir = tempfile::tempdir().unwrap();
-        let records = PullRecords::open(dir.path().join("pulls.json")).await;
-        records.begins("reg.io/a:1", None).await.unwrap();
-        records.begins("reg.io/a:1", None).await.unwrap();
-        records.failed("reg.io/a:1").await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        records.failed("reg.io/a:1").await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-    }
-
-    #[tokio::test]
-    async fn what_a_pull_brought_that_did_not_tell_its_end_is_nobodys() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("pulls.json");
-        let records = PullRecords::open(file.clone()).await;
-        records.begins("reg.io/a:1", None).await.unwrap();
-        // The process ends here. A pull that fails does not say what the one before it brought.
-        let records = PullRecords::open(file.clone()).await;
-        records.begins("reg.io/a:1", None).await.unwrap();
-        records.failed("reg.io/a:1").await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        let images = [here("id", "reg.io/a:1"), here("other", "reg.io/b:1")];
-        let listed = records.changes().await;
-        // This one is given up, and may bring it after the images were listed.
-        records.begins("reg.io/c:1", None).await.unwrap();
-        records.given_up("reg.io/c:1").await;
-        records.note(&images, listed).await;
-        let records = PullRecords::open(file).await;
-        assert_eq!(records.access("reg.io/a:2", "id").await, nobody());
-        assert_eq!(records.access("reg.io/a:1", "new").await, Access::Everybody);
-        assert_eq!(
-            records.access("reg.io/b:1", "other").await,
-            Access::Everybody
-        );
-        assert_eq!(records.access("reg.io/c:1", "late").await, nobody());
-        let images = [here("late", "reg.io/c:1")];
-        records.note(&images, records.changes().await).await;
-        assert_eq!(records.access("reg.io/c:2", "late").await, nobody());
-        assert_eq!(records.access("reg.io/c:1", "new").await, Access::Everybody);
-    }
-
-    #[tokio::test]
-    async fn a_pull_that_did_not_tell_its_end_takes_nothing_away_that_was_here() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("pulls.json");
-        let records = PullRecords::open(file.clone()).await;
-        records.begins("reg.io/a:1", Some("id")).await.unwrap();
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-        assert_eq!(records.access("reg.io/a:1", "new").await, nobody());
-        // What is here by now may be of the pull that goes on.
-        records.begins("reg.io/a:1", Some("new")).await.unwrap();
-        records.given_up("reg.io/a:1").await;
-        // The process ends here.
-        let records = PullRecords::open(file.clone()).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-        let images = [here("id", "reg.io/a:1"), here("new", "reg.io/a:1")];
-        records.note(&images, records.changes().await).await;
-        let records = PullRecords::open(file).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-        assert_eq!(records.access("reg.io/a:1", "new").await, nobody());
-        // Pulled for a Secret, it is for those who have it, as ever.
-        records.begins("reg.io/a:1", Some("id")).await.unwrap();
-        records.pulled("reg.io/a:1", "id", Some(&origin("s"))).await;
-        let with = Access::With([origin("s")].into());
-        assert_eq!(records.access("reg.io/a:1", "id").await, with);
-        // What has a record did not come here otherwise.
-        records.begins("reg.io/a:1", Some("new")).await.unwrap();
-        assert_eq!(records.access("reg.io/a:1", "new").await, nobody());
-    }
-
-    #[tokio::test]
-    async fn pulls_that_an_earlier_version_was_at_are_told_without_tag() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("pulls.json");
-        std::fs::write(&file, r#"{"images": {}, "pulling": ["reg.io/a"]}"#).unwrap();
-        let records = PullRecords::open(file.clone()).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        let images = [here("id", "reg.io/a:1"), here("other", "reg.io/b:1")];
-        records.note(&images, records.changes().await).await;
-        let records = PullRecords::open(file).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        assert_eq!(records.access("reg.io/a:1", "new").await, Access::Everybody);
-        let other = records.access("reg.io/b:1", "other").await;
-        assert_eq!(other, Access::Everybody);
-    }
-
-    #[tokio::test]
-    async fn a_pull_that_cannot_be_kept_does_not_begin() {
-        let dir = tempfile::tempdir().unwrap();
-        let records = PullRecords::open(dir.path().join("gone/pulls.json")).await;
-        records.begins("reg.io/a:1", None).await.unwrap_err();
-        assert_eq!(records.access("reg.io/a:1", "id").await, Access::Everybody);
-    }
-
-    #[tokio::test]
-    async fn records_go_with_their_images() {
-        let dir = tempfile::tempdir().unwrap();
-        let records = PullRecords::open(dir.path().join("pulls.json")).await;
-        records.pulled("reg.io/a:1", "a", Some(&origin("s"))).await;
-        let listed = records.changes().await;
-        records.pulled("reg.io/b:1", "b", Some(&origin("s"))).await;
-        records.keep(&HashSet::new(), listed).await;
-        assert_eq!(records.access("reg.io/a:1", "a").await, Access::Everybody);
-        let with = Access::With([origin("s")].into());
-        assert_eq!(records.access("reg.io/b:1", "b").await, with);
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_read_makes_nothing_everybodys() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("pulls.json");
-        std::fs::write(&file, "{").unwrap();
-        let records = PullRecords::open(file.clone()).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        // What is written from now on does not make it so either.
-        records.pulled("reg.io/b:1", "b", None).await;
-        let records = PullRecords::open(file.clone()).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        records.note(&[here("id", "reg.io/a:1")], 1).await;
-        let records = PullRecords::open(file).await;
-        assert_eq!(records.access("reg.io/a:1", "id").await, nobody());
-        assert_eq!(
-            records.access("reg.io/c:1", "later").await,
-            Access::Everybody
-        );
-    }
 }

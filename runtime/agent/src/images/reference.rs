@@ -70,10 +70,15 @@ pub(super) fn check(image: &str) -> Result<(), String> {
 
 /// Whether the reference floats: tag `latest`, or neither tag nor digest.
 pub(super) fn is_latest(image: &str) -> bool {
-    if image.contains('@') || is_file(image) {
+    if has_digest(image) || is_file(image) {
         return false;
     }
     matches!(parts(image).2, None | Some("latest"))
+}
+
+/// Whether it says by digest what the image is, whatever its tag.
+pub(super) fn has_digest(image: &str) -> bool {
+    image.contains('@') && !is_file(image)
 }
 
 /// Whether it names a file of the node.
