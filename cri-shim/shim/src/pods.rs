@@ -17,7 +17,7 @@ use crate::events::{Event, Events};
 use crate::id::Id;
 use crate::limits::{MAX_CONTAINERS_PER_SANDBOX, MAX_SANDBOXES, MIN_ID_PREFIX};
 use crate::phase::{Phase, Refused};
-use crate::sandbox::{Network, Sandbox, SandboxName};
+use crate::sandbox::{Home, Network, Sandbox, SandboxName};
 
 #[derive(Default)]
 pub(crate) struct Pods {
@@ -134,14 +134,18 @@ impl Pods {
         containers
     }
 
-    /// Marks a container as starting, if its sandbox still runs. Returns the pod's network and host name.
-    pub(crate) fn begin_start(&self, container: &Container) -> Result<(Network, String), CriError> {
+    /// Marks a container as starting, if its sandbox still runs. Returns what it has of that.
+    pub(crate) fn begin_start(&self, container: &Container) -> Result<Home, CriError> {
         let table = self.table.lock();
         let sandbox = table.sandboxes.get(&container.sandbox);
         let sandbox = sandbox.ok_or_else(|| unknown_sandbox(&container.sandbox))?;
         check_ready(sandbox)?;
         container.step(Phase::start)?;
-        Ok((sandbox.network, sandbox.config.hostname.clone()))
+        Ok(Home {
+            network: sandbox.network,
+            hostname: sandbox.config.hostname.clone(),
+            group: sandbox.group.clone(),
+        })
     }
 
     /// One step of a container's life and the event that tells of it.

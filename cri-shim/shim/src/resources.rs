@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sampan_engine::{CpuLimits, CpuQuota};
+use sampan_engine::{CpuLimits, CpuQuota, Group};
 use sampan_proto::v1::LinuxContainerResources as Resources;
 
 /// The kernel's period where a request names none.
@@ -37,6 +37,12 @@ pub(crate) fn cpu(resources: &Resources) -> CpuLimits {
             period: micros(resources.cpu_period).unwrap_or(DEFAULT_PERIOD),
         }),
     }
+}
+
+/// What the containers of a sandbox may use together; none without a limit.
+pub(crate) fn group(resources: &Resources) -> Option<Group> {
+    let (memory, quota) = (memory_limit(resources), cpu(resources).quota);
+    (memory.is_some() || quota.is_some()).then(|| Group::new(memory, quota))
 }
 
 /// Takes over what an update names. A quota below zero lifts the one there is, as the kernel has it.
@@ -83,6 +89,7 @@ mod tests {
             period: DEFAULT_PERIOD,
         };
         assert_eq!((weight, quota), (512, Some(expected)));
+        assert!(group(&half).is_some() && group(&none).is_none());
         let odd = Resources {
             cpu_shares: -5,
             cpu_quota: -1,

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sampan_engine::Group;
 use sampan_proto::v1;
 
 use crate::container::Container;
@@ -18,6 +19,8 @@ pub(crate) struct Sandbox {
     /// False once it was stopped: nothing starts in it any more.
     pub(crate) ready: bool,
     pub(crate) network: Network,
+    /// Limits of its containers together.
+    pub(crate) group: Option<Group>,
     /// In the order they were created.
     pub(crate) containers: Vec<Arc<Container>>,
 }
@@ -31,6 +34,13 @@ pub(crate) enum Network {
     Host,
     /// Stopped: the address was given back.
     Released,
+}
+
+/// What a container has of its sandbox when it starts.
+pub(crate) struct Home {
+    pub(crate) network: Network,
+    pub(crate) hostname: String,
+    pub(crate) group: Option<Group>,
 }
 
 /// What no two sandboxes may share, as other runtimes have it.
@@ -134,6 +144,7 @@ mod tests {
             created_at: 1,
             ready: true,
             network,
+            group: None,
             containers: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use crate::CpuLimits;
 use crate::cpu::Cpu;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 /// Bytes of one element of a table: a pointer.
@@ -18,6 +19,8 @@ pub(crate) struct Meter {
     memory: AtomicU64,
     memory_limit: AtomicU64,
     relief: OnceLock<Relief>,
+    /// What the container shares further limits with: what it takes is taken there, too.
+    group: Option<Arc<Meter>>,
     /// Instances that wait for a request.
     waiting: AtomicUsize,
 }
@@ -33,11 +36,16 @@ impl std::fmt::Debug for Meter {
 
 impl Meter {
     pub(crate) fn new(memory_limit: u64, cpu: CpuLimits) -> Self {
+        Meter::in_group(memory_limit, cpu, None)
+    }
+
+    pub(crate) fn in_group(memory_limit: u64, cpu: CpuLimits, group: Option<Arc<Meter>>) -> Self {
         Meter {
             cpu: Cpu::new(cpu),
             memory: AtomicU64::new(0),
             memory_limit: AtomicU64::new(memory_limit),
             relief: OnceLock::new(),
+            group,
             waiting: AtomicUsize::new(0),
         }
     }
@@ -64,6 +72,20 @@ impl Meter {
         self.memory.load(Ordering::Relaxed)
     }
 
+    /// Notes processor time that an instance used.
+    pub(crate) fn cpu_used(&self, nanos: u64) {
+        self.cpu.charge(nanos);
+        if let Some(group) = &self.group {
+            group.cpu_used(nanos);
+        }
+    }
+
+    /// How long quotas keep the container off the processors, if they do.
+    pub(crate) fn cpu_wait(&self) -> Option<Duration> {
+        let shared = self.group.as_ref().and_then(|group| group.cpu_wait());
+        self.cpu.wait().max(shared)
+    }
+
     /// Takes memory out of the container's budget, or nothing at all.
     fn take(&self, bytes: u64) -> bool {
         loop {
@@ -87,15 +109,29 @@ impl Meter {
 
     fn try_take(&self, bytes: u64) -> bool {
         let limit = self.memory_limit.load(Ordering::Relaxed);
-        self.memory
+        let own = self
+            .memory
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|sum| *sum <= limit)
             })
-            .is_ok()
+            .is_ok();
+        let shared = || {
+            self.group
+                .as_ref()
+                .is_none_or(|group| group.try_take(bytes))
+        };
+        if own && !shared() {
+            self.memory.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        own
     }
 
     fn give_back(&self, bytes: u64) {
         self.memory.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(group) = &self.group {
+            group.give_back(bytes);
+        }
     }
 }
 
@@ -254,6 +290,39 @@ mod tests {
         drop(first);
         assert!(second.memory_growing(0, 60, None).expect("decided"));
         assert_eq!(second.meter.memory(), 60);
+    }
+
+    #[test]
+    fn containers_of_a_group_share_its_limits() {
+        let time = |millis| {
+            Some(crate::CpuQuota {
+                time: Duration::from_millis(millis),
+                period: Duration::from_millis(100),
+            })
+        };
+        let group = crate::Group::new(Some(100), time(1));
+        let member = |quota| {
+            let cpu = CpuLimits {
+                quota,
+                ..CpuLimits::default()
+            };
+            Meter::in_group(80, cpu, Some(group.meter().clone()))
+        };
+        let (first, second) = (member(None), member(time(100)));
+        assert!(first.take(60));
+        assert!(!second.take(60), "the group's");
+        assert!(!first.take(30), "its own");
+        assert_eq!((first.memory(), second.memory()), (60, 0));
+        first.give_back(60);
+        assert!(second.take(60));
+        assert_eq!(group.meter().memory(), 60);
+        assert_eq!((first.cpu_wait(), second.cpu_wait()), (None, None));
+        first.cpu_used(50_000_000);
+        assert!(first.cpu_wait().is_some() && second.cpu_wait().is_some());
+        assert_eq!(
+            (first.cpu.used_nanos(), second.cpu.used_nanos()),
+            (50_000_000, 0)
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a container is to be run with. Plain data; checked by [`crate::Engine::start`].
 
 use crate::signals::SIGTERM;
-use crate::{CpuLimits, Entry, HostInterfaces, Network, OutputSink};
+use crate::{CpuLimits, Entry, Group, HostInterfaces, Network, OutputSink};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct ContainerSpec {
     pub memory_limit: Option<u64>,
     /// Processor time of all the container's instances together.
     pub cpu: CpuLimits,
+    /// What it shares limits with. Without a memory limit of its own it has the group's instead of the engine's default.
+    pub group: Option<Group>,
     /// Files and folders the guest may hold open.
     pub max_open_files: u32,
     /// Whether standard input stays open, with nothing to read, until the container is asked to end. Else it is at its
@@ -76,6 +78,7 @@ impl ContainerSpec {
             volume_limits: Vec::new(),
             memory_limit: None,
             cpu: CpuLimits::default(),
+            group: None,
             max_open_files: DEFAULT_MAX_OPEN_FILES,
             open_stdin: false,
             stop_signal: SIGTERM,

@@ -70,9 +70,6 @@ pub(super) fn warnings(pod: &Value) -> Vec<String> {
             }
         }
     }
-    if object::get(pod, "spec.resources.limits").is_some() {
-        warnings.push("spec.resources.limits: not supported yet, it has no effect".to_owned());
-    }
     warnings
 }
 
@@ -100,12 +97,10 @@ mod tests {
         let pod = json!({"spec": {
             "containers": [{"name": "a", "livenessProbe": {"httpGet": {"port": 80}}},
                 {"name": "b", "readinessProbe": {"exec": {}}, "lifecycle": {"preStop": {"exec": {}}}}],
-            "resources": {"limits": {"cpu": "1"}},
         }});
         let expected = [
             "spec.containers[1].readinessProbe.exec: not supported yet, it never succeeds",
             "spec.containers[1].lifecycle.preStop.exec: not supported yet, it never succeeds",
-            "spec.resources.limits: not supported yet, it has no effect",
         ];
         assert_eq!(warnings(&pod), expected);
         assert!(warnings(&json!({"spec": {"containers": [{"name": "a"}]}})).is_empty());

@@ -9,6 +9,7 @@ use super::info::RUNTIME_HANDLERS;
 use crate::filter;
 use crate::id::{self, Id};
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES};
+use crate::resources;
 use crate::sandbox::{Network, Sandbox, wants_host_network};
 use crate::shim::Shim;
 use crate::time::now_nanos;
@@ -25,8 +26,11 @@ impl Shim {
         check_handler(&request.runtime_handler)?;
         let network = self.allocate(&config)?;
         let id = id::new();
+        let linux = config.linux.as_ref();
+        let together = linux.and_then(|linux| linux.resources.as_ref());
         let added = self.pods.add_sandbox(Sandbox {
             id: id.clone(),
+            group: together.and_then(resources::group),
             config,
             runtime_handler: request.runtime_handler,
             created_at: now_nanos(),

@@ -14,7 +14,7 @@ use crate::log::{LogSink, Stream};
 use crate::peers;
 use crate::pods::Pods;
 use crate::resources;
-use crate::sandbox::Network;
+use crate::sandbox::{Home, Network};
 use crate::shim::Shim;
 use crate::signal;
 use crate::time::now_nanos;
@@ -23,7 +23,7 @@ impl Shim {
     /// Returns when the guest runs (an HTTP handler: listens) and its log file exists.
     pub(super) async fn start(&self, id: &str) -> Result<(), CriError> {
         let container = self.known(id)?;
-        let (network, hostname) = self.pods.begin_start(&container)?;
+        let home = self.pods.begin_start(&container)?;
         let launch = container
             .take_launch()
             .expect("only the one step out of Created takes it");
@@ -31,7 +31,7 @@ impl Shim {
             Ok(launch) => launch,
             Err(error) => return Err(self.never_started(&container, error)),
         };
-        let (module, spec) = self.spec(&container, launch, network, hostname);
+        let (module, spec) = self.spec(&container, launch, home);
         let (tell, told) = oneshot::channel();
         // A task of its own, so that a caller who gives up does not leave a container half started.
         let life = Life {
@@ -59,13 +59,12 @@ impl Shim {
         error
     }
 
-    fn spec(
-        &self,
-        container: &Container,
-        launch: Launch,
-        network: Network,
-        hostname: String,
-    ) -> (Module, ContainerSpec) {
+    fn spec(&self, container: &Container, launch: Launch, home: Home) -> (Module, ContainerSpec) {
+        let Home {
+            network,
+            hostname,
+            group,
+        } = home;
         let Launch {
             module,
             workload,
@@ -94,6 +93,7 @@ impl Shim {
         let resources = container.resources();
         spec.memory_limit = resources::memory_limit(&resources);
         spec.cpu = resources::cpu(&resources);
+        spec.group = group;
         spec.open_stdin = container.config.stdin;
         if let Some(number) = signal::number(container.config.stop_signal) {
             spec.stop_signal = number;

@@ -87,6 +87,40 @@ async fn a_running_container_takes_other_limits() {
 }
 
 #[tokio::test]
+async fn containers_of_a_sandbox_share_its_limits() {
+    let node = Node::new();
+    let hungry = node.guest("hungry").await;
+    let together = |resources| {
+        let linux = v1::LinuxPodSandboxConfig {
+            resources: Some(resources),
+            ..Default::default()
+        };
+        v1::RunPodSandboxRequest {
+            config: Some(v1::PodSandboxConfig {
+                linux: Some(linux),
+                ..node.pod("pod")
+            }),
+            runtime_handler: String::new(),
+        }
+    };
+    // What a container may use alone is more than all may use together.
+    let sandbox = together(v1::LinuxContainerResources {
+        memory_limit_in_bytes: 4 << 20,
+        ..Default::default()
+    });
+    let sandbox = node.shim.run_pod_sandbox(sandbox).await.expect("a sandbox");
+    let sandbox = sandbox.pod_sandbox_id;
+    let wide = v1::LinuxContainerResources {
+        memory_limit_in_bytes: 1 << 40,
+        ..Default::default()
+    };
+    let id = node.run(&sandbox, limited(wide, &hungry)).await;
+    let status = node.exited(&id).await;
+    let ended = (status.exit_code, status.reason.as_str());
+    assert_eq!(ended, (137, "OOMKilled"));
+}
+
+#[tokio::test]
 async fn limits_changed_before_the_start_are_those_it_starts_with() {
     let node = Node::new();
     let hungry = node.guest("hungry").await;

@@ -196,8 +196,13 @@ fn empty_dir(pod: &Pod, volume: &Volume, pod_dir: &Path, policy: &VolumePolicy) 
     }
 }
 
-/// The sum of the containers' memory limits, if each has one.
+/// The pod's memory limit, or the sum of its containers' if each has one.
 fn memory_limit(pod: &Pod) -> Option<i64> {
+    let resources = pod.spec.as_ref().and_then(|spec| spec.resources.as_ref());
+    let limits = resources.and_then(|resources| resources.limits.as_ref());
+    if let Some(whole) = limits.and_then(|limits| limits.get("memory")) {
+        return quantity::whole(whole);
+    }
     all_containers(pod)
         .map(|(container, _)| {
             let limits = container.resources.as_ref()?.limits.as_ref()?;
@@ -243,7 +248,9 @@ mod tests {
     fn limits_that_are_more_than_a_number_holds() {
         let container = |name: &str, limit: &str| json!({"name": name, "resources": {"limits": {"memory": limit}}});
         let limit = |containers: serde_json::Value| {
-            let pod = json!({"metadata": {}, "spec": {"containers": containers}});
+            let resources = json!({"limits": {"cpu": "1"}});
+            let spec = json!({"containers": containers, "resources": resources});
+            let pod = json!({"metadata": {}, "spec": spec});
             memory_limit(&serde_json::from_value(pod).unwrap())
         };
         let two = json!([container("a", "1Mi"), container("b", "1Mi")]);
@@ -252,6 +259,10 @@ mod tests {
         assert_eq!(limit(most), Some(i64::MAX));
         let one = json!([container("a", "1Mi"), {"name": "b"}]);
         assert_eq!(limit(one), None);
+        let spec =
+            json!({"containers": [{"name": "b"}], "resources": {"limits": {"memory": "1Ki"}}});
+        let pod = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
+        assert_eq!(memory_limit(&pod), Some(1024));
     }
 
     #[test]

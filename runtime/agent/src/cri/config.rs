@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use sampan_proto::{RESOLVED_MOUNTS, VOLUME_LIMITS, v1};
 
 use super::names;
-use super::resources::linux_resources;
+use super::resources::{linux_resources, pod_resources};
 use crate::content::Mounts;
 use crate::plan::{all_containers, container_hash};
 
@@ -65,6 +65,7 @@ pub(crate) fn sandbox_config(
                 }),
                 ..Default::default()
             }),
+            resources: pod_resources(pod),
             ..Default::default()
         }),
         ..Default::default()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sampan_proto::v1;
 
@@ -17,7 +17,17 @@ const MIN_QUOTA_MICROS: i64 = 1_000;
 
 /// CPU and memory of a container. Zero means no limit, as in the contract.
 pub(super) fn linux_resources(container: &Container) -> v1::LinuxContainerResources {
-    let resources = container.resources.as_ref();
+    in_kernel_terms(container.resources.as_ref())
+}
+
+/// What the containers of a pod may use together; none if the pod sets no such limit.
+pub(super) fn pod_resources(pod: &Pod) -> Option<v1::LinuxContainerResources> {
+    let resources = pod.spec.as_ref()?.resources.as_ref()?;
+    resources.limits.as_ref()?;
+    Some(in_kernel_terms(Some(resources)))
+}
+
+fn in_kernel_terms(resources: Option<&ResourceRequirements>) -> v1::LinuxContainerResources {
     let requests = resources.and_then(|r| r.requests.as_ref());
     let limits = resources.and_then(|r| r.limits.as_ref());
     let cpu_limit = milli(limits, "cpu");
@@ -97,5 +107,14 @@ mod tests {
         );
         check(json!({"limits": {"cpu": "1m"}}), (2, 1_000, 0));
         check(json!({"limits": {"memory": "1.5Gi"}}), (2, 0, 3 << 29));
+        let of_pod = |resources: serde_json::Value| {
+            let spec = json!({"containers": [], "resources": resources});
+            let pod: Pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
+            pod_resources(&pod).map(|got| (got.cpu_quota, got.memory_limit_in_bytes))
+        };
+        assert_eq!(of_pod(json!(null)), None);
+        assert_eq!(of_pod(json!({"requests": {"cpu": "1"}})), None);
+        let limits = json!({"limits": {"cpu": "2", "memory": "64Mi"}});
+        assert_eq!(of_pod(limits), Some((200_000, 64 << 20)));
     }
 }

@@ -244,8 +244,8 @@ impl<F: Future> Guest<F> {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            // Other instances of the container may have used up what was waited for.
-            let Some(wait) = self.meter.cpu.wait() else {
+            // Other instances of the container, or of its group, may have used up what was waited for.
+            let Some(wait) = self.meter.cpu_wait() else {
                 return Poll::Ready(());
             };
             self.clock
@@ -271,8 +271,7 @@ impl<F: Future> Guest<F> {
         let result = self.future.as_mut().poll(&mut Context::from_waker(&waker));
         let used = watch.nanos();
         drop(running);
-        let cpu = &self.meter.cpu;
-        cpu.charge(used);
+        self.meter.cpu_used(used);
         self.burst_nanos = self.burst_nanos.saturating_add(used);
         let finished = (self.milestone.as_ref()).is_some_and(Milestone::was_reached);
         let (step, next) = match result {
@@ -287,7 +286,7 @@ impl<F: Future> Guest<F> {
             Poll::Pending => (Step::GoesOn, Next::GoOn(Stage::Long)),
         };
         let turns = &self.clock.turns;
-        turns.leave(cpu, used, next, &mut self.turn, cx.waker());
+        turns.leave(&self.meter.cpu, used, next, &mut self.turn, cx.waker());
         step
     }
 
