@@ -1,5 +1,6 @@
 //! What people are told about objects that are accepted nevertheless: upstream's words, kind by kind.
 
+mod kinds;
 mod nodes;
 mod pods;
 mod volumes;
@@ -16,6 +17,7 @@ const MOST: usize = 100;
 const COMPARED: usize = 100;
 
 const NAMES_PODS: &str = "this is used in Pod names and hostnames";
+const ZONES: &str = "use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details";
 const MANY_INDEXES: &str = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than \
      10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail";
 
@@ -46,16 +48,18 @@ pub fn of_new(bucket: &str, value: &Value) -> Vec<String> {
             let path = "spec.jobTemplate.spec";
             job(&mut told, path, part(value, path));
         }
-        "persistentvolumeclaims" => claim(&mut told, "spec", part(value, "spec")),
         "ingresses" => {
             let key = "kubernetes.io/ingress.class";
-            if annotation(value, key).is_some() {
+            if annotation(value, key).is_some() && get(value, "spec.ingressClassName").is_none() {
                 told.add(format!(
                     "annotation {key:?} is deprecated, please use 'spec.ingressClassName' instead"
                 ));
             }
         }
-        _ => {}
+        _ => {
+            kinds::look_at_news(&mut told, bucket, value, None);
+            kinds::look(&mut told, bucket, value);
+        }
     }
     told.0
 }
@@ -81,12 +85,22 @@ pub fn of_update(bucket: &str, new: &Value, old: &Value) -> Vec<String> {
             stateful_set(&mut told, ".Spec", new);
         }
         "jobs" if changed => job(&mut told, "spec", part(new, "spec")),
-        "cronjobs" if changed => {
+        "cronjobs" => {
             let path = "spec.jobTemplate.spec";
-            job(&mut told, path, part(new, path));
+            if changed {
+                job(&mut told, path, part(new, path));
+            }
+            if text(new, "spec.schedule").contains("TZ") {
+                // Upstream's path for it.
+                told.add(format!(
+                    "cannot use TZ or CRON_TZ in spec.spec.schedule, {ZONES}"
+                ));
+            }
         }
-        "persistentvolumeclaims" => claim(&mut told, "spec", part(new, "spec")),
-        _ => {}
+        _ => {
+            kinds::look_at_news(&mut told, bucket, new, Some(old));
+            kinds::look(&mut told, bucket, new);
+        }
     }
     told.0
 }

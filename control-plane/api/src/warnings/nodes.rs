@@ -1,4 +1,4 @@
-//! Labels of nodes that have other names by now, where pods select nodes by them.
+//! Labels of nodes that have other names by now, where nodes are selected by them.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::names;
 use crate::object::{entries, items, part, text};
 
 /// What is said of a label of nodes that is going; nothing of one that stays.
-fn deprecated(label: &str) -> Option<&'static str> {
+pub(super) fn deprecated(label: &str) -> Option<&'static str> {
     Some(match label {
         "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
         "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
@@ -58,7 +58,17 @@ pub(super) fn look(told: &mut Told, at: &str, pod: &Value) {
     }
 }
 
-fn term(told: &mut Told, term: &Value, values_count: bool, path: &str) {
+/// A selector of labels.
+pub(super) fn selector(told: &mut Told, selector: &Value, path: &str) {
+    term(told, selector, false, path);
+    for (label, _) in entries(selector, "matchLabels") {
+        if let Some(why) = deprecated(label) {
+            told.add(format!("{path}.matchLabels.{label}: {why}"));
+        }
+    }
+}
+
+pub(super) fn term(told: &mut Told, term: &Value, values_count: bool, path: &str) {
     for (index, expression) in items(term, "matchExpressions").iter().enumerate() {
         let path = format!("{path}.matchExpressions[{index}]");
         let key = text(expression, "key");
