@@ -288,12 +288,19 @@ pub(crate) async fn changed(api: &Api, old: Option<&Obj>, new: Option<&Obj>) {
 
 /// Some objects are there for good.
 pub(crate) fn may_delete(resource: &Resource, object: &Obj) -> Result<()> {
-    if resource.bucket == "namespaces" && namespaces::IMMORTAL.contains(&object.name()) {
-        return Err(Status::forbidden(
-            resource,
-            object.name(),
+    let (immortal, why) = match resource.bucket {
+        "namespaces" => (
+            &namespaces::IMMORTAL[..],
             "this namespace may not be deleted",
-        ));
+        ),
+        "priorityclasses" => (
+            &priority::SYSTEM[..],
+            "this is a system priority class and cannot be deleted",
+        ),
+        _ => return Ok(()),
+    };
+    if immortal.contains(&object.name()) {
+        return Err(Status::forbidden(resource, object.name(), why));
     }
     Ok(())
 }

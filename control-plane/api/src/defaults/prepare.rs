@@ -80,11 +80,13 @@ fn initial_status(resource: &Resource, value: &Value) -> Value {
 }
 
 /// Metadata that only the server writes. What a client sends for it is not looked at.
-const SYSTEM_METADATA: [&str; 4] = [
-    "metadata.creationTimestamp",
+const SYSTEM_METADATA: [&str; 2] = ["metadata.creationTimestamp", "metadata.generation"];
+/// The same, where a client that says something else is told that it cannot be.
+const FIXED_METADATA: [&str; 3] = [
+    // A precondition, and the server's to check.
+    "metadata.uid",
     "metadata.deletionTimestamp",
     "metadata.deletionGracePeriodSeconds",
-    "metadata.generation",
 ];
 
 /// Takes over from `old` what an update of the object itself may not change.
@@ -181,9 +183,10 @@ fn carry_metadata(new: &mut Value, old: &Value) {
     for path in SYSTEM_METADATA {
         carry(new, old, path);
     }
-    // A uid that is there is a precondition, and the server's to check.
-    if object::uid(new).is_empty() {
-        carry(new, old, "metadata.uid");
+    for path in FIXED_METADATA {
+        if object::is_empty(new, path) {
+            carry(new, old, path);
+        }
     }
 }
 

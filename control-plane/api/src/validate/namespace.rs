@@ -26,8 +26,8 @@ pub(super) fn status_update(value: &Value, out: &mut Errors) {
         let why = "may only be 'Terminating' if `deletionTimestamp` is not empty";
         out.push(|| FieldError::invalid("status.Phase", phase, why));
     }
-    if !deleted && phase == "Terminating" {
-        let why = "may not be 'Terminating' if `deletionTimestamp` is empty";
+    if !deleted && !matches!(phase, "" | "Active") {
+        let why = "may only be 'Active' if `deletionTimestamp` is empty";
         out.push(|| FieldError::invalid("status.Phase", phase, why));
     }
 }

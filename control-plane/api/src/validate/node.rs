@@ -33,6 +33,9 @@ pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
         let why = "node updates may not change providerID except from \"\" to valid";
         out.push(|| FieldError::forbidden("spec.providerID", why));
     }
+    if text(new, "spec.externalID") != text(old, "spec.externalID") {
+        out.push(|| FieldError::forbidden("spec.externalID", "may not be updated"));
+    }
 }
 
 /// One range of addresses, or one of each family. What has no list has one range; decoding makes both say the same.

@@ -103,6 +103,8 @@ async fn served(call: Call, target: ResourceTarget) -> Answer {
     let misdirected = target.subresource.is_empty()
         && (on_object && target.name.is_empty()
             || call.verb == "create" && !target.name.is_empty());
+    // The old prefix is for watching alone: a deletion through it would sweep what was to be watched.
+    let misdirected = misdirected || target.watch_prefix && call.verb != "watch";
     if !allowed || misdirected || everywhere && !matches!(call.verb, "list" | "watch") {
         return Err(Status::method_not_allowed());
     }

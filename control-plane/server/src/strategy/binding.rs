@@ -77,9 +77,8 @@ async fn store(api: &Api, pods: &'static Resource, current: &Stored, pod: Value)
 fn bound(pods: &Resource, current: &Stored, binding: &Value, node: &str) -> Result<Value> {
     let name = current.object.name();
     let conflict = |why: String| {
-        let mut status = Status::conflict(pods, name, &why);
-        status.message = status.message.replacen("on pods ", "on pods/binding ", 1);
-        status
+        let binding = format!("{}/binding", pods.plural);
+        Status::conflict_named((pods.group, &binding), name, &why)
     };
     let uid = object::uid(binding);
     if !uid.is_empty() && uid != current.object.uid() {

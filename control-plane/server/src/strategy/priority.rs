@@ -10,6 +10,8 @@ use crate::read::{all, find};
 use crate::respond::parse;
 
 const GROUP: &str = "scheduling.k8s.io";
+/// Of what the cluster itself runs.
+pub(super) const SYSTEM: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
 
 /// Gives a new pod the priority and the preemption policy of its class.
 pub(super) async fn admit(api: &Api, resource: &Resource, pod: &mut Value) -> Result<()> {

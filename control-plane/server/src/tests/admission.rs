@@ -71,6 +71,14 @@ async fn priorities_come_from_classes() {
             "Forbidden",
             "priorityclasses.scheduling.k8s.io \"other\" is forbidden: PriorityClass usual is already marked as default. Only one default can exist",
         );
+    for name in ["system-node-critical", "system-cluster-critical"] {
+        let why = "this is a system priority class and cannot be deleted";
+        admin.delete(&format!("{CLASSES}/{name}")).await.refused(
+            403,
+            "Forbidden",
+            &format!("priorityclasses.scheduling.k8s.io {name:?} is forbidden: {why}"),
+        );
+    }
 }
 
 #[tokio::test]

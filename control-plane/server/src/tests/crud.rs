@@ -258,3 +258,33 @@ async fn events_of_both_groups_are_one() {
         (&json!("1"), &json!("hi"))
     );
 }
+
+/// Charts give all their objects the namespace of the release, those that are in none too.
+#[tokio::test]
+async fn what_is_in_no_namespace_may_name_one() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let (path, role) = (
+        format!("{roles}/a"),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "a", "namespace": "release"}, "rules": []}),
+    );
+    let created = admin.post(roles, &role).await.expect(201);
+    let json = [("content-type", "application/json")];
+    let put = admin.send("PUT", &path, &json, role.to_string()).await;
+    let patch = json!({"metadata": {"namespace": "release"}});
+    let patched = admin.merge(&path, patch).await;
+    let yaml = [("content-type", "application/apply-patch+yaml")];
+    let applied = format!("{path}?fieldManager=m&force=true");
+    let applied = admin.send("PATCH", &applied, &yaml, role.to_string()).await;
+    for object in [
+        created,
+        put.expect(200),
+        patched.expect(200),
+        applied.expect(200),
+    ] {
+        assert_eq!(object["metadata"].get("namespace"), None);
+        assert_eq!(object["metadata"]["name"], "a");
+    }
+}

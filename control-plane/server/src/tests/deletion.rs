@@ -45,6 +45,30 @@ async fn plain_objects_go_at_once() {
     assert_eq!(bad.status.as_u16(), 400);
 }
 
+/// Who would delete an object by writing that it is being deleted is told that this is not the way.
+#[tokio::test]
+async fn the_time_of_a_deletion_is_not_written() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(CONFIGMAPS, configmap("a")).await;
+    let path = format!("{CONFIGMAPS}/a");
+    let marks =
+        json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5});
+    admin.merge(&path, json!({"metadata": marks})).await.refused(
+        422,
+        "Invalid",
+        "ConfigMap \"a\" is invalid: [metadata.deletionTimestamp: Invalid value: \"2026-01-01T00:00:00Z\": field is immutable, metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable]",
+    );
+    // Who leaves the marks away does not take them away.
+    let holds = json!({"metadata": {"finalizers": ["a.b/c"]}});
+    admin.merge(&path, holds).await.expect(200);
+    let marked = admin.delete(&path).await.expect(200);
+    let unmarked = json!({"metadata": {"deletionTimestamp": null, "labels": {"a": "b"}}});
+    let after = admin.merge(&path, unmarked).await.expect(200);
+    let time = "deletionTimestamp";
+    assert_eq!(after["metadata"][time], marked["metadata"][time]);
+}
+
 /// Some kinds answer with what is gone, as upstream; a dry run answers like the real thing.
 #[tokio::test]
 async fn what_a_deletion_answers_with() {

@@ -172,11 +172,12 @@ async fn binding() {
         (&condition["type"], &condition["status"]),
         (&json!("PodScheduled"), &json!("True"))
     );
-    admin.post(&path, &binding).await.refused(
+    let refused = admin.post(&path, &binding).await.refused(
         409,
         "Conflict",
         "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node \"n1\"",
     );
+    assert_eq!(refused["details"]["kind"], "pods/binding");
     admin
         .post(
             "/api/v1/namespaces/default/bindings",
@@ -275,10 +276,14 @@ async fn eviction_deletes() {
     admin.create(PODS, pod("p")).await;
     let eviction =
         json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
-    let answer = admin
-        .post(&format!("{PODS}/p/eviction"), &eviction)
-        .await
-        .expect(201);
+    let path = format!("{PODS}/p/eviction");
+    // Who does not say which pod is meant has not said enough.
+    admin.post(&path, &json!({})).await.refused(
+        400,
+        "BadRequest",
+        "name in URL does not match name in Eviction object",
+    );
+    let answer = admin.post(&path, &eviction).await.expect(201);
     assert_eq!(answer["status"], "Success");
     admin.get(&format!("{PODS}/p")).await.expect(404);
 }

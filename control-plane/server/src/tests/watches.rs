@@ -96,6 +96,18 @@ async fn beginnings() {
             "BadRequest",
             "fieldSelector metadata.name doesn't match requested name",
         );
+    // Nothing but watching is done through the prefix.
+    for (method, name) in [
+        ("DELETE", ""),
+        ("POST", ""),
+        ("DELETE", "/b"),
+        ("PUT", "/b"),
+    ] {
+        let path = format!("/api/v1/watch/namespaces/default/configmaps{name}");
+        let json = [("content-type", "application/json")];
+        let answer = admin.send(method, &path, &json, Body::from("{}")).await;
+        assert_eq!(answer.status.as_u16(), 405, "{method} {path}");
+    }
     // Without the prefix a name asks for the object, whatever the query says.
     let object = admin.get(&format!("{CONFIGMAPS}/b?watch=1")).await;
     assert_eq!(object.expect(200)["metadata"]["name"], "b");

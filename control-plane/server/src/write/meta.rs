@@ -59,17 +59,20 @@ pub(super) fn asked_version(value: &Value) -> &str {
     }
 }
 
-/// The namespace of a body, when it names one, must be that of the path.
+/// The namespace of a body, when it names one, must be that of the path. What is in none may name one nevertheless, which
+/// is forgotten: charts give all their objects the namespace of the release.
 pub(crate) fn check_namespace(value: &mut Value, namespace: &str) -> Result<()> {
+    if namespace.is_empty() {
+        object::remove(value, "metadata.namespace");
+        return Ok(());
+    }
     let said = object::namespace(value);
     if !said.is_empty() && said != namespace {
         return Err(Status::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    if !namespace.is_empty() {
-        object::set(value, "metadata.namespace", namespace);
-    }
+    object::set(value, "metadata.namespace", namespace);
     Ok(())
 }
 

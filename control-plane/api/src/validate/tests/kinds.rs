@@ -130,13 +130,21 @@ fn nodes_and_namespaces() {
             "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid",
         ],
     );
-    let namespace = node(json!({"status.phase": "Terminating"}));
-    let found = status_update(core("Namespace"), &namespace, &namespace);
-    assert_eq!(
-        found[0].to_string(),
-        "status.Phase: Invalid value: \"Terminating\": may not be 'Terminating' if \
-         `deletionTimestamp` is empty"
+    check_update(
+        core("Node"),
+        node(json!({"spec.externalID": "x"})),
+        node(json!({})),
+        &["spec.externalID: Forbidden: may not be updated"],
     );
+    for phase in ["Terminating", "Asleep"] {
+        let namespace = node(json!({"status.phase": phase}));
+        let found = status_update(core("Namespace"), &namespace, &namespace);
+        let why = "may only be 'Active' if `deletionTimestamp` is empty";
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [format!("status.Phase: Invalid value: {phase:?}: {why}")]
+        );
+    }
 }
 
 #[test]

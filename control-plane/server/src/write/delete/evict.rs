@@ -29,8 +29,7 @@ pub(crate) async fn evict(mut call: Call, target: ResourceTarget) -> Answer {
         row: None,
     };
     let input = read_object(&mut call, expected).await?;
-    let said = object::name(&input.value);
-    if !said.is_empty() && said != target.name {
+    if object::name(&input.value) != target.name {
         let why = "name in URL does not match name in Eviction object";
         return Err(Status::bad_request(why));
     }
