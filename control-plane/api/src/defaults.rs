@@ -81,6 +81,7 @@ pub fn apply(resource: &Resource, value: &mut Value) {
             access::binding(value);
         }
         ("admissionregistration.k8s.io", kind) => registration(kind, value),
+        ("apiregistration.k8s.io", "APIService") => registration::api_service(value),
         ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow::schema(value),
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => flow::level(value),
         ("scheduling.k8s.io", "PriorityClass") => flow::pod_class(value),

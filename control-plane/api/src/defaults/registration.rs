@@ -1,4 +1,4 @@
-//! Defaults of what is registered for admission: webhooks, policies and their bindings.
+//! Defaults of what is registered: webhooks, policies and their bindings, servers of groups.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::{each, within};
 
 /// Seconds the server waits for a webhook.
 const TIMEOUT: i64 = 10;
-/// Where a webhook's service listens.
+/// Where a service listens that is asked for a decision or for objects.
 const PORT: i64 = 443;
 
 pub(super) fn mutating_webhooks(value: &mut Value) {
@@ -37,6 +37,12 @@ pub(super) fn policy(value: &mut Value) {
 
 pub(super) fn binding(value: &mut Value) {
     within(value, "spec.matchResources", resources);
+}
+
+pub(super) fn api_service(value: &mut Value) {
+    within(value, "spec.service", |service| {
+        set_default(service, "port", PORT);
+    });
 }
 
 fn resources(value: &mut Value) {

@@ -58,7 +58,14 @@ impl Status {
         Status::failure(415, "UnsupportedMediaType", message)
     }
 
-    /// 415: no such patch type, or not for this resource.
+    /// 415: such a patch needs a built-in type.
+    pub fn patch_of_custom() -> Status {
+        let message = "the body of the request was in an unknown format - accepted media types include: \
+                       application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+        Status::failure(415, "UnsupportedMediaType", message)
+    }
+
+    /// 415: no such patch type.
     pub fn unsupported_patch_type() -> Status {
         let message = "415: Unsupported Media Type";
         Status::failure(415, "UnsupportedMediaType", message).with(Details::default())

@@ -69,7 +69,7 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let patch_type = PatchType::of(&call)?;
     // Without built-in types nobody knows how such a patch merges lists.
     if target.resource.is_custom() && patch_type == PatchType::Strategic {
-        return Err(Status::unsupported_patch_type());
+        return Err(Status::patch_of_custom());
     }
     let options = WriteOptions::of_patch(&call, patch_type == PatchType::Apply)?;
     let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;

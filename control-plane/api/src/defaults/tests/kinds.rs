@@ -221,6 +221,23 @@ fn priorities() {
 }
 
 #[test]
+fn servers_behind_the_api() {
+    spec(
+        "apiregistration.k8s.io/v1",
+        "APIService",
+        json!({"group": "a.io", "version": "v1", "service": {"namespace": "a", "name": "b"}}),
+        json!({"group": "a.io", "version": "v1", "service": {"namespace": "a", "name": "b", "port": 443}}),
+    );
+    let local = json!({"version": "v1"});
+    spec(
+        "apiregistration.k8s.io/v1",
+        "APIService",
+        local.clone(),
+        local,
+    );
+}
+
+#[test]
 fn shares() {
     check(
         "LimitRange",

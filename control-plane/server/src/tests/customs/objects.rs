@@ -40,7 +40,11 @@ async fn every_verb() {
     admin
         .patch(&path, "strategic-merge-patch", &json!({"spec": {}}))
         .await
-        .expect(415);
+        .refused(
+            415,
+            "UnsupportedMediaType",
+            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+        );
     let mut unconditional = patched.clone();
     unconditional["metadata"]["resourceVersion"] = json!("");
     admin.put(&path, &unconditional).await.refused(
