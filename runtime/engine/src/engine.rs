@@ -16,7 +16,6 @@ use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 /// Why an engine cannot be made.
@@ -96,49 +95,12 @@ impl Drop for Inner {
 pub(crate) struct Runner {
     pub(crate) backends: Arc<Backends>,
     pub(crate) clock: Arc<Clock>,
-    /// One permit per instance alive, or as many as its module takes (`Loaded::places`).
+    /// One place per instance alive, or as many as its module takes (`Loaded::places`).
     pub(crate) instances: Arc<Places>,
     /// Instances that only wait for requests, and give way to others.
     pub(crate) warm: Arc<http::Pools>,
     /// Descriptors of the first connections of all handlers.
     pub(crate) first_connections: Arc<FileBudget>,
-}
-
-impl Runner {
-    /// The right to one more instance of a module, unless as many run as may.
-    pub(crate) fn place(&self, module: &Module) -> Option<OwnedSemaphorePermit> {
-        self.place_beside(module.loaded().places(), || true)
-    }
-
-    /// The same, as soon as there is room. `owner` tells who waits.
-    pub(crate) async fn wait_for_place(
-        &self,
-        module: &Module,
-        owner: usize,
-    ) -> Option<OwnedSemaphorePermit> {
-        let places = module.loaded().places();
-        if places == 1 {
-            let give_up = || self.warm.give_up_one();
-            return self.instances.take(places, owner, give_up).await;
-        }
-        let lately = || self.is_enough(places, self.warm.places_lately());
-        let look = || self.place_beside(places, lately);
-        Some(self.instances.take_several(places, owner, look).await)
-    }
-
-    /// Ends instances that wait for requests, if there would be so many places without all of those, and `may_be` says
-    /// that it is worth counting them.
-    fn place_beside(&self, places: u32, may_be: impl Fn() -> bool) -> Option<OwnedSemaphorePermit> {
-        // Any of them has one. Else it is found out once.
-        let enough = OnceLock::new();
-        let found = || places == 1 || may_be() && self.is_enough(places, self.warm.places());
-        let give_up = || *enough.get_or_init(found) && self.warm.give_up_one();
-        self.instances.try_take(places, give_up)
-    }
-
-    fn is_enough(&self, places: u32, warm: usize) -> bool {
-        self.instances.free() + warm >= places as usize
-    }
 }
 
 impl Engine {
@@ -165,14 +127,15 @@ impl Engine {
             move || backends.tick()
         });
         let max_instances = max_instances(&config);
+        let warm = Arc::<http::Pools>::default();
         Ok(Engine {
             inner: Arc::new(Inner {
                 loader,
                 scratch: Arc::new(scratch),
                 file_budget: FileBudget::of_process(),
                 first_connections: FileBudget::of_first_connections(),
-                instances: Places::new(max_instances),
-                warm: Arc::default(),
+                instances: Places::new(max_instances, warm.clone()),
+                warm,
                 max_instances,
                 ticker: ticker.map_err(no_threads)?,
                 shutdown: CancellationToken::new(),
@@ -354,9 +317,9 @@ impl Inner {
 
     fn reserve(&self, module: &Module) -> Result<Kept, StartError> {
         let limit = self.max_instances as u32;
-        let place = self.runner().place(module);
+        let place = self.instances.try_take(module.loaded().places());
         let place = place.ok_or(StartError::TooManyInstances { limit })?;
-        Ok(self.instances.keep(place))
+        Ok(place.keep())
     }
 }
 

@@ -22,7 +22,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use server::Server;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::WasiBody;
@@ -34,7 +34,7 @@ pub(super) struct Handler {
     template: Arc<Template>,
     control: Control,
     requests: Arc<Semaphore>,
-    /// The places its instances may take, where one takes several: no more than if it took one.
+    /// The instances there may be, where one takes several places: no more places than if it took one.
     places: Option<Arc<Places>>,
     /// Instances between requests, if they are reused.
     warm: Option<Arc<Pool>>,
@@ -69,10 +69,11 @@ impl Handler {
             };
             (Workers::default(), limits)
         });
-        let taken = module.loaded().places();
-        let most = places(template.spec.http.max_requests).max(taken as usize);
+        let taken = module.loaded().places() as usize;
+        let most = places(template.spec.http.max_requests) / taken;
+        let idle = warm.as_ref().map_or_else(Weak::new, Arc::downgrade);
         Handler {
-            places: (taken > 1).then(|| Places::new(most)),
+            places: (taken > 1).then(|| Places::new(most.max(1), idle)),
             shared,
             runner,
             module,

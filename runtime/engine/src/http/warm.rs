@@ -7,24 +7,21 @@
 
 use super::instance::Instance;
 use crate::limits::Meter;
+use crate::places::{Idle, Taken};
 use crate::spec::Reuse;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-
-/// How long a count of the places of all that waits is good for.
-const COUNTED_FOR: Duration = Duration::from_millis(20);
 
 /// The right to an instance.
 pub(super) struct Place {
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Taken,
     /// What it takes of its container's share, if there is one.
-    pub(super) _own: Option<OwnedSemaphorePermit>,
+    pub(super) _own: Option<Taken>,
 }
 
 /// An instance with its place, and how often it was used.
@@ -140,7 +137,7 @@ impl Pool {
         let leases = &self.waiting.lock().leases;
         // They are of one module.
         let each = leases.front().map(|(_, lease)| &lease.place.place);
-        each.map_or(0, |place| leases.len() * place.num_permits())
+        each.map_or(0, |place| leases.len() * place.count())
     }
 
     /// Ends all instances, and those that are still to come.
@@ -208,8 +205,6 @@ async fn watch(pool: Weak<Pool>) {
 #[derive(Default)]
 pub(crate) struct Pools {
     pools: Mutex<Vec<Weak<Pool>>>,
-    /// The places of what waits in them, and when they were counted.
-    counted: Mutex<Option<(Instant, usize)>>,
 }
 
 impl Pools {
@@ -219,33 +214,32 @@ impl Pools {
         pools.push(Arc::downgrade(pool));
     }
 
-    /// Ends one waiting instance. Whether there was one.
-    pub(crate) fn give_up_one(&self) -> bool {
-        self.all().iter().any(|pool| pool.give_up_one())
-    }
-
-    /// The places of all waiting instances.
-    pub(crate) fn places(&self) -> usize {
-        self.all().iter().map(|pool| pool.places()).sum()
-    }
-
-    /// The same as it was a moment ago, for those who ask again: there may be ten thousand pools.
-    pub(crate) fn places_lately(&self) -> usize {
-        let mut counted = self.counted.lock();
-        let now = Instant::now();
-        match *counted {
-            Some((at, places)) if now < at + COUNTED_FOR => places,
-            _ => {
-                let places = self.places();
-                *counted = Some((now, places));
-                places
-            }
-        }
-    }
-
     fn all(&self) -> Vec<Arc<Pool>> {
         let pools = self.pools.lock();
         pools.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// Of the engine's places.
+impl Idle for Arc<Pools> {
+    fn give_up_one(&self) -> bool {
+        self.all().iter().any(|pool| pool.give_up_one())
+    }
+
+    fn places(&self) -> usize {
+        self.all().iter().map(|pool| pool.places()).sum()
+    }
+}
+
+/// Of its container's share, which is counted in instances.
+impl Idle for Weak<Pool> {
+    fn give_up_one(&self) -> bool {
+        self.upgrade().is_some_and(|pool| pool.give_up_one())
+    }
+
+    fn places(&self) -> usize {
+        let pool = self.upgrade();
+        pool.map_or(0, |pool| pool.waiting.lock().leases.len())
     }
 }
 
@@ -253,6 +247,7 @@ impl Pools {
 mod tests {
     use super::*;
     use crate::CpuLimits;
+    use std::time::Duration;
 
     #[test]
     fn who_was_handed_an_instance_takes_nothing_from_who_comes_next() {

@@ -14,14 +14,15 @@ impl Handler {
     /// The right to one more request, and what answers it.
     pub(super) async fn server(&self) -> Option<(OwnedSemaphorePermit, Server)> {
         let own = self.requests.clone().acquire_owned().await.ok()?;
-        if let Some(lease) = self.warm.as_ref().and_then(|pool| pool.take()) {
-            return Some((own, Server::Waiting(lease)));
-        }
         Some((own, self.server_in_line().await?))
     }
 
-    /// A place, or an instance that would have to give its own up for this one.
+    /// An instance that waits, or a place, or an instance that would have to give its own up for this one.
     async fn server_in_line(&self) -> Option<Server> {
+        // Whoever asks for a place ends one that waits, if there is no other.
+        if let Some(lease) = self.warm.as_ref().and_then(|pool| pool.take()) {
+            return Some(Server::Waiting(lease));
+        }
         let mut place = pin!(self.place());
         if let Some(place) = (&mut place).now_or_never() {
             return place.map(Server::Fresh);
@@ -78,18 +79,11 @@ impl Handler {
     /// The right to one more instance: within the container's own share, then within the engine's.
     async fn place(&self) -> Option<Place> {
         let own = match &self.places {
-            Some(own) => {
-                let idle = || self.warm.as_ref().is_some_and(|pool| pool.give_up_one());
-                let places = self.module.loaded().places();
-                Some(own.take(places, self.id(), idle).await?)
-            }
-            None => {
-                // While it is the turn of a request that needs several, others take no new ones.
-                self.runner.instances.pass().await;
-                None
-            }
+            Some(own) => Some(own.take(1, self.id()).await?),
+            None => None,
         };
-        let place = self.runner.wait_for_place(&self.module, self.id()).await?;
+        let places = self.module.loaded().places();
+        let place = self.runner.instances.take(places, self.id()).await?;
         Some(Place { place, _own: own })
     }
 
