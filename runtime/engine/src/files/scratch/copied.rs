@@ -6,7 +6,7 @@
 use super::super::host;
 use super::{MAX_COPY, Pace, check, transfer};
 use crate::module::private_dir;
-use rustix::fs::{AtFlags, CWD, FallocateFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -14,6 +14,7 @@ use std::io::{self, Seek as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// The folder below an engine's private ones where copies are kept.
@@ -21,6 +22,12 @@ const KEPT: &str = "kept";
 
 /// Copies that are kept, the newest of them, and of each original one.
 const MOST_KEPT: usize = 16;
+
+/// Bytes of all of them: as many as that many of the largest that are copied to begin with.
+const MOST_KEPT_BYTES: u64 = MOST_KEPT as u64 * MAX_COPY;
+
+/// How many copies this process began to keep.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// A file's time is as coarse as the kernel's clock. What was changed earlier than this has another time.
 const COARSE: Duration = Duration::from_secs(1);
@@ -71,10 +78,11 @@ impl Copied {
 
     /// Writes what was written to the copy to the original; what the original refuses is kept below `root`.
     pub(super) fn bring_back(&self, root: &Path, pace: &Pace) -> io::Result<()> {
-        // What the guest left there may be no file any more, or a link to somewhere else.
-        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        // What is there by now may be no file any more, but a link to somewhere else, or a pipe that nobody writes to.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let mut copy = fs::OpenOptions::new();
-        let copy = copy.read(true).custom_flags(nofollow).open(&self.shown)?;
+        let copy = copy.read(true).custom_flags(flags.bits() as i32);
+        let copy = copy.open(&self.shown)?;
         let metadata = copy.metadata()?;
         if Content::of(&metadata) == self.shown_first {
             return Ok(());
@@ -114,41 +122,55 @@ impl Copied {
 
 /// Keeps a copy where no end of a container or engine removes it.
 fn keep(copy: &File, original: &Path, root: &Path) -> io::Result<PathBuf> {
+    check(&copy.metadata()?, MOST_KEPT_BYTES)?;
     let folder = root.join(KEPT);
     private_dir(&folder)?;
     // Its own name may be as long as names can be.
     let hash = Sha256::digest(original.as_os_str().as_encoded_bytes());
     let kept = folder.join(hex::encode(hash));
-    match fs::remove_file(&kept) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let source = format!("/proc/self/fd/{}", copy.as_raw_fd());
-    // A link needs no room.
-    if rustix::fs::linkat(CWD, source, CWD, &kept, AtFlags::SYMLINK_FOLLOW).is_err() {
-        let mut from = copy;
-        from.rewind()?;
-        let to = File::create_new(&kept)?;
-        transfer(copy, &to, MAX_COPY).inspect_err(|_| super::remove_file(&kept))?;
-    }
-    forget_oldest(&folder)?;
+    // The one kept before stays until this one is there.
+    let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+    let begun = kept.with_extension(format!("{}-{number}", std::process::id()));
+    let done = put(copy, &begun).and_then(|()| fs::rename(&begun, &kept));
+    done.inspect_err(|_| super::remove_file(&begun))?;
+    // Of what is kept already, both names are still there.
+    let _gone = fs::remove_file(&begun);
+    forget_oldest(&folder, &kept)?;
     Ok(kept)
 }
 
-/// Others may do the same at the same time.
-fn forget_oldest(folder: &Path) -> io::Result<()> {
-    let mut kept = Vec::new();
+fn put(mut copy: &File, to: &Path) -> io::Result<()> {
+    let source = format!("/proc/self/fd/{}", copy.as_raw_fd());
+    // A link needs no room.
+    if rustix::fs::linkat(CWD, source, CWD, to, AtFlags::SYMLINK_FOLLOW).is_ok() {
+        return Ok(());
+    }
+    copy.rewind()?;
+    transfer(copy, &File::create_new(to)?, MOST_KEPT_BYTES)?;
+    Ok(())
+}
+
+/// Leaves the newest, and of the others the newest again while there is room for them. Others may do the same at the
+/// same time.
+fn forget_oldest(folder: &Path, newest: &Path) -> io::Result<()> {
+    let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let metadata = match entry.metadata() {
+        let path = entry?.path();
+        let metadata = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata?,
         };
-        kept.push(((metadata.ctime(), metadata.ctime_nsec()), entry.path()));
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        all.push((path == newest, changed, metadata.len(), path));
     }
-    kept.sort();
-    let too_many = kept.len().saturating_sub(MOST_KEPT);
-    for (_, path) in kept.drain(..too_many) {
+    all.sort();
+    let (mut kept, mut bytes) = (0, 0);
+    for (_, _, length, path) in all.into_iter().rev() {
+        kept += 1;
+        bytes += length;
+        if kept <= MOST_KEPT && bytes <= MOST_KEPT_BYTES {
+            continue;
+        }
         match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
@@ -162,6 +184,7 @@ mod tests {
     use super::super::{HostPath, PrivateFolder, Scratch};
     use super::*;
     use crate::Mount;
+    use rustix::fs::{FileType, MemfdFlags, Mode};
     use tempfile::TempDir;
 
     /// A file that is shown as a copy.
@@ -265,6 +288,69 @@ mod tests {
             keep(&copy, &original, &case.temp.path().join("mounts")).expect("kept");
         }
         assert_eq!(fs::read_dir(folder).expect("there").count(), MOST_KEPT);
+    }
+
+    /// A copy of zeros on a file system of its own, or on that of the folder.
+    fn of_zeros(folder: Option<&Path>, length: u64) -> File {
+        let file = match folder {
+            Some(folder) => File::create(folder.join("zeros")).expect("made"),
+            None => rustix::fs::memfd_create("zeros", MemfdFlags::CLOEXEC)
+                .expect("made")
+                .into(),
+        };
+        file.set_len(length).expect("sparse");
+        file
+    }
+
+    #[test]
+    fn a_large_copy_on_another_file_system_is_kept() {
+        let root = tempfile::tempdir().expect("a folder");
+        let copy = of_zeros(None, MAX_COPY + 1);
+        let kept = keep(&copy, Path::new("/original"), root.path()).expect("kept");
+        assert_eq!(fs::metadata(kept).expect("there").len(), MAX_COPY + 1);
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound_in_bytes() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let (root, folder) = (temp.path(), temp.path().join(KEPT));
+        let kept = |number: u64, length: u64| {
+            let copy = of_zeros(Some(root), length);
+            let kept = keep(&copy, &PathBuf::from(format!("/{number}")), root);
+            // The next one is another file.
+            fs::remove_file(root.join("zeros")).expect("there");
+            kept
+        };
+        let bytes = || -> u64 {
+            let kept = fs::read_dir(&folder).expect("there").flatten();
+            kept.map(|entry| entry.metadata().expect("there").len())
+                .sum()
+        };
+        for number in 0..10 {
+            let path = kept(number, MOST_KEPT_BYTES / 4).expect("kept");
+            assert!(path.exists(), "the newest is");
+            assert_eq!(bytes(), MOST_KEPT_BYTES / 4 * (number + 1).min(4));
+        }
+        // Of one original, the last.
+        kept(9, 1).expect("kept");
+        assert_eq!(bytes(), MOST_KEPT_BYTES / 4 * 3 + 1);
+        let error = kept(9, MOST_KEPT_BYTES + 1).expect_err("too large");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(bytes(), MOST_KEPT_BYTES / 4 * 3 + 1, "the others stay");
+        kept(10, MOST_KEPT_BYTES).expect("kept");
+        assert_eq!(bytes(), MOST_KEPT_BYTES);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_pipe_in_the_place_of_the_copy() {
+        let mut case = Case::new();
+        fs::remove_file(&case.shown).expect("there");
+        let (pipe, owner) = (FileType::Fifo, Mode::RUSR | Mode::WUSR);
+        rustix::fs::mknodat(CWD, &case.shown, pipe, owner, 0).expect("made");
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send((case.brought_back(), case.kept())));
+        let told = told.recv_timeout(Duration::from_secs(20));
+        assert_eq!(told, Ok(("before".to_owned(), Vec::new())));
     }
 
     #[test]
