@@ -22,7 +22,10 @@ pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// `errno` values of WASI p1.
 pub(crate) const SUCCESS: i32 = 0;
+const EBADF: i32 = 8;
 const EEXIST: i32 = 20;
+const EILSEQ: i32 = 25;
+const EIO: i32 = 29;
 const EMFILE: i32 = 33;
 const ENFILE: i32 = 41;
 const ENOENT: i32 = 44;
@@ -31,10 +34,12 @@ const EPERM: i32 = 63;
 const EROFS: i32 = 69;
 const EXDEV: i32 = 75;
 
-/// Flags of `path_open` that mean writing.
+/// Flags of `path_open`.
 const OFLAGS_CREAT: i32 = 1;
+const OFLAGS_DIRECTORY: i32 = 2;
 const OFLAGS_EXCL: i32 = 4;
 const OFLAGS_TRUNC: i32 = 8;
+const RIGHTS_FD_READ: i64 = 1 << 1;
 const RIGHTS_FD_WRITE: i64 = 1 << 6;
 
 /// The first descriptor number that is a mount; 0 to 2 are the standard streams.

@@ -11,18 +11,11 @@ use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::WasiView as _;
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtxView};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, HostDescriptor as _, PathFlags};
-
-const BADF: i32 = 8;
-const EILSEQ: i32 = 25;
-const EIO: i32 = 29;
-
-const OFLAGS_DIRECTORY: i32 = 2;
-const RIGHTS_FD_READ: i64 = 1 << 1;
 
 /// What stands before each name: a cookie, an inode, the length of the name and a kind.
 const HEAD: usize = 24;
@@ -80,7 +73,7 @@ async fn fd_readdir(
     let known = state.files.listed.get(&(fd as u32)).copied();
     let (wasi, cookie) = (&mut *state.wasi, cookie as u64);
     let listed = folder.list(wasi, known, cookie, &mut target).await?;
-    p1::fd_close(&mut *state.wasi, &mut target.memory, folder.number).await?;
+    state.wasi.ctx().table.delete(folder.own)?;
     match listed {
         Ok(place) => {
             state.files.listed.insert(fd as u32, place);
@@ -100,8 +93,7 @@ struct Own([u8; HEAD]);
 
 /// A folder of the guest's, opened once more.
 struct Folder {
-    number: i32,
-    rep: u32,
+    own: Resource<Descriptor>,
     file: Arc<File>,
 }
 
@@ -111,16 +103,12 @@ impl Folder {
         let mut own = Own([0; HEAD]);
         let stat = p1::fd_fdstat_get(wasi, &mut GuestMemory::Unshared(&mut own.0), fd, 0).await?;
         if stat != SUCCESS || own.0[0] != DIRECTORY {
-            return Ok(Err(BADF));
+            return Ok(Err(EBADF));
         }
         own.0[0] = b'.';
         let mut own = GuestMemory::Unshared(&mut own.0);
-        // wasmtime-wasi does not tell what is behind a number. What it opens next gets the place in its table that was
-        // given back last.
-        let table = wasi.ctx().table;
-        let next = table.push(())?;
-        let rep = next.rep();
-        table.delete(next)?;
+        // wasmtime-wasi does not tell what is behind a number: it is the folder that was not in its table before.
+        let before: BTreeSet<usize> = folders(wasi.ctx().table).map(address).collect();
         let (path, opened) = ((0, 1), 4);
         let (flags, rights) = (OFLAGS_DIRECTORY, RIGHTS_FD_READ);
         let errno = p1::path_open(
@@ -131,14 +119,17 @@ impl Folder {
             return Ok(Err(errno));
         }
         let number: u32 = own.read(GuestPtr::new(opened as u32))?;
-        match wasi.ctx().table.get(&Resource::new_borrow(rep))? {
-            Descriptor::Dir(dir) => Ok(Ok(Folder {
-                number: number as i32,
-                rep,
-                file: dir.dir.clone(),
-            })),
-            Descriptor::File(_) => Err(wasmtime::Error::msg("a folder was opened as a file")),
-        }
+        let folder = folders(wasi.ctx().table).find(|folder| !before.contains(&address(folder)));
+        let folder = folder.cloned();
+        p1::fd_close(wasi, &mut own, number as i32).await?;
+        let folder = folder.ok_or_else(|| wasmtime::Error::msg("no folder was opened"))?;
+        let file = folder.dir.clone();
+        let own = wasi.ctx().table.push(Descriptor::Dir(folder))?;
+        Ok(Ok(Folder { own, file }))
+    }
+
+    fn own(&self) -> Resource<Descriptor> {
+        Resource::new_borrow(self.own.rep())
     }
 
     /// Lists it from a cookie on until the buffer is full. The place behind the last entry that had room, or an errno.
@@ -155,7 +146,7 @@ impl Folder {
             table: view.table,
         };
         let mut place = Place::FIRST;
-        let Ok(inode) = files.metadata_hash(Resource::new_borrow(self.rep)).await else {
+        let Ok(inode) = files.metadata_hash(self.own()).await else {
             return Ok(Err(EIO));
         };
         for (number, name) in [".", ".."].into_iter().enumerate().skip(cookie as usize) {
@@ -181,7 +172,7 @@ impl Folder {
             };
             skip = 0;
             for entry in entries {
-                let (fd, name) = (Resource::new_borrow(self.rep), entry.name.clone());
+                let (fd, name) = (self.own(), entry.name.clone());
                 let hash = files.metadata_hash_at(fd, PathFlags::empty(), name).await;
                 match hash {
                     Ok(hash) => {
@@ -203,6 +194,20 @@ impl Folder {
         }
         Ok(Ok(place))
     }
+}
+
+/// The folders that are open.
+fn folders(table: &mut ResourceTable) -> impl Iterator<Item = &Dir> {
+    let entries = table.iter_mut().map(|entry| entry.downcast_ref());
+    entries.filter_map(|entry| match entry? {
+        Descriptor::Dir(folder) => Some(folder),
+        Descriptor::File(_) => None,
+    })
+}
+
+/// No other folder that is open has this one's.
+fn address(folder: &Dir) -> usize {
+    Arc::as_ptr(&folder.dir).addr()
 }
 
 /// What the guest has room for.
