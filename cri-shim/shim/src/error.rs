@@ -54,7 +54,7 @@ pub(crate) fn from_load(error: &LoadError) -> CriError {
     let code = match error {
         LoadError::Io { .. } | LoadError::Cache { .. } => Code::Internal,
         LoadError::CompileMemory { .. } => Code::ResourceExhausted,
-        LoadError::CompileTime { .. } => Code::DeadlineExceeded,
+        LoadError::ReadTime { .. } | LoadError::CompileTime { .. } => Code::DeadlineExceeded,
         _ => Code::InvalidArgument,
     };
     CriError::new(code, chain(error))

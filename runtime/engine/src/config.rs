@@ -50,7 +50,7 @@ pub struct EngineConfig {
     /// Memory that compilations may take together, in bytes, by an estimate from the size of the module's code. What
     /// would take more alone is refused.
     pub max_compile_memory: u64,
-    /// Time for one compilation; then the load fails.
+    /// Time for one compilation, and for reading the file before; then the load fails.
     pub compile_time_limit: Duration,
     /// Guests on a processor at once that go on, and a third of those that have just begun to run. There are two
     /// threads more, for sockets and timers and for one that is overdue.

@@ -89,6 +89,14 @@ pub enum LoadError {
         /// The limit.
         limit: Duration,
     },
+    /// The module's file is not read within the time for compiling one.
+    #[error("the module {} is not read after {} s, which is the limit", path.display(), limit.as_secs_f32())]
+    ReadTime {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: Duration,
+    },
     /// The module imports what the engine does not offer.
     #[error("the module imports what this runtime does not offer: {}", names.join(", "))]
     UnsupportedImport {

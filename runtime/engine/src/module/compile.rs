@@ -2,10 +2,11 @@
 //!
 //! Nothing can stop a compilation once it runs. When its time is over, whoever waits is told so; the thread goes on,
 //! keeps its place and its memory in the books until it really ends, and what it made is kept for the next who asks.
-//! Until then no second one is begun for the same digest.
+//! Until then no second one is begun for the same digest. So it is with a module's file, which may be where reading it takes
+//! for ever.
 
 use crate::schedule::Priority;
-use crate::{EngineConfig, LoadError};
+use crate::{EngineConfig, LoadError, ModuleSource};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(super) struct Compiler {
     memory_limit: u64,
     time_limit: Duration,
     under_way: Arc<Mutex<HashMap<String, Progress>>>,
+    /// Digests whose files are being read.
+    reading: Arc<Mutex<HashSet<String>>>,
     /// Digests that wait for a place or for memory.
     waiting: Mutex<HashSet<String>>,
 }
@@ -74,6 +77,18 @@ impl Drop for Waits<'_> {
     }
 }
 
+/// What is held until a file was really read.
+struct Reading {
+    reading: Arc<Mutex<HashSet<String>>>,
+    digest: String,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.reading.lock().remove(&self.digest);
+    }
+}
+
 /// What is held until a compilation has really ended.
 struct Held {
     under_way: Arc<Mutex<HashMap<String, Progress>>>,
@@ -100,6 +115,7 @@ impl Compiler {
             memory_limit: config.max_compile_memory,
             time_limit: config.compile_time_limit,
             under_way: Arc::default(),
+            reading: Arc::default(),
             waiting: Mutex::default(),
         }
     }
@@ -136,15 +152,34 @@ impl Compiler {
         })
     }
 
-    /// Reads a module that is to be compiled in this place. A large one takes as much time as a small one's compilation.
+    /// Does what a module's file is needed for before it is compiled: a large one takes as much time as a small one's
+    /// compilation. The work goes on when the time is over, with the place that it was given.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        _place: &Place,
+        source: &ModuleSource,
         work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
     ) -> Result<T, LoadError> {
-        on_thread(work)?
-            .await
-            .unwrap_or_else(|_dropped| Err(panicked()))
+        let overdue = || LoadError::ReadTime {
+            path: source.path.clone(),
+            limit: self.time_limit,
+        };
+        let digest = source.digest.clone();
+        if !self.reading.lock().insert(digest.clone()) {
+            return Err(overdue());
+        }
+        let reading = Reading {
+            reading: self.reading.clone(),
+            digest,
+        };
+        let told = on_thread(move || {
+            let result = work();
+            drop(reading);
+            result
+        })?;
+        match tokio::time::timeout(self.time_limit, told).await {
+            Ok(result) => result.unwrap_or_else(|_dropped| Err(panicked())),
+            Err(_elapsed) => Err(overdue()),
+        }
     }
 
     /// Does the work of compiling this module, once there is memory for it. The work goes on when the time is over.
@@ -300,6 +335,34 @@ mod tests {
         drop(go);
         compiler.place("sha256:1", LARGE).await.expect("free again");
         assert_eq!(compiler.progress(DIGEST), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_takes_too_long_is_refused_until_it_was_read() {
+        let compiler = compiler(|config| config.compile_time_limit = Duration::ZERO);
+        let source = ModuleSource {
+            digest: DIGEST.to_owned(),
+            path: "file".into(),
+        };
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let place = compiler.place(DIGEST, LARGE).await.expect("free");
+        let slow = move || {
+            wait.recv().ok();
+            Ok(place)
+        };
+        let result = compiler.read(&source, slow).await;
+        assert!(matches!(result, Err(LoadError::ReadTime { .. })));
+        let again = compiler.read(&source, || Ok(()));
+        let again = again.await.expect_err("not a second time");
+        assert!(matches!(again, LoadError::ReadTime { .. }));
+        let mut other = std::pin::pin!(compiler.place("sha256:1", LARGE));
+        assert!(
+            futures::poll!(other.as_mut()).is_pending(),
+            "its place is still taken"
+        );
+        drop(go);
+        other.await.expect("free again");
+        assert!(compiler.reading.lock().is_empty());
     }
 
     #[tokio::test]

@@ -8,9 +8,11 @@ use crate::backend::Backends;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -158,20 +160,22 @@ impl Work {
         if let Some(loaded) = blocking(&threads, cached.clone()).await? {
             return Ok(loaded);
         }
+        let path = source.path.clone();
         // What cannot be looked at is told when it is read.
-        let length = std::fs::metadata(&source.path).map_or(u64::MAX, |file| file.len());
+        let look = move || Ok(std::fs::metadata(path).map_or(u64::MAX, |file| file.len()));
+        let length = self.compiler.read(&source, look).await?;
         let place = self.compiler.place(&source.digest, length).await?;
-        let (work, read) = (self.clone(), source.clone());
-        let read = self.compiler.read(&place, move || {
+        let (work, file) = (self.clone(), source.clone());
+        let read = self.compiler.read(&source, move || {
             // An overdue compilation may have ended while this one waited for its place.
             if let Some(loaded) = cached() {
                 return Ok(Err(loaded));
             }
-            let bytes = work.read(&read)?;
+            let bytes = work.read(&file)?;
             let (inspected, size) = (inspect(&bytes)?, Size::of(&bytes));
-            Ok::<_, LoadError>(Ok((inspected, size, bytes::Bytes::from(bytes))))
+            Ok(Ok((place, inspected, size, bytes::Bytes::from(bytes))))
         });
-        let (inspected, size, bytes) = match read.await? {
+        let (place, inspected, size, bytes) = match read.await? {
             Ok(module) => module,
             Err(loaded) => return Ok(loaded),
         };
@@ -186,7 +190,10 @@ impl Work {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 tracing::warn!(%error, digest, "compiled code is not usable; compiling again");
-                self.cache.remove(digest);
+                // What the system has no means to read now may be as it was.
+                if error.raw_os_error().is_none() {
+                    self.cache.remove(digest);
+                }
                 return None;
             }
         };
@@ -195,9 +202,9 @@ impl Work {
                 self.mapped.fetch_add(1, Ordering::Relaxed);
                 Some(loaded)
             }
+            // Its content is what was written: where there is no room for it now, there may be later.
             Err(error) => {
                 tracing::warn!(%error, digest, "compiled code does not load; compiling again");
-                self.cache.remove(digest);
                 None
             }
         }
@@ -233,9 +240,16 @@ impl Work {
             path: source.path.clone(),
             source: Arc::new(error),
         };
-        let file = std::fs::File::open(&source.path).map_err(io)?;
+        // Nobody waits for who writes to a pipe.
+        let mut open = std::fs::OpenOptions::new();
+        let open = open.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        let file = open.open(&source.path).map_err(io)?;
         let limit = self.max_module_bytes;
-        let size = file.metadata().map_err(io)?.len();
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(io::Error::other("it is not a file")));
+        }
+        let size = metadata.len();
         if size > limit {
             return Err(LoadError::TooLarge { size, limit });
         }
@@ -303,6 +317,7 @@ fn check_digest(digest: &str) -> Result<(), LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, FileType, Mode};
     use std::time::Duration;
 
     fn source(dir: &std::path::Path, function: &str) -> ModuleSource {
@@ -316,15 +331,61 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_load_that_nobody_waits_for_keeps_no_place() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut config = crate::EngineConfig::new(dir.path().join("cache"));
+    fn loader(dir: &std::path::Path) -> Loader {
+        let mut config = crate::EngineConfig::new(dir.join("cache"));
         config.pool_instances = 1;
         config.compile_parallelism = 1;
         let config = Arc::new(config);
         let backends = Arc::new(Backends::new(config.clone()).expect("a small pool"));
-        let loader = Loader::open(backends, &config).expect("opened");
+        Loader::open(backends, &config).expect("opened")
+    }
+
+    /// Opening a pipe waits for who writes to it.
+    #[tokio::test]
+    async fn what_is_no_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let loader = loader(dir.path());
+        let mut source = source(dir.path(), "first");
+        source.path = dir.path().join("pipe");
+        let (pipe, owner) = (FileType::Fifo, Mode::RUSR | Mode::WUSR);
+        rustix::fs::mknodat(CWD, &source.path, pipe, owner, 0).expect("made");
+        let threads = Handle::current();
+        let loading = tokio::time::timeout(Duration::from_secs(20), loader.load(&source, &threads));
+        let Err(error) = loading.await.expect("nobody waits") else {
+            panic!("it is no module");
+        };
+        assert!(error.to_string().ends_with("it is not a file"), "{error}");
+    }
+
+    /// As when the process has as many files open as it may.
+    #[tokio::test]
+    async fn code_that_cannot_be_read_for_now_is_not_removed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let loader = loader(dir.path());
+        let source = source(dir.path(), "first");
+        let loaded = loader.load(&source, &Handle::current()).await;
+        drop(loaded.expect("valid"));
+        let folder = std::fs::read_dir(dir.path().join("cache")).expect("there");
+        let folder = folder.flatten().next().expect("of this version").path();
+        let digest = source.digest.trim_start_matches("sha256:");
+        let path = |extension| folder.join(digest).with_extension(extension);
+        let (record, kept) = (path("json"), path("kept"));
+        std::fs::rename(&record, &kept).expect("there");
+        std::os::unix::fs::symlink(&record, &record).expect("leads nowhere");
+        assert!(loader.work.load_cached(&source.digest).is_none());
+        assert!(path("code").exists());
+        std::fs::rename(&kept, &record).expect("there");
+        assert!(loader.work.load_cached(&source.digest).is_some());
+        // What was altered is of no use any more.
+        std::fs::write(&record, "{}").expect("there");
+        assert!(loader.work.load_cached(&source.digest).is_none());
+        assert!(!path("code").exists());
+    }
+
+    #[tokio::test]
+    async fn a_load_that_nobody_waits_for_keeps_no_place() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let loader = loader(dir.path());
         let threads = Handle::current();
         let (first, second) = (source(dir.path(), "first"), source(dir.path(), "second"));
         let compiler = &loader.work.compiler;
