@@ -297,10 +297,10 @@ async fn guesses_at_other_pods_files() {
     }
     let module = village.bench.load("read-file").await;
     let guesses = Arc::new(guesses);
-    let next = Arc::new(AtomicUsize::new(0));
+    let made = Arc::new(AtomicUsize::new(0));
     let attack = village.under("guessed files", async |bench: &Bench| {
         let neighbour = bench.start_with("sleep", &[], other).await;
-        let engine = bench.engine.clone();
+        let (engine, next, guesses) = (bench.engine.clone(), made.clone(), guesses.clone());
         let attack = Repeated::start(2, move || {
             let (engine, module, mine) = (engine.clone(), module.clone(), mine.clone());
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -326,6 +326,8 @@ async fn guesses_at_other_pods_files() {
     });
     let (neighbour, attack) = attack.await;
     attack.stop().await;
+    let made = made.load(Ordering::Relaxed);
+    assert!(made >= guesses.len(), "only {made} of them were made");
     kill_all(vec![neighbour]).await;
     village.recovers().await;
 }
