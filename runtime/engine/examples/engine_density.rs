@@ -1,5 +1,6 @@
 //! How much and how long one more costs, the more there are; a table and a plot each:
-//! `cargo run --release -p sampan-engine --example engine_density [INSTANCES] [HANDLERS]`, by default 10,000 and 50,000.
+//! `cargo run --release -p sampan-engine --example engine_density [INSTANCES] [HANDLERS] [--plot FILE.svg]`, by default
+//! 10,000 and 50,000. The file shows the plots as a picture.
 //!
 //! Blocked instances need mappings of the kernel's (`vm.max_map_count`, about 7 each), waiting handlers a descriptor
 //! each (`ulimit -n`, raised here as far as allowed). What does not fit is said and left out; where a process may not
@@ -12,8 +13,10 @@
 )]
 
 mod allocator;
+mod plot;
 
 use bytes::Bytes;
+use plot::{Chart, Line};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sampan_engine::{
     Container, ContainerSpec, Engine, EngineConfig, Module, ModuleSource, OutputSink,
@@ -45,6 +48,13 @@ impl OutputSink for Count {
     }
 }
 
+/// What one more costs of something.
+struct Measured {
+    what: &'static str,
+    wanted_kib: f64,
+    steps: Vec<Step>,
+}
+
 /// A point of a plot.
 struct Step {
     count: usize,
@@ -56,9 +66,11 @@ struct Step {
 #[tokio::main]
 async fn main() {
     allocator::refuse_huge_pages();
-    let mut args = std::env::args().skip(1);
-    let mut number = |default| args.next().map_or(default, |text| text.parse().unwrap());
-    let (instances, handlers): (usize, usize) = (number(10_000), number(50_000));
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let plot = args.iter().position(|arg| arg == "--plot");
+    let plot = plot.map(|at| args.drain(at..at + 2).next_back().unwrap());
+    let number = |at: usize, default| args.get(at).map_or(default, |text| text.parse().unwrap());
+    let (instances, handlers): (usize, usize) = (number(0, 10_000), number(1, 50_000));
     raise_descriptors();
     let dir = tempfile::tempdir().unwrap();
     let mut config = EngineConfig::new(dir.path().join("cache"));
@@ -70,8 +82,12 @@ async fn main() {
         println!("{fits} instances and not {instances}: raise vm.max_map_count for more");
     }
     let sleeper = load(&engine, dir.path(), "sleep").await;
-    let steps = blocked(&engine, &sleeper, fits).await;
-    print("blocked instances", "24 KiB each", &steps);
+    let blocked = Measured {
+        what: "blocked instances",
+        wanted_kib: 24.0,
+        steps: blocked(&engine, &sleeper, fits).await,
+    };
+    blocked.print();
 
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let allowed = usize::try_from(allowed.saturating_sub(OTHER_DESCRIPTORS)).unwrap();
@@ -80,8 +96,17 @@ async fn main() {
         println!("{fits} handlers and not {handlers}: raise the limit of open files for more");
     }
     let handler = load(&engine, dir.path(), "http-handler").await;
-    let steps = waiting(&engine, &handler, fits).await;
-    print("HTTP workloads waiting for a request", "4 KiB each", &steps);
+    let waiting = Measured {
+        what: "HTTP workloads waiting for a request",
+        wanted_kib: 4.0,
+        steps: waiting(&engine, &handler, fits).await,
+    };
+    waiting.print();
+    if let Some(file) = plot {
+        let charts = [blocked.charts(), waiting.charts()];
+        std::fs::write(&file, plot::svg(charts.as_flattened(), 2)).unwrap();
+        println!("\nthe plots are in {file}");
+    }
 }
 
 async fn blocked(engine: &Engine, module: &Module, count: usize) -> Vec<Step> {
@@ -141,30 +166,60 @@ async fn measure(count: usize, start: impl AsyncFn(usize) -> Container) -> Vec<S
     steps
 }
 
-fn print(what: &str, wanted: &str, steps: &[Step]) {
-    let most_memory = steps.iter().map(|step| step.kib_each).fold(0.0, f64::max);
-    let most_time = steps
-        .iter()
-        .map(|step| step.start_p50)
-        .max()
-        .unwrap_or_default()
-        .as_secs_f64();
-    println!("\n{what} (wanted: at most {wanted})");
-    println!("  count  KiB each  start p50 µs  p99 µs");
-    for step in steps {
-        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+impl Measured {
+    fn print(&self) {
+        let memory = self.steps.iter().map(|step| step.kib_each);
+        let time = self.steps.iter().map(|step| step.start_p50.as_secs_f64());
+        let (most_memory, most_time) = (memory.fold(0.0, f64::max), time.fold(0.0, f64::max));
         println!(
-            "{:7}  {:8.1}  {:12.0}  {:6.0}  {:WIDTH$}|{}",
-            step.count,
-            step.kib_each,
-            micros(step.start_p50),
-            micros(step.start_p99),
-            bar('m', step.kib_each / most_memory),
-            bar('t', step.start_p50.as_secs_f64() / most_time),
-            WIDTH = WIDTH as usize,
+            "\n{} (wanted: at most {} KiB each)",
+            self.what, self.wanted_kib
         );
+        println!("  count  KiB each  start p50 µs  p99 µs");
+        for step in &self.steps {
+            println!(
+                "{:7}  {:8.1}  {:12.0}  {:6.0}  {:WIDTH$}|{}",
+                step.count,
+                step.kib_each,
+                micros(step.start_p50),
+                micros(step.start_p99),
+                bar('m', step.kib_each / most_memory),
+                bar('t', step.start_p50.as_secs_f64() / most_time),
+                WIDTH = WIDTH as usize,
+            );
+        }
+        println!("  m: memory of each, t: time of a start (p50), both of their maximum");
     }
-    println!("  m: memory of each, t: time of a start (p50), both of their maximum");
+
+    /// Memory and starts, both by how many there are.
+    fn charts(&self) -> [Chart<'_>; 2] {
+        let line = |name, value: &dyn Fn(&Step) -> f64| {
+            let points = self
+                .steps
+                .iter()
+                .map(|step| (step.count as f64, value(step)));
+            Line(name, points.collect())
+        };
+        let chart = |y, lines| Chart {
+            title: self.what,
+            x: "how many",
+            y,
+            lines,
+        };
+        let memory = vec![
+            line("memory of each", &|step| step.kib_each),
+            line("wanted: at most", &|_| self.wanted_kib),
+        ];
+        let starts = vec![
+            line("a start, p50", &|step| micros(step.start_p50)),
+            line("p99", &|step| micros(step.start_p99)),
+        ];
+        [chart("KiB", memory), chart("µs", starts)]
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 fn bar(of: char, part: f64) -> String {
