@@ -154,24 +154,27 @@ fn unpack(source: &Path, layout: &Layout, target: &Path) -> Result<Manifest, Res
         if !belongs(name) {
             return Ok(None);
         }
-        create(&target.join(name)).map(Some)
+        let path = target.join(name);
+        create_folders(parent(&path))?;
+        let created = match name == layout.database {
+            true => Snapshot::file(&path),
+            false => create(&path),
+        };
+        created.map(Some).map_err(failed("creating", &path))
     })
 }
 
-/// A private file in private folders.
-fn create(path: &Path) -> Result<File, RestoreError> {
-    let folder = parent(path);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed("creating", folder))?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed("creating", path))
+/// Private folders.
+fn create_folders(path: &Path) -> Result<(), RestoreError> {
+    let mut folders = DirBuilder::new();
+    let created = folders.recursive(true).mode(0o700).create(path);
+    created.map_err(failed("creating", path))
+}
+
+/// A private file.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn failed<'a>(step: &'static str, path: &'a Path) -> impl Fn(io::Error) -> RestoreError + 'a {

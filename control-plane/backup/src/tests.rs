@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad;
+mod btrfs;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

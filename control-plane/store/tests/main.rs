@@ -16,6 +16,8 @@ mod disk;
 mod gets;
 #[path = "suite/history.rs"]
 mod history;
+#[path = "suite/long_log.rs"]
+mod long_log;
 #[path = "suite/model.rs"]
 mod model;
 #[path = "suite/restart.rs"]

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::counters::Counters;
 
 pub(super) const PAGE_BYTES: u64 = 4096;
-/// Pages a transaction touches beside its data, and how much a page is filled.
+/// About what a transaction writes beside its rows.
 pub(super) const TRANSACTION_BYTES: u64 = 3 * PAGE_BYTES;
 
 /// Copies what no reader keeps it from, beside writers.
@@ -61,6 +61,7 @@ impl Checkpoints {
 
     /// A transaction wrote so many bytes.
     pub(super) fn wrote(&mut self, bytes: usize) {
+        // Pages are not full.
         let bytes = bytes as u64 + bytes as u64 / 3 + TRANSACTION_BYTES;
         self.since += bytes;
         self.log += bytes;
@@ -69,7 +70,8 @@ impl Checkpoints {
     /// Starts a checkpoint in the background, or waits for one if the log is far too long.
     pub(super) async fn run_if_due(&mut self) {
         if self.log >= self.limit.saturating_mul(HARD_LIMIT) {
-            self.run().await;
+            // With no write in between, this one reaches the end of the log, which then starts over.
+            self.now(PASSIVE).await;
         } else if self.since >= self.limit {
             self.start().await;
         }
@@ -86,12 +88,7 @@ impl Checkpoints {
         }
     }
 
-    /// With no write in between, this one reaches the end of the log, which then starts over.
-    pub(super) async fn run(&mut self) {
-        self.now(PASSIVE).await;
-    }
-
-    /// One more that gives the room of the log back to the file system. Answers whether all of it is.
+    /// One that gives the room of the log back to the file system. Answers whether all of it is.
     pub(super) async fn cut(&mut self) -> bool {
         self.now(TRUNCATE).await
     }

@@ -59,7 +59,7 @@ pub(super) async fn create(path: &Path) -> Result<(), OpenError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         remove_if_there(&beside(&new, suffix))?;
     }
-    in_place::create(&new).map_err(|source| io_error(&new, "creating", source))?;
+    in_place::create(&new, 0o644).map_err(|source| io_error(&new, "creating", source))?;
     fill(&new)
         .await
         .map_err(|source| sqlite_error(&new, "the creation", source))?;

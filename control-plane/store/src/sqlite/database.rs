@@ -8,9 +8,11 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::checkpoint::Checkpoints;
+use super::open::sqlite_error;
 use super::reserve::Reserve;
+use super::room::{page_count, pages_of};
 use super::rows::{CURRENT_RECORD, DELETE_RECORD, LOG_RECORD, Rows};
-use crate::error::StoreError;
+use crate::error::{OpenError, StoreError};
 use crate::key::Revision;
 
 /// A whole batch. The log comes first: it takes old values from `current` before they are replaced.
@@ -20,6 +22,8 @@ use crate::key::Revision;
 ///
 /// Parameters are spelled `$1`, which SQLite takes for a name and sqlx for a place: with `?2`, a statement that leaves
 /// out `?1` would still have one to bind.
+///
+/// The one row it answers is the pages of the database after it.
 const COMMIT: &str = "
 BEGIN IMMEDIATE;
 WITH RECURSIVE at(i) AS (
@@ -54,6 +58,7 @@ DELETE FROM current WHERE create_revision IN (SELECT CAST(substr($4, i, 20) AS I
 DELETE FROM log WHERE revision <= $5;
 UPDATE meta SET ceiling = $6, compacted = $7, clean = 0
 WHERE ceiling <> $6 OR compacted <> $7 OR clean <> 0;
+PRAGMA page_count;
 COMMIT;
 ";
 
@@ -80,31 +85,29 @@ pub(crate) struct Database {
     pub(super) reserve: Reserve,
     /// Whether there was no room when some was last wanted.
     pub(super) full: bool,
-    /// Most bytes the log makes the database grow by, and what it was when it was last measured.
-    pub(super) growth: u64,
-    pub(super) measured: u64,
+    /// The pages of the database, those in the write-ahead log included.
+    pub(super) pages: u64,
     /// Held, not used: the lock on the owner file goes with it.
     _owner: File,
 }
 
 impl Database {
-    pub(super) fn new(
+    pub(super) async fn new(
         path: PathBuf,
-        connection: SqliteConnection,
+        mut connection: SqliteConnection,
         checkpoints: Checkpoints,
         owner: File,
-    ) -> Database {
-        Database {
+    ) -> Result<Database, OpenError> {
+        let pages = pages_of(&mut connection).await;
+        Ok(Database {
             reserve: Reserve::beside(&path),
             full: false,
-            // What an unclean stop left in the log is not known.
-            growth: u64::MAX,
-            measured: 0,
+            pages: pages.map_err(|source| sqlite_error(&path, "the reading", source))?,
             path,
             connection,
             checkpoints,
             _owner: owner,
-        }
+        })
     }
 
     /// Writes a batch durably, deletes the log up to `trim` and brings `meta` up to date; all of it or nothing.
@@ -114,16 +117,12 @@ impl Database {
         trim: Option<Revision>,
         meta: &Meta,
     ) -> Result<(), StoreError> {
-        let result = if self.reserve.restore() && self.growth_is_covered(rows.growth()).await {
+        let result = if self.reserve.allows(self.growth(), rows.growth()) {
             self.try_commit(rows, trim, meta).await
         } else {
-            let path = self.path.clone();
-            Err(StoreError::DiskFull { path })
+            Err(self.no_room())
         };
         self.full = matches!(result, Err(StoreError::DiskFull { .. }));
-        if result.is_ok() {
-            self.reserve.take_if_due();
-        }
         result
     }
 
@@ -137,10 +136,9 @@ impl Database {
         let result = if self.open_reserve(rows.growth()).await {
             self.try_commit(rows, trim, meta).await
         } else {
-            let path = self.path.clone();
-            Err(StoreError::DiskFull { path })
+            Err(self.no_room())
         };
-        self.close_reserve().await;
+        self.close_reserve();
         result
     }
 
@@ -159,8 +157,12 @@ impl Database {
             .bind(trim.map(integer))
             .bind(integer(meta.ceiling))
             .bind(integer(meta.compacted));
-        match query.execute(&mut self.connection).await {
-            Ok(_) => {
+        // All rows, though there is one: with the first it would end, before the end of the transaction.
+        match query.fetch_all(&mut self.connection).await {
+            Ok(rows) => {
+                if let Some(Ok(pages)) = rows.first().map(page_count) {
+                    self.pages = pages;
+                }
                 self.checkpoints.wrote(bytes);
                 Ok(())
             }
@@ -179,48 +181,39 @@ impl Database {
 
     /// Marks a clean stop, if it was one and `meta` does not say that the file says so already, and closes the file.
     pub(crate) async fn close(mut self, clean: Option<&Meta>) {
-        self.checkpoints.close().await;
-        if let Some(meta) = clean
-            && let Err(error) = self.mark_clean_somehow(meta).await
+        if let Some(meta) = clean.filter(|meta| !meta.clean)
+            && let Err(error) = self.mark_clean(meta).await
         {
             tracing::error!(%error, path = %self.path.display(), "no clean stop could be marked");
         }
-        if let Some(growth) = self.measure().await {
-            self.reserve.shorten(growth);
-        }
+        // Closing does that, too, but not with what is set aside.
+        self.make_room().await;
+        self.reserve.shorten(self.growth());
+        self.checkpoints.close().await;
         if let Err(error) = self.connection.close().await {
             tracing::error!(%error, path = %self.path.display(), "closing the database failed");
         }
     }
 
     /// A mark takes little room, but some: if need be of what is set aside.
-    async fn mark_clean_somehow(&mut self, meta: &Meta) -> Result<(), StoreError> {
-        let Err(error) = self.mark_clean(meta).await else {
-            return Ok(());
-        };
-        match self.failure(error) {
-            StoreError::DiskFull { .. } => {
-                self.open_reserve(0).await;
-                let marked = self.mark_clean(meta).await;
-                self.close_reserve().await;
-                marked.map_err(|error| self.failure(error))
+    async fn mark_clean(&mut self, meta: &Meta) -> Result<(), StoreError> {
+        if self.reserve.allows(self.growth(), 0) {
+            let marked = self.try_mark_clean(meta).await;
+            if !matches!(marked, Err(StoreError::DiskFull { .. })) {
+                return marked;
             }
-            error => Err(error),
         }
+        self.open_reserve(0).await;
+        self.try_mark_clean(meta).await
     }
 
-    async fn mark_clean(&mut self, meta: &Meta) -> Result<(), sqlx::Error> {
-        if !meta.clean {
-            sqlx::query("UPDATE meta SET clean = 1, revision = ?1, compacted = ?2")
-                .bind(integer(meta.revision))
-                .bind(integer(meta.compacted))
-                .execute(&mut self.connection)
-                .await?;
-        }
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+    async fn try_mark_clean(&mut self, meta: &Meta) -> Result<(), StoreError> {
+        let mark = sqlx::query("UPDATE meta SET clean = 1, revision = ?1, compacted = ?2")
+            .bind(integer(meta.revision))
+            .bind(integer(meta.compacted))
             .execute(&mut self.connection)
-            .await?;
-        Ok(())
+            .await;
+        mark.map(drop).map_err(|error| self.failure(error))
     }
 }
 
@@ -269,7 +262,8 @@ mod tests {
         let second = open::connect(path, &config).await.expect("it was created");
         let owner = File::open(path.parent().expect("it is in a folder")).expect("it is there");
         let checkpoints = Checkpoints::new(second, 1 << 20, Arc::new(Counters::new()));
-        Database::new(path.into(), first, checkpoints, owner)
+        let database = Database::new(path.into(), first, checkpoints, owner);
+        database.await.expect("it was created")
     }
 
     fn rows(revision: u64, bytes: usize) -> Rows {

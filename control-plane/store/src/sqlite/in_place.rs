@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{
     FallocateFlags, FlockOperation, IFlags, OFlags, fallocate, fcntl_lock, ioctl_getflags,
-    ioctl_setflags,
+    ioctl_setflags, statfs,
 };
 use rustix::io::Errno;
 
@@ -25,15 +25,11 @@ const REGION_PAGES: u64 = 4096;
 const MOST_INDEX_BYTES: u64 = 1 << 20;
 
 /// Makes an empty file that is written in place if the file system knows how.
-pub(super) fn create(path: &Path) -> io::Result<()> {
+pub(super) fn create(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = File::options();
-    let file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(path)?;
+    let file = options.write(true).create_new(true).mode(mode).open(path)?;
     set(&file, path);
-    Ok(())
+    Ok(file)
 }
 
 /// Has an empty file written in place. Answers whether it is.
@@ -45,6 +41,12 @@ pub(super) fn set(file: &File, path: &Path) -> bool {
             false
         }
     }
+}
+
+/// Whether a file is on btrfs.
+pub(super) fn is_btrfs(path: &Path) -> bool {
+    const MAGIC: u32 = 0x9123_683e;
+    statfs(path).is_ok_and(|system| system.f_type as u32 == MAGIC)
 }
 
 fn try_set(file: &File) -> io::Result<bool> {

@@ -47,8 +47,8 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
         in_place::make_log(&path, config.checkpoint_bytes);
     }
     let mut connection = connect(&path, &config).await?;
-    let (meta, checked) = match examine(&mut connection, &path, config.check_time).await {
-        Ok(examined) => examined,
+    let (meta, checked, loaded) = match read(&mut connection, &config, &codec).await {
+        Ok(read) => read,
         Err(error) => {
             if matches!(
                 error,
@@ -61,18 +61,13 @@ pub(super) async fn open<C: Codec>(config: StoreConfig, codec: C) -> Result<Open
             return Err(error);
         }
     };
-    let limits = HistoryLimits {
-        window: config.history_window,
-        bytes: config.history_bytes,
-    };
-    let loaded = load(&mut connection, &path, &codec, &meta, limits).await?;
     let second = connect(&path, &config).await?;
     let counters = Arc::new(Counters::new());
     let checkpoints = Checkpoints::new(second, config.checkpoint_bytes, Arc::clone(&counters));
     let damage = Damage::default();
     let check = (checked == Checked::Unfinished)
         .then(|| BackgroundCheck::start(path.clone(), Arc::clone(&damage)));
-    let database = Database::new(path, connection, checkpoints, owner);
+    let database = Database::new(path, connection, checkpoints, owner).await?;
     let (commands, receiver) = mpsc::channel(config.queue.max(1));
     let mut writer = assemble(config, codec, meta, loaded, database, receiver);
     writer.counters = counters;
@@ -89,10 +84,7 @@ fn assemble<C: Codec>(
     database: Database,
     commands: mpsc::Receiver<Command<C::Object>>,
 ) -> Writer<C> {
-    let limits = HistoryLimits {
-        window: config.history_window,
-        bytes: config.history_bytes,
-    };
+    let limits = limits(&config);
     let now = Instant::now();
     let mut trim = LogTrim::new(
         limits,
@@ -124,6 +116,13 @@ fn assemble<C: Codec>(
         counters: Arc::new(Counters::new()),
         damage: Damage::default(),
         check: None,
+    }
+}
+
+fn limits(config: &StoreConfig) -> HistoryLimits {
+    HistoryLimits {
+        window: config.history_window,
+        bytes: config.history_bytes,
     }
 }
 
@@ -260,6 +259,17 @@ pub(super) async fn identify(
         compacted: revision("compacted")?,
         clean: number("clean")? != 0,
     })
+}
+
+/// What is in the file, once that is known to be ours and, as far as can be told, sound.
+async fn read<C: Codec>(
+    connection: &mut SqliteConnection,
+    config: &StoreConfig,
+    codec: &C,
+) -> Result<(Meta, Checked, Loaded<C::Object>), OpenError> {
+    let (meta, checked) = examine(connection, &config.path, config.check_time).await?;
+    let loaded = load(connection, &config.path, codec, &meta, limits(config)).await?;
+    Ok((meta, checked, loaded))
 }
 
 /// Whether the file is ours and, as far as can be told within `time`, sound.

@@ -1,5 +1,9 @@
 //! Room set aside in a file beside the database. On a full disk a delete needs some before it frees any: for the
 //! write-ahead log, and for what the log of changes keeps of the deleted.
+//!
+//! Invariant: what the log makes the database grow by is set aside, too. A log that was long once is written over where it
+//! lies, for which a full disk has room; were that to go on beyond what is set aside, the log could never be brought into
+//! the database, and there would be no room for deletes. It is not brought in there and then: a reader may be in the way.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -8,14 +12,16 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
+use super::checkpoint::PAGE_BYTES;
+use super::in_place;
 use super::open::beside;
 
 /// Two values of the largest size: one in the write-ahead log, one that the database grows by.
 const BYTES: u64 = 8 << 20;
 /// A log that makes the database grow by more has so much more set aside than it takes, so that not each write sees to it.
-pub(super) const AHEAD: u64 = BYTES / 4;
-/// What there is room for is found in steps.
-const STEP: u64 = BYTES / 16;
+const AHEAD: u64 = BYTES / 4;
+/// What a start on a full disk has of it.
+const LENT: u64 = BYTES / 16;
 /// SQLite writes page after page. A file system without room for so much has none for a page, or hardly.
 const PROBE: u64 = 64 << 10;
 /// Pause between attempts to set aside what was not to be had.
@@ -25,93 +31,94 @@ pub(super) struct Reserve {
     path: PathBuf,
     /// What is set aside.
     held: u64,
-    /// What was before it was given up: others get no room until it is again.
+    /// What was before it was given up, without that of a long log: others get no room until it is again.
     owed: u64,
-    /// When it was last tried, unless the file system cannot do it.
+    /// When as much as there is room for was last set aside, unless the file system cannot do it.
     tried: Option<Instant>,
+    /// On btrfs a write to mapped memory, as SQLite's to the index of the log, ends the process once a quota is used up.
+    /// Whether one is, is asked before each.
+    btrfs: bool,
 }
 
 impl Reserve {
-    /// Sets aside as much as there is room for.
+    /// Goes on with what an earlier run left set aside, and as much more as is usual and there is room for.
     pub(super) fn beside(database: &Path) -> Reserve {
-        let mut reserve = Reserve {
-            path: beside(database, "-reserve"),
-            held: 0,
+        let left = Reserve::left(database);
+        let mut reserve = Reserve { held: 0, ..left };
+        reserve.covers(left.held);
+        reserve.take_if_short();
+        reserve
+    }
+
+    fn left(database: &Path) -> Reserve {
+        let path = beside(database, "-reserve");
+        Reserve {
+            held: std::fs::metadata(&path).map_or(0, |metadata| metadata.len()),
+            path,
             owed: 0,
             tried: Some(Instant::now()),
-        };
-        // A long log that an unclean stop left needs what was set aside for it.
-        let left = std::fs::metadata(&reserve.path).map_or(0, |metadata| metadata.len());
-        if left > BYTES && reserve.allocate(left, BYTES).is_ok() {
-            reserve.held = left;
+            btrfs: in_place::is_btrfs(database),
         }
-        reserve.take();
-        reserve
     }
 
     /// A start takes room, too, for the log and its index. On a full disk it has a part of what an earlier run left set
     /// aside.
     pub(super) fn lend(database: &Path) {
-        let path = beside(database, "-reserve");
-        let held = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        let mut reserve = Reserve {
-            path,
-            held,
-            owed: 0,
-            tried: Some(Instant::now()),
-        };
-        if held > STEP && reserve.is_full() {
+        let mut reserve = Reserve::left(database);
+        let held = reserve.held;
+        if held > LENT && reserve.is_full() {
             // All of it at first: btrfs gives back no part of what was had as a whole.
             reserve.give_up();
-            if let Err(error) = reserve.allocate(held - STEP, 0) {
+            if let Err(error) = reserve.allocate(held - LENT) {
                 tracing::debug!(%error, path = %reserve.path.display(), "less is set aside");
             }
         }
     }
 
+    /// Whether a write may go on that lets the log make the database grow by `more` than the `growth` it does. All of that
+    /// stays set aside with what was, and with room on the disk more is: a log that grows is no reason to wait for a
+    /// checkpoint.
+    pub(super) fn allows(&mut self, growth: u64, more: u64) -> bool {
+        if self.btrfs && self.probe(more).is_err_and(|error| is_quota(&error)) {
+            return false;
+        }
+        let growth = growth + more;
+        if self.held > BYTES.max(growth + AHEAD) + AHEAD {
+            self.shorten(growth);
+        }
+        if self.tried.is_some_and(|tried| tried.elapsed() >= RETRY) {
+            self.take_if_short();
+        }
+        let least = (growth + LENT).max(self.owed);
+        // Where there is no room for some ahead, what there is remains for deletes.
+        let wanted = if least > BYTES { growth + AHEAD } else { least };
+        self.held >= least || self.covers(wanted)
+    }
+
     /// Whether so much is set aside, or can be for the moment. Where the file system cannot tell, it is to be tried.
     pub(super) fn covers(&mut self, bytes: u64) -> bool {
-        if self.held < bytes && self.tried.is_some() && self.allocate(bytes, self.held).is_ok() {
-            self.held = bytes;
-        }
-        self.held >= bytes || self.tried.is_none()
-    }
-
-    /// Bytes set aside.
-    pub(super) fn held(&self) -> u64 {
-        self.held
-    }
-
-    /// Whether the file system can set room aside.
-    pub(super) fn is_possible(&self) -> bool {
-        self.tried.is_some()
-    }
-
-    /// Whether more is set aside than without a long log.
-    pub(super) fn is_long(&self) -> bool {
-        self.held > BYTES
-    }
-
-    /// Sets more aside if it is less than `bytes`. Answers whether there is room for that.
-    pub(super) fn lengthen(&mut self, bytes: u64) -> bool {
-        if self.held >= bytes {
+        if self.held >= bytes || self.tried.is_none() {
             return true;
         }
-        let bytes = bytes.saturating_add(AHEAD);
-        match self.allocate(bytes, self.held) {
+        match self.allocate(bytes) {
             Ok(()) => self.held = bytes,
             Err(error) if no_room(&error) => return false,
             // Without room for it, the write says so.
             Err(error) => {
-                tracing::debug!(%error, path = %self.path.display(), "no more is set aside");
+                tracing::debug!(%error, path = %self.path.display(), "no more is set aside")
             }
         }
         true
     }
 
+    /// The same of what the log makes the database grow by, and of what the next start may have besides.
+    pub(super) fn keeps(&mut self, growth: u64) -> bool {
+        self.covers(growth + LENT)
+    }
+
     /// Gives back what a long log needed, but for `bytes`.
     pub(super) fn shorten(&mut self, bytes: u64) {
-        let bytes = bytes.saturating_add(AHEAD).max(BYTES);
+        let bytes = (bytes + AHEAD).max(BYTES);
         if self.held <= bytes {
             return;
         }
@@ -126,45 +133,39 @@ impl Reserve {
 
     /// Whether the file system, or a quota on it, has no room.
     pub(super) fn is_full(&self) -> bool {
-        if self.tried.is_none() {
-            return false;
-        }
-        let tried = self.allocate(self.held + PROBE, self.held);
+        self.tried.is_some() && self.probe(0).is_err_and(|error| no_room(&error))
+    }
+
+    /// Whether there is room for so much besides, and some.
+    fn probe(&self, bytes: u64) -> io::Result<()> {
+        let tried = self.allocate(self.held + bytes + PROBE);
         let file = File::options().write(true).open(&self.path);
         if let Err(error) = file.and_then(|file| file.set_len(self.held)) {
             tracing::warn!(%error, path = %self.path.display(), "too much is set aside");
         }
-        tried.is_err_and(|error| no_room(&error))
+        tried
     }
 
-    /// Sets aside again what was given up. Answers whether it is.
-    pub(super) fn restore(&mut self) -> bool {
-        if self.held < self.owed && self.allocate(self.owed, self.held).is_ok() {
-            self.held = self.owed;
-        }
-        self.held >= self.owed
-    }
-
-    /// Sets aside what is missing, now and then.
-    pub(super) fn take_if_due(&mut self) {
-        if self.held < BYTES && self.tried.is_some_and(|tried| tried.elapsed() >= RETRY) {
-            self.take();
+    /// Sets aside what is missing, but for what a start had of it: that may be all that writes have.
+    fn take_if_short(&mut self) {
+        if self.held < BYTES - LENT {
+            self.take(0);
         }
     }
 
-    /// Sets aside as much as there is room for.
-    pub(super) fn take(&mut self) {
+    /// Sets aside as much as there is room for, up to what is usual: what the log makes the database grow by before all
+    /// else, and a part of it rather than nothing.
+    pub(super) fn take(&mut self, growth: u64) {
+        let _ = self.keeps(growth) || self.covers(growth);
         let Some(tried) = self.tried.as_mut() else {
             return;
         };
         *tried = Instant::now();
-        let sizes = (1..=BYTES / STEP).rev().map(|steps| steps * STEP);
-        for bytes in sizes.take_while(|bytes| *bytes > self.held) {
-            match self.allocate(bytes, bytes - STEP) {
-                Ok(()) => {
-                    self.held = bytes;
-                    return;
-                }
+        let most = growth.max(BYTES);
+        let mut step = most.saturating_sub(self.held);
+        while self.held < most && step >= PAGE_BYTES {
+            match self.allocate(self.held + step) {
+                Ok(()) => self.held += step,
                 Err(error) if no_room(&error) => {}
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     tracing::debug!(%error, path = %self.path.display(), "no room can be set aside");
@@ -177,6 +178,7 @@ impl Reserve {
                     return;
                 }
             }
+            step /= 2;
         }
         if self.held == 0 {
             self.give_up();
@@ -194,8 +196,8 @@ impl Reserve {
         }
     }
 
-    /// A file of that size that has its blocks; if it cannot be had, one of at most `otherwise`.
-    fn allocate(&self, bytes: u64, otherwise: u64) -> io::Result<()> {
+    /// A file of that size that has its blocks; if it cannot be had, none that is larger than it was.
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
         let mut options = File::options();
         let file = options
             .create(true)
@@ -205,7 +207,7 @@ impl Reserve {
         if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, bytes) {
             // It may have come half-way.
             let length = file.metadata()?.len();
-            file.set_len(length.min(otherwise))?;
+            file.set_len(length.min(self.held))?;
             return Err(error.into());
         }
         Ok(())
@@ -213,8 +215,9 @@ impl Reserve {
 }
 
 fn no_room(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    )
+    error.kind() == ErrorKind::StorageFull || is_quota(error)
+}
+
+fn is_quota(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::QuotaExceeded
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 use sqlx::sqlite::SqliteConnection;
@@ -15,6 +15,7 @@ use sqlx::{Connection, Row};
 use super::check;
 use super::create::{journal_write_ahead, new_database};
 use super::database::{integer, primary_code};
+use super::in_place;
 use super::open::{beside, connect, identify, inspect, io_error, remove_if_there, sqlite_error};
 use crate::config::StoreConfig;
 use crate::error::{OpenError, SnapshotError};
@@ -58,12 +59,7 @@ impl Snapshot {
                 path: source.to_path_buf(),
             });
         }
-        let created = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(target);
-        created.map_err(|error| io_error(target, "creating", error))?;
+        Snapshot::file(target).map_err(|error| io_error(target, "creating", error))?;
         let taken = match copy(source, target).await {
             Ok(()) => Snapshot::verify(target).await.map_err(Into::into),
             Err(error) => Err(error),
@@ -74,6 +70,11 @@ impl Snapshot {
             }
         }
         taken
+    }
+
+    /// Makes the empty file that a copy is put into: private, and on btrfs written in place, as a store makes its own.
+    pub fn file(path: &Path) -> io::Result<File> {
+        in_place::create(path, 0o600)
     }
 
     /// Checks a copy thoroughly and answers what it holds.

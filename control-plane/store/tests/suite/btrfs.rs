@@ -64,9 +64,10 @@ async fn child() {
     };
     let folder = folder.as_path();
     match test.as_str() {
-        "deletes" => deletes(folder).await,
-        "start" => start(folder).await,
+        "deletes" => deletes(folder, fill_up).await,
+        "start" => start(folder, fill_up).await,
         "files" => files(folder).await,
+        "quota" => quota(folder).await,
         other => panic!("no test {other}"),
     }
     println!("btrfs survived");
@@ -80,6 +81,11 @@ fn a_full_btrfs_takes_deletes() {
 #[test]
 fn a_start_on_a_full_btrfs_has_room() {
     on_btrfs("start");
+}
+
+#[test]
+fn a_quota_of_btrfs_that_is_used_up_is_a_full_disk() {
+    on_btrfs("quota");
 }
 
 #[test]
@@ -104,7 +110,21 @@ fn fill_up(folder: &Path) {
     }
 }
 
-async fn deletes(folder: &Path) {
+/// Leaves a quota no more than what is used.
+fn use_up(folder: &Path) {
+    settle(folder);
+    let shown = btrfs(&["qgroup", "show", "-rf", "--raw"], folder);
+    let used = shown.lines().last().unwrap().split_whitespace().nth(1);
+    btrfs(&["qgroup", "limit", used.unwrap()], folder);
+}
+
+fn btrfs(args: &[&str], path: &Path) -> String {
+    let output = Command::new("btrfs").args(args).arg(path).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn deletes(folder: &Path, fill_up: fn(&Path)) {
     let store = open(folder).await;
     let text = text(64);
     let key = |n: usize| pod(&format!("default/{n}"));
@@ -142,7 +162,7 @@ async fn deletes(folder: &Path) {
     store.close().await;
 }
 
-async fn start(folder: &Path) {
+async fn start(folder: &Path, fill_up: fn(&Path)) {
     let store = open(folder).await;
     write(&*store, pod("default/a"), put(&text(64))).await;
     store.close().await;
@@ -150,6 +170,15 @@ async fn start(folder: &Path) {
     let store = open(folder).await;
     write(&*store, pod("default/a"), Op::Delete).await;
     store.close().await;
+}
+
+/// Then a write to mapped memory ends the process even if what is written over has its place.
+async fn quota(folder: &Path) {
+    let data = folder.join("data");
+    btrfs(&["quota", "enable"], folder);
+    btrfs(&["subvolume", "create"], &data);
+    deletes(&data, use_up).await;
+    start(&data, use_up).await;
 }
 
 fn in_place(folder: &Path, name: &str) -> bool {

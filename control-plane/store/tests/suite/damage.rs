@@ -227,6 +227,29 @@ async fn a_truncated_file_beside_its_log() {
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
 }
 
+/// Damage that only shows when all is read. What is in the log stays there, too.
+#[tokio::test]
+async fn a_key_that_is_there_twice() {
+    use sqlx::{ConnectOptions, Connection};
+    let folder = filled().await;
+    let path = folder.path().join("state.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = options.connect().await.unwrap();
+    let twice = "INSERT INTO current SELECT create_revision + 1000, revision + 1000, key, value FROM current";
+    sqlx::query(twice).execute(&mut connection).await.unwrap();
+    let copy = crate::support::folder();
+    for name in ["state.db", "state.db-wal"] {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    connection.close().await.unwrap();
+    let log = fs::read(copy.path().join("state.db-wal")).unwrap();
+    for _ in 0..3 {
+        let error = refused(copy.path()).await;
+        assert!(error.to_string().contains("is there twice"), "{error}");
+        assert!(fs::read(copy.path().join("state.db-wal")).unwrap() == log);
+    }
+}
+
 #[tokio::test]
 async fn a_newer_schema_and_a_foreign_database() {
     use sqlx::{ConnectOptions, Connection};

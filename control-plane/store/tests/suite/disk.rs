@@ -10,15 +10,12 @@ use sampan_store::{
 
 use crate::support::*;
 
-/// The child part runs only when this is set, to the folder to work in.
-const CHILD: &str = "SAMPAN_STORE_FULL_DISK";
-
 #[test]
 fn a_full_disk_makes_the_store_read_only_until_there_is_space() {
     let folder = folder();
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "disk::full_disk_child", "--nocapture"]);
-    survives(child.env(CHILD, folder.path()));
+    survives(child.env(CHILD_TEST, "").env(CHILD_FOLDER, folder.path()));
 }
 
 /// Runs a child part to its end.
@@ -35,14 +32,14 @@ pub(crate) fn survives(child: &mut Command) {
 
 #[test]
 fn full_disk_child() {
-    let Some(folder) = std::env::var_os(CHILD) else {
+    let Some((_, folder)) = childs_part() else {
         return;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(full_disk(folder.as_ref()));
+    runtime.block_on(full_disk(&folder));
     println!("full disk survived");
 }
 
