@@ -170,7 +170,7 @@ async fn a_compilation_that_takes_too_long_is_told_and_kept() {
         config.compile_time_limit = std::time::Duration::from_secs(2);
     })
     .await;
-    let source = module_file(village.bench.dir.path(), "slow", &code_module(12 << 20));
+    let source = module_file(village.bench.dir.path(), "slow", &code_module(32 << 20));
     let engine = &village.bench.engine;
     let before = engine.stats().compiled;
     let error = soon(engine.load(&source)).await.unwrap_err();

@@ -91,7 +91,10 @@ async fn a_handler_finishes_its_requests_until_it_is_killed() {
     handler.container.kill();
     assert_eq!(soon(handler.container.wait()).await, Exit::Signal(9));
     bench.empty().await;
-    assert!(soon(request).await.is_err(), "the connection breaks");
+    // The connection breaks, or the end of the guest was seen first.
+    if let Ok((status, _)) = soon(request).await {
+        assert!(status.is_server_error(), "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
