@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Longest a test waits for anything that should happen soon.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Fails the test if the future takes too long.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
