@@ -1,6 +1,7 @@
 //! Pods that wait for a node: in order of priority, then of arrival or the last try; those that fit nowhere wait for a change, not for a clock.
 //!
 //! Nodes that change may let in any pod; pods and volumes that come or go only those that were refused because of such.
+//! A pod whose own claim changes waits no longer: what it was refused for is most likely what has changed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::pod::{PodKey, priority};
+use crate::volumes::uses_claim;
 
 /// Upstream's back-off of a pod that was tried in vain: from one second, doubled, to ten.
 const BACKOFF_START: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// What happened that may let in a pod that fitted nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// A node came, or is another than before.
     Nodes,
@@ -24,6 +26,11 @@ pub(crate) enum Change {
     /// A pod came to a node or shows other labels, or a namespace does.
     Placement,
     Volumes,
+    /// One claim, or the volume that is bound to it.
+    Claim {
+        namespace: String,
+        name: String,
+    },
 }
 
 /// What, beside other nodes, may let in a pod that fits nowhere.
@@ -35,13 +42,13 @@ pub(crate) struct Hopes {
 }
 
 impl Hopes {
-    fn include(self, change: Change) -> bool {
+    fn include(self, change: &Change) -> bool {
         match change {
             Change::Nodes => true,
             // Where others are may matter because of those that are gone, too.
             Change::Room => self.room || self.placement,
             Change::Placement => self.placement,
-            Change::Volumes => self.volumes,
+            Change::Volumes | Change::Claim { .. } => self.volumes,
         }
     }
 }
@@ -52,7 +59,9 @@ enum State {
     Active,
     /// Fits nowhere; tried again after something changed, but not before the time.
     Parked { not_before: Instant, hopes: Hopes },
-    /// To be tried at the time.
+    /// Was parked, and is tried at the time because something changed.
+    Woken { not_before: Instant },
+    /// Failed otherwise, and is tried at the time.
     BackingOff { until: Instant },
     /// Handed out.
     InFlight,
@@ -69,7 +78,16 @@ struct Waiting {
 impl Waiting {
     fn unpark(&mut self) {
         if let State::Parked { not_before, .. } = self.state {
-            self.state = State::BackingOff { until: not_before };
+            self.state = State::Woken { not_before };
+        }
+    }
+
+    /// Whether it fitted nowhere, and this is about a claim of its own.
+    fn waits_for(&self, change: &Change) -> bool {
+        let unfit = matches!(self.state, State::Parked { .. } | State::Woken { .. });
+        match change {
+            Change::Claim { namespace, name } => unfit && uses_claim(&self.pod, namespace, name),
+            _ => false,
         }
     }
 }
@@ -179,9 +197,12 @@ impl Queue {
     }
 
     /// Who hoped for that may fit now.
-    pub(crate) fn changed(&mut self, change: Change) {
-        for waiting in self.pods.values_mut() {
-            if let State::Parked { hopes, .. } = waiting.state
+    pub(crate) fn changed(&mut self, change: &Change) {
+        for (key, waiting) in &mut self.pods {
+            if waiting.waits_for(change) {
+                waiting.state = State::Active;
+                self.active.insert((waiting.rank, key.clone()));
+            } else if let State::Parked { hopes, .. } = waiting.state
                 && hopes.include(change)
             {
                 waiting.unpark();
@@ -196,8 +217,11 @@ impl Queue {
         let mut pending = Pending::default();
         for (key, waiting) in &self.pods {
             match waiting.state {
-                State::BackingOff { until } if until <= now => due.push(key.clone()),
-                State::BackingOff { until } => {
+                State::BackingOff { until } | State::Woken { not_before: until } => {
+                    if until <= now {
+                        due.push(key.clone());
+                        continue;
+                    }
                     pending.backoff += 1;
                     next = Some(next.map_or(until, |next| next.min(until)));
                 }
@@ -306,7 +330,7 @@ mod tests {
             unschedulable,
         };
         assert_eq!(queue.pending(), waiting(1, 0));
-        queue.changed(Change::Nodes);
+        queue.changed(&Change::Nodes);
         assert_eq!(queue.wake(start), Some(start + BACKOFF_START));
         assert_eq!(queue.pending(), waiting(0, 1));
         assert_eq!(queue.wake(start + BACKOFF_START), None);
@@ -347,7 +371,7 @@ mod tests {
                 assert!(queue.pop().is_some());
                 queue.park(&key(name), hopes, start);
             }
-            queue.changed(change);
+            queue.changed(&change);
             queue.wake(start + BACKOFF_START);
             let mut names: Vec<_> = std::iter::from_fn(|| popped(&mut queue)).collect();
             names.sort_unstable();

@@ -260,7 +260,7 @@ impl State {
     fn bound(&mut self, ended: Result<(Binding, Bound), tokio::task::JoinError>) {
         // It was turned back. A binding task has nothing in it that panics; if one did, its pod is found again by the next list.
         let Ok((binding, bound)) = ended else {
-            self.queue.changed(queue::Change::Volumes);
+            self.queue.changed(&queue::Change::Volumes);
             return;
         };
         let Binding {
@@ -284,7 +284,7 @@ impl State {
                 tracing::warn!(%key, %error, "binding failed; it is tried again");
                 if !binding.claims.is_empty() {
                     // Its claims bind nobody to its node any more.
-                    self.queue.changed(queue::Change::Volumes);
+                    self.queue.changed(&queue::Change::Volumes);
                 }
                 if is_newest {
                     self.give_up(&key);
@@ -310,7 +310,7 @@ impl State {
     fn give_up(&mut self, key: &PodKey) {
         self.assumed.remove(key);
         self.snapshot.pod_gone(key);
-        self.queue.changed(queue::Change::Room);
+        self.queue.changed(&queue::Change::Room);
         self.queue.put_off(key, Instant::now());
     }
 
@@ -322,7 +322,7 @@ impl State {
                 self.assumed.remove(&key);
                 self.waits_no_more(&key);
                 if self.snapshot.pod_gone(&key) {
-                    self.queue.changed(queue::Change::Room);
+                    self.queue.changed(&queue::Change::Room);
                 }
             }
             Ok(watcher::Event::Init) => self.listed_pods.clear(),
@@ -340,7 +340,7 @@ impl State {
                     self.waits_no_more(&key);
                 }
                 self.assumed.retain(|key, _| listed.contains(key));
-                self.queue.changed(queue::Change::Room);
+                self.queue.changed(&queue::Change::Room);
                 self.synced.0 = true;
             }
             Err(error) => tracing::debug!(%error, "watching pods"),
@@ -361,7 +361,7 @@ impl State {
                 if !ours && self.assumed.remove(&key).is_some() {
                     self.snapshot.pod_gone(&key);
                     self.queue.remove(&key);
-                    self.queue.changed(queue::Change::Room);
+                    self.queue.changed(&queue::Change::Room);
                 }
                 if !ours {
                     self.nominated(&key, &pod);
@@ -375,7 +375,7 @@ impl State {
                 self.assumed.remove(&key);
                 self.waits_no_more(&key);
                 if self.snapshot.pod_gone(&key) {
-                    self.queue.changed(queue::Change::Room);
+                    self.queue.changed(&queue::Change::Room);
                 }
             }
         }
@@ -384,8 +384,8 @@ impl State {
     fn pod_bound(&mut self, key: PodKey, pod: BoundPod) {
         match self.snapshot.pod_bound(key, pod) {
             Change::None => {}
-            Change::Came => self.queue.changed(queue::Change::Placement),
-            Change::Freed => self.queue.changed(queue::Change::Room),
+            Change::Came => self.queue.changed(&queue::Change::Placement),
+            Change::Freed => self.queue.changed(&queue::Change::Room),
         }
     }
 
@@ -394,7 +394,7 @@ impl State {
             *listed |= news.listed;
         }
         if let Some(change) = (news.take)(&mut self.snapshot) {
-            self.queue.changed(change);
+            self.queue.changed(&change);
         }
     }
 
@@ -402,14 +402,14 @@ impl State {
         match event {
             Ok(watcher::Event::Apply(node)) => {
                 if self.snapshot.node_applied(&node) {
-                    self.queue.changed(queue::Change::Nodes);
+                    self.queue.changed(&queue::Change::Nodes);
                 }
             }
             Ok(watcher::Event::Delete(node)) => {
                 self.snapshot
                     .node_deleted(node.metadata.name.as_deref().unwrap_or_default());
                 // Without it, the others may be even.
-                self.queue.changed(queue::Change::Nodes);
+                self.queue.changed(&queue::Change::Nodes);
             }
             Ok(watcher::Event::Init) => self.listed_nodes.clear(),
             Ok(watcher::Event::InitApply(node)) => {
@@ -420,7 +420,7 @@ impl State {
             Ok(watcher::Event::InitDone) => {
                 let listed = std::mem::take(&mut self.listed_nodes);
                 self.snapshot.retain_nodes(&listed);
-                self.queue.changed(queue::Change::Nodes);
+                self.queue.changed(&queue::Change::Nodes);
                 self.synced.1 = true;
             }
             Err(error) => tracing::debug!(%error, "watching nodes"),

@@ -156,6 +156,12 @@ pub(crate) fn has_claims(pod: &Pod) -> bool {
     !claim_names(pod).is_empty()
 }
 
+/// Whether the pod mounts the claim of that name.
+pub(crate) fn uses_claim(pod: &Pod, namespace: &str, claim: &str) -> bool {
+    pod.metadata.namespace.as_deref() == Some(namespace)
+        && claim_names(pod).iter().any(|(name, _)| name == claim)
+}
+
 /// Why a claim is not the one that was made for the pod's volume.
 fn not_owned(pod: &Pod, claim: &PersistentVolumeClaim) -> Option<String> {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();

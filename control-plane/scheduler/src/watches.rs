@@ -56,13 +56,9 @@ pub(crate) fn watch<K: Watched>(
 /// All the kinds that only the snapshot needs, in one stream.
 pub(crate) fn beside(client: &kube::Client) -> impl Stream<Item = News> + use<> {
     let streams: [BoxStream<'static, News>; KINDS_BESIDE] = [
-        news::<PersistentVolumeClaim>(client, 0, |all, event| {
-            let changed = all.volumes.claim_event(event);
-            changed.then_some(Change::Volumes)
-        }),
+        news::<PersistentVolumeClaim>(client, 0, |all, event| Some(all.volumes.claim_event(event))),
         news::<PersistentVolume>(client, 1, |all, event| {
-            let changed = all.volumes.volume_event(event);
-            changed.then_some(Change::Volumes)
+            Some(all.volumes.volume_event(event))
         }),
         news::<StorageClass>(client, 2, |all, event| {
             let changed = all.volumes.class_event(event);

@@ -50,7 +50,7 @@ impl State {
             Preemption::Useless(why) => {
                 error.preemption = why;
                 if self.snapshot.nominated.remove(key) {
-                    self.queue.changed(Change::Room);
+                    self.queue.changed(&Change::Room);
                 }
                 Some(String::new())
             }
@@ -151,7 +151,7 @@ impl State {
                 let bound = BoundPod::on(node, pod);
                 self.snapshot.nominated.put(key.clone(), bound);
             }
-            None if self.snapshot.nominated.remove(key) => self.queue.changed(Change::Room),
+            None if self.snapshot.nominated.remove(key) => self.queue.changed(&Change::Room),
             None => {}
         }
     }
@@ -160,7 +160,7 @@ impl State {
     pub(super) fn waits_no_more(&mut self, key: &PodKey) {
         self.queue.remove(key);
         if self.snapshot.nominated.remove(key) {
-            self.queue.changed(Change::Room);
+            self.queue.changed(&Change::Room);
         }
     }
 }

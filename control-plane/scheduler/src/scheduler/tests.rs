@@ -289,10 +289,47 @@ async fn a_pod_that_takes_less_lets_others_in() {
     state.beside(News {
         kind: 0,
         listed: false,
-        take: Box::new(|all| {
-            let changed = all.volumes.claim_event(Event::Apply(claim));
-            changed.then_some(queue::Change::Volumes)
-        }),
+        take: Box::new(|all| Some(all.volumes.claim_event(Event::Apply(claim)))),
     });
     assert_eq!(waiting(&mut state), 2, "they have no claims");
+}
+
+#[tokio::test]
+async fn a_pod_waits_for_its_claim_and_not_for_a_back_off() {
+    let (client, _got) = server();
+    let (events, _writer) = Events::new(client.clone());
+    let mut state = state(client, events);
+    let mut with_volume = pod("p", "u", "1m");
+    let volumes = json!([{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]);
+    let volumes = serde_json::from_value(volumes).expect("volumes");
+    with_volume.spec.as_mut().expect("a spec").volumes = Some(volumes);
+    state.take(with_volume);
+    let mut own = claim("p-v", "Pending");
+    let owner =
+        json!([{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": true}]);
+    own.metadata.owner_references = serde_json::from_value(owner).expect("owners");
+    // A claim whose volume is made without a node, as it is made and when it is bound, and its volume at the very last.
+    let spec = own.spec.as_mut().expect("a spec");
+    spec.storage_class_name = Some("now".to_string());
+    let mut bound = own.clone();
+    let done = (
+        "pv.kubernetes.io/bind-completed".to_string(),
+        "yes".to_string(),
+    );
+    bound.metadata.annotations = Some([done].into());
+    bound.spec.as_mut().expect("a spec").volume_name = Some("pv".to_string());
+    let volume = json!({"metadata": {"name": "pv"}, "spec": {"claimRef": {"namespace": "default", "name": "p-v"}}});
+    let volume = serde_json::from_value(volume).expect("a volume");
+    // No time passes in between: who is tried again has waited for no clock.
+    for claim in [claim("other", "Pending"), own, bound] {
+        state.try_all();
+        let change = state.snapshot.volumes.claim_event(Event::Apply(claim));
+        state.queue.changed(&change);
+        state.try_all();
+        assert!(state.assumed.is_empty());
+    }
+    let change = state.snapshot.volumes.volume_event(Event::Apply(volume));
+    state.queue.changed(&change);
+    state.try_all();
+    assert!(state.assumed.contains_key(&key("p")));
 }

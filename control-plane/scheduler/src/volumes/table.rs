@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::Awaited;
 use super::bind::{is_bound, selected_node};
+use crate::queue::Change;
 
 /// What is known of storage.
 #[derive(Debug, Default)]
@@ -115,15 +116,19 @@ impl VolumeTable {
         self.classes.insert(name, Arc::new(class));
     }
 
-    /// True if pods that fitted nowhere may fit now.
-    pub(crate) fn claim_event(&mut self, event: Event<PersistentVolumeClaim>) -> bool {
+    /// Says who, of the pods that fitted nowhere, may fit now.
+    pub(crate) fn claim_event(&mut self, event: Event<PersistentVolumeClaim>) -> Change {
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(claim) => {
                 self.listed.insert(key(&claim));
                 self.put_claim(claim);
             }
-            Event::Apply(claim) => self.put_claim(claim),
+            Event::Apply(claim) => {
+                let (namespace, name) = key(&claim);
+                self.put_claim(claim);
+                return Change::Claim { namespace, name };
+            }
             Event::Delete(claim) => {
                 self.claims.remove(&key(&claim));
                 self.awaited.remove(&key(&claim));
@@ -134,11 +139,11 @@ impl VolumeTable {
                 self.awaited.retain(|key, _| listed.contains(key));
             }
         }
-        true
+        Change::Volumes
     }
 
-    /// True if pods that fitted nowhere may fit now.
-    pub(crate) fn volume_event(&mut self, event: Event<PersistentVolume>) -> bool {
+    /// Says who, of the pods that fitted nowhere, may fit now.
+    pub(crate) fn volume_event(&mut self, event: Event<PersistentVolume>) -> Change {
         match event {
             Event::Init => self.listed_volumes.clear(),
             Event::InitApply(volume) => {
@@ -146,7 +151,16 @@ impl VolumeTable {
                 self.listed_volumes.insert(name);
                 self.put_volume(volume);
             }
-            Event::Apply(volume) => self.put_volume(volume),
+            Event::Apply(volume) => {
+                let claim = volume.spec.as_ref().and_then(|spec| spec.claim_ref.clone());
+                self.put_volume(volume);
+                if let Some(claim) = claim {
+                    return Change::Claim {
+                        namespace: claim.namespace.unwrap_or_default(),
+                        name: claim.name.unwrap_or_default(),
+                    };
+                }
+            }
             Event::Delete(volume) => {
                 self.volumes
                     .remove(&volume.metadata.name.unwrap_or_default());
@@ -156,7 +170,7 @@ impl VolumeTable {
                 self.volumes.retain(|name, _| listed.contains(name));
             }
         }
-        true
+        Change::Volumes
     }
 
     /// True if pods that fitted nowhere may fit now.
