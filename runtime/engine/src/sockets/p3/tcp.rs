@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Family, Lease, Socket, SocketError, SocketResult, View, again, answer, family_of,
-    is_remote, lease, listen, options, unreachable, view, wasi_family, wasis,
+    is_remote, lease, listen, options, unreachable, view, waited, wasi_family, wasis,
 };
 use crate::network::Protocol;
 use crate::sockets::account::{Listener, MAX_BACKLOG, MAX_BUFFER, Options, Step};
@@ -220,7 +220,9 @@ async fn connect(
         Ok(destination) => destination,
         Err(error) => return answer(Err(error)),
     };
-    answer(WasiSockets::connect(&wasis(accessor), this, destination.into()).await)
+    let connected = WasiSockets::connect(&wasis(accessor), this, destination.into()).await;
+    waited().await;
+    answer(connected)
 }
 
 fn listen(mut store: Store<'_>, (this,): (This,)) -> Answer<StreamReader<This>> {
