@@ -32,6 +32,11 @@ const MAX_DEPTH: usize = 128;
 /// How much longer than a measuring took the next one has to wait.
 const REST: u32 = 20;
 
+/// What a write that no room is left for becomes for the guest.
+pub(super) fn full() -> io::Error {
+    rustix::io::Errno::NOSPC.into()
+}
+
 /// The quotas in use, by the path they are for: containers that mount the same folder share one.
 #[derive(Default)]
 pub(crate) struct Quotas {

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::error::Elapsed;
 use wasmparser::{Parser, Payload};
 
 /// The unit memory is counted in.
@@ -171,15 +172,9 @@ impl Compiler {
             reading: self.reading.clone(),
             digest,
         };
-        let told = on_thread(move || {
-            let result = work();
-            drop(reading);
-            result
-        })?;
-        match tokio::time::timeout(self.time_limit, told).await {
-            Ok(result) => result.unwrap_or_else(|_dropped| Err(panicked())),
-            Err(_elapsed) => Err(overdue()),
-        }
+        self.on_thread(reading, work)
+            .await
+            .unwrap_or_else(|_late| Err(overdue()))
     }
 
     /// Does the work of compiling this module, once there is memory for it. The work goes on when the time is over.
@@ -216,15 +211,35 @@ impl Compiler {
             began: Instant::now(),
         };
         self.under_way.lock().insert(digest, progress);
-        let told = on_thread(move || {
-            let result = work();
-            drop(held);
-            result
-        })?;
-        match tokio::time::timeout(self.time_limit, told).await {
-            Ok(result) => result.unwrap_or_else(|_dropped| Err(panicked())),
-            Err(_elapsed) => Err(self.overdue()),
+        self.on_thread(held, work)
+            .await
+            .unwrap_or_else(|_late| Err(self.overdue()))
+    }
+
+    /// What comes of work on a thread of the lowest priority, if that does not take too long. `held` is held until the work
+    /// has really ended.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        held: impl Send + 'static,
+        work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+    ) -> Result<Result<T, LoadError>, Elapsed> {
+        let (tell, told) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("sampan-compile".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                Priority::Last.take();
+                let result = work();
+                drop(held);
+                // Nobody may be waiting any more.
+                let _unheard = tell.send(result);
+            });
+        if let Err(error) = thread {
+            let message = format!("cannot start a thread for the compiler: {error}");
+            return Ok(Err(LoadError::Compile { message }));
         }
+        let result = tokio::time::timeout(self.time_limit, told).await?;
+        Ok(result.unwrap_or_else(|_dropped| Err(panicked())))
     }
 
     pub(super) fn progress(&self, digest: &str) -> Option<Compiling> {
@@ -241,25 +256,6 @@ impl Compiler {
             limit: self.time_limit,
         }
     }
-}
-
-/// Starts work on a thread of the lowest priority.
-fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<oneshot::Receiver<T>, LoadError> {
-    let (tell, told) = oneshot::channel();
-    let thread = std::thread::Builder::new()
-        .name("sampan-compile".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || {
-            Priority::Last.take();
-            // Nobody may be waiting any more.
-            let _unheard = tell.send(work());
-        });
-    thread.map_err(|error| LoadError::Compile {
-        message: format!("cannot start a thread for the compiler: {error}"),
-    })?;
-    Ok(told)
 }
 
 pub(super) fn panicked() -> LoadError {

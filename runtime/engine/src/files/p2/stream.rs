@@ -1,16 +1,12 @@
 //! A stream into a file of a mount that may hold only so much.
 
-use crate::files::quota::Quota;
+use crate::files::quota::{self, Quota};
 use bytes::Bytes;
-use std::io;
 use std::sync::Arc;
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 /// What is taken from the quota at once.
 const CHUNK: u64 = 64 << 10;
-
-/// `ENOSPC` of Linux: what the error becomes for the guest.
-const ENOSPC: i32 = 28;
 
 pub(super) struct Limited {
     inner: DynOutputStream,
@@ -73,7 +69,7 @@ impl OutputStream for Limited {
         }
         // Full only if it was measured: without room the guest waits for that.
         if self.room == 0 && std::mem::take(&mut self.full) {
-            let error = io::Error::from_raw_os_error(ENOSPC);
+            let error = quota::full();
             return Err(StreamError::LastOperationFailed(error.into()));
         }
         Ok(permitted.min(usize::try_from(self.room).unwrap_or(usize::MAX)))
@@ -88,7 +84,7 @@ impl OutputStream for Limited {
 mod tests {
     use super::*;
     use crate::files::quota::Quotas;
-    use std::io::Write as _;
+    use std::io::{self, Write as _};
 
     /// Writes to a file at once.
     struct Plain(std::fs::File);
@@ -145,7 +141,7 @@ mod tests {
         let code = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::raw_os_error);
-        assert_eq!(code, Some(ENOSPC));
+        assert_eq!(code, quota::full().raw_os_error());
         let length = std::fs::metadata(root.join("f")).expect("there").len();
         assert_eq!(length, 100_000);
         std::fs::write(root.join("f"), "").expect("emptied");

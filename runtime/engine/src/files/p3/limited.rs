@@ -2,7 +2,7 @@
 
 use super::Written;
 use crate::files::p2::{Change, Refusal};
-use crate::files::quota::Quota;
+use crate::files::quota::{self, Quota};
 use crate::state::ComponentState;
 use std::fs::File;
 use std::io;
@@ -21,9 +21,6 @@ use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
 
 /// The interface that tells guests their mounts.
 const PREOPENS: &str = "wasi:filesystem/preopens@0.3.0";
-
-/// `ENOSPC` of Linux: what the error becomes for the guest.
-const ENOSPC: i32 = 28;
 
 /// What is written at once.
 const CHUNK: usize = 64 << 10;
@@ -119,7 +116,7 @@ impl Writer {
         let (file, quota, offset) = (self.file.clone(), self.quota.clone(), self.offset);
         Box::pin(async move {
             let Some(_taken) = quota.take(data.len() as u64).await else {
-                return Err(io::Error::from_raw_os_error(ENOSPC));
+                return Err(quota::full());
             };
             let written = tokio::task::spawn_blocking(move || {
                 let at = match offset {
