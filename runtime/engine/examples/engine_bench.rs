@@ -1,5 +1,6 @@
 //! Measures an engine and prints a table:
-//! `cargo run --release -p sampan-engine --example engine_bench [ROUNDS]`.
+//! `cargo run --release -p sampan-engine --example engine_bench [ROUNDS] [--plot FILE.svg]`. The file shows how long starts
+//! took.
 
 #![allow(
     clippy::print_stdout,
@@ -8,11 +9,13 @@
 )]
 
 mod allocator;
+mod plot;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
+use plot::{Chart, Line};
 use sampan_engine::{
     Container, ContainerSpec, Engine, EngineConfig, Module, ModuleSource, OutputSink,
 };
@@ -48,13 +51,16 @@ impl OutputSink for Count {
 #[tokio::main]
 async fn main() {
     allocator::refuse_huge_pages();
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some(RESTARTED) {
-        return restarted(Path::new(&args.next().unwrap())).await;
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, dir] = &args[..]
+        && first == RESTARTED
+    {
+        return restarted(Path::new(dir)).await;
     }
-    let rounds = std::env::args()
-        .nth(1)
-        .map_or(5_000, |rounds| rounds.parse().unwrap());
+    let plot = args.iter().position(|arg| arg == "--plot");
+    let plot = plot.map(|at| args.drain(at..at + 2).next_back().unwrap());
+    let rounds = args.first();
+    let rounds = rounds.map_or(5_000, |rounds| rounds.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let engine = Engine::new(EngineConfig::new(dir.path().join("cache"))).unwrap();
@@ -84,7 +90,11 @@ async fn main() {
         .status();
     assert!(again.unwrap().success());
 
-    start_run_drop(&engine, &loads[0], rounds).await;
+    let starts = start_run_drop(&engine, &loads[0], rounds).await;
+    if let Some(file) = plot {
+        std::fs::write(&file, plot::svg(&[latency(&starts)], 1)).unwrap();
+        row("plot of starts", file);
+    }
     idle(&engine, &loads[1]).await;
     http(&engine, &loads[2]).await;
 }
@@ -115,7 +125,8 @@ async fn restarted(dir: &Path) {
     }
 }
 
-async fn start_run_drop(engine: &Engine, module: &Module, rounds: usize) {
+/// How long each took, the shortest first.
+async fn start_run_drop(engine: &Engine, module: &Module, rounds: usize) -> Vec<Duration> {
     let sink = Arc::new(Count::default());
     let spec = ContainerSpec::new("hello", sink.clone(), sink.clone());
     let mut times = Vec::with_capacity(rounds);
@@ -131,6 +142,21 @@ async fn start_run_drop(engine: &Engine, module: &Module, rounds: usize) {
         "start, run, drop hello",
         format!("p50 {:.0} µs, p99 {:.0} µs", micros(p50), micros(p99)),
     );
+    times
+}
+
+/// Which part of the starts took up to how long. The last hundredth has no place beside the others.
+fn latency(times: &[Duration]) -> Chart<'static> {
+    let points = (0..100).map(|percent| {
+        let time = times[times.len() * percent / 100];
+        (percent as f64, micros(time))
+    });
+    Chart {
+        title: "start, run, drop hello",
+        x: "% of the starts",
+        y: "µs",
+        lines: vec![Line("took at most", points.collect())],
+    }
 }
 
 async fn idle(engine: &Engine, module: &Module) {
