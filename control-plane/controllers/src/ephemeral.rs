@@ -117,7 +117,8 @@ impl EphemeralVolumes {
         let name = claim_name(&pod.name_any(), &volume.name);
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &namespace);
         if let Some(claim) = claims.get_opt(&name).await.map_err(Without::Unknown)? {
-            return not_of(pod, &claim).map_or(Ok(()), |why| Err(Without::Taken(why)));
+            let why = not_owned(&pod.metadata, &claim.metadata);
+            return why.map_or(Ok(()), |why| Err(Without::Taken(why)));
         }
         let claim = wanted(pod, name, template);
         match claims.create(&PostParams::default(), &claim).await {
@@ -158,18 +159,6 @@ fn wanted(
         spec: Some(template.spec.clone()),
         ..PersistentVolumeClaim::default()
     }
-}
-
-/// Why a claim is not the one that was made for the pod's volume.
-pub(crate) fn not_of(pod: &Pod, claim: &PersistentVolumeClaim) -> Option<String> {
-    let owners = claim.owner_references().iter();
-    let controllers = owners.filter(|owner| owner.controller == Some(true));
-    not_owned(
-        &pod.namespace().unwrap_or_default(),
-        (&pod.name_any(), &pod.uid().unwrap_or_default()),
-        &claim.name_any(),
-        controllers.map(|owner| owner.uid.as_str()),
-    )
 }
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ pub(crate) fn needs(pod: &Pod, table: &VolumeTable) -> Result<Needs, String> {
         if claim.metadata.deletion_timestamp.is_some() {
             return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
         }
-        let why = is_ephemeral.then(|| not_owned(pod, &claim)).flatten();
-        if let Some(why) = why {
+        let not_owned = || ephemeral::not_owned(&pod.metadata, &claim.metadata);
+        if let Some(why) = is_ephemeral.then(not_owned).flatten() {
             return Err(why);
         }
         if exclusive::is_exclusive(&claim) {
@@ -160,20 +160,6 @@ pub(crate) fn has_claims(pod: &Pod) -> bool {
 pub(crate) fn uses_claim(pod: &Pod, namespace: &str, claim: &str) -> bool {
     pod.metadata.namespace.as_deref() == Some(namespace)
         && claim_names(pod).iter().any(|(name, _)| name == claim)
-}
-
-/// Why a claim is not the one that was made for the pod's volume.
-fn not_owned(pod: &Pod, claim: &PersistentVolumeClaim) -> Option<String> {
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    let (name, uid) = (text(&pod.metadata.name), text(&pod.metadata.uid));
-    let owners = claim.metadata.owner_references.iter().flatten();
-    let controllers = owners.filter(|owner| owner.controller == Some(true));
-    ephemeral::not_owned(
-        &text(&pod.metadata.namespace),
-        (&name, &uid),
-        &text(&claim.metadata.name),
-        controllers.map(|owner| owner.uid.as_str()),
-    )
 }
 
 /// The claims a pod mounts; true for those of generic ephemeral volumes.

@@ -10,9 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
-use sampan_api::ephemeral::claim_name;
-
-use crate::ephemeral::not_of;
+use sampan_api::ephemeral::{claim_name, not_owned};
 
 const STORAGE: &str = "storage";
 
@@ -43,9 +41,10 @@ pub(super) fn uses(pod: &Pod, claim: &PersistentVolumeClaim) -> bool {
     };
     let is_over = pod.metadata.deletion_timestamp.is_some()
         && pod.metadata.deletion_grace_period_seconds == Some(0);
+    let is_owned = || not_owned(&pod.metadata, &claim.metadata).is_none();
     let keeps = |volume: &Volume| {
         claim_of(pod, volume).as_ref() == claim.metadata.name.as_ref()
-            && (volume.ephemeral.is_none() || !is_over && not_of(pod, claim).is_none())
+            && (volume.ephemeral.is_none() || !is_over && is_owned())
     };
     spec.node_name.as_ref().is_some_and(|node| !node.is_empty())
         && spec.volumes.iter().flatten().any(keeps)

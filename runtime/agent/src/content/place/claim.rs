@@ -42,7 +42,8 @@ pub(super) async fn place(
         kind: "persistentvolumeclaim",
         name: name.to_owned(),
     })?;
-    if let Some(why) = named.made_for.and_then(|pod| not_owned(pod, &claim)) {
+    let not_owned = |pod: &Pod| ephemeral::not_owned(&pod.metadata, &claim.metadata);
+    if let Some(why) = named.made_for.and_then(not_owned) {
         return Err(VolumeError::Claim(why));
     }
     if claim.metadata.deletion_timestamp.is_some() && step == Step::Prepare {
@@ -73,20 +74,6 @@ pub(super) async fn place(
         on_this_node(client, &policy.node.name, &spec).await?;
     }
     of_spec(&spec, policy, step).await
-}
-
-/// Why a claim is not the one that was made for the pod's volume.
-fn not_owned(pod: &Pod, claim: &PersistentVolumeClaim) -> Option<String> {
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    let (name, uid) = (text(&pod.metadata.name), text(&pod.metadata.uid));
-    let owners = claim.metadata.owner_references.iter().flatten();
-    let controllers = owners.filter(|owner| owner.controller == Some(true));
-    ephemeral::not_owned(
-        &text(&pod.metadata.namespace),
-        (&name, &uid),
-        &text(&claim.metadata.name),
-        controllers.map(|owner| owner.uid.as_str()),
-    )
 }
 
 /// Refuses a volume that is on other nodes: a folder of its name here would hold nothing of it.
