@@ -162,6 +162,21 @@ async fn measure(engine: Engine, command: Module, addr: SocketAddr) -> (Latency,
     (Latency::of(requests), Latency::of(commands))
 }
 
+/// Puts the calling thread below all nice values: of two threads at the lowest of those and at the usual one, the first
+/// may still go on for some milliseconds while the other waits.
+#[allow(
+    unsafe_code,
+    reason = "no safe function for this system call; see the SAFETY comment"
+)]
+fn take_what_is_left() -> std::io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads the structure, and keeps no pointer to it.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
 fn on_own_runtime<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -188,8 +203,8 @@ fn best(one: Latency, other: Latency) -> Latency {
     }
 }
 
-/// An attack that ends quickly, made again and again until it is told to stop: on a thread of its own with the lowest
-/// priority, as attackers come from elsewhere and their own work is not the attack.
+/// An attack that ends quickly, made again and again until it is told to stop: on a thread of its own that gets what
+/// nobody else on the processors wants, as attackers come from elsewhere and their own work is not the attack.
 pub(crate) struct Repeated {
     stop: Arc<AtomicBool>,
     times: Arc<AtomicUsize>,
@@ -208,8 +223,7 @@ impl Repeated {
         );
         let (stopped, count) = (stop.clone(), times.clone());
         let thread = std::thread::spawn(move || {
-            // Refused only where it changes nothing.
-            let _lowest = rustix::process::setpriority_process(None, 19);
+            take_what_is_left().expect("a thread may always ask for less");
             let one = || async {
                 while !stopped.load(Ordering::Relaxed) {
                     attack().await;
