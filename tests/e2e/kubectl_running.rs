@@ -88,3 +88,38 @@ fn what_ended_with_its_node_is_told_afterwards() {
     let code = ".status.containerStatuses[0].lastState.terminated.exitCode";
     has(&kubectl, code, "15");
 }
+
+/// A pod of two containers that take 24 MiB each and may have more, within what both may have.
+fn holders(name: &str, limit: &str) -> PodSpec {
+    let own = json!({"limits": {"memory": "28Mi"}, "requests": {"memory": "1Mi"}});
+    let container = |name: &str| json!({"name": name, "image": "hold", "resources": own});
+    PodSpec::new(name, "hold")
+        .with("/spec/containers", json!([container("a"), container("b")]))
+        .with("/spec/resources", json!({"limits": {"memory": limit}}))
+}
+
+#[test]
+fn containers_share_the_memory_limit_of_their_pod() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    cluster.push(Guest::Hold, "hold");
+    kubectl.apply(&holders("enough", "56Mi").to_string());
+    kubectl.apply(&holders("p", "32Mi").to_string());
+    let reasons = ".status.containerStatuses[*].state.terminated.reason";
+    has(&kubectl, reasons, "OOMKilled");
+    kubectl.ok(&[
+        "wait",
+        "--for=condition=Ready",
+        "pod/enough",
+        "--timeout=60s",
+    ]);
+
+    let asks = json!({"requests": {"memory": "64Mi"}});
+    let refused = holders("refused", "32Mi").container("resources", asks);
+    let refused = kubectl.with_input(&["apply", "-f", "-"], &refused.to_string());
+    assert!(!refused.success, "{}", refused.stdout);
+    let why = "spec.resources.requests: Invalid value: \"65Mi\": must be less than or equal to memory limit of 32Mi";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+}

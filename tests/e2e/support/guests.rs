@@ -21,6 +21,8 @@ pub(crate) enum Guest {
     Graceful,
     /// Grows its memory and touches it until it cannot, then traps.
     Hog,
+    /// Takes 24 MiB of memory, or traps if it cannot, and sleeps for ever.
+    Hold,
     /// Prints without end.
     Flood,
     /// Asks a thousand times for what is not there, sockets of WASI p1, and exits with what it is told.
@@ -76,6 +78,7 @@ impl Guest {
             Guest::Trap => "(call $broken_on_purpose)".to_string(),
             Guest::Graceful => "(call $proc_exit (call $wait (i64.const -1)))".to_string(),
             Guest::Hog => HOG.to_string(),
+            Guest::Hold => format!("{HOLD} {SLEEP}"),
             Guest::Flood => {
                 "(loop $again (call $print (i32.const 100) (i32.const 12)) (br $again))".to_string()
             }
@@ -141,6 +144,8 @@ const HOG: &str = r#"
             (i32.const 1) (i32.const 1048576))
         (br $again))
 "#;
+
+const HOLD: &str = "(if (i32.eq (memory.grow (i32.const 384)) (i32.const -1)) (then unreachable))";
 
 const NO_SOCKETS: &str = r#"
     (loop $again
