@@ -169,7 +169,11 @@ pub(crate) fn container_config(
         tty: container.tty.unwrap_or(false),
         stop_signal: stop_signal(container).into(),
         linux: Some(v1::LinuxContainerConfig {
-            resources: Some(linux_resources(container)),
+            resources: Some(linux_resources(
+                pod,
+                &container.name,
+                container.resources.as_ref(),
+            )),
             security_context: Some(security_context(pod, container)),
         }),
         ..Default::default()

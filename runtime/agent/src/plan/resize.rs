@@ -163,9 +163,9 @@ impl PodState {
     pub(crate) fn end_resize(&mut self, pod: &Pod) -> Option<i64> {
         let open = resizable(pod).any(|container| {
             let track = self.containers.get(&container.name);
-            track
-                .and_then(|track| track.running())
-                .is_some_and(|one| one.resizing || differs(&self.resize, container, one).is_some())
+            track.and_then(|track| track.running()).is_some_and(|one| {
+                one.resizing || differs(pod, &self.resize, container, one).is_some()
+            })
         });
         match open {
             true => None,
@@ -202,7 +202,7 @@ pub(super) fn resize(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wa
         let Some(instance) = track.and_then(|track| track.running()) else {
             continue;
         };
-        let Some(limits) = differs(resize, container, instance) else {
+        let Some(limits) = differs(input.pod, resize, container, instance) else {
             continue;
         };
         if instance.resizing || instance.kill.is_some() {
@@ -232,9 +232,16 @@ pub(super) fn resize(input: &Input<'_>, actions: &mut Vec<Action>, wake: &mut Wa
 }
 
 /// The limits that a container was given, if it runs with others.
-fn differs(resize: &Resize, container: &Container, instance: &Instance) -> Option<Limits> {
+fn differs(
+    pod: &Pod,
+    resize: &Resize,
+    container: &Container,
+    instance: &Instance,
+) -> Option<Limits> {
     let known = instance.limits?;
-    let wanted = wanted_limits(&resize.with_given(container.clone()));
+    let given = resize.given(&container.name);
+    let own = given.or(container.resources.as_ref());
+    let wanted = wanted_limits(pod, &container.name, own);
     (known != wanted).then_some(wanted)
 }
 
@@ -245,10 +252,19 @@ fn needs_restart(container: &Container, before: Option<Limits>, wanted: Limits) 
         .map(|policy| policy.resource_name.as_str())
         .collect();
     before.is_some_and(|before| {
-        let cpu = (before.cpu_shares, before.cpu_quota) != (wanted.cpu_shares, wanted.cpu_quota);
+        // A weight that is what the others leave of the pod's changes with theirs.
+        let shares = names_cpu(container) && before.cpu_shares != wanted.cpu_shares;
+        let cpu = shares || before.cpu_quota != wanted.cpu_quota;
         let memory = before.memory_bytes != wanted.memory_bytes;
         (cpu && restarts.contains(&"cpu")) || (memory && restarts.contains(&"memory"))
     })
+}
+
+fn names_cpu(container: &Container) -> bool {
+    let resources = container.resources.as_ref();
+    let lists = resources.map(|own| [own.requests.as_ref(), own.limits.as_ref()]);
+    let mut lists = lists.into_iter().flatten().flatten();
+    lists.any(|list| list.contains_key("cpu"))
 }
 
 fn grace(input: &Input<'_>) -> i64 {

@@ -215,12 +215,9 @@ fn resources(
     };
     let requests = given.requests.clone();
     let known = told.get(container.name.as_str());
-    let as_given = Container {
-        resources: Some(given.clone()),
-        ..Container::default()
-    };
+    let wanted = wanted_limits(input.pod, &container.name, Some(given));
     match (&instance.run, instance.limits, known) {
-        (Run::Running { .. }, Some(limits), Some(known)) if limits != wanted_limits(&as_given) => {
+        (Run::Running { .. }, Some(limits), Some(known)) if limits != wanted => {
             (known.resources.clone(), requests)
         }
         _ => (Some(given.clone()), requests),

@@ -73,6 +73,29 @@ fn its_policy_may_ask_for_another_container_instead() {
     assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
 }
 
+#[test]
+fn what_others_leave_of_the_pods_request_restarts_nobody() {
+    let policy = json!([{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]);
+    let container = json!({"name": "c", "image": "app:v1", "resizePolicy": policy});
+    let whole = json!({"requests": {"cpu": "1"}});
+    let mut world = World::new(json!({"containers": [container], "resources": whole}));
+    world.sandbox();
+    world.started("c");
+    let before = Limits {
+        cpu_shares: 512,
+        cpu_quota: 0,
+        memory_bytes: 0,
+    };
+    let track = world.state.track("c");
+    track.instance.as_mut().expect("started").limits = Some(before);
+    let actions = world.plan().actions;
+    let shares = match &actions[..] {
+        [Action::Resize { limits, .. }] => limits.cpu_shares,
+        _ => panic!("{actions:?}"),
+    };
+    assert_eq!(shares, 1_024);
+}
+
 /// The pod's condition of this kind as reason and message.
 fn told(world: &World, kind: &str) -> Option<(Option<String>, Option<String>)> {
     let conditions = world.plan().status.conditions.expect("conditions");
