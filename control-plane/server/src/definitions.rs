@@ -1,12 +1,13 @@
 //! What follows from CustomResourceDefinitions: names are given, versions are served, and before a definition goes its
-//! objects go.
+//! objects go. Each group and version has its APIService.
 //!
 //! One task looks at definitions one after the other, in the order they change, so no two of them get the same name.
 //! It knows nothing it could not read again: after a restart, or when it fell behind, it starts from a list.
 
 mod cleanup;
+mod services;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,10 +46,14 @@ pub(crate) struct Definitions {
     /// Definitions whose objects are being deleted.
     cleaning: HashSet<String>,
     cleanups: JoinSet<(String, Result<()>)>,
+    /// APIServices to look at.
+    services: BTreeSet<String>,
 }
 
 struct Known {
     group: String,
+    /// The versions it wants to be served.
+    versions: Vec<String>,
     /// The names it was given.
     names: Names,
     /// Whether it wants others.
@@ -63,6 +68,7 @@ impl Definitions {
             used: HashMap::new(),
             cleaning: HashSet::new(),
             cleanups: JoinSet::new(),
+            services: BTreeSet::new(),
         }
     }
 
@@ -100,6 +106,7 @@ impl Definitions {
         for name in open {
             self.sync(name).await?;
         }
+        self.services.extend(services::managed(&self.api).await?);
         Ok(page.revision)
     }
 
@@ -123,10 +130,29 @@ impl Definitions {
             Err(WatchError::Closed) => return None,
             Err(_) => return self.reload(from).await,
         };
+        let services = Prefix::bucket(services::BUCKET);
+        let mut services = match self.api.store.watch(services, from).await {
+            Ok(services) => services,
+            Err(WatchError::Closed) => return None,
+            Err(_) => return self.reload(from).await,
+        };
         loop {
+            // Without them everything is served all the same: they come last.
+            if let Err(error) = self.register().await {
+                tracing::warn!(%error, "the APIServices of custom resources cannot be kept");
+                return self.reload(from).await;
+            }
             let names = tokio::select! {
                 events = watch.next() => match events {
                     Ok(events) => events.iter().map(|it| it.entry.object.name().to_string()).collect(),
+                    Err(WatchError::Closed) => return None,
+                    Err(_) => return self.reload(from).await,
+                },
+                events = services.next() => match events {
+                    Ok(events) => {
+                        self.services.extend(events.iter().map(|it| it.entry.object.name().to_string()));
+                        continue;
+                    }
                     Err(WatchError::Closed) => return None,
                     Err(_) => return self.reload(from).await,
                 },
@@ -216,13 +242,16 @@ impl Definitions {
             && let Some(used) = self.used.get_mut(&before.group)
         {
             used.remove(&before.names);
+            self.services.extend(before.services());
         }
         if let Some(value) = value {
             let known = Known {
                 group: group(value),
                 names: custom::names(value, "status.acceptedNames"),
+                versions: versions(value),
                 waits: !conditions::holds(value, "NamesAccepted"),
             };
+            self.services.extend(known.services());
             let used = self.used.entry(known.group.clone()).or_default();
             used.add(&known.names);
             self.known.insert(name.to_owned(), known);
@@ -282,6 +311,16 @@ impl Definitions {
 
 fn group(definition: &Value) -> String {
     object::text(definition, "spec.group").to_owned()
+}
+
+/// The versions a definition wants to be served.
+fn versions(definition: &Value) -> Vec<String> {
+    let served = object::items(definition, "spec.versions")
+        .iter()
+        .filter(|version| version["served"] == true);
+    served
+        .map(|version| object::text(version, "name").to_owned())
+        .collect()
 }
 
 /// Whether a definition has names to be served under.

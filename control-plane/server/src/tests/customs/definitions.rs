@@ -249,3 +249,51 @@ async fn the_status_of_a_definition_is_written_like_any() {
     let again = until(&admin, "tabs.a.io", |it| holds(it, "Established")).await;
     assert_eq!(again["status"]["conditions"][0]["message"], "patched");
 }
+
+#[tokio::test]
+async fn a_group_and_version_has_an_api_service_as_long_as_a_definition_wants_it() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    establish(&admin, definition(schema())).await;
+    let mut other = definition(schema());
+    other["metadata"]["name"] = "others.a.io".into();
+    other["spec"]["names"] = json!({"plural": "others", "kind": "Other"});
+    let unserved = json!({"name": "v2", "served": false, "storage": false,
+        "schema": {"openAPIV3Schema": schema()}});
+    let versions = other["spec"]["versions"].as_array_mut().expect("a list");
+    versions.push(unserved);
+    establish(&admin, other).await;
+    let services = "/apis/apiregistration.k8s.io/v1/apiservices";
+    let path = format!("{services}/v1.a.io");
+    let spec = json!({"group": "a.io", "version": "v1", "groupPriorityMinimum": 1000,
+        "versionPriority": 100});
+    let right = |it: &Answer| it.status == 200 && it.json()["spec"] == spec;
+    let found = answers(&admin, &path, right).await.json();
+    let labels = json!({"kube-aggregator.kubernetes.io/automanaged": "true"});
+    assert_eq!(found["metadata"]["labels"], labels);
+    let manager = &found["metadata"]["managedFields"][0]["manager"];
+    assert_eq!(*manager, "kube-apiserver");
+    let available = condition(&found, "Available");
+    assert_eq!(
+        (&available["status"], &available["reason"]),
+        (&json!("True"), &json!("Local"))
+    );
+    assert_eq!(admin.get(&format!("{services}/v2.a.io")).await.status, 404);
+    // It is kept.
+    let patch = json!({"spec": {"versionPriority": 7}});
+    admin.merge(&path, patch).await.expect(200);
+    answers(&admin, &path, right).await;
+    admin.delete(&path).await.expect(200);
+    answers(&admin, &path, right).await;
+    let cluster = cluster.restarted().await;
+    let admin = cluster.admin();
+    answers(&admin, &path, right).await;
+    // The last one takes it along.
+    let tabs = format!("{DEFINITIONS}/tabs.a.io");
+    admin.delete(&tabs).await.expect(200);
+    gone(&admin, "tabs.a.io").await;
+    answers(&admin, &path, right).await;
+    let others = format!("{DEFINITIONS}/others.a.io");
+    admin.delete(&others).await.expect(200);
+    answers(&admin, &path, |it| it.status == 404).await;
+}
