@@ -3,9 +3,10 @@
 //! Each takes the object as it is and gives the object as it shall be. Whether the result is a
 //! valid object of its kind is for decoding and validation to say.
 
+mod lenient;
 mod strategic;
 
-use json_patch::{AddOperation, MoveOperation, PatchError as OperationError, PatchOperation};
+use json_patch::{MoveOperation, PatchError as OperationError, PatchOperation};
 use serde_json::Value;
 
 use crate::object::{MAX_NESTING, nests_deeper};
@@ -65,6 +66,9 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
     let mut patched = original.clone();
     let (mut copied, mut moved) = (0, 0);
     for operation in operations.0 {
+        let Some(operation) = lenient::resolve(operation, &patched) else {
+            continue;
+        };
         if let PatchOperation::Copy(copy) = &operation {
             copied += patched
                 .pointer(copy.from.as_str())
@@ -86,7 +90,6 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
                 "the operations of a JSON patch may nest an object {MAX_NESTING} levels deep"
             )));
         }
-        let operation = lenient(operation, &patched);
         json_patch::patch_unsafe(&mut patched, &[operation]).map_err(PatchError::Operation)?;
     }
     Ok(patched)
@@ -95,7 +98,7 @@ pub fn json_patch(original: &Value, operations: &[u8]) -> Result<Value, PatchErr
 /// What is no list of objects is no JSON patch; an object that is no operation is one that does not apply.
 fn read_operations(bytes: &[u8]) -> Result<json_patch::Patch, PatchError> {
     let malformed = |why: String| PatchError::Malformed(format!("error decoding patch: {why}"));
-    let given: Value =
+    let mut given: Value =
         serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     let mismatch = |value: &Value, wanted: &str| {
         let found = json_type(value);
@@ -103,11 +106,16 @@ fn read_operations(bytes: &[u8]) -> Result<json_patch::Patch, PatchError> {
             "json: cannot unmarshal {found} into Go value of type {wanted}"
         ))
     };
-    match &given {
+    match &mut given {
         Value::Null => return Ok(json_patch::Patch(Vec::new())),
         Value::Array(all) => {
-            if let Some(wrong) = all.iter().find(|one| !one.is_object()) {
-                return Err(mismatch(wrong, "handlers.jsonPatchOp"));
+            for one in all {
+                match one {
+                    Value::Object(operation) => lenient::complete(operation),
+                    // No operation, which does not apply.
+                    Value::Null => {}
+                    wrong => return Err(mismatch(wrong, "handlers.jsonPatchOp")),
+                }
             }
         }
         other => return Err(mismatch(other, "[]handlers.jsonPatchOp")),
@@ -201,22 +209,6 @@ fn moved_items(operation: &PatchOperation, patched: &Value) -> usize {
         }
         PatchOperation::Replace(_) | PatchOperation::Test(_) => 0,
     }
-}
-
-/// Upstream's library sets a member that is to be replaced and is not there, and clients have come to rely on it.
-fn lenient(operation: PatchOperation, patched: &Value) -> PatchOperation {
-    let PatchOperation::Replace(replace) = operation else {
-        return operation;
-    };
-    let path = replace.path.as_str();
-    let parent = path
-        .rsplit_once('/')
-        .and_then(|(parent, _)| patched.pointer(parent));
-    if patched.pointer(path).is_none() && parent.is_some_and(Value::is_object) {
-        let (path, value) = (replace.path, replace.value);
-        return PatchOperation::Add(AddOperation { path, value });
-    }
-    PatchOperation::Replace(replace)
 }
 
 /// Merges a JSON merge patch: maps merge, null deletes, everything else replaces.
@@ -346,6 +338,7 @@ mod tests {
         };
         check(json!({"a": 1}), 400);
         check(json!([1]), 400);
+        check(json!([null]), 422);
         check(json!([{"op": "frobnicate", "path": "/a"}]), 422);
         check(json!([{"op": "test", "path": "/a", "value": 2}]), 422);
         check(json!([{"op": "remove", "path": "/nope"}]), 422);
