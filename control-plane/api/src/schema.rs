@@ -7,6 +7,7 @@
 mod blob;
 mod describe;
 mod index;
+mod zeros;
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +15,8 @@ use serde_json::Value;
 
 pub(crate) use describe::{Description, Descriptions, TypeDescriptions};
 pub(crate) use index::Index;
+pub(crate) use zeros::EMPTY;
+pub use zeros::fill_zeros;
 
 /// Index of a type in its [`Schemas`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -190,8 +190,8 @@ async fn endpoint(call: &Call, name: &str) -> Result<Endpoint> {
     let host = host
         .ok_or_else(|| Status::internal(format!("no preferred addresses found for node {name}")))?;
     // The field is spelled with a capital, as upstream has it.
-    let port =
-        object::int(&node, "status.daemonEndpoints.kubeletEndpoint.Port").unwrap_or(DEFAULT_PORT);
+    let said = object::int(&node, "status.daemonEndpoints.kubeletEndpoint.Port");
+    let port = said.filter(|port| *port > 0).unwrap_or(DEFAULT_PORT);
     let port = u16::try_from(port)
         .map_err(|_| Status::internal(format!("node {name} says its port is {port}")))?;
     Ok(Endpoint {

@@ -26,7 +26,7 @@ mod services;
 use jiff::Timestamp;
 use sampan_api::resource::Resource;
 use sampan_api::status::{FieldError, Status};
-use sampan_api::{custom, defaults, object, validate, warnings};
+use sampan_api::{custom, defaults, object, schema, validate, warnings};
 use serde_json::Value;
 
 pub(crate) use addresses::{Addresses, Reservation};
@@ -83,6 +83,7 @@ pub(crate) fn admit_own(value: &mut Value, resource: &Resource) {
         "flowschemas" => flow_schemas::found(value),
         _ => {}
     }
+    schema::fill_zeros(resource, value);
 }
 
 /// Admission of an update of the object, or of a part of it.
@@ -198,11 +199,13 @@ pub(crate) fn fill_in(resource: &Resource, value: &mut Value) -> Result<()> {
     Ok(())
 }
 
-/// Fills in what follows from other fields, in new and updated objects.
+/// Fills in what follows from other fields, in new and updated objects, and what Go would write of fields that are not
+/// there.
 pub(crate) fn complete(resource: &Resource, value: &mut Value) {
     if resource.bucket == "services" {
         services::complete(value);
     }
+    schema::fill_zeros(resource, value);
 }
 
 /// Takes over from `old` what a write to the object, or to a part of it, may not change.

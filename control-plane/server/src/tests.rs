@@ -32,6 +32,7 @@ mod services;
 mod tokens;
 mod watches;
 mod websockets;
+mod zeros;
 
 use std::time::Duration;
 

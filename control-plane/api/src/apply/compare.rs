@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::path::{PathElement, equal, identical};
-use super::place::{EMPTY, Form, List, Merge, MissingKeys, Object, Place};
+use super::place::{Form, List, Merge, MissingKeys, Object, Place};
 use super::set::{Node, Set};
+use crate::schema::EMPTY;
 
 /// The difference between two objects. A field is in one of the sets at most.
 #[derive(Clone, Debug, Default, PartialEq)]

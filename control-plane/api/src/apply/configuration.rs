@@ -7,10 +7,10 @@ use super::kind::Kind;
 use super::last_applied;
 use super::managed::{Operation, decode, encode};
 use super::ownership::{Applied, Refusal, apply as apply_owned, difference};
-use super::place::EMPTY;
 use super::track::{MANAGED_FIELDS, Writer, owned};
 use super::{conflict, managed::Entry};
 use crate::object;
+use crate::schema::EMPTY;
 use crate::status::Status;
 
 /// Who owns what an object had before anybody applied to it.

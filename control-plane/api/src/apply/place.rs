@@ -4,9 +4,9 @@
 //! same rules.
 
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::path::{KeyField, PathElement};
 use crate::schema::{Field, ListType, MapType, Schemas, Shape, Type, TypeId};
@@ -82,14 +82,6 @@ pub(super) enum MissingKeys {
     Zero,
     Missing,
 }
-
-/// What stands where Go writes an empty struct and we write nothing.
-pub(super) static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
-
-static NULL: Value = Value::Null;
-static FALSE: Value = Value::Bool(false);
-static TEXT: Value = Value::String(String::new());
-static ZERO: LazyLock<Value> = LazyLock::new(|| Value::from(0));
 
 impl<'a> Place<'a> {
     /// The root of objects of a type.
@@ -216,7 +208,7 @@ impl<'a> Object<'a> {
     /// What Go writes for a field that is not there, if anything.
     pub(super) fn unwritten(&self, name: &str) -> Option<&'a Value> {
         match self.content {
-            Content::Fields(ty) => unwritten(ty.field(name)?),
+            Content::Fields(ty) => ty.field(name)?.unwritten(),
             Content::Entries(_) => None,
         }
     }
@@ -229,22 +221,8 @@ impl<'a> Object<'a> {
         };
         fields
             .iter()
-            .filter_map(|field| Some((&*field.name, unwritten(field)?)))
+            .filter_map(|field| Some((&*field.name, field.unwritten()?)))
     }
-}
-
-fn unwritten(field: &Field) -> Option<&'static Value> {
-    if !field.always {
-        return None;
-    }
-    Some(match field.shape {
-        _ if field.pointer => &NULL,
-        Shape::Object(_) => &EMPTY,
-        Shape::String => &TEXT,
-        Shape::Bool => &FALSE,
-        Shape::Int32 | Shape::Int64 | Shape::IntOrString => &ZERO,
-        _ => &NULL,
-    })
 }
 
 impl<'a> List<'a> {
@@ -309,7 +287,7 @@ impl<'a> List<'a> {
         if missing == MissingKeys::Missing {
             return None;
         }
-        unwritten(field).filter(|value| !value.is_null())
+        field.unwritten().filter(|value| !value.is_null())
     }
 }
 

@@ -30,6 +30,8 @@ async fn the_first_objects() {
             "{path}"
         );
     }
+    let namespace = admin.get(DEFAULT).await.expect(200);
+    assert_eq!(namespace["status"], json!({"phase": "Active"}));
     let service = admin
         .get(&format!("{DEFAULT}/services/kubernetes"))
         .await

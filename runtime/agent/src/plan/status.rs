@@ -162,7 +162,8 @@ fn container_status(
         ),
         volume_mounts: volume_mounts(container),
         state: Some(state),
-        last_state,
+        // Never left out: the API server would fill it in, and this would look like a change.
+        last_state: Some(last_state.unwrap_or_default()),
         ..ContainerStatus::default()
     }
 }
