@@ -10,6 +10,7 @@
 
 mod any;
 mod context;
+mod key;
 mod object;
 mod reports;
 pub(crate) mod scalar;
@@ -25,6 +26,7 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use crate::schema::{Schemas, Shape, TypeId, schemas};
 
 use context::Context;
+pub(crate) use key::KeyText;
 pub(crate) use reports::Reports;
 pub(crate) use trail::{Mark, Trail};
 
@@ -198,6 +200,8 @@ pub(crate) fn yaml_seed<'de, S: DeserializeSeed<'de>>(
 ) -> Result<S::Value, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // YAML 1.1, as upstream: file modes are written like that.
+        legacy_octal_numbers: true,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
     };

@@ -6,6 +6,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde_json::{Map, Number, Value};
 
 use super::context::Context;
+use super::key::KeyText;
 
 /// Builds any value.
 pub(super) struct AnySeed<'c> {
@@ -102,7 +103,7 @@ impl<'de> Visitor<'de> for AnySeed<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut input: A) -> Result<Value, A::Error> {
         self.context.down()?;
         let mut map = Map::new();
-        while let Some(key) = input.next_key::<String>()? {
+        while let Some(key) = input.next_key_seed(KeyText)? {
             let mark = self.context.trail.field(&key);
             if self.duplicates == Duplicates::Reported && map.contains_key(&key) {
                 self.context.duplicate();

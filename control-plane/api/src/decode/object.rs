@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::any::{AnySeed, Duplicates};
 use super::context::Context;
+use super::key::KeyText;
 use super::scalar::{self, Refusal};
 use crate::schema::{Field, Schemas, Shape, Type};
 
@@ -95,7 +96,7 @@ impl Seed<'_> {
             schemas, context, ..
         } = self;
         let mut map = Map::new();
-        while let Some(key) = input.next_key::<String>()? {
+        while let Some(key) = input.next_key_seed(KeyText)? {
             let mark = context.trail.field(&key);
             if map.contains_key(&key) {
                 context.duplicate();

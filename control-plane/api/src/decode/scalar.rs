@@ -65,7 +65,7 @@ pub(super) fn text(shape: &Shape, value: String) -> Result<Value, Refusal> {
         Shape::String | Shape::IntOrString => Ok(Value::String(value)),
         Shape::Bytes => bytes(value),
         Shape::Time => timestamp(&value, time::seconds),
-        Shape::MicroTime => timestamp(&value, time::micro),
+        Shape::MicroTime => micro_time(&value),
         Shape::Quantity => quantity_of(&Value::String(value)),
         _ => Err(Refusal::Type("string".to_owned())),
     }
@@ -104,6 +104,29 @@ fn bytes(text: String) -> Result<Value, Refusal> {
             )))
         }
     }
+}
+
+/// With six digits of a second, neither more nor fewer.
+fn micro_time(text: &str) -> Result<Value, Refusal> {
+    const FORM: &str = "2006-01-02T15:04:05.000000Z07:00";
+    const SECONDS: usize = "2006-01-02T15:04:05".len();
+    let refused = |rest: &str, wanted: &str| {
+        Err(Refusal::Malformed(format!(
+            "parsing time {text:?} as {FORM:?}: cannot parse {rest:?} as {wanted:?}"
+        )))
+    };
+    if time::parse(text).is_none() || !text.is_ascii() {
+        return timestamp(text, time::micro);
+    }
+    let rest = &text[SECONDS..];
+    let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+    if !rest.starts_with(['.', ',']) || digits < 6 {
+        return refused(rest, ".000000");
+    }
+    if digits > 6 {
+        return refused(&rest[7..], "Z07:00");
+    }
+    timestamp(text, time::micro)
 }
 
 fn timestamp(text: &str, form: fn(jiff::Timestamp) -> String) -> Result<Value, Refusal> {

@@ -107,11 +107,26 @@ fn scalars_become_canonical() {
     check(
         "io.k8s.api.coordination.v1.Lease",
         r#"{"metadata":{"creationTimestamp":"2026-11-23T03:00:00.9+02:00"},
-            "spec":{"renewTime":"2026-11-23T01:00:00.5Z"}}"#,
+            "spec":{"renewTime":"2026-11-23T03:00:00.500000+02:00"}}"#,
         json!({"metadata":{"creationTimestamp":"2026-11-23T01:00:00Z"},
             "spec":{"renewTime":"2026-11-23T01:00:00.500000Z"}}),
         &[],
     );
+    for (rest, unread, wanted) in [
+        ("Z", "Z", ".000000"),
+        (".5Z", ".5Z", ".000000"),
+        (".123456789Z", "789Z", "Z07:00"),
+    ] {
+        let time = format!("2026-11-23T01:00:00{rest}");
+        refuse(
+            "io.k8s.api.coordination.v1.Lease",
+            &json!({"spec": {"renewTime": time}}).to_string(),
+            &format!(
+                "unable to decode field \"spec.renewTime\": parsing time {time:?} as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \
+                 {unread:?} as {wanted:?}"
+            ),
+        );
+    }
     check(
         "io.k8s.api.core.v1.Secret",
         "{\"data\":{\"a\":\"aGVs\\r\\nbG8=\",\"b\":\"\"}}",
@@ -194,6 +209,53 @@ fn malformed_json_is_refused() {
     }
     assert!(json(b"{\"kind\":\"\xff\"}", POD).is_err());
     assert!(json(b"{}", "io.k8s.Nothing").is_err());
+}
+
+/// As observed on a kube-apiserver.
+#[test]
+fn keys_in_yaml_are_what_they_mean() {
+    let decoded = |key: &str| {
+        let body = format!("data:\n  {key}: \"1\"\n");
+        yaml(body.as_bytes(), "io.k8s.api.core.v1.ConfigMap")
+    };
+    for (key, expect) in [
+        ("y", "true"),
+        ("Y", "true"),
+        ("yes", "true"),
+        ("on", "true"),
+        ("True", "true"),
+        ("n", "false"),
+        ("No", "false"),
+        ("OFF", "false"),
+        ("01", "1"),
+        ("017", "15"),
+        ("0o17", "15"),
+        ("0x10", "16"),
+        ("0b11", "3"),
+        ("-1", "-1"),
+        ("+1", "1"),
+        ("1_000", "1000"),
+        ("1.50", "1.5"),
+        ("1.0", "1"),
+        (".5", "0.5"),
+        ("1e3", "1000"),
+        ("1e21", "1e+21"),
+        ("1.5e-7", "1.5e-07"),
+        ("2001-01-01", "2001-01-01"),
+        ("\"y\"", "y"),
+        ("'1'", "1"),
+        ("!!str y", "y"),
+    ] {
+        let value = decoded(key).map(|decoded| decoded.value);
+        assert_eq!(value.expect(key), json!({"data": {expect: "1"}}), "{key}");
+    }
+    let mode = yaml(b"spec: {terminationGracePeriodSeconds: 0644}", POD).expect("decodes");
+    let seconds = &mode.value["spec"]["terminationGracePeriodSeconds"];
+    assert_eq!(*seconds, 420);
+    for key in ["~", "null", "12345678901234567890"] {
+        let error = decoded(key).expect_err(key);
+        assert!(error.message.contains("unsupported map key"), "{error}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::decode::{MAX_DEPTH, Reports, Trail};
+use crate::decode::{KeyText, MAX_DEPTH, Reports, Trail};
 
 /// Where the parser is, and what it found.
 #[derive(Default)]
@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for Tracked<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
         self.0.down()?;
         let mut map = Map::new();
-        while let Some(key) = input.next_key::<String>()? {
+        while let Some(key) = input.next_key_seed(KeyText)? {
             let mark = self.0.trail.field(&key);
             if map.contains_key(&key) {
                 let Tracker {
