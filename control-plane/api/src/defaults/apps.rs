@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::object::{get, is_empty, set, set_default, text};
+use crate::object::{annotation, get, is_empty, set, set_default, set_entry, text};
 
+use super::prepare::TEMPLATE_GENERATION;
 use super::{default_text, each, storage, template};
 
 const ROLLING: &str = "RollingUpdate";
@@ -26,6 +27,10 @@ pub(super) fn replica_set(value: &mut Value) {
 }
 
 pub(super) fn daemon_set(value: &mut Value) {
+    // A number in the types behind the API, where one that is not there is a zero. Whoever does not send it owns that.
+    if annotation(value, TEMPLATE_GENERATION).is_none() {
+        set_entry(value, "metadata.annotations", TEMPLATE_GENERATION, "0");
+    }
     template::required(value, "spec.template");
     default_text(value, "spec.updateStrategy.type", ROLLING);
     if text(value, "spec.updateStrategy.type") == ROLLING {

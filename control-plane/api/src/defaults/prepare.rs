@@ -15,6 +15,7 @@ use crate::resource::Resource;
 
 use super::definition;
 
+pub(super) use daemon_set::TEMPLATE_GENERATION;
 pub use generation::bumps_generation;
 pub use service::checks_health;
 

@@ -269,3 +269,43 @@ async fn the_servers_own_objects_are_its_own() {
         }]])
     );
 }
+
+/// The annotation is a number behind the API: who sends none owns the zero it is then.
+#[tokio::test]
+async fn the_count_of_a_daemon_sets_templates_has_an_owner() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let path = "/apis/apps/v1/namespaces/default/daemonsets";
+    let set = json!({"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod("a")["spec"]}}});
+    let key = "f:deprecated.daemonset.template.generation";
+    let annotations = |object: &Value, manager: &str| {
+        let all = object["metadata"]["managedFields"].as_array();
+        let found = all.and_then(|all| all.iter().find(|it| it["manager"] == manager));
+        found.expect("a manager")["fieldsV1"]["f:metadata"]["f:annotations"].clone()
+    };
+    let created = admin.post(&format!("{path}?fieldManager=a"), &set).await;
+    let created = created.expect(201);
+    let count = &created["metadata"]["annotations"]["deprecated.daemonset.template.generation"];
+    assert_eq!(*count, "1");
+    assert_eq!(annotations(&created, "a"), json!({".": {}, key: {}}));
+    let mut labelled = set.clone();
+    labelled["metadata"]["labels"] = json!({"x": "y"});
+    let put = admin
+        .put(&format!("{path}/d?fieldManager=b"), &labelled)
+        .await;
+    let put = put.expect(200);
+    assert_eq!(annotations(&put, "a"), json!({}));
+    assert_eq!(annotations(&put, "b"), json!({key: {}}));
+    let label = json!({"metadata": {"labels": {"z": "1"}}});
+    let merged = admin
+        .merge(&format!("{path}/d?fieldManager=c"), label)
+        .await;
+    assert_eq!(annotations(&merged.expect(200), "c"), Value::Null);
+    let mut config = set;
+    config["apiVersion"] = json!("apps/v1");
+    config["kind"] = json!("DaemonSet");
+    config["metadata"]["name"] = json!("e");
+    let applied = admin.apply(&format!("{path}/e"), "e", &config).await;
+    assert_eq!(annotations(&applied.expect(201), "e"), Value::Null);
+}

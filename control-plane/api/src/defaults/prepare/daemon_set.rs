@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::object::{annotation, get, set_entry};
 use crate::validate::semantic::normal;
 
-const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+/// The annotation.
+pub(in crate::defaults) const TEMPLATE_GENERATION: &str =
+    "deprecated.daemonset.template.generation";
 
 pub(super) fn create(value: &mut Value) {
     let asked = template_generation(value);

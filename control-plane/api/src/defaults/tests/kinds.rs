@@ -41,12 +41,13 @@ fn apps() {
         json!({"template": whole_template(), "strategy": {"type": "Recreate"}, "replicas": 0,
             "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600}),
     );
-    spec(
-        "apps/v1",
-        "DaemonSet",
-        json!({"template": template()}),
-        json!({"template": whole_template(), "updateStrategy": {"type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}, "revisionHistoryLimit": 10}),
+    let count = json!({"deprecated.daemonset.template.generation": "0"});
+    check_of(
+        of("apps/v1", "DaemonSet"),
+        json!({"spec": {"template": template()}}),
+        json!({"metadata": {"annotations": count}, "spec": {"template": whole_template(),
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1,
+                "maxSurge": 0}}, "revisionHistoryLimit": 10}}),
     );
     spec(
         "apps/v1",
