@@ -62,6 +62,7 @@ use crate::resource::Resource;
 use crate::status::{Errors, FieldError};
 
 pub(crate) use metadata::embedded as embedded_metadata;
+pub use selector::review_requirements;
 pub use size::too_many_items;
 
 /// What an update may not change once it is set.

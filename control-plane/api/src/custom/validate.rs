@@ -89,9 +89,10 @@ pub(crate) fn status_update(custom: &Custom, new: &Value, old: &Value) -> Vec<Fi
 
 /// What is wrong with a default of a schema. `path` is where it stands in its definition.
 pub(crate) fn default_errors(node: &Node, default: &Value, path: &str) -> Vec<FieldError> {
+    let mut unknown = Vec::new();
     if shape::has_unknown(default, node) {
         let why = "must not have unknown fields";
-        return vec![FieldError::invalid(path, default.clone(), why)];
+        unknown.push(FieldError::invalid(path, default.clone(), why));
     }
     let mut shaped = default.clone();
     let outcome = shape::embedded(
@@ -101,7 +102,8 @@ pub(crate) fn default_errors(node: &Node, default: &Value, path: &str) -> Vec<Fi
         &mut Reports::default(),
     );
     if let Err(error) = outcome {
-        return vec![FieldError::invalid(path, default.clone(), error.message)];
+        unknown.push(FieldError::invalid(path, default.clone(), error.message));
+        return unknown;
     }
     let mut errors = resource::embedded(node, default);
     for error in &mut errors {
@@ -110,7 +112,8 @@ pub(crate) fn default_errors(node: &Node, default: &Value, path: &str) -> Vec<Fi
     if errors.is_empty() {
         errors = schema(path, node, default, None);
     }
-    errors
+    unknown.extend(errors);
+    unknown
 }
 
 /// Lists with items that are there twice, unless there were such before.

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::names;
-use crate::object::{get, is_empty, items, text};
+use crate::object::{entries, get, is_empty, items, text};
+use crate::quantity::Quantity;
 use crate::status::{Errors, FieldError};
 
 use super::address::cidr;
 use super::path::{Path, amounts, invalid, optional_text, required_choice};
+use super::resource_name::is_whole;
 
 /// What a taint does to pods that do not tolerate it.
 pub(super) const TAINT_EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
@@ -76,8 +78,16 @@ fn taints(spec: &Value, path: &Path, out: &mut Errors) {
 fn status(value: &Value, out: &mut Errors) {
     let path = Path::new("status");
     let status = get(value, "status").unwrap_or(&Value::Null);
-    amounts(out, status, &path, "capacity");
-    amounts(out, status, &path, "allocatable");
+    for field in ["capacity", "allocatable"] {
+        amounts(out, status, &path, field);
+        for (name, amount) in entries(status, field) {
+            let amount = Quantity::from_value(amount).ok();
+            if let Some(half) = amount.filter(|it| is_whole(name) && !it.is_whole()) {
+                let at = path.child(field).child(name);
+                out.push(|| FieldError::invalid(at, half.to_string(), "must be an integer"));
+            }
+        }
+    }
     let mut seen = HashSet::new();
     for (at, address) in items(status, "addresses").iter().enumerate() {
         if !seen.insert((text(address, "type"), text(address, "address"))) {

@@ -239,10 +239,14 @@ fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
     }
     let all = items(spec, "clusterIPs");
     let first = all.first().and_then(Value::as_str).unwrap_or("");
-    if !all.is_empty() && first != text(spec, "clusterIP") {
-        let why = "first value must match `clusterIP`";
+    let why = match text(spec, "clusterIP") {
+        _ if all.is_empty() => None,
+        "" => Some("must be empty when `clusterIP` is not specified"),
+        one => (one != first).then_some("first value must match `clusterIP`"),
+    };
+    if let Some(why) = why {
         let list = Value::from(all);
-        out.push(|| FieldError::invalid(path.child("clusterIPs").index(0), list, why));
+        out.push(|| FieldError::invalid(path.child("clusterIPs"), list, why));
     }
     for (at, address) in all.iter().enumerate() {
         let address = address.as_str().unwrap_or("");
@@ -250,7 +254,7 @@ fn addresses(spec: &Value, path: &Path, kind: &str, out: &mut Errors) {
         if address == "None" && kind != "ClusterIP" {
             let why = format!("may not be set to 'None' for {kind} services");
             out.push(|| FieldError::invalid(here, address, why));
-        } else if address != "None" && !address.is_empty() {
+        } else if address != "None" {
             invalid(out, &here, address, ip(address));
         }
     }

@@ -6,7 +6,7 @@ use crate::names;
 use crate::object::{get, int, is_empty, text};
 use crate::status::{Errors, FieldError};
 
-use super::path::{Path, anything, in_range, invalid, required_text};
+use super::path::{Path, anything, in_range, invalid, optional_choice, required_text};
 
 const HOST_PATH_TYPES: [&str; 8] = [
     "",
@@ -62,10 +62,31 @@ pub(super) fn common(kind: &str, source: &Value, path: &Path, out: &mut Errors) 
                     out.push(|| FieldError::required(path.child(field), ""));
                 }
             }
-            if kind == "iscsi" {
-                in_range(out, source, path, "lun", (0, 255));
+            match kind {
+                "iscsi" => in_range(out, source, path, "lun", (0, 255)),
+                "azureDisk" => azure_disk(source, path, out),
+                _ => {}
             }
         }
+    }
+}
+
+/// Where the disk is, which is written as its kind has it.
+fn azure_disk(source: &Value, path: &Path, out: &mut Errors) {
+    const CACHING: [&str; 3] = ["None", "ReadOnly", "ReadWrite"];
+    const KINDS: [&str; 3] = ["Dedicated", "Managed", "Shared"];
+    const BLOB: &str =
+        "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd";
+    const MANAGED: &str = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}";
+    optional_choice(out, source, path, "cachingMode", &CACHING);
+    optional_choice(out, source, path, "kind", &KINDS);
+    let (start, form) = match text(source, "kind") {
+        "Managed" => ("/subscriptions/", MANAGED),
+        _ => ("https://", BLOB),
+    };
+    let uri = text(source, "diskURI");
+    if !uri.starts_with(start) {
+        out.push(|| FieldError::not_supported(path.child("diskURI"), uri, &[form]));
     }
 }
 

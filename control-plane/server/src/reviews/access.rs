@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use sampan_api::object;
 use sampan_api::selector::{FieldOperator, FieldRequirement, FieldSelector};
 use sampan_api::status::{FieldError, Status};
+use sampan_api::{object, validate};
 use serde_json::{Value, json};
 
 use crate::api::{Call, Result};
@@ -25,12 +25,9 @@ pub(super) async fn answer(call: &Call, target: &ResourceTarget, review: &mut Va
     }
     let errors = check(kind, review);
     if !errors.is_empty() {
-        return Err(Status::invalid_kind(
-            target.resource.group,
-            kind,
-            "",
-            errors,
-        ));
+        // Upstream names no kind here.
+        let group = target.resource.group;
+        return Err(Status::invalid_kind(group, "", "", errors));
     }
     let asking = if kind == "SelfSubjectAccessReview" {
         (*call.user).clone()
@@ -193,6 +190,8 @@ fn selectors(review: &Value, errors: &mut Vec<FieldError>) {
             let why = format!("when {path} is specified, requirements or rawSelector is required");
             errors.push(FieldError::required(format!("{path}.requirements"), why));
         }
+        let path = format!("{path}.requirements");
+        errors.extend(validate::review_requirements(selector, field, &path));
     }
 }
 

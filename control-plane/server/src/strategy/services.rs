@@ -54,14 +54,6 @@ pub(super) fn complete(service: &mut Value) {
         return;
     }
     defaults::service_addresses(service);
-    let first = object::items(service, "spec.clusterIPs")
-        .first()
-        .and_then(Value::as_str)
-        .unwrap_or("")
-        .to_owned();
-    if object::text(service, "spec.clusterIP").is_empty() && !first.is_empty() {
-        object::set(service, "spec.clusterIP", first);
-    }
     object::set_default(service, "spec.ipFamilies", json!(["IPv4"]));
     object::set_default(service, "spec.ipFamilyPolicy", "SingleStack");
 }

@@ -116,7 +116,7 @@ async fn reviews_say_what_would_be_decided() {
     admin.post(&local, &review("alice", elsewhere)).await.refused(
         422,
         "Invalid",
-        "LocalSubjectAccessReview.authorization.k8s.io \"\" is invalid: spec.resourceAttributes.namespace: Invalid value: \"other\": must match metadata.namespace",
+        ".authorization.k8s.io \"\" is invalid: spec.resourceAttributes.namespace: Invalid value: \"other\": must match metadata.namespace",
     );
     admin
         .post(&path, &json!({"spec": {"user": "alice"}}))

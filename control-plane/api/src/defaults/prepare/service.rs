@@ -30,7 +30,9 @@ fn addresses(new: &mut Value, old: &Value) {
     }
     if is_empty(new, SINGULAR) {
         carry(new, old, SINGULAR);
-        carry(new, old, PLURAL);
+        if is_empty(new, PLURAL) {
+            carry(new, old, PLURAL);
+        }
     } else if text(new, SINGULAR) != text(old, SINGULAR) && get(new, PLURAL) == get(old, PLURAL) {
         let only = json!([text(new, SINGULAR)]);
         set(new, PLURAL, only);

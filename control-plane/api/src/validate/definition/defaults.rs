@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::custom::{Node, default_errors};
+use crate::object;
 use crate::status::{Errors, FieldError};
 use crate::validate::path::Path;
 
@@ -14,7 +15,20 @@ enum Step<'s> {
 }
 
 pub(super) fn check(schema: &Value, node: &Node, path: &Path, out: &mut Errors) {
-    walk(schema, node, path, None, out);
+    if let Some(default) = default_of(schema) {
+        // The whole is a resource like those that are embedded.
+        let mut whole = schema.clone();
+        object::set(&mut whole, "x-kubernetes-embedded-resource", true);
+        if let Ok(whole) = Node::parse(&whole) {
+            let path = String::from(path.child("default"));
+            out.extend(default_errors(&whole, default, &path));
+        }
+    }
+    below(schema, node, path, None, out);
+}
+
+fn default_of(schema: &Value) -> Option<&Value> {
+    schema.get("default").filter(|default| !default.is_null())
 }
 
 /// `metadata` is the way from the nearest embedded resource, while it leads through its metadata.
@@ -28,7 +42,7 @@ fn walk(
     if out.is_full() {
         return;
     }
-    if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
+    if let Some(default) = default_of(schema) {
         let path = String::from(path.child("default"));
         match &metadata {
             Some((resource, steps)) => {
@@ -46,6 +60,17 @@ fn walk(
             None => out.extend(default_errors(node, default, &path)),
         }
     }
+    below(schema, node, path, metadata, out);
+}
+
+/// The defaults below a schema.
+fn below(
+    schema: &Value,
+    node: &Node,
+    path: &Path,
+    metadata: Option<(&Node, Vec<Step<'_>>)>,
+    out: &mut Errors,
+) {
     // Not into additionalProperties, where defaults are refused.
     if let (Some(schema), Some(node)) = (schema.get("items"), node.items.as_deref()) {
         let metadata = metadata.clone().map(|(resource, mut steps)| {

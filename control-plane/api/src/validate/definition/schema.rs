@@ -60,6 +60,10 @@ pub(super) fn check(schema: &Value, path: &Path, out: &mut Errors) {
     let node = Node::parse(schema);
     if node.is_ok() {
         structural::check(schema, path, out);
+        if out.found() == before && names_schema(schema) {
+            let why = "OpenAPIV3Schema 'schema' is not supported";
+            out.push(|| FieldError::invalid(path, "", why));
+        }
     }
     if let Ok(node) = &node
         && out.found() == before
@@ -73,6 +77,20 @@ pub(super) fn check(schema: &Value, path: &Path, out: &mut Errors) {
         && out.found() == before
     {
         out.push(|| FieldError::invalid(path, "", why));
+    }
+}
+
+/// Whether `$schema` stands anywhere in it.
+fn names_schema(schema: &Value) -> bool {
+    match schema {
+        Value::Object(keywords) => keywords.iter().any(|(keyword, value)| {
+            // What these hold is data, and what the others hold is schemas, by name or at once.
+            let data = matches!(keyword.as_str(), "default" | "enum" | "example");
+            let here = keyword == "$schema" && value.as_str().is_some_and(|it| !it.is_empty());
+            here || !data && names_schema(value)
+        }),
+        Value::Array(schemas) => schemas.iter().any(names_schema),
+        _ => false,
     }
 }
 

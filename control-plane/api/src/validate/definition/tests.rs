@@ -328,6 +328,41 @@ fn defaults_must_fit() {
 }
 
 #[test]
+fn what_stands_at_the_root() {
+    let schema = |fields: Value| {
+        let mut schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+        let fields = fields.as_object().expect("fields").clone();
+        schema.as_object_mut().expect("a schema").extend(fields);
+        schema
+    };
+    let unsupported = ": Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported";
+    check_schema(schema(json!({"$schema": "x"})), &[unsupported]);
+    let below = json!({"properties": {"a": {"type": "object", "$schema": "x"}}, "$schema": "y"});
+    check_schema(schema(below), &[unsupported]);
+    check_schema(schema(json!({"example": {"$schema": "x"}})), &[]);
+    let required = [
+        ".default.apiVersion: Required value",
+        ".default.kind: Required value",
+    ];
+    check_schema(schema(json!({"default": {}})), &required);
+    let unknown = ".default: Invalid value: {\"x\":1}: must not have unknown fields";
+    check_schema(
+        schema(json!({"default": {"x": 1}})),
+        &[unknown, required[0], required[1]],
+    );
+    let whole = json!({"apiVersion": "a/v1", "kind": "Q", "metadata": {"name": "n"}, "a": "1"});
+    check_schema(schema(json!({"default": whole})), &[]);
+    check_schema(
+        schema(json!({"default": {"apiVersion": "", "kind": "Q"}})),
+        &[".default.apiVersion: Invalid value: \"\": must not be empty"],
+    );
+    check_schema(
+        schema(json!({"default": "x"})),
+        &[".default: Invalid value: \"string\":  in body must be of type object: \"string\""],
+    );
+}
+
+#[test]
 fn rules_and_roots() {
     check_schema(
         json!({"type": "object", "x-kubernetes-validations": [{"rule": " "}, {"rule": "a\nb"},

@@ -101,3 +101,17 @@ fn quotas() {
         &["spec.scopes: Invalid value: [\"Terminating\"]: field is immutable"],
     );
 }
+
+#[test]
+fn half_of_what_is_counted() {
+    let half = json!({"a.b/c": "1500m", "cpu": "1500m", "a.b/whole": "1000m"});
+    let why = "Invalid value: \"1500m\": must be an integer";
+    check(
+        core("Node"),
+        global(json!({"status": {"capacity": half, "allocatable": half}})),
+        &[
+            &format!("status.capacity.a.b/c: {why}"),
+            &format!("status.allocatable.a.b/c: {why}"),
+        ],
+    );
+}

@@ -285,3 +285,41 @@ fn attachments() {
         &["storageClassName: Invalid value: \"d\": field is immutable"],
     );
 }
+
+#[test]
+fn disks_of_azure_are_where_their_kind_has_them() {
+    let blob = "supported values: \"https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd\"";
+    let managed = "supported values: \"/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}\"";
+    let of_uri = |uri: &str, form: &str| {
+        vec![format!(
+            "spec.volumes[0].azureDisk.diskURI: Unsupported value: {uri:?}: {form}"
+        )]
+    };
+    for (fields, expect) in [
+        (json!({"diskURI": "https://a.b/c"}), vec![]),
+        (json!({"diskURI": "/subscriptions/a", "kind": "Managed"}), vec![]),
+        (json!({"diskURI": "x"}), of_uri("x", blob)),
+        (
+            json!({"diskURI": "/subscriptions/a", "kind": "Dedicated"}),
+            of_uri("/subscriptions/a", blob),
+        ),
+        (
+            json!({"diskURI": "https://a", "kind": "Managed"}),
+            of_uri("https://a", managed),
+        ),
+        (
+            json!({"diskURI": "https://a", "kind": "Foo", "cachingMode": "x"}),
+            vec![
+                "spec.volumes[0].azureDisk.cachingMode: Unsupported value: \"x\": supported values: \"None\", \"ReadOnly\", \"ReadWrite\"".to_owned(),
+                "spec.volumes[0].azureDisk.kind: Unsupported value: \"Foo\": supported values: \"Dedicated\", \"Managed\", \"Shared\"".to_owned(),
+            ],
+        ),
+    ] {
+        let disk = with(json!({"diskName": "d"}), fields);
+        let pod = object(json!({"spec": {
+            "containers": [{"name": "c", "image": "i"}], "serviceAccountName": "default",
+            "volumes": [{"name": "v", "azureDisk": disk}],
+        }}));
+        assert_eq!(errors(core("Pod"), pod), expect, "{disk}");
+    }
+}
