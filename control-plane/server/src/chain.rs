@@ -117,8 +117,7 @@ async fn steps(
     labels: &mut Option<Labels>,
 ) -> Answer {
     let target = Target::parse(parts.uri.path(), &api.customs.served());
-    let query = Query::parse(parts.uri.path_and_query())
-        .ok_or_else(|| Status::bad_request("the query string cannot be decoded"))?;
+    let query = Query::parse(parts.uri.path_and_query());
     let verb = verb(&parts.method, &target, &query);
     *labels = Labels::of(verb, &target, &query, &parts);
     if target == Target::Extra {

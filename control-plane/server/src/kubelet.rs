@@ -29,7 +29,7 @@ use crate::request::ResourceTarget;
 use crate::respond::parse;
 use crate::tls::{TlsError, roots};
 use crate::websocket;
-use options::{container, log_path};
+use options::{container, log_path, no_stream};
 
 /// A node that does not answer within this is not reachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,6 +116,7 @@ struct Endpoint {
 
 /// GET of `pods/log`.
 pub(crate) async fn log(mut call: Call, target: ResourceTarget) -> Answer {
+    no_stream(&call, &target)?;
     let pod = parse(&existing(&call.api, &target).await?.object.raw)?;
     let container = container(&pod, call.query.get("container"))?;
     let path = log_path(&call, &target, &container)?;

@@ -21,6 +21,7 @@ mod managers;
 mod metrics;
 mod namespaces;
 mod nodes;
+mod odd_requests;
 mod patches;
 mod pods;
 mod protobuf;

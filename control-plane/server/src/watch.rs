@@ -79,7 +79,7 @@ struct Start {
     marked: bool,
     /// Events up to here are not sent.
     after: Revision,
-    live: std::result::Result<Watch<Obj>, WatchError>,
+    live: Result<Watch<Obj>>,
 }
 
 impl Start {
@@ -88,12 +88,22 @@ impl Start {
         let current = api.store.current_revision();
         let with_state = options.send_initial_events == Some(true);
         let asked = options.revision.unwrap_or_default();
+        if with_state && options.timeout_seconds == Some(0) {
+            let mut status = Status::internal("");
+            (status.message, status.details) = ("context deadline exceeded".to_owned(), None);
+            return Ok(Start {
+                initial: Initial::none(),
+                marked: false,
+                after: asked,
+                live: Err(status),
+            });
+        }
         if with_state && asked > current {
             return Ok(Start {
                 initial: Initial::none(),
                 marked: false,
                 after: asked,
-                live: Err(WatchError::Future { current }),
+                live: Err(watch_failed(&WatchError::Future { current }, asked)),
             });
         }
         let (initial, after) = match (with_state, asked) {
@@ -104,6 +114,7 @@ impl Start {
             (false, asked) => (Initial::none(), asked),
         };
         let live = follow(api, prefix, after).await;
+        let live = live.map_err(|error| watch_failed(&error, after));
         Ok(Start {
             initial,
             marked: with_state && options.bookmarks,

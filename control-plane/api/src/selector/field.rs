@@ -55,6 +55,10 @@ impl FieldSelector {
                 ));
             };
             let (field, value) = (field.to_owned(), unescape(value)?);
+            // An operator alone asks for nothing.
+            if field.is_empty() && value.is_empty() {
+                continue;
+            }
             requirements.push(FieldRequirement {
                 field,
                 operator,

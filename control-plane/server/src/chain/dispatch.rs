@@ -14,6 +14,9 @@ use crate::{
 };
 
 pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
+    if call.parts.method == Method::HEAD && !answers_head(&target) {
+        return Err(Status::method_not_allowed());
+    }
     let target = match target {
         Target::Resource(target) => return resource(call, target).await,
         // Streams are asked for with GET and with POST; plain text would reach people as a riddle.
@@ -42,6 +45,18 @@ pub(super) async fn dispatch(call: Call, target: Target) -> Answer {
         Target::OpenIdKeys => Ok(tokens::key_set(&call)),
         Target::Unknown => unknown(call.parts.uri.path()),
         Target::Extra | Target::Stream(_) | Target::Resource(_) => Ok(respond::no_such_path()),
+    }
+}
+
+/// Upstream knows HEAD where it is no part of the table of routes.
+fn answers_head(target: &Target) -> bool {
+    let built_in = |group: &str| resources().iter().any(|row| row.group == group);
+    match target {
+        Target::Api | Target::Version | Target::OpenIdConfiguration | Target::OpenIdKeys => false,
+        Target::Group(group) => group != "apiregistration.k8s.io",
+        Target::GroupVersion { group, .. } => !built_in(group),
+        Target::Resource(target) => target.resource.is_custom(),
+        _ => true,
     }
 }
 

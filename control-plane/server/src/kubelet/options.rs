@@ -50,6 +50,16 @@ pub(super) fn container(pod: &Value, asked: Option<&str>) -> Result<String> {
     }
 }
 
+/// Both streams of a container are one log: choosing between them is a feature that upstream has turned off.
+pub(super) fn no_stream(call: &Call, target: &ResourceTarget) -> Result<()> {
+    if call.query.all("stream").next().is_none() {
+        return Ok(());
+    }
+    let error = FieldError::forbidden("stream", "may not be specified");
+    let (kind, name) = ("PodLogOptions", &target.name);
+    Err(Status::invalid_kind("", kind, name, vec![error]))
+}
+
 /// The agent's path for the log, with the options it understands.
 pub(super) fn log_path(call: &Call, target: &ResourceTarget, container: &str) -> Result<String> {
     let mut path = format!(

@@ -43,6 +43,7 @@ pub(crate) struct ListOptions {
     revision_match: Option<Match>,
     pub(crate) limit: Option<usize>,
     pub(crate) continue_token: Option<String>,
+    /// Of no time at all when it was up before it began.
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) bookmarks: bool,
     pub(crate) send_initial_events: Option<bool>,
@@ -82,20 +83,21 @@ impl ListOptions {
             return Ok(ListOptions::default());
         }
         let number = |name: &str| match query.get(name).map(str::parse::<i64>) {
-            None => Ok(None),
-            Some(Ok(number)) => Ok(u64::try_from(number).ok().filter(|number| *number > 0)),
+            None => Ok(0),
+            Some(Ok(number)) => Ok(number),
             Some(Err(_)) => {
                 let text = query.get(name).unwrap_or_default();
                 let why = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
                 Err(Status::bad_request(why))
             }
         };
+        let (limit, timeout) = (number("limit")?, number("timeoutSeconds")?);
         Ok(ListOptions {
             revision: None,
             revision_match: query.get("resourceVersionMatch").map(Match::parse),
-            limit: number("limit")?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+            limit: (limit > 0).then(|| usize::try_from(limit).unwrap_or(usize::MAX)),
             continue_token: query.get("continue").map(str::to_owned),
-            timeout_seconds: number("timeoutSeconds")?,
+            timeout_seconds: (timeout != 0).then(|| u64::try_from(timeout).unwrap_or(0)),
             bookmarks: query.flag("allowWatchBookmarks"),
             send_initial_events: query.boolean("sendInitialEvents"),
         })
@@ -117,15 +119,17 @@ impl ListOptions {
     /// The options of a watch.
     pub(crate) fn of_watch(query: &Query, resource: &Resource) -> Result<ListOptions> {
         let mut options = ListOptions::parse(query)?;
+        // A watch from anywhere has always begun with the state; now it says so.
+        let from_anywhere = matches!(query.get("resourceVersion"), None | Some("0"));
+        let said = options.send_initial_events.is_some() || options.revision_match.is_some();
+        if from_anywhere && !said {
+            options.send_initial_events = Some(true);
+            options.revision_match = Some(Match::NotOlderThan);
+        }
         options.check_watch()?;
         options.revision = parse_revision(query, |error| {
             Status::invalid_kind(resource.group, resource.plural, "", vec![error])
         })?;
-        // A watch from anywhere has always begun with the state; now it says so.
-        let from_anywhere = matches!(options.revision, None | Some(Revision(0)));
-        if options.send_initial_events.is_none() && from_anywhere {
-            options.send_initial_events = Some(true);
-        }
         Ok(options)
     }
 

@@ -2,23 +2,18 @@
 
 use http::uri::PathAndQuery;
 
+use super::percent_decode;
+
 /// The query string, decoded.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// `None` when it cannot be decoded.
-    pub(crate) fn parse(uri: Option<&PathAndQuery>) -> Option<Query> {
-        let Some(uri) = uri else {
-            return Some(Query::default());
-        };
-        if uri.query().is_none_or(str::is_empty) {
-            return Some(Query::default());
-        }
-        let uri = http::Uri::from(uri.clone());
-        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
-            .ok()
-            .map(|query| Query(query.0))
+    /// A pair that cannot be decoded counts as not there, as in Go.
+    pub(crate) fn parse(uri: Option<&PathAndQuery>) -> Query {
+        let text = uri.and_then(PathAndQuery::query).unwrap_or_default();
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        Query(pairs.filter_map(decoded).collect())
     }
 
     /// The first value of a parameter; an empty one counts as absent.
@@ -50,15 +45,32 @@ impl Query {
     }
 }
 
+fn decoded(pair: &str) -> Option<(String, String)> {
+    if pair.contains(';') {
+        return None;
+    }
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    Some((unescaped(name)?, unescaped(value)?))
+}
+
+/// `None` when a `%` is followed by anything but two digits.
+fn unescaped(text: &str) -> Option<String> {
+    let plain = text.replace('+', " ");
+    let escapes = plain.split('%').skip(1);
+    let hex = |escape: &[u8]| escape.iter().all(u8::is_ascii_hexdigit);
+    let mut escapes = escapes.map(|rest| rest.as_bytes().get(..2).is_some_and(hex));
+    escapes
+        .all(|fine| fine)
+        .then(|| percent_decode(&plain).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn queries() {
-        let query = |text: &'static str| {
-            Query::parse(Some(&PathAndQuery::from_static(text))).expect("decodes")
-        };
+        let query = |text: &'static str| Query::parse(Some(&PathAndQuery::from_static(text)));
         assert!(query("/x?watch=1").flag("watch"));
         assert!(query("/x?watch=").flag("watch"));
         assert!(!query("/x?watch=false").flag("watch"));
@@ -68,5 +80,17 @@ mod tests {
             Some("a=b,c")
         );
         assert_eq!(query("/x?limit=").get("limit"), None);
+        for (text, expect) in [
+            ("/x?a=%zz&a=1", Some("1")),
+            ("/x?%zz=1", None),
+            ("/x?a=1;b=2", None),
+            ("/x?a=%4", None),
+            ("/x?&a=%", None),
+            ("/x?a+b&&a=+%2b%3D", Some(" +=")),
+            ("/x?a=%25zz", Some("%zz")),
+            ("/x?a=b=c", Some("b=c")),
+        ] {
+            assert_eq!(query(text).get("a"), expect, "{text}");
+        }
     }
 }

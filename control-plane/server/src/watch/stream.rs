@@ -34,7 +34,7 @@ pub(super) struct Stream {
     marked: bool,
     after: Revision,
     /// Why there is nothing live, or what is.
-    live: Option<Result<Watch<Obj>, WatchError>>,
+    live: Option<Result<Watch<Obj>, Status>>,
     /// Read from the history and not yet sent.
     events: std::vec::IntoIter<Arc<Event<Obj>>>,
     bookmarks: bool,
@@ -112,7 +112,7 @@ impl Stream {
             match self.wait(&mut buffer).await {
                 Wait::Again => {}
                 Wait::End => return None,
-                Wait::Failed(error) => return Some(self.fail(&watch_failed(&error, self.after))),
+                Wait::Failed(status) => return Some(self.fail(&status)),
             }
         }
     }
@@ -126,22 +126,22 @@ impl Stream {
 
     /// Waits for something to send.
     async fn wait(&mut self, buffer: &mut Buffer) -> Wait {
+        let live = match &mut self.live {
+            None => return Wait::End,
+            Some(Err(status)) => return Wait::Failed(status.clone()),
+            Some(Ok(live)) => live,
+        };
         // Where something happens all the time, the clock would never get its turn.
         if Instant::now() >= self.deadline {
             return Wait::End;
         }
-        let live = match &mut self.live {
-            None => return Wait::End,
-            Some(Err(error)) => return Wait::Failed(error.clone()),
-            Some(Ok(live)) => live,
-        };
         tokio::select! {
             biased;
             () = self.api.shutdown.cancelled() => return Wait::End,
             events = live.next() => match events {
                 Ok(events) => self.events = events.into_iter(),
                 Err(WatchError::Closed) => return Wait::End,
-                Err(error) => return Wait::Failed(error),
+                Err(error) => return Wait::Failed(watch_failed(&error, self.after)),
             },
             // What happened before is told first.
             () = self.end.cancelled() => return Wait::End,
@@ -205,7 +205,7 @@ enum Wait {
     Again,
     /// The watch is over.
     End,
-    Failed(WatchError),
+    Failed(Status),
 }
 
 fn next_bookmark(now: Instant, deadline: Instant) -> Instant {

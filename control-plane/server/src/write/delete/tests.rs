@@ -132,9 +132,8 @@ fn finalizers_hold_an_object() {
 
 #[test]
 fn options_from_query_and_body() {
-    let query = |text: &'static str| {
-        Query::parse(Some(&http::uri::PathAndQuery::from_static(text))).expect("decodes")
-    };
+    let query =
+        |text: &'static str| Query::parse(Some(&http::uri::PathAndQuery::from_static(text)));
     let asked =
         "/x?gracePeriodSeconds=5&propagationPolicy=Orphan&dryRun=All&uid=u&resourceVersion=7";
     let options = DeleteOptions::parse(&query(asked), None).expect("fine");
