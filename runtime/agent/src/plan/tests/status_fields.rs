@@ -33,7 +33,7 @@ fn a_running_pod_in_full() {
                 "name": "c", "image": "app:v1", "imageID": "sha256:1",
                 "containerID": "sampan://c0", "ready": true, "started": true, "restartCount": 0,
                 "resources": {},
-                "state": {"running": {"startedAt": now}}
+                "state": {"running": {"startedAt": now}}, "lastState": {}
             }]
         })
     );
