@@ -44,7 +44,9 @@ impl Priority {
             Priority::Prompt(nice) => be_nice(nice).and(set_slice(PROMPT)),
             Priority::Blocking(nice) => be_nice(nice).and(set_slice(BLOCKING)),
             Priority::Long(nice) => be_nice(nice),
-            Priority::Last => be_nice(Some(LOWEST)),
+            // A thread begins with the priority of who started it: those who came to wait behind it until now would wait
+            // for the kernel's next tick, which is 4 ms away.
+            Priority::Last => be_nice(Some(LOWEST)).map(|()| std::thread::yield_now()),
         };
         if let Err(error) = taken {
             tracing::debug!(%error, wanted = ?self, "a thread keeps its priority");
