@@ -414,12 +414,8 @@ async fn evictions_ask_the_budget() {
 
 #[tokio::test]
 async fn what_is_odd_is_told() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::with_account().await;
     let admin = cluster.admin();
-    let account = json!({"metadata": {"name": "default"}});
-    admin
-        .create("/api/v1/namespaces/default/serviceaccounts", account)
-        .await;
     let variables = json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]);
     let hides = "299 - \"spec.containers[0].env[1]: hides previous definition of \\\"A\\\", which may be dropped when using apply\"";
     let mut odd = pod("odd");

@@ -7,12 +7,8 @@ const SETS: &str = "/apis/apps/v1/namespaces/default/replicasets";
 
 #[tokio::test]
 async fn a_status_is_as_go_would_write_it() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::with_account().await;
     let admin = cluster.admin();
-    let account = json!({"metadata": {"name": "default"}});
-    admin
-        .create("/api/v1/namespaces/default/serviceaccounts", account)
-        .await;
     admin.create(PODS, pod("a")).await;
     let path = format!("{PODS}/a/status");
     let status = json!({"status": {"containerStatuses": [{"name": "c", "ready": true}]}});
