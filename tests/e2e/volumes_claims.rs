@@ -170,8 +170,12 @@ fn an_ephemeral_volume_lives_as_long_as_its_pod() {
             .all(|word| described.contains(word))
             .then_some(())
     });
-    kubectl.ok(&["delete", "pvc", "two-own"]);
-    becomes(&kubectl, "pvc/two-own", "Bound");
+    // kubectl would take the new claim, which is there at once, for the old one and wait for its end.
+    kubectl.ok(&["delete", "pvc", "two-own", "--wait=false"]);
+    eventually("the pod has a claim of its own", || {
+        let phase = "jsonpath={.items[*].status.phase}";
+        (kubectl.ok(&["get", "pvc", "-l", "of=two", "-o", phase]) == "Bound").then_some(())
+    });
     kubectl.ok(&["delete", "pod", "two"]);
     gone(&kubectl, "pvc/two-own");
     cluster.stop();

@@ -1,9 +1,10 @@
 //! The real kubectl: `$KUBECTL`, else the one in PATH.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 
-use super::{Program, have, which};
+use super::{PATIENCE, Program, have, which};
 
 /// kubectl, aimed at one cluster.
 #[derive(Debug, Clone)]
@@ -61,6 +62,7 @@ impl Kubectl {
         // Its own home: kubectl caches discovery there.
         command
             .args(args)
+            .stdin(Stdio::null())
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.home);
         command
@@ -70,14 +72,30 @@ impl Kubectl {
         self.run_command(self.command(args), args)
     }
 
+    /// Fails the test if kubectl does not end: some of its calls wait for ever.
     pub(crate) fn run_command(&self, mut command: Command, args: &[&str]) -> Ran {
-        let output = command.output().expect("kubectl runs");
-        Ran {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("kubectl runs");
+        let id = child.id().to_string();
+        let (ended, over) = channel::<()>();
+        let watch = std::thread::spawn(move || {
+            let hangs = over.recv_timeout(3 * PATIENCE) == Err(RecvTimeoutError::Timeout);
+            if hangs {
+                Command::new("kill").arg(&id).status().expect("kill runs");
+            }
+            hangs
+        });
+        let output = child.wait_with_output().expect("kubectl is waited for");
+        drop(ended);
+        let hung = watch.join().expect("no panic");
+        let ran = Ran {
             command: args.join(" "),
             success: output.status.success(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        };
+        assert!(!hung, "never ended: {ran:?}");
+        ran
     }
 
     /// The output of a call that must succeed.
