@@ -42,6 +42,11 @@ pub trait RuntimeService: Send + Sync + 'static {
         &self,
         request: v1::RemovePodSandboxRequest,
     ) -> Result<v1::RemovePodSandboxResponse, CriError>;
+    /// Changes the limits of all containers of a sandbox together, which may run.
+    async fn update_pod_sandbox_resources(
+        &self,
+        request: v1::UpdatePodSandboxResourcesRequest,
+    ) -> Result<v1::UpdatePodSandboxResourcesResponse, CriError>;
     async fn pod_sandbox_status(
         &self,
         request: v1::PodSandboxStatusRequest,

@@ -50,6 +50,19 @@ fn messages_have_their_bytes_on_the_wire() {
             b"\x0a\x01a\x92\x01\x01b",
         ),
         (
+            "UpdatePodSandboxResourcesRequest: overhead is 2, resources 3",
+            v1::UpdatePodSandboxResourcesRequest {
+                pod_sandbox_id: "s".into(),
+                overhead: Some(v1::LinuxContainerResources::default()),
+                resources: Some(v1::LinuxContainerResources {
+                    cpu_quota: 1,
+                    ..Default::default()
+                }),
+            }
+            .encode_to_vec(),
+            b"\x0a\x01s\x12\x00\x1a\x02\x10\x01",
+        ),
+        (
             "PodSandboxConfig: labels are a map at 6",
             v1::PodSandboxConfig {
                 labels: BTreeMap::from([("k".to_string(), "v".to_string())]),

@@ -62,6 +62,18 @@ impl Pods {
             .ok_or_else(|| unknown_sandbox(id))
     }
 
+    /// Changes a sandbox; NotFound if there is none.
+    pub(crate) fn change_sandbox(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Sandbox),
+    ) -> Result<(), CriError> {
+        let mut table = self.table.lock();
+        let found = table.sandbox(id).map(|sandbox| sandbox.id.clone());
+        let sandbox = found.and_then(|id| table.sandboxes.get_mut(&id));
+        sandbox.map(change).ok_or_else(|| unknown_sandbox(id))
+    }
+
     /// From now on nothing starts in this sandbox. Returns what may still run in it.
     pub(crate) fn stop_sandbox(&self, id: &str) -> Option<(Id, Vec<Arc<Container>>)> {
         let mut table = self.table.lock();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sampan_engine::{CpuLimits, CpuQuota, Group};
-use sampan_proto::v1::LinuxContainerResources as Resources;
+use sampan_proto::v1::{LinuxContainerResources as Resources, LinuxPodSandboxConfig};
 
 /// The kernel's period where a request names none.
 const DEFAULT_PERIOD: Duration = Duration::from_millis(100);
@@ -39,10 +39,16 @@ pub(crate) fn cpu(resources: &Resources) -> CpuLimits {
     }
 }
 
-/// What the containers of a sandbox may use together; none without a limit.
-pub(crate) fn group(resources: &Resources) -> Option<Group> {
-    let (memory, quota) = (memory_limit(resources), cpu(resources).quota);
-    (memory.is_some() || quota.is_some()).then(|| Group::new(memory, quota))
+/// What the containers of a sandbox may use together. Without limits it is a group as well: they may come.
+pub(crate) fn group(linux: Option<&LinuxPodSandboxConfig>) -> Group {
+    let resources = linux.and_then(|linux| linux.resources.as_ref());
+    let (memory, quota) = resources.map(together).unwrap_or_default();
+    Group::new(memory, quota)
+}
+
+/// Memory and processor time of all containers of a sandbox.
+pub(crate) fn together(resources: &Resources) -> (Option<u64>, Option<CpuQuota>) {
+    (memory_limit(resources), cpu(resources).quota)
 }
 
 /// Takes over what an update names. A quota below zero lifts the one there is, as the kernel has it.
@@ -89,7 +95,8 @@ mod tests {
             period: DEFAULT_PERIOD,
         };
         assert_eq!((weight, quota), (512, Some(expected)));
-        assert!(group(&half).is_some() && group(&none).is_none());
+        assert_eq!(together(&half), (Some(1 << 20), Some(expected)));
+        assert_eq!(together(&none), (None, None));
         let odd = Resources {
             cpu_shares: -5,
             cpu_quota: -1,

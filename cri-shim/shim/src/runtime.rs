@@ -62,6 +62,14 @@ impl RuntimeService for Shim {
         Ok(v1::RemovePodSandboxResponse {})
     }
 
+    async fn update_pod_sandbox_resources(
+        &self,
+        request: v1::UpdatePodSandboxResourcesRequest,
+    ) -> Result<v1::UpdatePodSandboxResourcesResponse, CriError> {
+        self.update_sandbox(request)?;
+        Ok(v1::UpdatePodSandboxResourcesResponse {})
+    }
+
     async fn pod_sandbox_status(
         &self,
         request: v1::PodSandboxStatusRequest,

@@ -10,6 +10,7 @@ use sampan_proto::v1;
 
 use crate::container::Container;
 use crate::id::Id;
+use crate::resources;
 
 pub(crate) struct Sandbox {
     pub(crate) id: Id,
@@ -20,7 +21,7 @@ pub(crate) struct Sandbox {
     pub(crate) ready: bool,
     pub(crate) network: Network,
     /// Limits of its containers together.
-    pub(crate) group: Option<Group>,
+    pub(crate) group: Group,
     /// In the order they were created.
     pub(crate) containers: Vec<Arc<Container>>,
 }
@@ -40,7 +41,7 @@ pub(crate) enum Network {
 pub(crate) struct Home {
     pub(crate) network: Network,
     pub(crate) hostname: String,
-    pub(crate) group: Option<Group>,
+    pub(crate) group: Group,
 }
 
 /// What no two sandboxes may share, as other runtimes have it.
@@ -62,6 +63,15 @@ impl Sandbox {
     pub(crate) fn log_path(&self, log_path: &str) -> Option<PathBuf> {
         let folder = &self.config.log_directory;
         (!folder.is_empty() && !log_path.is_empty()).then(|| PathBuf::from(folder).join(log_path))
+    }
+
+    /// Takes over the limits that an update names. They hold for its containers at once, running or not.
+    pub(crate) fn change_resources(&mut self, update: v1::LinuxContainerResources) {
+        let linux = self.config.linux.get_or_insert_default();
+        let known = linux.resources.get_or_insert_default();
+        resources::merge(known, update);
+        let (memory, quota) = resources::together(known);
+        self.group.update(memory, quota);
     }
 
     fn state(&self) -> v1::PodSandboxState {
@@ -144,7 +154,7 @@ mod tests {
             created_at: 1,
             ready: true,
             network,
-            group: None,
+            group: Group::new(None, None),
             containers: Vec::new(),
         }
     }

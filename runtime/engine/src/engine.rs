@@ -192,12 +192,11 @@ impl Engine {
             Workload::HttpHandler => None,
         };
         let preopens = self.preopens(&spec).await?;
-        let group = spec.group.as_ref();
-        let memory_limit = spec.memory_limit.or_else(|| group?.memory_limit());
         let meter = Arc::new(Meter::in_group(
-            memory_limit.unwrap_or(inner.config.default_memory_limit),
+            spec.memory_limit,
+            inner.config.default_memory_limit,
             spec.cpu,
-            group.map(|group| group.meter().clone()),
+            spec.group.as_ref().map(|group| group.meter().clone()),
         ));
         let control = Control::new(&inner.shutdown);
         let signals = Signals::new(control.terminate.clone(), module.imports(), &spec);

@@ -1,6 +1,6 @@
 //! Limits that several containers share, beside those each has.
 
-use crate::limits::Meter;
+use crate::limits::{Meter, NO_LIMIT};
 use crate::{CpuLimits, CpuQuota};
 use std::sync::Arc;
 
@@ -8,27 +8,33 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Group {
     meter: Arc<Meter>,
-    memory_limit: Option<u64>,
 }
 
 impl Group {
     /// A group without containers: those whose specification names it belong to it. `None` means no such limit.
     pub fn new(memory_limit: Option<u64>, quota: Option<CpuQuota>) -> Self {
-        let cpu = CpuLimits {
-            quota,
-            ..CpuLimits::default()
-        };
         Group {
-            meter: Arc::new(Meter::new(memory_limit.unwrap_or(u64::MAX), cpu)),
-            memory_limit,
+            meter: Arc::new(Meter::new(memory_limit.unwrap_or(NO_LIMIT), cpu(quota))),
         }
+    }
+
+    /// Other limits from now on, for containers that run as well. A memory limit below what they hold takes nothing away:
+    /// they grow no more.
+    pub fn update(&self, memory_limit: Option<u64>, quota: Option<CpuQuota>) {
+        self.meter.cpu.set(cpu(quota));
+        self.meter
+            .set_memory_limit(memory_limit.unwrap_or(NO_LIMIT));
     }
 
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
+}
 
-    pub(crate) fn memory_limit(&self) -> Option<u64> {
-        self.memory_limit
+/// A group has no weight: its containers compete each for itself.
+fn cpu(quota: Option<CpuQuota>) -> CpuLimits {
+    CpuLimits {
+        quota,
+        ..CpuLimits::default()
     }
 }

@@ -10,6 +10,9 @@ use wasmtime::ResourceLimiter;
 /// Bytes of one element of a table: a pointer.
 const TABLE_ELEMENT: u64 = 8;
 
+/// A memory limit that is none.
+pub(crate) const NO_LIMIT: u64 = u64::MAX;
+
 /// Frees memory of a container that it can do without. Whether there was any.
 pub(crate) type Relief = Box<dyn Fn() -> bool + Send + Sync>;
 
@@ -17,7 +20,10 @@ pub(crate) type Relief = Box<dyn Fn() -> bool + Send + Sync>;
 pub(crate) struct Meter {
     pub(crate) cpu: Cpu,
     memory: AtomicU64,
+    /// What was asked for, or [`NO_LIMIT`].
     memory_limit: AtomicU64,
+    /// What holds where neither the container nor its group has a limit.
+    default_limit: u64,
     relief: OnceLock<Relief>,
     /// What the container shares further limits with: what it takes is taken there, too.
     group: Option<Arc<Meter>>,
@@ -36,14 +42,20 @@ impl std::fmt::Debug for Meter {
 
 impl Meter {
     pub(crate) fn new(memory_limit: u64, cpu: CpuLimits) -> Self {
-        Meter::in_group(memory_limit, cpu, None)
+        Meter::in_group(Some(memory_limit), memory_limit, cpu, None)
     }
 
-    pub(crate) fn in_group(memory_limit: u64, cpu: CpuLimits, group: Option<Arc<Meter>>) -> Self {
+    pub(crate) fn in_group(
+        memory_limit: Option<u64>,
+        default_limit: u64,
+        cpu: CpuLimits,
+        group: Option<Arc<Meter>>,
+    ) -> Self {
         Meter {
             cpu: Cpu::new(cpu),
             memory: AtomicU64::new(0),
-            memory_limit: AtomicU64::new(memory_limit),
+            memory_limit: AtomicU64::new(memory_limit.unwrap_or(NO_LIMIT)),
+            default_limit,
             relief: OnceLock::new(),
             group,
             waiting: AtomicUsize::new(0),
@@ -66,6 +78,16 @@ impl Meter {
     /// Another limit for what is asked for from now on; what is held stays.
     pub(crate) fn set_memory_limit(&self, bytes: u64) {
         self.memory_limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The container's own limit. One that has none follows its group's, whatever that is by now.
+    fn own_limit(&self) -> u64 {
+        let asked = |meter: &Meter| meter.memory_limit.load(Ordering::Relaxed);
+        let of_group = || self.group.as_deref().map_or(NO_LIMIT, asked);
+        match asked(self) {
+            NO_LIMIT if of_group() == NO_LIMIT => self.default_limit,
+            own => own,
+        }
     }
 
     pub(crate) fn memory(&self) -> u64 {
@@ -108,7 +130,7 @@ impl Meter {
     }
 
     fn try_take(&self, bytes: u64) -> bool {
-        let limit = self.memory_limit.load(Ordering::Relaxed);
+        let limit = self.own_limit();
         let own = self
             .memory
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
@@ -306,7 +328,7 @@ mod tests {
                 quota,
                 ..CpuLimits::default()
             };
-            Meter::in_group(80, cpu, Some(group.meter().clone()))
+            Meter::in_group(Some(80), 80, cpu, Some(group.meter().clone()))
         };
         let (first, second) = (member(None), member(time(100)));
         assert!(first.take(60));
@@ -323,6 +345,35 @@ mod tests {
             (first.cpu.used_nanos(), second.cpu.used_nanos()),
             (50_000_000, 0)
         );
+    }
+
+    #[test]
+    fn a_group_takes_other_limits_and_its_containers_follow() {
+        let millis = Duration::from_millis;
+        let quota = |time| {
+            Some(crate::CpuQuota {
+                time: millis(time),
+                period: millis(100),
+            })
+        };
+        let group = crate::Group::new(None, None);
+        let in_group = Some(group.meter().clone());
+        let member = Meter::in_group(None, 10, CpuLimits::default(), in_group);
+        assert!(member.take(10) && !member.take(1), "the engine's default");
+        group.update(Some(100), quota(1));
+        assert!(member.take(90) && !member.take(1), "the group's");
+        member.cpu_used(50_000_000);
+        assert!(member.cpu_wait().is_some());
+        group.update(Some(50), quota(200));
+        assert_eq!((member.memory(), group.meter().memory()), (100, 100));
+        assert!(!member.take(1), "what is held stays, and no more comes");
+        member.give_back(60);
+        assert!(member.take(10) && !member.take(1));
+        assert_eq!(member.cpu_wait(), None);
+        group.update(Some(60), None);
+        assert!(member.take(10) && !member.take(1));
+        group.update(None, None);
+        assert!(!member.take(1), "the engine's default again");
     }
 
     #[test]

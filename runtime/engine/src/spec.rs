@@ -35,7 +35,7 @@ pub struct ContainerSpec {
     pub memory_limit: Option<u64>,
     /// Processor time of all the container's instances together.
     pub cpu: CpuLimits,
-    /// What it shares limits with. Without a memory limit of its own it has the group's instead of the engine's default.
+    /// What it shares limits with. Without a memory limit of its own it has the group's, while there is one, instead of the engine's default.
     pub group: Option<Group>,
     /// Files and folders the guest may hold open.
     pub max_open_files: u32,

@@ -26,11 +26,9 @@ impl Shim {
         check_handler(&request.runtime_handler)?;
         let network = self.allocate(&config)?;
         let id = id::new();
-        let linux = config.linux.as_ref();
-        let together = linux.and_then(|linux| linux.resources.as_ref());
         let added = self.pods.add_sandbox(Sandbox {
             id: id.clone(),
-            group: together.and_then(resources::group),
+            group: resources::group(config.linux.as_ref()),
             config,
             runtime_handler: request.runtime_handler,
             created_at: now_nanos(),
@@ -69,6 +67,18 @@ impl Shim {
             self.network.release(address);
         }
         Ok(Some(id))
+    }
+
+    /// Takes effect at once. What the sandbox takes beside its containers is nothing here.
+    pub(super) fn update_sandbox(
+        &self,
+        request: v1::UpdatePodSandboxResourcesRequest,
+    ) -> Result<(), CriError> {
+        let update = request.resources.unwrap_or_default();
+        self.pods
+            .change_sandbox(&request.pod_sandbox_id, |sandbox| {
+                sandbox.change_resources(update);
+            })
     }
 
     pub(super) fn sandbox_status(

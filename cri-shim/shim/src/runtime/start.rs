@@ -93,7 +93,7 @@ impl Shim {
         let resources = container.resources();
         spec.memory_limit = resources::memory_limit(&resources);
         spec.cpu = resources::cpu(&resources);
-        spec.group = group;
+        spec.group = Some(group);
         spec.open_stdin = container.config.stdin;
         if let Some(number) = signal::number(container.config.stop_signal) {
             spec.stop_signal = number;

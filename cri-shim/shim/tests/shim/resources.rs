@@ -86,30 +86,99 @@ async fn a_running_container_takes_other_limits() {
     assert_eq!(error.expect_err("there is none").code, Code::NotFound);
 }
 
+/// A sandbox whose containers have these limits together.
+async fn together(node: &Node, resources: v1::LinuxContainerResources) -> String {
+    let linux = v1::LinuxPodSandboxConfig {
+        resources: Some(resources),
+        ..Default::default()
+    };
+    let request = v1::RunPodSandboxRequest {
+        config: Some(v1::PodSandboxConfig {
+            linux: Some(linux),
+            ..node.pod("pod")
+        }),
+        runtime_handler: String::new(),
+    };
+    let sandbox = node.shim.run_pod_sandbox(request).await.expect("a sandbox");
+    sandbox.pod_sandbox_id
+}
+
+async fn update_together(
+    node: &Node,
+    id: &str,
+    resources: v1::LinuxContainerResources,
+) -> Result<(), sampan_proto::CriError> {
+    let request = v1::UpdatePodSandboxResourcesRequest {
+        pod_sandbox_id: id.to_string(),
+        resources: Some(resources),
+        ..Default::default()
+    };
+    let updated = node.shim.update_pod_sandbox_resources(request).await;
+    updated.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_sandbox_takes_other_limits_while_its_containers_run() {
+    let node = Node::new();
+    let (spin, patient) = (node.guest("spin").await, node.guest("patient").await);
+    let least = v1::LinuxContainerResources {
+        cpu_quota: 1_000,
+        memory_limit_in_bytes: 4 << 20,
+        ..Default::default()
+    };
+    let sandbox = together(&node, least).await;
+    let busy = node.run(&sandbox, container("busy", &spin)).await;
+    let waits = node.run(&sandbox, container("waits", &patient)).await;
+    let status = node.status(&waits).await.expect("status");
+    assert_eq!(status.state(), v1::ContainerState::ContainerRunning);
+    let more = v1::LinuxContainerResources {
+        cpu_quota: 400_000,
+        memory_limit_in_bytes: 1 << 30,
+        ..Default::default()
+    };
+    let updated = update_together(&node, &sandbox, more.clone()).await;
+    updated.expect("updated");
+    assert_eq!(node.exited(&waits).await.exit_code, 0);
+    // Under the first quota this would take a minute.
+    let begun = std::time::Instant::now();
+    while cpu_nanos(&node, &busy).await < 600_000_000 {
+        assert!(begun.elapsed().as_secs() < 30, "it keeps to the first");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+
+    // A sandbox that had no limits can be given some.
+    let free = node.sandbox("free").await;
+    update_together(
+        &node,
+        &free,
+        v1::LinuxContainerResources {
+            memory_limit_in_bytes: 4 << 20,
+            ..Default::default()
+        },
+    )
+    .await
+    .expect("updated");
+    let hungry = node.guest("hungry").await;
+    let wide = v1::LinuxContainerResources {
+        memory_limit_in_bytes: 1 << 40,
+        ..Default::default()
+    };
+    let id = node.run(&free, limited(wide, &hungry)).await;
+    assert_eq!(node.exited(&id).await.reason, "OOMKilled");
+    let error = update_together(&node, "unknown-id", more).await;
+    assert_eq!(error.expect_err("there is none").code, Code::NotFound);
+}
+
 #[tokio::test]
 async fn containers_of_a_sandbox_share_its_limits() {
     let node = Node::new();
     let hungry = node.guest("hungry").await;
-    let together = |resources| {
-        let linux = v1::LinuxPodSandboxConfig {
-            resources: Some(resources),
-            ..Default::default()
-        };
-        v1::RunPodSandboxRequest {
-            config: Some(v1::PodSandboxConfig {
-                linux: Some(linux),
-                ..node.pod("pod")
-            }),
-            runtime_handler: String::new(),
-        }
-    };
     // What a container may use alone is more than all may use together.
-    let sandbox = together(v1::LinuxContainerResources {
+    let narrow = v1::LinuxContainerResources {
         memory_limit_in_bytes: 4 << 20,
         ..Default::default()
-    });
-    let sandbox = node.shim.run_pod_sandbox(sandbox).await.expect("a sandbox");
-    let sandbox = sandbox.pod_sandbox_id;
+    };
+    let sandbox = together(&node, narrow).await;
     let wide = v1::LinuxContainerResources {
         memory_limit_in_bytes: 1 << 40,
         ..Default::default()

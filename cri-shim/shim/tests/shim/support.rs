@@ -27,6 +27,7 @@ pub(crate) fn wat_with(name: &str, placeholder: &str, value: &str) -> Vec<u8> {
         "spin" => include_str!("guests/spin.wat"),
         "flood" => include_str!("guests/flood.wat"),
         "hungry" => include_str!("guests/hungry.wat"),
+        "patient" => include_str!("guests/patient.wat"),
         "trap" => include_str!("guests/trap.wat"),
         "file" => include_str!("guests/file.wat"),
         "http" => include_str!("guests/http.wat"),

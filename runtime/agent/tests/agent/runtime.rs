@@ -273,6 +273,16 @@ impl RuntimeService for FakeRuntime {
             ..Default::default()
         })
     }
+    async fn update_pod_sandbox_resources(
+        &self,
+        r: UpdatePodSandboxResourcesRequest,
+    ) -> Answer<UpdatePodSandboxResourcesResponse> {
+        let mut data = self.data.lock();
+        let found = data.sandboxes.get_mut(&r.pod_sandbox_id);
+        let config = found.ok_or_else(|| CriError::not_found("no such sandbox"))?;
+        config.linux.get_or_insert_default().resources = r.resources;
+        Ok(UpdatePodSandboxResourcesResponse {})
+    }
     async fn list_pod_sandbox(&self, _: ListPodSandboxRequest) -> Answer<ListPodSandboxResponse> {
         let data = self.data.lock();
         let items = data.sandboxes.iter().map(|(id, config)| PodSandbox {
