@@ -123,3 +123,61 @@ fn containers_share_the_memory_limit_of_their_pod() {
     let why = "spec.resources.requests: Invalid value: \"65Mi\": must be less than or equal to memory limit of 32Mi";
     assert!(refused.stderr.contains(why), "{}", refused.stderr);
 }
+
+#[test]
+fn a_pod_is_resized_as_a_whole_while_it_runs() {
+    let cluster = Cluster::start();
+    let Some(kubectl) = cluster.kubectl() else {
+        return;
+    };
+    for (guest, image) in [
+        (Guest::Patient, "patient"),
+        (Guest::Laps, "laps"),
+        (Guest::Hold, "hold"),
+    ] {
+        cluster.push(guest, image);
+    }
+    let containers = ["patient", "laps"].map(|name| json!({"name": name, "image": name}));
+    let whole = |cpu: &str, memory: &str| json!({"requests": {"cpu": "10m", "memory": "8Mi"}, "limits": {"cpu": cpu, "memory": memory}});
+    let pod = PodSpec::new("p", "patient")
+        .with("/spec/containers", json!(containers))
+        .with("/spec/resources", whole("10m", "16Mi"));
+    kubectl.apply(&pod.to_string());
+    kubectl.ok(&["wait", "--for=condition=Ready", "pod/p", "--timeout=60s"]);
+    let lines = |container: &str| kubectl.ok(&["logs", "p", "-c", container]).lines().count();
+    let resize = |cpu: &str, memory: &str| {
+        let patch = json!({"spec": {"resources": whole(cpu, memory)}}).to_string();
+        kubectl.ok(&["patch", "pod", "p", "--subresource", "resize", "-p", &patch]);
+    };
+    let memory = ".status.resources.limits.memory";
+    let progress = ".status.conditions[?(@.type==\"PodResizeInProgress\")].reason";
+    has(&kubectl, memory, "16Mi");
+    let before = (lines("patient"), lines("laps"));
+    assert_eq!(
+        before,
+        (0, 0),
+        "limits hold: a lap takes more than a minute"
+    );
+
+    resize("1", "64Mi");
+    has(&kubectl, memory, "64Mi");
+    for container in ["patient", "laps"] {
+        let what = format!("{container} to get what it needs");
+        eventually(&what, || (lines(container) > 0).then_some(()));
+    }
+
+    resize("1", "16Mi");
+    has(&kubectl, progress, "Error");
+    assert_eq!(kubectl.field("pod/p", memory), "64Mi", "it is in use");
+    resize("20m", "40Mi");
+    has(&kubectl, memory, "40Mi");
+    has(&kubectl, ".status.resources.limits.cpu", "20m");
+    has(&kubectl, progress, "");
+    let laps = lines("laps");
+    kubectl.ok(&["debug", "pod/p", "--image=hold", "--container=debugger"]);
+    let reason = ".status.ephemeralContainerStatuses[0].state.terminated.reason";
+    has(&kubectl, reason, "OOMKilled");
+    assert!(lines("laps") <= laps + 1, "a lap takes a minute again");
+    let restarts = ".status.containerStatuses[*].restartCount";
+    assert_eq!(kubectl.field("pod/p", restarts), "0 0");
+}

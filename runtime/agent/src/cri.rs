@@ -10,7 +10,7 @@ pub(crate) use config::{
 };
 pub(crate) use found::{Inventory, inventory, sandbox_ips};
 pub(crate) use observe::{Observed, observe, observe_verbose};
-pub(crate) use resources::{resize_request, wanted_limits};
+pub(crate) use resources::{pod_limits, resize_pod_request, resize_request, wanted_limits};
 
 /// Labels and annotations kubelets put on sandboxes and containers. Runtimes, crictl and log
 /// collectors read them.

@@ -36,7 +36,7 @@ pub(crate) use ephemeral::{container_named, ephemeral_containers};
 pub(crate) use outcome::{Outcome, StartFailure};
 pub(crate) use patch::{is_only_creating, status_patch};
 pub(crate) use rejected::rejected;
-pub(crate) use resize::{Resize, resize_message};
+pub(crate) use resize::{Change, ContainerChange, Resize, resize_message};
 pub(crate) use restart::{KILLED, should_restart};
 pub(crate) use seed::{Found, seed};
 pub(crate) use state::{PodState, Sandbox};
@@ -120,14 +120,8 @@ pub(crate) enum Action {
         /// The probe it failed.
         failed: Option<Kind>,
     },
-    /// Gives a running container other limits.
-    Resize {
-        container: String,
-        id: String,
-        limits: Limits,
-        /// What it has.
-        before: Option<Limits>,
-    },
+    /// Gives the pod and its running containers other limits.
+    Resize(Change),
     /// Gives up the start under way, as far as it can be given up.
     CancelStart,
     /// Stops and removes the sandbox with its dead containers.

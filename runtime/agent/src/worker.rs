@@ -35,8 +35,8 @@ use crate::content::{
 use crate::events::{PodRecorder, Recorder, Severity};
 use crate::images::Puller;
 use crate::plan::{
-    Action, Found, Input, Instance, Intent, Kill, Outcome, PodState, Run, Sandbox, after,
-    all_containers, notes, plan, rejected, seed,
+    Action, Found, Input, Intent, Kill, Outcome, PodState, Run, Sandbox, after, all_containers,
+    notes, plan, rejected, seed,
 };
 use crate::probe::{Answer, Due};
 use crate::registry::Registry;
@@ -273,17 +273,9 @@ impl Worker {
                     self.work.push(start);
                 }
             }
-            Action::Resize {
-                container,
-                id,
-                limits,
-                before,
-            } => {
-                if let Some(instance) = self.instance(&container, &id) {
-                    instance.resizing = true;
-                }
-                self.work
-                    .push(self.resize_container(container, id, limits, before));
+            Action::Resize(change) => {
+                self.state.resize.under_way = true;
+                self.work.push(self.change_limits(change));
             }
             Action::CancelStart => self.cancel.cancel(),
             Action::Kill {
@@ -333,11 +325,6 @@ impl Worker {
             }
             Action::Finish => {}
         }
-    }
-
-    fn instance(&mut self, container: &str, id: &str) -> Option<&mut Instance> {
-        let track = self.state.containers.get_mut(container)?;
-        track.instance.as_mut().filter(|instance| instance.id == id)
     }
 
     fn hooks(&self, container: &str) -> Option<Hooks> {

@@ -23,6 +23,10 @@ pub(crate) enum Guest {
     Hog,
     /// Takes 24 MiB of memory, or traps if it cannot, and sleeps for ever.
     Hold,
+    /// Asks for 24 MiB of memory until it has them, prints a line and sleeps for ever.
+    Patient,
+    /// Computes, and prints a line each time it has used about a second of a processor.
+    Laps,
     /// Prints without end.
     Flood,
     /// Asks a thousand times for what is not there, sockets of WASI p1, and exits with what it is told.
@@ -73,12 +77,14 @@ impl Guest {
         let body = match self {
             Guest::Hello => "(call $print (i32.const 100) (i32.const 12))".to_string(),
             Guest::Exit(code) => format!("(call $proc_exit (i32.const {code}))"),
-            Guest::Sleep => SLEEP.to_string(),
+            Guest::Sleep => sleep(),
             Guest::Spin => "(loop $again (br $again))".to_string(),
             Guest::Trap => "(call $broken_on_purpose)".to_string(),
             Guest::Graceful => "(call $proc_exit (call $wait (i64.const -1)))".to_string(),
             Guest::Hog => HOG.to_string(),
-            Guest::Hold => format!("{HOLD} {SLEEP}"),
+            Guest::Hold => format!("{HOLD} {}", sleep()),
+            Guest::Patient => format!("{} {PATIENT} {}", timer(100_000_000), sleep()),
+            Guest::Laps => LAPS.to_string(),
             Guest::Flood => {
                 "(loop $again (call $print (i32.const 100) (i32.const 12)) (br $again))".to_string()
             }
@@ -124,18 +130,29 @@ const COMMON: &str = r#"
         (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
 "#;
 
-/// One subscription to the monotonic clock, an hour away, for ever.
-const SLEEP: &str = r#"
+/// One subscription to the monotonic clock, so far away.
+fn timer(nanoseconds: i64) -> String {
+    format!(
+        r#"
     (i64.store (i32.const 1000) (i64.const 0))
     (i32.store8 (i32.const 1008) (i32.const 0))
     (i32.store (i32.const 1016) (i32.const 1))
-    (i64.store (i32.const 1024) (i64.const 3600000000000))
+    (i64.store (i32.const 1024) (i64.const {nanoseconds}))
     (i64.store (i32.const 1032) (i64.const 0))
     (i32.store16 (i32.const 1040) (i32.const 0))
-    (loop $again
-        (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000)))
-        (br $again))
-"#;
+"#
+    )
+}
+
+/// An hour, for ever.
+fn sleep() -> String {
+    let hour = timer(3_600_000_000_000);
+    format!(
+        "{hour} (loop $again
+            (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000)))
+            (br $again))"
+    )
+}
 
 const HOG: &str = r#"
     (loop $again
@@ -146,6 +163,26 @@ const HOG: &str = r#"
 "#;
 
 const HOLD: &str = "(if (i32.eq (memory.grow (i32.const 384)) (i32.const -1)) (then unreachable))";
+
+/// Between two questions it waits for the timer.
+const PATIENT: &str = r#"
+    (loop $ask
+        (if (i32.eq (memory.grow (i32.const 384)) (i32.const -1)) (then
+            (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000)))
+            (br $ask))))
+    (call $print (i32.const 100) (i32.const 12))
+"#;
+
+const LAPS: &str = r#"
+    (local $left i64)
+    (loop $again
+        (local.set $left (i64.const 1500000000))
+        (loop $compute
+            (local.set $left (i64.sub (local.get $left) (i64.const 1)))
+            (br_if $compute (i64.ne (local.get $left) (i64.const 0))))
+        (call $print (i32.const 100) (i32.const 12))
+        (br $again))
+"#;
 
 const NO_SOCKETS: &str = r#"
     (loop $again

@@ -11,8 +11,8 @@ use crate::api::{Api, Result};
 use crate::read::find;
 use crate::respond::parse;
 
-/// What a node declares that can resize pods as a whole. Our agent cannot: what it gave to a pod would stay as it was,
-/// while the scheduler counts what the pod asks for.
+/// What a node declares that can resize pods as a whole. Where one cannot, what it gave to a pod would stay as it was, while
+/// the scheduler counts what the pod asks for.
 const OF_WHOLE: &str = "InPlacePodLevelResourcesVerticalScaling";
 
 const OS: &str = "kubernetes.io/os";

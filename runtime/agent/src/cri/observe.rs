@@ -40,7 +40,6 @@ impl Observed {
             sandbox,
             kill: None,
             limits: self.limits,
-            resizing: false,
         })
     }
 }

@@ -15,13 +15,21 @@ const CPU_PERIOD_MICROS: i64 = 100_000;
 const MIN_SHARES: i64 = 2;
 const MIN_QUOTA_MICROS: i64 = 1_000;
 
-/// CPU and memory of the pod's container of this name, which was given `own`. Zero means no limit, as in the contract.
+/// CPU and memory of the pod's container of this name, which was given `own`, as the pod was what it says. Zero means no
+/// limit, as in the contract. A container has its pod's limits where it has none of its own, as with upstream's kubelet.
 pub(super) fn linux_resources(
     pod: &Pod,
     container: &str,
     own: Option<&ResourceRequirements>,
 ) -> v1::LinuxContainerResources {
     let mut resources = in_kernel_terms(own);
+    let whole = pod_limits(pod);
+    if resources.cpu_quota == 0 {
+        resources.cpu_quota = whole.cpu_quota;
+    }
+    if resources.memory_limit_in_bytes == 0 {
+        resources.memory_limit_in_bytes = whole.memory_bytes;
+    }
     if cpu_request(own).is_none()
         && let Some(part) = part_of_whole(pod, container)
     {
@@ -50,11 +58,15 @@ fn part_of_whole(pod: &Pod, container: &str) -> Option<i64> {
     Some(left.max(0) / parts)
 }
 
-/// What the containers of a pod may use together; none if the pod sets no such limit.
+/// What the containers of a pod may use together; none if the pod says nothing of that.
 pub(super) fn pod_resources(pod: &Pod) -> Option<v1::LinuxContainerResources> {
     let resources = pod.spec.as_ref()?.resources.as_ref()?;
-    resources.limits.as_ref()?;
     Some(in_kernel_terms(Some(resources)))
+}
+
+/// What of that may change while they run.
+pub(crate) fn pod_limits(pod: &Pod) -> Limits {
+    limits_of(&pod_resources(pod).unwrap_or_default())
 }
 
 fn in_kernel_terms(resources: Option<&ResourceRequirements>) -> v1::LinuxContainerResources {
@@ -104,18 +116,35 @@ pub(crate) fn wanted_limits(
     limits_of(&linux_resources(pod, container, own))
 }
 
-/// The request that gives a running container these limits. In it zero leaves a limit as it is, and less lifts it.
+/// The request that gives a running container these limits.
 pub(crate) fn resize_request(id: &str, limits: Limits) -> v1::UpdateContainerResourcesRequest {
-    let or_none = |limit: i64| if limit == 0 { -1 } else { limit };
     v1::UpdateContainerResourcesRequest {
         container_id: id.to_owned(),
-        linux: Some(v1::LinuxContainerResources {
-            cpu_shares: limits.cpu_shares,
-            cpu_period: CPU_PERIOD_MICROS,
-            cpu_quota: or_none(limits.cpu_quota),
-            memory_limit_in_bytes: or_none(limits.memory_bytes),
-            ..Default::default()
-        }),
+        linux: Some(update(limits)),
+        ..Default::default()
+    }
+}
+
+/// The request that gives the containers of a sandbox together these limits.
+pub(crate) fn resize_pod_request(
+    sandbox: &str,
+    limits: Limits,
+) -> v1::UpdatePodSandboxResourcesRequest {
+    v1::UpdatePodSandboxResourcesRequest {
+        pod_sandbox_id: sandbox.to_owned(),
+        resources: Some(update(limits)),
+        ..Default::default()
+    }
+}
+
+/// In an update zero leaves a limit as it is, and less lifts it.
+fn update(limits: Limits) -> v1::LinuxContainerResources {
+    let or_none = |limit: i64| if limit == 0 { -1 } else { limit };
+    v1::LinuxContainerResources {
+        cpu_shares: limits.cpu_shares,
+        cpu_period: CPU_PERIOD_MICROS,
+        cpu_quota: or_none(limits.cpu_quota),
+        memory_limit_in_bytes: or_none(limits.memory_bytes),
         ..Default::default()
     }
 }
@@ -154,9 +183,24 @@ mod tests {
             pod_resources(&pod).map(|got| (got.cpu_quota, got.memory_limit_in_bytes))
         };
         assert_eq!(of_pod(json!(null)), None);
-        assert_eq!(of_pod(json!({"requests": {"cpu": "1"}})), None);
+        assert_eq!(of_pod(json!({"requests": {"cpu": "1"}})), Some((0, 0)));
         let limits = json!({"limits": {"cpu": "2", "memory": "64Mi"}});
         assert_eq!(of_pod(limits), Some((200_000, 64 << 20)));
+    }
+
+    #[test]
+    fn a_container_has_its_pods_limits_where_it_has_none() {
+        let check = |own: serde_json::Value, expect: (i64, i64)| {
+            let whole = json!({"limits": {"cpu": "2", "memory": "64Mi"}});
+            let spec = json!({"containers": [{"name": "c", "resources": own}], "resources": whole});
+            let pod: Pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
+            let own = serde_json::from_value(own).unwrap();
+            let got = linux_resources(&pod, "c", Some(&own));
+            assert_eq!((got.cpu_quota, got.memory_limit_in_bytes), expect);
+        };
+        check(json!({}), (200_000, 64 << 20));
+        check(json!({"limits": {"cpu": "1"}}), (100_000, 64 << 20));
+        check(json!({"limits": {"memory": "1Mi"}}), (200_000, 1 << 20));
     }
 
     #[test]

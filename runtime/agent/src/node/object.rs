@@ -18,6 +18,8 @@ use crate::quantity;
 
 /// The Kubernetes version this agent behaves like.
 const KUBELET_VERSION: &str = "v1.36.2+sampan";
+/// What this agent can do that the API server asks about before it lets it be asked for: resizing a pod as a whole.
+const FEATURES: [&str; 1] = ["InPlacePodLevelResourcesVerticalScaling"];
 /// Tells Wasm nodes from others in a mixed cluster.
 const RUNTIME_LABEL: (&str, &str) = ("runtime", "sampan");
 
@@ -148,6 +150,7 @@ pub(super) fn status(
         allocatable: Some(capacity.clone()),
         capacity: Some(capacity),
         conditions: Some(conditions(health, known, now)),
+        declared_features: Some(FEATURES.map(str::to_owned).to_vec()),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint {
                 port: i32::from(identity.port),
@@ -221,6 +224,7 @@ pub(super) fn differs(known: &NodeStatus, next: &NodeStatus) -> bool {
         || known.allocatable != next.allocatable
         || known.node_info != next.node_info
         || known.daemon_endpoints != next.daemon_endpoints
+        || known.declared_features != next.declared_features
         || known.images.as_deref().unwrap_or_default() != next.images.as_deref().unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 //! What actions come to.
 
+use super::resize::Change;
 use super::track::{Exit, Instance, Limits};
 
 #[derive(Clone, Debug)]
@@ -8,6 +9,8 @@ pub(crate) enum Outcome {
         id: String,
         ips: Vec<String>,
         attempt: u32,
+        /// What the runtime holds its containers to together.
+        limits: Limits,
     },
     SandboxFailed {
         attempt: u32,
@@ -28,16 +31,11 @@ pub(crate) enum Outcome {
         id: String,
         exit: Exit,
     },
-    /// The runtime holds the container to these limits now.
-    Resized {
-        container: String,
-        id: String,
-        limits: Limits,
-    },
-    /// It stays with what it has for now.
+    /// The runtime holds the pod and its containers to these limits now.
+    Resized(Change),
+    /// They stay with what they have for now, but for what was done before that.
     NotResized {
-        container: String,
-        id: String,
+        done: Change,
         error: String,
     },
 }

@@ -11,6 +11,7 @@ use super::resize::Resize;
 use super::state::{PodState, Sandbox};
 use super::track::{Exit, Instance, Run, Track};
 use super::{KILLED, main_containers, should_restart};
+use crate::cri::pod_limits;
 use crate::ends::Ends;
 
 /// The runtime's view of one pod when its worker starts.
@@ -41,6 +42,7 @@ pub(crate) fn seed(pod: &Pod, found: Found, now: Timestamp) -> PodState {
     let alone = found.sandbox.is_none();
     if let Some((id, attempt, ips)) = found.sandbox {
         state.sandbox = Sandbox::Ready { id, attempt };
+        state.resize.held = Some(pod_limits(&state.resize.as_given(pod)));
         state.ips = ips;
     }
     for (name, instance) in found.containers {
@@ -132,7 +134,6 @@ fn from_report(reported: &ContainerStatus, ends: &Ends, now: Timestamp) -> Track
             run: Run::Exited(exit),
             kill: None,
             limits: None,
-            resizing: false,
         }),
         last: last.map(from_terminated),
         ..Track::default()

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 use super::backoff::Backoff;
 use super::outcome::{Outcome, StartFailure};
-use super::resize::Resize;
+use super::resize::{Change, Resize};
 use super::track::{Exit, Failure, Instance, Kill, Run, Track};
 use crate::limits::{BACKOFF, CONFIG_RETRY};
 use crate::probe::Probes;
@@ -129,8 +129,14 @@ impl PodState {
     /// Folds in what an action came to. `pod` gives the order of init containers.
     pub(crate) fn apply(&mut self, pod: &Pod, outcome: Outcome, now: Timestamp) {
         match outcome {
-            Outcome::SandboxReady { id, ips, attempt } => {
+            Outcome::SandboxReady {
+                id,
+                ips,
+                attempt,
+                limits,
+            } => {
                 self.sandbox = Sandbox::Ready { id, attempt };
+                self.resize.held = Some(limits);
                 self.sandbox_retry.reset();
                 self.ips = ips;
                 self.initialized = false;
@@ -161,32 +167,30 @@ impl PodState {
                     track.exited(exit, now);
                 }
             }
-            Outcome::Resized {
-                container,
-                id,
-                limits,
-            } => {
-                let track = self.track(&container);
-                if let Some(instance) = track.instance.as_mut().filter(|own| own.id == id) {
-                    instance.limits = Some(limits);
-                    instance.resizing = false;
-                }
+            Outcome::Resized(done) => {
+                self.resized(done);
                 self.resize.succeeded();
             }
-            Outcome::NotResized {
-                container,
-                id,
-                error,
-            } => {
-                let track = self.track(&container);
-                if let Some(instance) = track.instance.as_mut().filter(|own| own.id == id) {
-                    instance.resizing = false;
-                }
+            Outcome::NotResized { done, error } => {
+                self.resized(done);
                 self.resize.failed(&error, pod.metadata.generation, now);
             }
         }
         self.probes.sync(pod, &self.containers);
         self.initialized = self.initialized || super::start::init_done(pod, self);
+    }
+
+    fn resized(&mut self, done: Change) {
+        let sandbox = matches!(&self.sandbox, Sandbox::Ready { id, .. } if *id == done.sandbox);
+        if let Some((_, limits)) = done.pod.filter(|_| sandbox) {
+            self.resize.held = Some(limits);
+        }
+        for change in done.containers {
+            let track = self.track(&change.name);
+            if let Some(instance) = track.instance.as_mut().filter(|own| own.id == change.id) {
+                instance.limits = Some(change.limits);
+            }
+        }
     }
 
     fn started(&mut self, container: &str, instance: Instance, now: Timestamp) {
@@ -266,6 +270,7 @@ impl PodState {
     fn sandbox_gone(&mut self, now: Timestamp) {
         let attempt = self.sandbox.attempt().saturating_add(1);
         self.sandbox = Sandbox::Absent { attempt };
+        self.resize.held = None;
         self.initialized = false;
         for track in self.containers.values_mut() {
             if let Some(instance) = track.running() {

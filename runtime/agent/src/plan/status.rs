@@ -1,11 +1,12 @@
 //! The status of a pod, from its tracks.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, HostIP, PodIP, PodStatus, ResourceRequirements,
+    ContainerStateWaiting, ContainerStatus, HostIP, Pod, PodIP, PodStatus, ResourceRequirements,
     VolumeMount, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -42,6 +43,7 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
     let over = matches!(phase, "Succeeded" | "Failed");
     let whole = Whole {
         told: told(input.known),
+        given: input.state.resize.as_given(input.pod),
         over,
         ending: over || phase::is_ending(input) || input.intent != Intent::Run,
     };
@@ -58,7 +60,10 @@ pub(super) fn pod_status(input: &Input<'_>, wake: &mut Wake) -> PodStatus {
     let conditions = conditions::conditions(input, phase, &init, &main);
     let deadline = phase::deadline_exceeded(input);
     let ips = &input.state.ips;
+    let (resources, allocated_resources) = resources_of_whole(input, &whole);
     PodStatus {
+        resources,
+        allocated_resources,
         observed_generation: input.pod.metadata.generation,
         phase: Some(phase.to_owned()),
         conditions: Some(conditions),
@@ -92,6 +97,8 @@ enum Part {
 /// What is the same for all containers of a pod, looked at once.
 struct Whole<'a> {
     told: Told<'a>,
+    /// The pod with what it was given.
+    given: Cow<'a, Pod>,
     over: bool,
     /// No container runs again.
     ending: bool,
@@ -129,7 +136,7 @@ fn container_status(
         },
         None => (state, last_state),
     };
-    let (resources, allocated_resources) = resources(input, &whole.told, container, instance);
+    let (resources, allocated_resources) = resources(input, whole, container, instance);
     ContainerStatus {
         resources,
         allocated_resources,
@@ -206,7 +213,7 @@ fn kept_end<'a>(
 /// Nothing is said of containers that cannot be resized.
 fn resources(
     input: &Input<'_>,
-    told: &Told<'_>,
+    whole: &Whole<'_>,
     container: &Container,
     instance: Option<&Instance>,
 ) -> (Option<ResourceRequirements>, Option<Requests>) {
@@ -215,14 +222,28 @@ fn resources(
         return (None, None);
     };
     let requests = given.requests.clone();
-    let known = told.get(container.name.as_str());
-    let wanted = wanted_limits(input.pod, &container.name, Some(given));
+    let known = whole.told.get(container.name.as_str());
+    let wanted = wanted_limits(&whole.given, &container.name, Some(given));
     match (&instance.run, instance.limits, known) {
         (Run::Running { .. }, Some(limits), Some(known)) if limits != wanted => {
             (known.resources.clone(), requests)
         }
         _ => (Some(given.clone()), requests),
     }
+}
+
+/// The same of the pod as a whole. Nothing is said of one that says nothing of that itself.
+fn resources_of_whole(
+    input: &Input<'_>,
+    whole: &Whole<'_>,
+) -> (Option<ResourceRequirements>, Option<Requests>) {
+    let Some(given) = input.state.resize.whole() else {
+        return (None, None);
+    };
+    let lags = input.state.pod_differs(&whole.given).is_some();
+    let known = input.known.resources.as_ref().filter(|_| lags);
+    let actual = known.unwrap_or(given);
+    (Some(actual.clone()), given.requests.clone())
 }
 
 /// The present and the last state of a container.

@@ -5,6 +5,7 @@ mod ephemeral;
 mod life;
 mod probes;
 mod resize;
+mod resize_whole;
 mod restart;
 mod start_up;
 mod status_fields;
@@ -81,7 +82,12 @@ impl World {
                     if *replace { " replace" } else { "" }
                 )
             }
-            Action::Resize { container, .. } => format!("resize {container}"),
+            Action::Resize(change) => {
+                let pod = change.pod.iter().map(|_| "pod");
+                let containers = change.containers.iter().map(|one| one.name.as_str());
+                let all: Vec<&str> = pod.chain(containers).collect();
+                format!("resize {}", all.join(" "))
+            }
             Action::CancelStart => "cancel".to_owned(),
             Action::RemoveSandbox { .. } => "remove".to_owned(),
             Action::Delete => "delete".to_owned(),
@@ -100,6 +106,7 @@ impl World {
             id: "s".into(),
             ips: vec!["1.1.1.1".into()],
             attempt,
+            limits: crate::cri::pod_limits(&self.state.resize.as_given(&self.pod)),
         });
     }
 
@@ -123,7 +130,6 @@ impl World {
             },
             kill: None,
             limits: None,
-            resizing: false,
         };
         self.apply(Outcome::Started {
             container: name.into(),

@@ -42,16 +42,35 @@ pub(crate) struct Instance {
     pub(crate) kill: Option<Kill>,
     /// What the runtime holds it to, where that is known.
     pub(crate) limits: Option<Limits>,
-    /// Other limits are being given to it.
-    pub(crate) resizing: bool,
 }
 
-/// Limits of a container that may change while it runs, in CRI's units. Zero is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Limits of a container, or of a pod's containers together, that may change while it runs, in CRI's units. Zero is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) cpu_shares: i64,
     pub(crate) cpu_quota: i64,
     pub(crate) memory_bytes: i64,
+}
+
+impl Limits {
+    /// The wider of both limits, each for itself.
+    pub(crate) fn wider(self, other: Limits) -> Limits {
+        let wider = |one: i64, other: i64| match one.min(other) {
+            0 => 0,
+            _ => one.max(other),
+        };
+        Limits {
+            cpu_shares: self.cpu_shares.max(other.cpu_shares),
+            cpu_quota: wider(self.cpu_quota, other.cpu_quota),
+            memory_bytes: wider(self.memory_bytes, other.memory_bytes),
+        }
+    }
+
+    /// Whether it bounds memory more than `before` did.
+    pub(crate) fn has_less_memory(self, before: Limits) -> bool {
+        let (most, before) = (self.memory_bytes, before.memory_bytes);
+        most > 0 && (before == 0 || most < before)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

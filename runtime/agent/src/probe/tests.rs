@@ -30,7 +30,6 @@ fn running(id: &str, since: u64) -> BTreeMap<String, Track> {
         },
         kill: None,
         limits: None,
-        resizing: false,
     };
     let track = Track {
         instance: Some(instance),

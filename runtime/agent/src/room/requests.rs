@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sampan_api::amounts;
 
@@ -18,14 +18,10 @@ pub(super) const MEMORY: &str = "memory";
 pub(crate) struct Requests(BTreeMap<String, i128>);
 
 impl Requests {
-    /// What a pod asks for as upstream counts it. `resources` tells what a container was given instead of what it asks for.
-    pub(crate) fn of(
-        pod: &Pod,
-        resources: impl Fn(&str) -> Option<ResourceRequirements>,
-    ) -> Requests {
+    /// What a pod asks for as upstream counts it.
+    pub(crate) fn of(pod: &Pod) -> Requests {
         let of_container = |container: &Container| {
-            let given = resources(&container.name);
-            let own = given.as_ref().or(container.resources.as_ref());
+            let own = container.resources.as_ref();
             Requests::read(own.and_then(|own| own.requests.as_ref()))
         };
         let init = init_containers(pod)
@@ -93,7 +89,7 @@ mod tests {
 
     fn check(spec: Value, cpu: i128, memory: i128) {
         let pod: Pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
-        let requests = Requests::of(&pod, |_| None);
+        let requests = Requests::of(&pod);
         assert_eq!(
             (requests.get(CPU), requests.get(MEMORY)),
             (cpu, memory),
@@ -130,7 +126,6 @@ mod tests {
             &serde_json::from_value(json!({"spec": {"containers": [
                 {"name": "a", "resources": {"requests": {"cpu": "9E", "memory": "9E"}}}]}}))
             .unwrap(),
-            |_| None,
         );
         let mut sum = most.clone();
         for _ in 0..3 {

@@ -27,7 +27,7 @@ impl Worker {
         attempt: u32,
         subscription: Arc<Subscription>,
     ) -> BoxFuture<'static, Done> {
-        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        let (shared, pod) = (self.shared.clone(), self.given_pod());
         let (recorder, cancel) = (self.recorder.clone(), self.cancel.clone());
         let (pod_dir, writing) = (self.pod_dir(), self.volumes.writing());
         Box::pin(async move {
@@ -62,7 +62,12 @@ impl Worker {
                 }
             };
             let outcome = match create(&shared, &pod, attempt, &recorder).await {
-                Some((id, ips)) => Outcome::SandboxReady { id, ips, attempt },
+                Some((id, ips)) => Outcome::SandboxReady {
+                    id,
+                    ips,
+                    attempt,
+                    limits: cri::pod_limits(&pod),
+                },
                 None => Outcome::SandboxFailed { attempt },
             };
             Done::Sandbox(Box::new(outcome), tokens)

@@ -57,15 +57,15 @@ impl Worker {
         else {
             return None;
         };
-        let container = container_named(&self.pod, name)?.into_owned();
-        let container = self.state.resize.with_given(container);
+        let pod = self.given_pod();
+        let container = container_named(&pod, name)?.into_owned();
         let track = self.state.containers.get(name);
         let outdated = track
             .and_then(|track| track.last.as_ref())
             .map(|exit| exit.id.clone());
         let start = Start {
             shared: self.shared.clone(),
-            pod: self.pod.clone(),
+            pod,
             container,
             attempt,
             sandbox_id: id.clone(),

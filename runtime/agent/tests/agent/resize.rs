@@ -156,3 +156,59 @@ async fn a_container_without_resources_says_so() {
     let expected = json!({"limits": {"cpu": "1"}});
     cluster.until("p", RESOURCES, expected).await;
 }
+
+const WHOLE: &str = "/status/resources";
+
+fn whole(cpu: &str, memory: &str) -> Value {
+    json!({"requests": {"cpu": "10m", "memory": "1Mi"}, "limits": {"cpu": cpu, "memory": memory}})
+}
+
+fn resize_whole(cluster: &Cluster, name: &str, resources: Value) {
+    let mut pod = cluster.get(name);
+    pod["spec"]["resources"] = resources;
+    pod["metadata"]["generation"] = json!(2);
+    cluster.api.put("pods", pod);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_grows_before_its_containers_and_shrinks_after_them() {
+    let cluster = Cluster::new();
+    let before = whole("100m", "8Mi");
+    cluster.pod("p", &["run"], json!({"resources": before}));
+    cluster.until("p", WHOLE, before.clone()).await;
+    cluster.until("p", "/status/phase", json!("Running")).await;
+    assert_eq!(cluster.runtime.limits_of_sandbox("p"), (10_000, 8 << 20));
+
+    let more = whole("200m", "16Mi");
+    resize_whole(&cluster, "p", more.clone());
+    cluster.until("p", WHOLE, more.clone()).await;
+    assert_eq!(cluster.runtime.updates(), ["update_sandbox", "update"]);
+    assert_eq!(cluster.runtime.limits_of_sandbox("p"), (20_000, 16 << 20));
+    let allocated = "/status/allocatedResources";
+    assert_eq!(cluster.get("p").pointer(allocated), Some(&more["requests"]));
+    cluster
+        .event("ResizeCompleted", "Pod resize completed: {")
+        .await;
+
+    // Memory in use is not taken away.
+    cluster.runtime.set_memory(12 << 20);
+    resize_whole(&cluster, "p", before.clone());
+    let told = condition(&cluster, "p", "PodResizeInProgress", "Error").await;
+    let message = "cannot decrease memory limits: [attempting to set pod memory limit (8388608) below current usage \
+                   (12582912), attempting to set container \"c\" memory limit (8388608) below current usage (12582912)]";
+    assert_eq!(told["message"], message);
+    cluster.event("ResizeError", "Pod resize error: {").await;
+    assert_eq!(cluster.get("p").pointer(WHOLE), Some(&more));
+    cluster.runtime.set_memory(1 << 20);
+    cluster.until("p", WHOLE, before.clone()).await;
+    let updates = ["update_sandbox", "update", "update", "update_sandbox"];
+    assert_eq!(cluster.runtime.updates(), updates);
+    assert_eq!(cluster.runtime.limits_of_sandbox("p"), (10_000, 8 << 20));
+
+    // What there is no room for waits.
+    let cpus = cluster.cpus().await;
+    let too_much = json!({"requests": {"cpu": (cpus + 1).to_string()}, "limits": {}});
+    resize_whole(&cluster, "p", too_much);
+    condition(&cluster, "p", "PodResizePending", "Infeasible").await;
+    assert_eq!(cluster.get("p").pointer(WHOLE), Some(&before));
+}

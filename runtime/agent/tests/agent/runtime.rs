@@ -3,6 +3,8 @@
 //! `run` runs until stopped, `exit N` ends with that code at once; further arguments are printed,
 //! or written as termination message when they start with `message=`.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
@@ -58,19 +60,6 @@ impl FakeRuntime {
         }
     }
 
-    pub(crate) fn calls(&self, text: &str) -> usize {
-        self.data
-            .lock()
-            .calls
-            .iter()
-            .filter(|call| call.contains(text))
-            .count()
-    }
-
-    pub(crate) fn auths(&self) -> Vec<AuthConfig> {
-        self.data.lock().auths.clone()
-    }
-
     pub(crate) fn set_memory(&self, bytes: u64) {
         self.data.lock().memory = bytes;
     }
@@ -79,35 +68,9 @@ impl FakeRuntime {
         self.data.lock().panics = true;
     }
 
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let data = self.data.lock();
-        (data.sandboxes.len(), data.containers.len())
-    }
-
     /// Compiles all that waits for that.
     pub(crate) fn compile(&self) {
         self.compiler.add_permits(self.calls("queue "));
-    }
-
-    /// The newest configuration of a container of this name.
-    pub(crate) fn config(&self, name: &str) -> ContainerConfig {
-        let data = self.data.lock();
-        let own = data
-            .containers
-            .values()
-            .filter(|(_, c, _)| c.labels["io.kubernetes.container.name"] == name);
-        own.max_by_key(|(_, _, status)| status.created_at)
-            .unwrap()
-            .1
-            .clone()
-    }
-
-    /// The annotations of the sandbox of a pod of this name.
-    pub(crate) fn sandbox_annotations(&self, pod: &str) -> BTreeMap<String, String> {
-        let data = self.data.lock();
-        let mut configs = data.sandboxes.values();
-        let config = configs.find(|config| config.metadata.as_ref().unwrap().name == pod);
-        config.unwrap().annotations.clone()
     }
 
     /// Ends a running container of this name, as if by itself.
@@ -281,6 +244,8 @@ impl RuntimeService for FakeRuntime {
         let found = data.sandboxes.get_mut(&r.pod_sandbox_id);
         let config = found.ok_or_else(|| CriError::not_found("no such sandbox"))?;
         config.linux.get_or_insert_default().resources = r.resources;
+        data.calls
+            .push(format!("update_sandbox {}", r.pod_sandbox_id));
         Ok(UpdatePodSandboxResourcesResponse {})
     }
     async fn list_pod_sandbox(&self, _: ListPodSandboxRequest) -> Answer<ListPodSandboxResponse> {
@@ -431,22 +396,33 @@ impl RuntimeService for FakeRuntime {
         Ok(UpdateContainerResourcesResponse {})
     }
     async fn container_stats(&self, _: ContainerStatsRequest) -> Answer<ContainerStatsResponse> {
-        let value = self.data.lock().memory;
-        let memory = MemoryUsage {
-            usage_bytes: Some(UInt64Value { value }),
-            ..Default::default()
-        };
-        let stats = ContainerStats {
-            memory: Some(memory),
-            ..Default::default()
-        };
-        Ok(ContainerStatsResponse { stats: Some(stats) })
+        Ok(ContainerStatsResponse::default())
     }
+    /// Only of one sandbox's containers, which all use the same.
     async fn list_container_stats(
         &self,
-        _: ListContainerStatsRequest,
+        r: ListContainerStatsRequest,
     ) -> Answer<ListContainerStatsResponse> {
-        Ok(ListContainerStatsResponse::default())
+        let sandbox = r.filter.unwrap_or_default().pod_sandbox_id;
+        let data = self.data.lock();
+        let memory = MemoryUsage {
+            usage_bytes: Some(UInt64Value { value: data.memory }),
+            ..Default::default()
+        };
+        let own = data.containers.iter().filter(|(_, (home, _, status))| {
+            *home == sandbox && status.state() == ContainerState::ContainerRunning
+        });
+        let stats = own.map(|(id, _)| ContainerStats {
+            attributes: Some(ContainerAttributes {
+                id: id.clone(),
+                ..Default::default()
+            }),
+            memory: Some(memory),
+            ..Default::default()
+        });
+        Ok(ListContainerStatsResponse {
+            stats: stats.collect(),
+        })
     }
     async fn get_container_events(&self, _: GetEventsRequest) -> Answer<ContainerEvents> {
         let stream = tokio_stream::wrappers::BroadcastStream::new(self.events.subscribe());

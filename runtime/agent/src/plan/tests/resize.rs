@@ -22,6 +22,20 @@ fn world(policy: Value) -> World {
     world
 }
 
+/// Other limits for the container, which is in the sandbox `s`.
+fn change(before: Option<Limits>, limits: Limits) -> Change {
+    Change {
+        sandbox: "s".into(),
+        pod: None,
+        containers: vec![ContainerChange {
+            name: "c".into(),
+            id: "c0".into(),
+            before,
+            limits,
+        }],
+    }
+}
+
 #[test]
 fn a_running_container_is_given_the_limits_of_its_specification_once() {
     let mut world = world(json!([]));
@@ -30,28 +44,11 @@ fn a_running_container_is_given_the_limits_of_its_specification_once() {
         cpu_quota: 100_000,
         ..BEFORE
     };
-    let id = "c0".to_owned();
-    let expected = Action::Resize {
-        container: "c".into(),
-        id: id.clone(),
-        limits: wanted,
-        before: Some(BEFORE),
-    };
-    assert_eq!(world.plan().actions, [expected]);
-    world
-        .state
-        .track("c")
-        .instance
-        .as_mut()
-        .expect("one")
-        .resizing = true;
+    let expected = change(Some(BEFORE), wanted);
+    assert_eq!(world.plan().actions, [Action::Resize(expected.clone())]);
+    world.state.resize.under_way = true;
     assert_eq!(world.plan().actions, []);
-    let outcome = Outcome::Resized {
-        container: "c".into(),
-        id,
-        limits: wanted,
-    };
-    world.apply(outcome);
+    world.apply(Outcome::Resized(expected));
     let plan = world.plan();
     assert_eq!(plan.actions, []);
     let status = &plan.status.container_statuses.expect("statuses")[0];
@@ -70,7 +67,7 @@ fn its_policy_may_ask_for_another_container_instead() {
         [Action::Kill { replace: true, .. }]
     ));
     world.pod.spec.as_mut().expect("a spec").containers[0].resize_policy = None;
-    assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
+    assert!(matches!(world.plan().actions[..], [Action::Resize(_)]));
 }
 
 #[test]
@@ -90,7 +87,7 @@ fn what_others_leave_of_the_pods_request_restarts_nobody() {
     track.instance.as_mut().expect("started").limits = Some(before);
     let actions = world.plan().actions;
     let shares = match &actions[..] {
-        [Action::Resize { limits, .. }] => limits.cpu_shares,
+        [Action::Resize(change)] => change.containers[0].limits.cpu_shares,
         _ => panic!("{actions:?}"),
     };
     assert_eq!(shares, 1_024);
@@ -179,7 +176,7 @@ fn what_it_was_not_given_is_not_used() {
     let pod = world.pod.clone();
     world.known = world.plan().status;
     world.state.resize.give(&pod);
-    assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
+    assert!(matches!(world.plan().actions[..], [Action::Resize(_)]));
     assert_eq!(told(&world, "PodResizePending"), None);
     assert_eq!(told(&world, "PodResizeInProgress"), Some((None, None)));
     let patch = status_patch(&world.known, &world.plan().status).expect("a change");
@@ -197,11 +194,7 @@ fn what_it_was_not_given_is_not_used() {
         cpu_quota: 200_000,
         ..BEFORE
     };
-    world.apply(Outcome::Resized {
-        container: "c".into(),
-        id: "c0".into(),
-        limits,
-    });
+    world.apply(Outcome::Resized(change(None, limits)));
     assert_eq!(world.state.end_resize(&pod), Some(2));
     assert_eq!(told(&world, "PodResizeInProgress"), None);
 }
@@ -209,16 +202,9 @@ fn what_it_was_not_given_is_not_used() {
 #[test]
 fn memory_that_is_in_use_is_tried_again() {
     let mut world = world(json!([]));
-    world
-        .state
-        .track("c")
-        .instance
-        .as_mut()
-        .expect("one")
-        .resizing = true;
+    world.state.resize.under_way = true;
     world.apply(Outcome::NotResized {
-        container: "c".into(),
-        id: "c0".into(),
+        done: Change::default(),
         error: "in use (7)".into(),
     });
     assert!(world.state.resize.has_failed_by("in use (8)"));
@@ -227,7 +213,7 @@ fn memory_that_is_in_use_is_tried_again() {
     assert_eq!(world.plan().actions, []);
     assert_eq!(world.wake_in(), Some(2));
     world.pass(2);
-    assert!(matches!(world.plan().actions[..], [Action::Resize { .. }]));
+    assert!(matches!(world.plan().actions[..], [Action::Resize(_)]));
 }
 
 #[test]
