@@ -43,7 +43,7 @@ pub use prepare::{
     bumps_generation, checks_health, prepare_create, prepare_status_update, prepare_update,
 };
 pub use qos::qos_class;
-pub use service::addresses as service_addresses;
+pub use service::{address_list as service_address_list, addresses as service_addresses};
 
 /// The label by which a namespace can be selected by name.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";

@@ -201,9 +201,9 @@ pub(crate) fn fill_in(resource: &Resource, value: &mut Value) -> Result<()> {
 
 /// Fills in what follows from other fields, in new and updated objects, and what Go would write of fields that are not
 /// there.
-pub(crate) fn complete(resource: &Resource, value: &mut Value) {
+pub(crate) fn complete(resource: &Resource, value: &mut Value, old: Option<&Value>) {
     if resource.bucket == "services" {
-        services::complete(value);
+        services::complete(value, old);
     }
     schema::fill_zeros(resource, value);
 }

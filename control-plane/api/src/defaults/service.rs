@@ -58,12 +58,10 @@ fn port(port: &mut Value) {
 /// Address families, and the plural form of `clusterIP`, of a service that has cluster addresses. They come with the
 /// addresses, which are the server's to choose, and so are nobody's.
 pub fn addresses(service: &mut Value) {
-    let address = text(service, "spec.clusterIP").to_owned();
-    if !address.is_empty() && is_empty(service, "spec.clusterIPs") {
-        set(service, "spec.clusterIPs", vec![address.clone()]);
-    }
+    address_list(service);
     // Without a selector nothing says which families the endpoints of a headless service have.
-    let any_family = address == "None" && is_empty(service, "spec.selector");
+    let any_family =
+        text(service, "spec.clusterIP") == "None" && is_empty(service, "spec.selector");
     let (policy, families) = if any_family {
         ("RequireDualStack", vec!["IPv4", "IPv6"])
     } else {
@@ -76,4 +74,12 @@ pub fn addresses(service: &mut Value) {
         set(service, "spec.ipFamilies", vec!["IPv4"]);
     }
     set_default(service, "spec.ipFamilyPolicy", policy);
+}
+
+/// The plural form of `clusterIP`, where only the other is given.
+pub fn address_list(service: &mut Value) {
+    let address = text(service, "spec.clusterIP").to_owned();
+    if !address.is_empty() && is_empty(service, "spec.clusterIPs") {
+        set(service, "spec.clusterIPs", vec![address]);
+    }
 }

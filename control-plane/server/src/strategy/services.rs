@@ -40,22 +40,32 @@ fn is_own(service: &Value) -> bool {
 }
 
 /// Brings the two spellings of the address in line.
-pub(super) fn complete(service: &mut Value) {
-    if !has_cluster_ip(service) {
-        for field in [
-            "clusterIP",
-            "clusterIPs",
-            "ipFamilies",
-            "ipFamilyPolicy",
-            "internalTrafficPolicy",
-        ] {
-            object::remove(service, &format!("spec.{field}"));
-        }
+pub(super) fn complete(service: &mut Value, old: Option<&Value>) {
+    if has_cluster_ip(service) {
+        defaults::service_addresses(service);
+        object::set_default(service, "spec.ipFamilies", json!(["IPv4"]));
+        object::set_default(service, "spec.ipFamilyPolicy", "SingleStack");
         return;
     }
-    defaults::service_addresses(service);
-    object::set_default(service, "spec.ipFamilies", json!(["IPv4"]));
-    object::set_default(service, "spec.ipFamilyPolicy", "SingleStack");
+    object::remove(service, "spec.internalTrafficPolicy");
+    // What it had as another type goes with that. What is new is left for validation to refuse.
+    for fields in [
+        ["clusterIP", "clusterIPs"].as_slice(),
+        &["ipFamilies"],
+        &["ipFamilyPolicy"],
+    ] {
+        let paths: Vec<_> = fields.iter().map(|field| format!("spec.{field}")).collect();
+        let had = |old: &Value| {
+            let is_as_before = |path| object::get(old, path) == object::get(service, path);
+            has_cluster_ip(old) && paths.iter().all(|path| is_as_before(path))
+        };
+        if old.is_some_and(had) {
+            for path in &paths {
+                object::remove(service, path);
+            }
+        }
+    }
+    defaults::service_address_list(service);
 }
 
 /// What of a service is ignored, or will be: upstream's words.

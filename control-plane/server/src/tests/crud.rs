@@ -217,6 +217,31 @@ async fn status_and_spec_are_apart() {
     assert_eq!(spec["metadata"]["generation"], 2);
 }
 
+/// Where nobody counts the versions of what is wanted, a client's own count stays.
+#[tokio::test]
+async fn generations_are_the_servers_where_it_counts() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let asked =
+        |generation: i64| json!({"metadata": {"name": "a", "generation": generation}, "value": 1});
+    let account = |generation: i64| json!({"metadata": {"name": "a", "generation": generation}});
+    let class = admin.create(classes, asked(4)).await;
+    assert_eq!(class["metadata"]["generation"], 1);
+    let kept = admin.create(accounts, account(4)).await;
+    assert_eq!(kept["metadata"]["generation"], 4);
+    let path = format!("{accounts}/a");
+    let same = admin.put(&path, &account(5)).await.expect(200);
+    assert_eq!(same["metadata"]["generation"], 4);
+    admin.delete(&path).await.expect(200);
+    let why = "ServiceAccount \"a\" is invalid: metadata.generation: Invalid value: -4: must be greater than or equal to 0";
+    let answer = admin.post(accounts, &account(-4)).await;
+    answer.refused(422, "Invalid", why);
+    let none = admin.create(accounts, account(0)).await;
+    assert!(none["metadata"].get("generation").is_none());
+}
+
 #[tokio::test]
 async fn events_of_both_groups_are_one() {
     let cluster = Cluster::start().await;

@@ -65,6 +65,50 @@ async fn cluster_addresses() {
     assert!(external["spec"].get("clusterIP").is_none());
 }
 
+/// An alias has no addresses: those that a service had before go, those that are asked for are refused.
+#[tokio::test]
+async fn aliases_have_no_addresses() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let alias = |more: Value| {
+        let mut spec = json!({"type": "ExternalName", "externalName": "example.com"});
+        for (field, value) in more.as_object().expect("an object") {
+            spec[field] = value.clone();
+        }
+        spec
+    };
+    let refusal = |field: &str| {
+        let why = "Forbidden: may not be set for ExternalName services";
+        format!("Service \"a\" is invalid: spec.{field}: {why}")
+    };
+    for (given, field) in [
+        (json!({"clusterIP": "None"}), "clusterIPs"),
+        (json!({"clusterIP": "10.96.0.77"}), "clusterIPs"),
+        (json!({"clusterIPs": ["10.96.0.77"]}), "clusterIPs"),
+        (json!({"ipFamilies": ["IPv4"]}), "ipFamilies"),
+        (json!({"ipFamilyPolicy": "SingleStack"}), "ipFamilyPolicy"),
+    ] {
+        let asked = json!({"metadata": {"name": "a"}, "spec": alias(given)});
+        let answer = admin.post(SERVICES, &asked).await;
+        answer.refused(422, "Invalid", &refusal(field));
+    }
+
+    let path = format!("{SERVICES}/a");
+    let merge = "merge-patch";
+    let others = json!({"clusterIPs": ["10.96.0.77"]});
+    admin.create(SERVICES, service("a", json!({}))).await;
+    let patch = json!({"spec": alias(others.clone())});
+    let answer = admin.patch(&path, merge, &patch).await;
+    answer.refused(422, "Invalid", &refusal("clusterIPs"));
+    let patch = json!({"spec": alias(json!({}))});
+    let now = admin.patch(&path, merge, &patch).await.expect(200);
+    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        assert!(now["spec"].get(field).is_none(), "{field}: {now}");
+    }
+    let answer = admin.patch(&path, merge, &json!({"spec": others})).await;
+    answer.refused(422, "Invalid", &refusal("clusterIPs"));
+}
+
 #[tokio::test]
 async fn node_ports() {
     let cluster = Cluster::start().await;

@@ -90,7 +90,7 @@ pub(crate) async fn apply_update(api: &Api, change: Change<'_>, mut new: Value) 
     let list = managers.settle(Some(old), &mut new);
     strategy::prepare_update(resource, subresource, &mut new, old);
     strategy::admit_update(api, user, resource, subresource, &mut new, old).await?;
-    strategy::complete(resource, &mut new);
+    strategy::complete(resource, &mut new, Some(old));
     if subresource != "status" && defaults::bumps_generation(resource, &new, old) {
         bump_generation(&mut new, resource);
     }

@@ -160,7 +160,7 @@ async fn prepare<'a>(
     own(resource, &mut value, managers);
     lap.was(Phase::Own);
     strategy::admit_new(api, user, resource, &mut value).await?;
-    strategy::complete(resource, &mut value);
+    strategy::complete(resource, &mut value, None);
     lap.was(Phase::Admit);
     let errors = validate::create(resource, &value);
     lap.was(Phase::Validate);

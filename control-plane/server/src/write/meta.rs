@@ -88,7 +88,6 @@ pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "generation",
     ] {
         object::remove(value, &format!("metadata.{field}"));
     }
@@ -100,6 +99,9 @@ pub(super) fn stamp_new(resource: &Resource, value: &mut Value) -> Result<()> {
     );
     if resource.generation {
         object::set(value, "metadata.generation", 1);
+    } else if object::generation(value) == 0 {
+        // Any other stays, where nobody counts.
+        object::remove(value, "metadata.generation");
     }
     Ok(())
 }
