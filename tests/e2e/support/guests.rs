@@ -25,7 +25,7 @@ pub(crate) enum Guest {
     Hold,
     /// Asks for 24 MiB of memory until it has them, prints a line and sleeps for ever.
     Patient,
-    /// Computes, and prints a line each time it has used about a second of a processor.
+    /// Computes, and prints a line each time it has used about a third of a second of a processor.
     Laps,
     /// Prints without end.
     Flood,
@@ -176,7 +176,7 @@ const PATIENT: &str = r#"
 const LAPS: &str = r#"
     (local $left i64)
     (loop $again
-        (local.set $left (i64.const 1500000000))
+        (local.set $left (i64.const 800000000))
         (loop $compute
             (local.set $left (i64.sub (local.get $left) (i64.const 1)))
             (br_if $compute (i64.ne (local.get $left) (i64.const 0))))
