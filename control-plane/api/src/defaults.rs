@@ -10,6 +10,7 @@
 
 mod access;
 mod admission;
+mod amounts;
 mod apps;
 mod autoscaler;
 mod batch;
@@ -65,6 +66,7 @@ pub fn apply(resource: &Resource, value: &mut Value) {
         ("", "PersistentVolumeClaim") => storage::claim(value),
         ("", "Endpoints") => network::endpoints(value),
         ("", "LimitRange") => limits::apply(value),
+        ("", "ResourceQuota") => amounts::round(value, ["spec.hard", "status.hard", "status.used"]),
         ("apps", "Deployment") => apps::deployment(value),
         ("apps", "ReplicaSet") => apps::replica_set(value),
         ("apps", "DaemonSet") => apps::daemon_set(value),
@@ -127,6 +129,7 @@ fn namespace(value: &mut Value) {
 }
 
 fn node(value: &mut Value) {
+    amounts::round(value, ["status.capacity", "status.allocatable"]);
     if let Some(capacity) = get(value, "status.capacity").cloned() {
         object::set_default(value, "status.allocatable", capacity);
     }

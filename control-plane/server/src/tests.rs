@@ -30,6 +30,7 @@ mod representations;
 mod resizes;
 mod scale;
 mod services;
+mod taken_too;
 mod tokens;
 mod watches;
 mod websockets;

@@ -13,8 +13,10 @@ pub struct Group {
 impl Group {
     /// A group without containers: those whose specification names it belong to it. `None` means no such limit.
     pub fn new(memory_limit: Option<u64>, quota: Option<CpuQuota>) -> Self {
+        let meter = Meter::new(NO_LIMIT, cpu(quota));
+        meter.set_memory_limit(memory_limit.unwrap_or(NO_LIMIT));
         Group {
-            meter: Arc::new(Meter::new(memory_limit.unwrap_or(NO_LIMIT), cpu(quota))),
+            meter: Arc::new(meter),
         }
     }
 

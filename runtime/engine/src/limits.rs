@@ -374,6 +374,15 @@ mod tests {
         assert!(member.take(10) && !member.take(1));
         group.update(None, None);
         assert!(!member.take(1), "the engine's default again");
+        let group = crate::Group::new(Some(10), None);
+        let in_group = Some(group.meter().clone());
+        let member = Meter::in_group(Some(100), 10, CpuLimits::default(), in_group);
+        assert!(!member.take(11));
+        group.update(None, None);
+        assert!(
+            member.take(11),
+            "the first limit of a group can be lifted, too"
+        );
     }
 
     #[test]

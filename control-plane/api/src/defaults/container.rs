@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::object::{get, int, set, set_default, text};
 
-use super::{default_number, default_text, each, image, within};
+use super::{amounts, default_number, default_text, each, image, within};
 
 pub(super) fn apply(container: &mut Value) {
     each(container, "ports", |port| {
@@ -17,6 +17,7 @@ pub(super) fn apply(container: &mut Value) {
         });
     });
     set_default(container, "resources", Map::new());
+    amounts::round_requirements(container);
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         within(container, probe, self::probe);
     }

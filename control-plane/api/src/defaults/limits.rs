@@ -4,10 +4,20 @@ use serde_json::{Map, Value};
 
 use crate::object::{entries, set_default, text};
 
-use super::each;
+use super::{amounts, each};
+
+/// The amounts of a limit.
+const LISTS: [&str; 5] = [
+    "max",
+    "min",
+    "default",
+    "defaultRequest",
+    "maxLimitRequestRatio",
+];
 
 pub(super) fn apply(value: &mut Value) {
     each(value, "spec.limits", |limit| {
+        amounts::round(limit, LISTS);
         if text(limit, "type") != "Container" {
             return;
         }

@@ -49,6 +49,7 @@ pub fn prepare_create(resource: &Resource, value: &mut Value) {
         ("apps", "DaemonSet") => daemon_set::create(value),
         ("batch", "Job") => job::create(value),
         ("certificates.k8s.io", "CertificateSigningRequest") => certificate::create(value),
+        ("discovery.k8s.io", "EndpointSlice") => forget_topology(value, None),
         _ => {}
     }
     // A kubelet registers its node together with what it found out about it, and a new pod's
@@ -56,6 +57,18 @@ pub fn prepare_create(resource: &Resource, value: &mut Value) {
     if resource.has_status() && !matches!(resource.kind, "Node" | "Pod") {
         let status = initial_status(resource, value);
         set(value, "status", status);
+    }
+}
+
+/// What endpoints said of their place before they had fields for it stays only where it is already.
+fn forget_topology(slice: &mut Value, old: Option<&Value>) {
+    const TOPOLOGY: &str = "deprecatedTopology";
+    let has = |endpoint: &Value| get(endpoint, TOPOLOGY).is_some();
+    if old.is_some_and(|old| items(old, "endpoints").iter().any(has)) {
+        return;
+    }
+    for endpoint in object::items_mut(slice, "endpoints") {
+        remove(endpoint, TOPOLOGY);
     }
 }
 
@@ -103,6 +116,7 @@ pub fn prepare_update(resource: &Resource, new: &mut Value, old: &Value) {
         ("", "ServiceAccount") => secret_names(new),
         ("apps", "DaemonSet") => daemon_set::update(new, old),
         ("batch", "Job") => job::labels(new),
+        ("discovery.k8s.io", "EndpointSlice") => forget_topology(new, Some(old)),
         // Who asked for a certificate, and for which, is settled when it is asked for.
         ("certificates.k8s.io", "CertificateSigningRequest") => carry(new, old, "spec"),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::note_storage(new),

@@ -4,16 +4,19 @@ use serde_json::Value;
 
 use crate::object::{is_empty, set, set_default};
 
-use super::{default_text, volume, within};
+use super::{amounts, default_text, volume, within};
 
 pub(super) fn volume(value: &mut Value) {
     within(value, "spec", volume::sources);
+    amounts::round(value, ["spec.capacity"]);
     default_text(value, "status.phase", "Pending");
     default_text(value, "spec.persistentVolumeReclaimPolicy", "Retain");
     set_default(value, "spec.volumeMode", "Filesystem");
 }
 
 pub(super) fn claim(value: &mut Value) {
+    within(value, "spec", amounts::round_requirements);
+    amounts::round(value, ["status.capacity", "status.allocatedResources"]);
     default_text(value, "status.phase", "Pending");
     set_default(value, "spec.volumeMode", "Filesystem");
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::object::{set, set_default, text};
 
-use super::{container, default_text, each, volume, within};
+use super::{amounts, container, default_text, each, volume, within};
 
 /// The template at `path`, which is there in every object of the kind.
 pub(super) fn required(value: &mut Value, path: &str) {
@@ -26,6 +26,8 @@ pub(super) fn spec(spec: &mut Value) {
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         each(spec, list, container::apply);
     }
+    amounts::round_requirements(spec);
+    amounts::round(spec, ["overhead"]);
     default_text(spec, "restartPolicy", "Always");
     set_default(spec, "terminationGracePeriodSeconds", 30);
     default_text(spec, "dnsPolicy", "ClusterFirst");

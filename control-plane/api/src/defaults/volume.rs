@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::object::{get, set, set_default};
 
-use super::{container, default_text, each, within};
+use super::{amounts, container, default_text, each, within};
 
 /// Permissions of projected files: 0644.
 const DEFAULT_MODE: i64 = 0o644;
@@ -57,6 +57,7 @@ pub(super) fn sources(volume: &mut Value) {
     });
     within(volume, "ephemeral.volumeClaimTemplate.spec", |claim| {
         set_default(claim, "volumeMode", "Filesystem");
+        amounts::round_requirements(claim);
     });
 }
 

@@ -70,7 +70,7 @@ pub(super) fn access_modes(spec: &Value, path: &Path, out: &mut Errors) {
     }
 }
 
-/// A number of bytes that is more than none.
+/// An amount of bytes that is more than none. It need not be whole: 0.1Gi is not.
 pub(super) fn size(amount: &Value, path: &Path, out: &mut Errors) {
     let Ok(parsed) = Quantity::from_value(amount) else {
         quantity(out, amount, path);
@@ -79,8 +79,6 @@ pub(super) fn size(amount: &Value, path: &Path, out: &mut Errors) {
     if parsed.is_negative() || parsed.is_zero() {
         let why = "must be greater than zero";
         out.push(|| FieldError::invalid(path, amount, why));
-    } else if !parsed.is_whole() {
-        out.push(|| FieldError::invalid(path, amount, "must be an integer"));
     }
 }
 

@@ -240,7 +240,8 @@ fn name_rule(resource: &Resource) -> Rule {
         (_, "Event") | ("", "Binding") => names::path_segment,
         // Names of roles have colons, those of APIServices end in a group, which may be empty.
         ("rbac.authorization.k8s.io", _) | (_, "APIService") => names::path_segment,
-        ("certificates.k8s.io", "CertificateSigningRequest") => names::path_segment,
+        ("certificates.k8s.io", "CertificateSigningRequest")
+        | ("policy", "PodDisruptionBudget") => names::path_segment,
         _ => names::dns1123_subdomain,
     }
 }

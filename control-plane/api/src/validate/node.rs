@@ -26,6 +26,7 @@ pub(super) fn create(value: &Value, out: &mut Errors) {
 
 pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     create(new, out);
+    addresses(new, out);
     let changed = |field: &str| !is_empty(old, field) && get(old, field) != get(new, field);
     if changed("spec.podCIDRs") {
         let why = "node updates may not change podCIDR except from \"\" to valid";
@@ -88,11 +89,15 @@ fn status(value: &Value, out: &mut Errors) {
             }
         }
     }
+}
+
+/// Upstream does not look at those of a new node.
+fn addresses(value: &Value, out: &mut Errors) {
+    let path = Path::new("status.addresses");
     let mut seen = HashSet::new();
-    for (at, address) in items(status, "addresses").iter().enumerate() {
+    for (at, address) in items(value, "status.addresses").iter().enumerate() {
         if !seen.insert((text(address, "type"), text(address, "address"))) {
-            let here = path.child("addresses").index(at);
-            out.push(|| FieldError::duplicate(here, address));
+            out.push(|| FieldError::duplicate(path.index(at), address));
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) use status::status_update;
 pub(super) use update::update;
 
 const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
-const DNS_POLICIES: [&str; 4] = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
 /// User and group ids are signed 32 bit numbers to the kernel's ABI as upstream sees it.
 const IDS: (i64, i64) = (0, i32::MAX as i64);
 
