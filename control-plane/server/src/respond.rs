@@ -186,13 +186,21 @@ fn unwritable(error: EncodeError) -> Status {
 
 /// Adds a `Warning` header per message.
 pub(crate) fn warn(response: &mut Response, warnings: &[String]) {
-    /// Upstream truncates too: proxies refuse large headers.
-    const MAX_WARNINGS: usize = 30;
+    /// As upstream truncates: proxies refuse large headers.
+    const MAX_TOTAL: usize = 4096;
     const MAX_LENGTH: usize = 256;
-    for warning in warnings.iter().take(MAX_WARNINGS) {
+    let length = |warning: &String| warning.chars().count();
+    let all: usize = warnings.iter().map(length).sum();
+    let most = if all > MAX_TOTAL { MAX_LENGTH } else { all };
+    let mut written = 0;
+    for warning in warnings {
+        if written >= MAX_TOTAL {
+            break;
+        }
+        written += length(warning).min(most);
         let mut quoted = String::with_capacity(warning.len() + 16);
         quoted.push_str("299 - \"");
-        for character in warning.chars().take(MAX_LENGTH) {
+        for character in warning.chars().take(most) {
             match character {
                 '"' | '\\' => quoted.extend(['\\', character]),
                 character if character.is_control() => {}

@@ -43,7 +43,10 @@ pub(super) fn create(value: &Value, out: &mut Errors) {
 
 pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
     // An address is given once, unless the service stops or starts being a mere alias.
-    let has_address = |value: &Value| text(value, "spec.type") != "ExternalName";
+    let has_address = |value: &Value| {
+        let kind = text(value, "spec.type");
+        TYPES.contains(&kind) && kind != "ExternalName"
+    };
     let (now, before) = (text(new, "spec.clusterIP"), text(old, "spec.clusterIP"));
     if has_address(new) && has_address(old) && !before.is_empty() && now != before {
         let all = get(new, "spec.clusterIPs")

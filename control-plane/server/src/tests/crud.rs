@@ -217,6 +217,48 @@ async fn status_and_spec_are_apart() {
     assert_eq!(spec["metadata"]["generation"], 2);
 }
 
+#[tokio::test]
+async fn what_is_refused_is_warned_of_too() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let map = |key: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {key: "1"}, "foo": 1});
+    let path = format!("{CONFIGMAPS}/a");
+    admin.create(CONFIGMAPS, map("good")).await;
+    let bad = map("not good");
+    let add = |path: &str| json!({"op": "add", "path": path, "value": "1"});
+    let operations = json!([add("/foo"), add("/data/not good")]);
+    for answer in [
+        admin.post(CONFIGMAPS, &bad).await,
+        admin.put(&path, &bad).await,
+        admin.patch(&path, "merge-patch", &bad).await,
+        admin.patch(&path, "strategic-merge-patch", &bad).await,
+        admin.patch(&path, "json-patch", &operations).await,
+    ] {
+        let warned = answer.headers.get("warning").cloned();
+        let status = answer.expect(422);
+        let expected = "299 - \"unknown field \\\"foo\\\"\"";
+        assert_eq!(warned.expect("a warning"), expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn warnings_are_shortened_when_they_are_many() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let map = |name: &str, fields: usize| {
+        let mut map = json!({"metadata": {"name": name}});
+        for field in 0..fields {
+            map[format!("{field:x>1000}")] = 1.into();
+        }
+        map
+    };
+    for (name, fields, expected) in [("a", 2, (2, 1026)), ("b", 40, (16, 265))] {
+        let answer = admin.post(CONFIGMAPS, &map(name, fields)).await;
+        let warnings: Vec<_> = answer.headers.get_all("warning").iter().collect();
+        assert_eq!((warnings.len(), warnings[0].len()), expected);
+    }
+}
+
 /// Where nobody counts the versions of what is wanted, a client's own count stays.
 #[tokio::test]
 async fn generations_are_the_servers_where_it_counts() {

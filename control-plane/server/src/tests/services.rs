@@ -107,6 +107,13 @@ async fn aliases_have_no_addresses() {
     }
     let answer = admin.patch(&path, merge, &json!({"spec": others})).await;
     answer.refused(422, "Invalid", &refusal("clusterIPs"));
+
+    // What is no type at all is told, and nothing that would follow from it.
+    admin.create(SERVICES, service("b", json!({}))).await;
+    let patch = json!({"spec": {"type": "Other"}});
+    let answer = admin.patch(&format!("{SERVICES}/b"), merge, &patch).await;
+    let why = "Service \"b\" is invalid: spec.type: Unsupported value: \"Other\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"";
+    answer.refused(422, "Invalid", why);
 }
 
 #[tokio::test]

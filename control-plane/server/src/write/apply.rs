@@ -34,6 +34,19 @@ pub(super) async fn apply(
     let config =
         decoded.map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     let mut warnings = Vec::new();
+    let answer = merge(call, target, &config, options, output, &mut warnings).await;
+    respond::warned(answer, &warnings, output)
+}
+
+/// Whatever comes of it, the warnings are to be told.
+async fn merge(
+    call: &Call,
+    target: &ResourceTarget,
+    config: &decode::Decoded,
+    options: &WriteOptions,
+    output: &Output,
+    warnings: &mut Vec<String>,
+) -> Answer {
     let key = key(target.resource, &target.namespace, &target.name);
     let mut attempts = Attempts::new(&call.api, key);
     loop {
@@ -44,9 +57,9 @@ pub(super) async fn apply(
                 return Err(Status::not_found(target.resource, &target.name));
             }
             attempts.leave();
-            let mut value = configured(call, target, None, &config, options, &mut warnings)?;
+            let mut value = configured(call, target, None, config, options, warnings)?;
             let list = object::remove(&mut value, MANAGED_FIELDS);
-            let answer = create(call, target, value, list, options, output, &warnings).await;
+            let answer = create(call, target, value, list, options, output, warnings).await;
             match answer {
                 // Somebody else was quicker: then it is applied to what there is now.
                 Err(status) if status.reason == "AlreadyExists" => continue,
@@ -56,7 +69,7 @@ pub(super) async fn apply(
         let row = part::row(target.resource);
         let old = current_value(row, &current)?;
         let shown = managers::shown(target, &old)?;
-        let mut new = configured(call, target, Some(&shown), &config, options, &mut warnings)?;
+        let mut new = configured(call, target, Some(&shown), config, options, warnings)?;
         let version = asked_version(&new);
         if !version.is_empty() && version != current.object.revision() {
             return Err(Status::conflict_modified(target.resource, &target.name));
@@ -71,11 +84,11 @@ pub(super) async fn apply(
             old: &old,
             managers: Managers::Settled(list),
             dry_run: options.dry_run,
-            warnings: &mut warnings,
+            warnings,
         };
         let new = part::merged(target, new, &old)?;
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
-            return respond::warned(updated.response(target, output), &warnings, output);
+            return updated.response(target, output);
         }
     }
 }
@@ -114,7 +127,7 @@ async fn create(
     list: Option<Value>,
     options: &WriteOptions,
     output: &Output,
-    warnings: &[String],
+    warnings: &mut Vec<String>,
 ) -> Answer {
     let (resource, name) = (target.resource, target.name.as_str());
     authorize_creation(&call.api, &call.user, target).await?;
@@ -128,17 +141,6 @@ async fn create(
     }
     // It names no version of anything.
     object::remove(&mut value, "metadata.resourceVersion");
-    let mut warnings = warnings.to_vec();
     let managers = Managers::Settled(list);
-    let answer = new_object(
-        call,
-        resource,
-        value,
-        managers,
-        options,
-        output,
-        &mut warnings,
-    );
-    let answer = answer.await;
-    respond::warned(answer, &warnings, output)
+    new_object(call, resource, value, managers, options, output, warnings).await
 }

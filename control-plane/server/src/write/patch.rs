@@ -14,7 +14,7 @@ use super::managers::Managers;
 use super::meta::{asked_version, check_identity};
 use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Call, Result};
-use crate::content::{Offer, conform_patched, misfit, negotiate_for, read_body};
+use crate::content::{Offer, Output, conform_patched, misfit, negotiate_for, read_body};
 use crate::part;
 use crate::read::{existing, key};
 use crate::request::ResourceTarget;
@@ -64,6 +64,14 @@ impl Patch {
     }
 }
 
+/// What a client sent.
+struct Sent {
+    body: Bytes,
+    patch: Patch,
+    /// Fields that its text names twice.
+    twice: Vec<String>,
+}
+
 /// PATCH of an object or of a part of it.
 pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
     let patch_type = PatchType::of(&call)?;
@@ -90,21 +98,36 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
             .iter_mut()
             .for_each(|one| one.insert_str(0, "json patch "));
     }
-    let text = || String::from_utf8_lossy(&body).into_owned();
+    let sent = Sent { body, patch, twice };
+    let mut warnings = Vec::new();
+    let answer = change(&call, &target, &options, &output, &sent, &mut warnings).await;
+    respond::warned(answer, &warnings, &output)
+}
+
+/// Whatever comes of it, the warnings are to be told.
+async fn change(
+    call: &Call,
+    target: &ResourceTarget,
+    options: &WriteOptions,
+    output: &Output,
+    sent: &Sent,
+    warnings: &mut Vec<String>,
+) -> Answer {
+    let text = || String::from_utf8_lossy(&sent.body).into_owned();
     let resource = target.resource;
     let key = key(resource, &target.namespace, &target.name);
     let mut attempts = Attempts::new(&call.api, key);
     loop {
         attempts.next().await?;
-        let current = existing(&call.api, &target).await?;
+        let current = existing(&call.api, target).await?;
         let row = part::row(resource);
         let old = current_value(row, &current)?;
-        let expected = part::spoken(&target);
-        let shown = part::shown(&target, &old)?;
-        let patched = patch.apply(&shown, expected.type_name)?;
+        let expected = part::spoken(target);
+        let shown = part::shown(target, &old)?;
+        let patched = sent.patch.apply(&shown, expected.type_name)?;
         check_kind(&patched, &shown).map_err(|why| misfit(text(), why))?;
-        let decoded = conform_patched(&call, expected, patched, &twice, text)?;
-        let mut warnings = decoded.warnings;
+        let decoded = conform_patched(call, expected, patched, &sent.twice, text)?;
+        *warnings = decoded.warnings;
         let mut new = decoded.value;
         check_uid(resource, &target.name, &new, &shown)?;
         check_identity(&mut new, &target.namespace, &target.name)?;
@@ -112,8 +135,8 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
         if !version.is_empty() && version != current.object.revision() {
             return Err(Status::conflict_modified(resource, &target.name));
         }
-        let managers = Managers::after(&target, &options.manager, &old, &new)?;
-        let new = part::merged(&target, new, &old)?;
+        let managers = Managers::after(target, &options.manager, &old, &new)?;
+        let new = part::merged(target, new, &old)?;
         let change = Change {
             resource: row,
             user: &call.user,
@@ -122,12 +145,10 @@ pub(crate) async fn patch(mut call: Call, target: ResourceTarget) -> Answer {
             old: &old,
             managers,
             dry_run: options.dry_run,
-            warnings: &mut warnings,
+            warnings,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
-            let mut response = updated.response(&target, &output)?;
-            respond::warn(&mut response, &warnings);
-            return Ok(response);
+            return updated.response(target, output);
         }
     }
 }

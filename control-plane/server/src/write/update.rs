@@ -11,7 +11,7 @@ use super::meta::{asked_version, check_identity};
 use super::{Attempts, WriteOptions};
 use crate::api::{Answer, Call, Result};
 use crate::authz::authorize_creation;
-use crate::content::{Offer, negotiate_for, read_object};
+use crate::content::{Offer, Output, negotiate_for, read_object};
 use crate::object::Stored;
 use crate::part;
 use crate::read::{find, key};
@@ -22,15 +22,38 @@ use crate::respond;
 pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
     let options = WriteOptions::parse(&call, "UpdateOptions")?;
     let output = negotiate_for(&call, Offer::Object, Some(target.resource))?;
-    let resource = target.resource;
     let input = read_object(&mut call, part::spoken(&target)).await?;
-    let mut value = input.value;
+    let mut warnings = input.warnings;
+    let answer = replace(
+        &call,
+        &target,
+        &options,
+        &output,
+        input.value,
+        &mut warnings,
+    );
+    let answer = answer.await;
+    respond::warned(answer, &warnings, &output)
+}
+
+/// Whatever comes of it, the warnings are to be told.
+async fn replace(
+    call: &Call,
+    target: &ResourceTarget,
+    options: &WriteOptions,
+    output: &Output,
+    mut value: Value,
+    warnings: &mut Vec<String>,
+) -> Answer {
+    let resource = target.resource;
     check_identity(&mut value, &target.namespace, &target.name)?;
+    let of_text = warnings.len();
     let key = key(resource, &target.namespace, &target.name);
     let named = !asked_version(&value).is_empty();
     let mut attempts = Attempts::new(&call.api, key).of_version(named);
     loop {
         attempts.next().await?;
+        warnings.truncate(of_text);
         let Some(current) = find(&call.api, resource, &target.namespace, &target.name).await?
         else {
             if !resource.create_on_update || !target.subresource.is_empty() {
@@ -40,31 +63,26 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
                 return Err(Status::conflict_modified(resource, &target.name));
             }
             attempts.leave();
-            authorize_creation(&call.api, &call.user, &target).await?;
+            authorize_creation(&call.api, &call.user, target).await?;
             let managers = Managers::Writer {
                 name: &options.manager,
                 seen: resource,
                 subresource: "",
             };
             let new = value.clone();
-            let mut told = input.warnings.clone();
-            let answer = new_object(&call, resource, new, managers, &options, &output, &mut told);
+            let answer = new_object(call, resource, new, managers, options, output, warnings);
             match answer.await {
                 // Somebody else was quicker: then it is an update.
                 Err(status) if status.reason == "AlreadyExists" => continue,
-                answer => {
-                    let mut response = answer?;
-                    respond::warn(&mut response, &told);
-                    return Ok(response);
-                }
+                answer => return answer,
             }
         };
-        check_version(&target, &current, &value)?;
+        check_version(target, &current, &value)?;
         let row = part::row(resource);
         let old = current_value(row, &current)?;
-        let managers = Managers::after(&target, &options.manager, &old, &value)?;
+        let managers = Managers::after(target, &options.manager, &old, &value)?;
         let mut sent = value.clone();
-        if part::is_scale(&target) {
+        if part::is_scale(target) {
             // Without a version it is put into whatever there is.
             object::set(
                 &mut sent,
@@ -72,8 +90,7 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
                 current.object.revision(),
             );
         }
-        let new = part::merged(&target, sent, &old)?;
-        let mut told = input.warnings.clone();
+        let new = part::merged(target, sent, &old)?;
         let change = Change {
             resource: row,
             user: &call.user,
@@ -82,12 +99,10 @@ pub(crate) async fn update(mut call: Call, target: ResourceTarget) -> Answer {
             old: &old,
             managers,
             dry_run: options.dry_run,
-            warnings: &mut told,
+            warnings,
         };
         if let Outcome::Done(updated) = apply_update(&call.api, change, new).await? {
-            let mut response = updated.response(&target, &output)?;
-            respond::warn(&mut response, &told);
-            return Ok(response);
+            return updated.response(target, output);
         }
     }
 }
