@@ -21,7 +21,7 @@ const BYTES: u64 = 8 << 20;
 /// A log that makes the database grow by more has so much more set aside than it takes, so that not each write sees to it.
 const AHEAD: u64 = BYTES / 4;
 /// What a start on a full disk has of it.
-const LENT: u64 = BYTES / 16;
+pub(super) const LENT: u64 = BYTES / 16;
 /// SQLite writes page after page. A file system without room for so much has none for a page, or hardly.
 const PROBE: u64 = 64 << 10;
 /// Pause between attempts to set aside what was not to be had.
@@ -66,7 +66,7 @@ impl Reserve {
     pub(super) fn lend(database: &Path) {
         let mut reserve = Reserve::left(database);
         let held = reserve.held;
-        if held > LENT && reserve.is_full() {
+        if held > LENT && reserve.is_full(0) {
             // All of it at first: btrfs gives back no part of what was had as a whole.
             reserve.give_up();
             if let Err(error) = reserve.allocate(held - LENT) {
@@ -79,7 +79,8 @@ impl Reserve {
     /// stays set aside with what was, and with room on the disk more is: a log that grows is no reason to wait for a
     /// checkpoint.
     pub(super) fn allows(&mut self, growth: u64, more: u64) -> bool {
-        if self.btrfs && self.probe(more).is_err_and(|error| is_quota(&error)) {
+        // With some to spare: what SQLite and the file system write for themselves counts, too.
+        if self.btrfs && self.probe(more + LENT).is_err_and(|error| is_quota(&error)) {
             return false;
         }
         let growth = growth + more;
@@ -131,9 +132,9 @@ impl Reserve {
         }
     }
 
-    /// Whether the file system, or a quota on it, has no room.
-    pub(super) fn is_full(&self) -> bool {
-        self.tried.is_some() && self.probe(0).is_err_and(|error| no_room(&error))
+    /// Whether the file system, or a quota on it, has no room for so much and some.
+    pub(super) fn is_full(&self, bytes: u64) -> bool {
+        self.tried.is_some() && self.probe(bytes).is_err_and(|error| no_room(&error))
     }
 
     /// Whether there is room for so much besides, and some.

@@ -6,6 +6,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::checkpoint::PAGE_BYTES;
 use super::database::{Database, store_error};
+use super::reserve::LENT;
 use crate::error::StoreError;
 
 /// Free pages kept for the next writes instead of being given back to the file system.
@@ -93,10 +94,12 @@ impl Database {
     }
 
     /// What a failure of SQLite means. A quota that is used up is an I/O error for it, and so is a full disk in places:
-    /// about those the file system is asked.
+    /// about those the file system is asked. A quota counts what is under way, and may have a little again by now.
     pub(super) fn failure(&self, error: sqlx::Error) -> StoreError {
         match store_error(&self.path, error) {
-            StoreError::Io { path, .. } if self.reserve.is_full() => StoreError::DiskFull { path },
+            StoreError::Io { path, .. } if self.reserve.is_full(LENT) => {
+                StoreError::DiskFull { path }
+            }
             error => error,
         }
     }
