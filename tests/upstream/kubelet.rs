@@ -24,6 +24,8 @@ fn configuration(folder: &Path, port: u16) -> String {
         "containerRuntimeEndpoint": format!("unix://{}", socket.display()),
         "cgroupDriver": "cgroupfs", "cgroupsPerQOS": false, "enforceNodeAllocatable": [],
         "failSwapOn": false, "failCgroupV1": false, "localStorageCapacityIsolation": false,
+        // It would leave chains in the packet filter of whoever runs this.
+        "makeIPTablesUtilChains": false,
     });
     let file = folder.join("kubelet.json");
     std::fs::write(&file, configuration.to_string()).expect("write");

@@ -160,10 +160,7 @@ impl Decoder {
                     Some(choice) => self.choice(choice, wire.bytes()?, depth)?,
                     None => scalar::value(shape, wire)?,
                 };
-                let keep = |value: &Value| {
-                    field.pointer || field.required || !scalar::is_zero(shape, value)
-                };
-                match value.filter(keep) {
+                match value.filter(|value| !field.omits(value)) {
                     Some(value) => into.insert(name.to_owned(), value),
                     None => into.shift_remove(name),
                 };

@@ -75,8 +75,7 @@ impl Seed<'_> {
                         context: &mut *context,
                     };
                     let value = input.next_value_seed(seed)?;
-                    let wished =
-                        || field.required || WISHES.iter().any(|path| context.trail.is_at(path));
+                    let wished = || WISHES.iter().any(|path| context.trail.is_at(path));
                     store(&mut object, field, value, wished);
                     context.trail.leave(mark);
                 }
@@ -154,20 +153,11 @@ fn store(
     value: Option<Value>,
     wished: impl FnOnce() -> bool,
 ) {
-    match value.filter(|value| !is_empty(value, &field.shape) || wished()) {
+    match value.filter(|value| !field.omits(value) || wished()) {
         Some(value) => object.insert(field.name.as_ref().to_owned(), value),
         // A null takes back what an earlier duplicate said.
         None => object.shift_remove(&*field.name),
     };
-}
-
-/// An optional list or map that holds nothing is left out, as upstream's encoders do.
-fn is_empty(value: &Value, shape: &Shape) -> bool {
-    match (value, shape) {
-        (Value::Array(list), Shape::List(_)) => list.is_empty(),
-        (Value::Object(map), Shape::Map(_)) => map.is_empty(),
-        _ => false,
-    }
 }
 
 /// What null means for the items of lists and maps, where it cannot be dropped.

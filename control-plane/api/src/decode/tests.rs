@@ -36,6 +36,26 @@ fn keys_given_twice_below_a_long_one() {
 }
 
 #[test]
+fn zeros_that_go_leaves_out_are_not_kept() {
+    // A flag, a number and a text; what is a pointer, or demanded, is meant.
+    check(
+        "io.k8s.api.apps.v1.Deployment",
+        r#"{"metadata": {"name": "", "generateName": "d-", "generation": 0}, "spec": {"paused": false,
+            "minReadySeconds": 0, "replicas": 0, "strategy": {"type": ""}, "template": {"spec": {
+            "hostNetwork": false, "nodeName": "", "enableServiceLinks": false,
+            "containers": [{"name": "", "image": "", "stdin": false, "ports": [{"containerPort": 0, "hostPort": 0}],
+                "livenessProbe": {"httpGet": {"port": 0, "path": ""}, "periodSeconds": 0},
+                "securityContext": {"privileged": false}, "args": ["", "a"]}]}}}}"#,
+        json!({"metadata": {"generateName": "d-"}, "spec": {"replicas": 0, "strategy": {}, "template": {"spec": {
+            "enableServiceLinks": false,
+            "containers": [{"name": "", "ports": [{"containerPort": 0}],
+                "livenessProbe": {"httpGet": {"port": 0}},
+                "securityContext": {"privileged": false}, "args": ["", "a"]}]}}}}),
+        &[],
+    );
+}
+
+#[test]
 fn unknown_and_duplicate_fields_are_named_and_dropped() {
     check(
         CONFIG_MAP,

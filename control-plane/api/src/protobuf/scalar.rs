@@ -40,17 +40,6 @@ pub(super) fn value(shape: &Shape, wire: Wire<'_>) -> Result<Option<Value>, Deco
     }))
 }
 
-/// Whether an encoder would have written the value although nobody set it.
-pub(super) fn is_zero(shape: &Shape, value: &Value) -> bool {
-    match (shape, value) {
-        (Shape::String | Shape::Bytes, Value::String(text)) => text.is_empty(),
-        (Shape::Bool, value) => *value == Value::Bool(false),
-        (Shape::Int32 | Shape::Int64, value) => value.as_i64() == Some(0),
-        (Shape::Number, value) => value.as_f64() == Some(0.0),
-        _ => value.is_null(),
-    }
-}
-
 fn timestamp(bytes: &[u8]) -> Result<jiff::Timestamp, DecodeError> {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader::new(bytes);

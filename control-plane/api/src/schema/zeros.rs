@@ -1,4 +1,4 @@
-//! What Go writes for fields that are not there: the zeros of its structs.
+//! What Go writes for fields that are not there, the zeros of its structs, and what it leaves out though it is there.
 //!
 //! Objects are given them where they are written, so that reading costs nothing. What types have such fields, and how
 //! one gets there, is worked out once: a kind without any is not looked through.
@@ -34,6 +34,22 @@ impl Field {
             Shape::Quantity => &NOTHING,
             _ => &NULL,
         })
+    }
+
+    /// Whether Go leaves the field out when it has that value: an empty list or map, and the zero of what is no pointer.
+    pub(crate) fn omits(&self, value: &Value) -> bool {
+        match (&self.shape, value) {
+            _ if self.required => false,
+            (_, Value::Null) => true,
+            (Shape::List(_), Value::Array(list)) => list.is_empty(),
+            (Shape::Map(_), Value::Object(map)) => map.is_empty(),
+            _ if self.pointer => false,
+            (Shape::String | Shape::Bytes, Value::String(text)) => text.is_empty(),
+            (Shape::Bool, value) => *value == FALSE,
+            (Shape::Int32 | Shape::Int64, value) => value.as_i64() == Some(0),
+            (Shape::Number, value) => value.as_f64() == Some(0.0),
+            _ => false,
+        }
     }
 }
 
