@@ -1,5 +1,6 @@
 //! Who owns which part of an object: what a create starts with, and what an update may not touch.
 
+mod alpha;
 mod certificate;
 mod claim;
 mod daemon_set;
@@ -31,6 +32,7 @@ pub fn prepare_create(resource: &Resource, value: &mut Value) {
         }
         return;
     }
+    alpha::forget(resource, value, None);
     match (resource.group, resource.kind) {
         ("", "Pod") => pod::create(value),
         ("", "Namespace") => {
@@ -50,6 +52,10 @@ pub fn prepare_create(resource: &Resource, value: &mut Value) {
         ("batch", "Job") => job::create(value),
         ("certificates.k8s.io", "CertificateSigningRequest") => certificate::create(value),
         ("discovery.k8s.io", "EndpointSlice") => forget_topology(value, None),
+        // Counted from its first change on.
+        ("storage.k8s.io", "CSIDriver") => {
+            remove(value, "metadata.generation");
+        }
         _ => {}
     }
     // A kubelet registers its node together with what it found out about it, and a new pod's
@@ -109,6 +115,7 @@ pub fn prepare_update(resource: &Resource, new: &mut Value, old: &Value) {
     if resource.has_status() {
         carry(new, old, "status");
     }
+    alpha::forget(resource, new, Some(old));
     match (resource.group, resource.kind) {
         ("", "Namespace") => carry(new, old, "spec.finalizers"),
         ("", "Service") => service::update(new, old),

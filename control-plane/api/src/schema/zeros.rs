@@ -77,10 +77,15 @@ pub fn fill_zeros(resource: &Resource, value: &mut Value) {
 fn fill(plans: &Plans, id: TypeId, value: &mut Value) {
     let Value::Object(fields) = value else { return };
     for step in &plans[usize::from(id.0)] {
-        if let Some(zero) = step.zero
-            && !fields.contains_key(step.name)
-        {
-            fields.insert(step.name.to_owned(), zero.clone());
+        if let Some(zero) = step.zero {
+            match fields.get_mut(step.name) {
+                None => {
+                    fields.insert(step.name.to_owned(), zero.clone());
+                }
+                // Go's storage does not tell an empty list from none.
+                Some(list) if zero.is_null() && is_empty_list(list) => *list = Value::Null,
+                Some(_) => {}
+            }
         }
         if let Some(below) = step.below
             && let Some(field) = fields.get_mut(step.name)
@@ -88,6 +93,10 @@ fn fill(plans: &Plans, id: TypeId, value: &mut Value) {
             through(plans, below, field);
         }
     }
+}
+
+fn is_empty_list(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Through lists and maps to the structs in them.
@@ -197,6 +206,13 @@ mod tests {
             "StatefulSet",
             json!({"spec": null, "status": {"replicas": 2}}),
             json!({"spec": null, "status": {"replicas": 2, "availableReplicas": 0}}),
+        );
+        // A list that is demanded and empty is none, once it was stored.
+        check(
+            "",
+            "LimitRange",
+            json!({"spec": {"limits": []}}),
+            json!({"spec": {"limits": null}}),
         );
         // What refers to structs may do without them, and the owner's fields are asked for.
         check(

@@ -100,10 +100,11 @@ fn lenient(event: &Value, reporter: &str, out: &mut Errors) {
 }
 
 fn strict(event: &Value, reporter: &str, out: &mut Errors) {
-    match text(event, "reportingComponent") {
-        "" => out.push(|| FieldError::required(reporter, "")),
-        name => invalid(out, &Path::new(reporter), name, names::qualified_name(name)),
+    let name = text(event, "reportingComponent");
+    if name.is_empty() {
+        out.push(|| FieldError::required(reporter, ""));
     }
+    invalid(out, &Path::new(reporter), name, names::qualified_name(name));
     for field in ["reportingInstance", "action", "reason"] {
         match text(event, field).len() {
             0 => out.push(|| FieldError::required(field, "")),

@@ -36,7 +36,7 @@ pub(super) fn create(resource: &Resource, value: &Value, out: &mut Errors) {
             out,
             &path.child("generateName"),
             prefix,
-            names::as_prefix(prefix, rule),
+            names::as_prefix(prefix, prefix_rule(resource)),
         );
     }
     match object::name(value) {
@@ -71,15 +71,22 @@ pub(super) fn create(resource: &Resource, value: &Value, out: &mut Errors) {
     }
 }
 
-/// Kinds whose new objects upstream checks as those of the core group. Custom resources and what the server registers are
-/// checked less.
+/// Kinds whose new objects upstream checks as those of the core group. Custom resources, what the server registers and a
+/// few more are checked less.
 fn has_core_rules(resource: &Resource) -> bool {
     let apart = [
         "admissionregistration.k8s.io",
         "apiextensions.k8s.io",
         "apiregistration.k8s.io",
     ];
-    resource.custom().is_none() && !apart.contains(&resource.group)
+    let kind_apart = matches!(
+        (resource.group, resource.kind),
+        ("", "Event")
+            | ("coordination.k8s.io", "Lease")
+            | ("node.k8s.io", "RuntimeClass")
+            | ("policy", "PodDisruptionBudget")
+    );
+    resource.custom().is_none() && !apart.contains(&resource.group) && !kind_apart
 }
 
 /// A finalizer is one of Kubernetes' own, or says by its domain whose it is.
@@ -229,6 +236,14 @@ fn finalizers(value: &Value, path: &Path, out: &mut Errors) {
     }
 }
 
+/// The grammar that what names are generated from is to obey. Of these kinds upstream looks at whole names alone.
+fn prefix_rule(resource: &Resource) -> Rule {
+    match (resource.group, resource.kind) {
+        ("", "ReplicationController") | ("resource.k8s.io", "DeviceClass") => names::path_segment,
+        _ => name_rule(resource),
+    }
+}
+
 /// The grammar of names of the kind.
 fn name_rule(resource: &Resource) -> Rule {
     match (resource.group, resource.kind) {
@@ -236,8 +251,8 @@ fn name_rule(resource: &Resource) -> Rule {
         ("", "Namespace" | "Service") => names::dns1123_label,
         ("apps", "StatefulSet") => names::dns1123_label,
         ("networking.k8s.io", "IPAddress") => canonical_ip,
-        // The names of events are made by clients out of names of objects and a hash.
-        (_, "Event") | ("", "Binding") => names::path_segment,
+        // The names of events are made by clients out of names of objects and a hash; the newer group is strict.
+        ("", "Event" | "Binding") => names::path_segment,
         // Names of roles have colons, those of APIServices end in a group, which may be empty.
         ("rbac.authorization.k8s.io", _) | (_, "APIService") => names::path_segment,
         ("certificates.k8s.io", "CertificateSigningRequest")

@@ -22,6 +22,7 @@ pub(super) fn create(value: &Value, out: &mut Errors) {
     taints(spec, &Path::new("metadata.taints"), out);
     pod_ranges(spec, out);
     status(value, out);
+    features(value, out);
 }
 
 pub(super) fn update(new: &Value, old: &Value, out: &mut Errors) {
@@ -89,6 +90,40 @@ fn status(value: &Value, out: &mut Errors) {
             }
         }
     }
+}
+
+/// What the kubelet can do: features by name, in order.
+fn features(value: &Value, out: &mut Errors) {
+    let path = Path::new("status.declaredFeatures");
+    let mut before = None;
+    for (at, name) in items(value, "status.declaredFeatures").iter().enumerate() {
+        let name = name.as_str().unwrap_or("");
+        let here = path.index(at);
+        if !is_feature(name) {
+            let why = format!(
+                "invalid feature name {name:?}: must start with an UpperCamelCase segment, with subsequent segments \
+                 separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters \
+                 and slashes"
+            );
+            out.push(|| FieldError::invalid(&here, name, why));
+        }
+        match before.replace(name) {
+            Some(before) if before == name => out.push(|| FieldError::duplicate(here, name)),
+            Some(before) if before > name => {
+                out.push(|| FieldError::invalid(here, name, "list must be sorted alphabetically"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_feature(name: &str) -> bool {
+    let alphanumeric = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let begins = |segment: &str| segment.starts_with(|first: char| first.is_ascii_alphabetic());
+    name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name
+            .split('/')
+            .all(|segment| begins(segment) && alphanumeric(segment))
 }
 
 /// Upstream does not look at those of a new node.

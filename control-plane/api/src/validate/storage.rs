@@ -155,12 +155,12 @@ pub(super) fn attachment(value: &Value, out: &mut Errors) {
     match (get(spec, "source.inlineVolumeSpec"), name) {
         (None, None) => out.push(|| FieldError::required(here, ONE_OF)),
         (Some(_), Some(_)) => out.push(|| FieldError::forbidden(here, ONE_OF)),
-        (None, Some("")) => {
-            let why = "must specify non empty persistentVolumeName";
-            out.push(|| FieldError::required(here.child("persistentVolumeName"), why));
-        }
         (None, Some(name)) => {
             let at = here.child("persistentVolumeName");
+            if name.is_empty() {
+                let why = "must specify non empty persistentVolumeName";
+                out.push(|| FieldError::required(&at, why));
+            }
             invalid(out, &at, name, names::dns1123_subdomain(name));
         }
         (Some(inline), None) => inline_volume(inline, &here.child("inlineVolumeSpec"), out),

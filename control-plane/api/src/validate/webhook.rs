@@ -150,9 +150,10 @@ fn url(url: &str, path: &Path, out: &mut Errors) {
 }
 
 fn service(service: &Value, path: &Path, out: &mut Errors) {
-    for field in ["name", "namespace"] {
+    // Upstream takes one for the other here, and clients look at the field.
+    for (field, named) in [("namespace", "name"), ("name", "namespace")] {
         if is_empty(service, field) {
-            out.push(|| FieldError::required(path.child(field), ""));
+            out.push(|| FieldError::required(path.child(named), ""));
         }
     }
     let port = int(service, "port").unwrap_or(0);

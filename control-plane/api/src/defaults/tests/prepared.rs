@@ -218,3 +218,45 @@ fn statuses_that_leave_the_metadata_alone() {
             "status": {"attached": true}})
     );
 }
+
+#[test]
+fn fields_of_features_that_are_off_are_forgotten() {
+    let check = |version: &str, kind: &str, full: Value, expect: Value| {
+        let resource = of(version, kind);
+        let mut new = json!({"metadata": {"name": "n"}, "spec": full});
+        prepare_create(resource, &mut new);
+        assert_eq!(new["spec"], expect, "{kind}");
+        let (plain, full) = (json!({"spec": expect}), json!({"spec": full}));
+        for (old, kept) in [(&plain, &plain), (&full, &full)] {
+            let mut new = full.clone();
+            prepare_update(resource, &mut new, old);
+            assert_eq!(new["spec"], kept["spec"], "{kind}");
+        }
+    };
+    check(
+        "coordination.k8s.io/v1",
+        "Lease",
+        json!({"holderIdentity": "h", "strategy": "OldestEmulationVersion", "preferredHolder": "p"}),
+        json!({"holderIdentity": "h"}),
+    );
+    check(
+        "storage.k8s.io/v1",
+        "CSIDriver",
+        json!({"attachRequired": true, "preventPodSchedulingIfMissing": false}),
+        json!({"attachRequired": true}),
+    );
+    check(
+        "resource.k8s.io/v1",
+        "ResourceSlice",
+        json!({"devices": [{"name": "d", "attributes": {"a": {"int": 1, "strings": ["s"]}}}]}),
+        json!({"devices": [{"name": "d", "attributes": {"a": {"int": 1}}}]}),
+    );
+}
+
+#[test]
+fn changes_of_a_driver_are_counted_from_the_first() {
+    let resource = of("storage.k8s.io/v1", "CSIDriver");
+    let mut driver = json!({"metadata": {"name": "d", "generation": 1}, "spec": {}});
+    prepare_create(resource, &mut driver);
+    assert_eq!(driver, json!({"metadata": {"name": "d"}, "spec": {}}));
+}

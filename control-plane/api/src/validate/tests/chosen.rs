@@ -198,6 +198,8 @@ fn finalizers_say_whose_they_are() {
         &global(json!({})),
         &[("spec.finalizers", json!(["mine"]), &wrong)],
     );
+    let lease = of("coordination.k8s.io/v1", "Lease");
+    check(lease, object(json!({"metadata.finalizers": ["mine"]})), &[]);
     // Only when it is new: what is there stays.
     let old = object(json!({"metadata.finalizers": ["mine"], "metadata.resourceVersion": "1"}));
     let new = with(old.clone(), json!({"data": {"a": "b"}}));

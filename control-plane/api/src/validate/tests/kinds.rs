@@ -136,6 +136,21 @@ fn nodes_and_namespaces() {
         node(json!({})),
         &["spec.externalID: Forbidden: may not be updated"],
     );
+    check(
+        core("Node"),
+        node(json!({"status.declaredFeatures": ["A", "A/b", "A/B", "Ab", "Ab", "b", "C/1d"]})),
+        &[
+            "status.declaredFeatures[2]: Invalid value: \"A/B\": list must be sorted alphabetically",
+            "status.declaredFeatures[4]: Duplicate value: \"Ab\"",
+            "status.declaredFeatures[5]: Invalid value: \"b\": invalid feature name \"b\": must start with an \
+             UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or \
+             MyFeature/mySubFeature), and contain only alphanumeric characters and slashes",
+            "status.declaredFeatures[6]: Invalid value: \"C/1d\": invalid feature name \"C/1d\": must start with an \
+             UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or \
+             MyFeature/mySubFeature), and contain only alphanumeric characters and slashes",
+            "status.declaredFeatures[6]: Invalid value: \"C/1d\": list must be sorted alphabetically",
+        ],
+    );
     for phase in ["Terminating", "Asleep"] {
         let namespace = node(json!({"status.phase": phase}));
         let found = status_update(core("Namespace"), &namespace, &namespace);
@@ -145,6 +160,22 @@ fn nodes_and_namespaces() {
             [format!("status.Phase: Invalid value: {phase:?}: {why}")]
         );
     }
+}
+
+#[test]
+fn what_names_are_generated_from() {
+    let class = of("resource.k8s.io/v1", "DeviceClass");
+    let prefixed = json!({"metadata": {"name": "n", "generateName": "N-"}});
+    let found = |resource: &Resource| {
+        let found = create(resource, &prefixed).into_iter();
+        found
+            .filter(|error| error.to_string().starts_with("metadata.generateName"))
+            .count()
+    };
+    assert_eq!(
+        [core("ReplicationController"), class, core("Node")].map(found),
+        [0, 0, 1]
+    );
 }
 
 #[test]
@@ -189,6 +220,10 @@ fn events() {
         event(json!({"eventTime": "2026-01-01T00:00:00.000000Z"})),
         &[
             "reportingComponent: Required value",
+            "reportingComponent: Invalid value: \"\": name part must be non-empty",
+            "reportingComponent: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or \
+             '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
+             '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
             "reportingInstance: Required value",
             "action: Required value",
             "reason: Required value",
@@ -199,6 +234,10 @@ fn events() {
         "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "c",
         "reportingInstance": "i", "action": "A", "reason": "R", "type": "Normal", "note": "n"});
     check(new, good.clone(), &[]);
+    // Names are looked at more closely than in the core group.
+    let colon = json!({"metadata.name": "e:1"});
+    check(core("Event"), event(colon.clone()), &[]);
+    assert_eq!(create(new, &with(good.clone(), colon)).len(), 1);
     check(
         new,
         with(

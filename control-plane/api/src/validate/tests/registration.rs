@@ -48,6 +48,11 @@ fn webhooks() {
              of v1, v1beta1",
         ],
     );
+    // As upstream has it, with the one for the other.
+    check(
+        json!({"clientConfig": {"service": {"name": "s", "port": 443}}}),
+        &["webhooks[0].clientConfig.service.name: Required value"],
+    );
     check(
         json!({"clientConfig": {"url": "http://u@h?q#f"}}),
         &[
