@@ -8,6 +8,7 @@ mod binding;
 mod certificates;
 mod classes;
 mod definitions;
+mod devices;
 mod disruption;
 mod flow_schemas;
 mod ip_addresses;
@@ -71,6 +72,10 @@ pub(crate) async fn admit_new(
         "certificatesigningrequests" => certificates::admit_new(user, resource, value),
         "clusterroles" | "roles" | "clusterrolebindings" | "rolebindings" => {
             roles::admit(api, user, resource, value, None).await
+        }
+        "resourceclaims" => devices::admit(api, resource, value, "spec.devices.requests").await,
+        "resourceclaimtemplates" => {
+            devices::admit(api, resource, value, "spec.spec.devices.requests").await
         }
         _ => Ok(()),
     }

@@ -31,9 +31,7 @@ use crate::names;
 use crate::object::{flag, get, int, is_empty, items, part, text};
 use crate::status::{Errors, FieldError};
 
-use super::path::{
-    Path, amounts, choice_or_empty, in_range, invalid, labels, optional_text, required_choice,
-};
+use super::path::{Path, amounts, in_range, invalid, labels, optional_text, required_choice};
 
 pub(super) use affinity::node_selector;
 pub(super) use annotations::{check as annotations, seccomp_fields};
@@ -146,11 +144,21 @@ pub(super) fn spec(spec: &Value, path: &Path, home: Home<'_>, out: &mut Errors) 
     }
     scheduling::tolerations(spec, &path.child("tolerations"), out);
     network::host_aliases(spec, path, out);
-    for field in ["priorityClassName", "runtimeClassName"] {
-        optional_text(out, spec, path, field, names::dns1123_subdomain);
+    optional_text(
+        out,
+        spec,
+        path,
+        "priorityClassName",
+        names::dns1123_subdomain,
+    );
+    if let Some(class) = get(spec, "runtimeClassName").and_then(Value::as_str) {
+        let at = path.child("runtimeClassName");
+        invalid(out, &at, class, names::dns1123_subdomain(class));
     }
-    let preemption = ["PreemptLowerPriority", "Never"];
-    choice_or_empty(out, spec, path, "preemptionPolicy", &preemption);
+    if get(spec, "preemptionPolicy").is_some() {
+        let policies = ["PreemptLowerPriority", "Never"];
+        required_choice(out, spec, path, "preemptionPolicy", &policies);
+    }
     amounts(out, spec, path, "overhead");
     os::check(spec, path, out);
     env::files(&context, path, out);

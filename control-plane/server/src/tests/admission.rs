@@ -1,4 +1,4 @@
-//! Admission that looks at other objects: priorities, limits, quotas, default classes.
+//! Admission that looks at other objects: priorities, limits, quotas, default classes, namespaces.
 
 use super::*;
 
@@ -332,4 +332,43 @@ async fn what_holds_data_is_protected_from_the_start() {
     let none = json!({"metadata": {"finalizers": null}});
     let freed = admin.merge(&format!("{CLAIMS}/d"), none).await.expect(200);
     assert_eq!(freed["metadata"]["finalizers"], Value::Null);
+}
+
+#[tokio::test]
+async fn devices_in_use_are_for_namespaces_that_are_marked() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let devices = |admin: bool| {
+        let request = |name, admin: bool| json!({"name": name, "exactly": {"deviceClassName": "c", "adminAccess": admin}});
+        json!({"devices": {"requests": [request("a", false), request("b", admin)]}})
+    };
+    let why = "spec.devices.requests[1].adminAccess: Forbidden: admin access to devices requires the \
+        `resource.kubernetes.io/admin-access: true` label on the containing namespace";
+    let folder = "/apis/resource.k8s.io/v1/namespaces/default";
+    let claims = (
+        format!("{folder}/resourceclaims"),
+        json!({"metadata": {"name": "c"}, "spec": devices(true)}),
+        format!("ResourceClaim.resource.k8s.io \"c\" is invalid: {why}"),
+    );
+    let templates = (
+        format!("{folder}/resourceclaimtemplates"),
+        json!({"metadata": {"name": "c"}, "spec": {"spec": devices(true)}}),
+        format!("ResourceClaimTemplate.resource.k8s.io \"c\" is invalid: {why}"),
+    );
+    for (path, object, message) in [&claims, &templates] {
+        admin
+            .post(path, object)
+            .await
+            .refused(422, "Invalid", message);
+    }
+    let plain = json!({"metadata": {"name": "plain"}, "spec": devices(false)});
+    admin.create(&claims.0, plain).await;
+    let label = json!({"metadata": {"labels": {"resource.kubernetes.io/admin-access": "true"}}});
+    admin
+        .merge("/api/v1/namespaces/default", label)
+        .await
+        .expect(200);
+    for (path, object, _) in [claims, templates] {
+        admin.create(&path, object).await;
+    }
 }

@@ -104,6 +104,16 @@ fn empty_choices() {
         &pod(json!({})),
         &[
             (
+                "spec.preemptionPolicy",
+                json!(""),
+                "spec.preemptionPolicy: Required value",
+            ),
+            (
+                "spec.runtimeClassName",
+                json!(""),
+                "spec.runtimeClassName: Invalid value: \"\": a lowercase RFC 1123 subdomain must consist of",
+            ),
+            (
                 "spec.topologySpreadConstraints",
                 constraint,
                 "spec.topologySpreadConstraints[0].nodeTaintsPolicy: Unsupported value: \"\": supported values: \"Honor\", \"Ignore\"",
