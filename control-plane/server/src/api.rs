@@ -99,3 +99,7 @@ impl Call {
 
 /// What a handler ends in.
 pub(crate) type Answer = Result<Response>;
+
+/// On an answer that goes on for as long as somebody reads it: a watch, or a log.
+#[derive(Clone, Copy)]
+pub(crate) struct LongRunning;

@@ -27,7 +27,7 @@ use tower::ServiceExt;
 pub(crate) use limits::InFlight;
 pub use limits::Limits;
 
-use crate::api::{Answer, Api, Call, Result};
+use crate::api::{Answer, Api, Call, LongRunning, Result};
 use crate::authn::{authenticate, impersonate};
 use crate::authz::authorize;
 use crate::content::{refusal_format, wants_pretty};
@@ -146,7 +146,9 @@ async fn steps(
     }
     if long_running {
         let call = Call::new(api, query, verb, user, parts, body);
-        return dispatch::dispatch(call, target).await;
+        let mut response = dispatch::dispatch(call, target).await?;
+        response.extensions_mut().insert(LongRunning);
+        return Ok(response);
     }
     let timeout = request_timeout(&query, &api)?;
     if verb == "get" && matches!(target, Target::Resource(_)) && body.is_end_stream() {

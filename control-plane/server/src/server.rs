@@ -33,7 +33,7 @@ use crate::kubelet::Kubelets;
 use crate::metrics::{MeasuredStore, Metrics};
 use crate::object::{ObjCodec, Recent};
 use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
-use crate::serve::{Acceptor, DRAIN_TIMEOUT};
+use crate::serve::{Acceptor, DRAIN_TIMEOUT, Places, Threads};
 use crate::strategy::{Addresses, Charges};
 use crate::tls::{Identity, TlsError, Trust, server_config};
 use crate::tokens::SigningKey;
@@ -230,22 +230,10 @@ impl Server {
             trust: self.trust.clone(),
             api: self.api.clone(),
         };
-        let end = shutdown.clone();
-        let watches = self.api.shutdown.clone();
-        let kept = bootstrap::keep(&self.api, self.api.shutdown.clone());
-        let served = acceptor.run(shutdown);
-        tokio::pin!(served);
-        let result = tokio::select! {
-            result = &mut served => result.map_err(ServeError::Accept),
-            () = self.renew() => Ok(()),
-            () = kept => Ok(()),
-            () = end.cancelled() => {
-                watches.cancel();
-                served.await.map_err(ServeError::Accept)
-            }
-        };
+        let threads = Threads::start().map_err(ServeError::Accept)?;
+        let result = self.serve_on(threads.places(), acceptor, shutdown).await;
         // WebSockets are no connections of the acceptor's any more.
-        watches.cancel();
+        self.api.shutdown.cancel();
         let upgraded = &self.api.upgraded;
         upgraded.close();
         if tokio::time::timeout(DRAIN_TIMEOUT, upgraded.wait())
@@ -254,7 +242,30 @@ impl Server {
         {
             tracing::warn!(open = upgraded.len(), "WebSockets were cut off at shutdown");
         }
+        threads.end().await;
         result
+    }
+
+    async fn serve_on(
+        &self,
+        places: &Places,
+        acceptor: Acceptor,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let end = shutdown.clone();
+        let watches = self.api.shutdown.clone();
+        let kept = bootstrap::keep(&self.api, watches.clone());
+        let served = acceptor.run(places, shutdown);
+        tokio::pin!(served);
+        tokio::select! {
+            result = &mut served => result.map_err(ServeError::Accept),
+            () = self.renew() => Ok(()),
+            () = kept => Ok(()),
+            () = end.cancelled() => {
+                watches.cancel();
+                served.await.map_err(ServeError::Accept)
+            }
+        }
     }
 
     /// Ends watches, flushes the state and closes it.

@@ -87,6 +87,18 @@ pub(crate) struct Publication<O> {
     pub(crate) events: Vec<(Arc<Event<O>>, usize)>,
 }
 
+/// Watchers of buckets that changed. They may be many, and who wrote need not wait for them.
+#[must_use = "watchers would wait for the next change"]
+pub(crate) struct Wakes(Vec<(Arc<watch::Sender<Revision>>, Revision)>);
+
+impl Wakes {
+    pub(crate) fn wake(self) {
+        for (sender, revision) in self.0 {
+            sender.send_replace(revision);
+        }
+    }
+}
+
 /// How much there is.
 pub(crate) struct Size {
     pub(crate) entries: usize,
@@ -156,8 +168,8 @@ impl<O> Memory<O> {
         }
     }
 
-    /// Makes a committed batch visible, then wakes the watchers of the buckets it touched.
-    pub(crate) fn publish(&self, publication: Publication<O>) {
+    /// Makes a committed batch visible. Answers whom to wake: those who watch the buckets it touched.
+    pub(crate) fn publish(&self, publication: Publication<O>) -> Wakes {
         let now = self.now();
         let mut wake = Vec::with_capacity(publication.buckets.len());
         let hash = |event: &Event<O>| self.hasher.hash_one(&event.entry.key);
@@ -186,9 +198,7 @@ impl<O> Memory<O> {
             inner.trim(&self.limits, now, &mut garbage);
             self.forget_past(inner)
         };
-        for (sender, revision) in wake {
-            sender.send_replace(revision);
-        }
+        Wakes(wake)
     }
 
     /// Drops events older than the window. Answers when the next one will be due.

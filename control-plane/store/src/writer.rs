@@ -24,7 +24,7 @@ use crate::contract::{Codec, Committed, Expect, Op};
 use crate::counters::{BatchClock, Counters};
 use crate::error::{StoreError, TxnError};
 use crate::key::{Key, Revision};
-use crate::memory::{Memory, Publication};
+use crate::memory::{Memory, Publication, Wakes};
 use crate::sqlite::{BackgroundCheck, Damage, Database, Meta, Rows};
 use full::Refused;
 pub(crate) use lazy::LazyWrites;
@@ -192,9 +192,10 @@ impl<C: Codec> Writer<C> {
         clock.synced();
         match committed {
             Ok(written) => {
-                let staged = self.publish(staged, written);
+                let (staged, wakes) = self.publish(staged, written);
                 clock.published();
                 staged.answer();
+                wakes.wake();
             }
             Err(error @ StoreError::DiskFull { .. }) => return Err(Refused { staged, error }),
             Err(error) => staged.fail(&error),
@@ -262,8 +263,12 @@ impl<C: Codec> Writer<C> {
         Ok(())
     }
 
-    /// Makes a batch visible; what is left of it are the answers.
-    fn publish(&mut self, mut staged: Staged<C::Object>, written: Written) -> Staged<C::Object> {
+    /// Makes a batch visible; what is left of it are the answers, and then the watchers.
+    fn publish(
+        &mut self,
+        mut staged: Staged<C::Object>,
+        written: Written,
+    ) -> (Staged<C::Object>, Wakes) {
         let now = Instant::now();
         match written {
             Written::All => self.lazy.clear(),
@@ -282,13 +287,13 @@ impl<C: Codec> Writer<C> {
         for (key, _) in &staged.recovered {
             self.unreadable.remove(key);
         }
-        self.memory.publish(Publication {
+        let wakes = self.memory.publish(Publication {
             revision: staged.revision,
             buckets: staged.take_buckets(),
             events: std::mem::take(&mut staged.events),
         });
         self.expiry.get_or_insert(now + self.config.history_window);
-        staged
+        (staged, wakes)
     }
 
     /// Records whether the disk works, and says so once when that changes.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use tokio::task::JoinSet;
 
 use crate::bare::Bare;
 use crate::connection::{Connection, Endpoint};
+use crate::crew::Crew;
 use crate::table::{self, Samples, Stopwatch, Summary};
 
 /// Lists that are read and timed.
@@ -72,19 +72,12 @@ impl Load {
         work: F,
     ) -> anyhow::Result<Summary>
     where
-        F: Fn(Connection) -> Fut,
+        F: Fn(Connection) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = anyhow::Result<Samples>> + Send + 'static,
     {
-        let mut ready = Vec::new();
-        for _ in 0..connections {
-            ready.push(self.endpoint.connect().await?);
-        }
+        let crew = Crew::connect(&self.endpoint, connections, work).await?;
         let watch = self.stopwatch();
-        let mut tasks: JoinSet<_> = ready.into_iter().map(work).collect();
-        let mut samples = Samples::default();
-        while let Some(done) = tasks.join_next().await {
-            samples.extend(done??);
-        }
+        let samples = crew.work().await?;
         let what = format!("{what}, {connections} connections");
         Ok(table::row(&what, samples, watch.stop()))
     }
@@ -96,8 +89,9 @@ impl Load {
     ) -> anyhow::Result<Summary> {
         let first = self.created.load(Ordering::Relaxed);
         let start = Instant::now();
-        self.measure("create", connections, |mut connection| {
-            let (path, size, created) = (self.path.clone(), self.size, Arc::clone(&self.created));
+        let (path, size, created) = (self.path.clone(), self.size, Arc::clone(&self.created));
+        self.measure("create", connections, move |mut connection| {
+            let (path, created) = (path.clone(), Arc::clone(&created));
             async move {
                 let mut samples = Samples::default();
                 loop {
@@ -126,8 +120,9 @@ impl Load {
     pub(crate) async fn updates(&self, connections: usize, count: u64) -> anyhow::Result<Summary> {
         let known = self.known(connections);
         let next = Arc::new(AtomicU64::new(0));
-        self.measure("update", connections, |mut connection| {
-            let (path, size, next) = (self.path.clone(), self.size, Arc::clone(&next));
+        let (path, size) = (self.path.clone(), self.size);
+        self.measure("update", connections, move |mut connection| {
+            let (path, next) = (path.clone(), Arc::clone(&next));
             async move {
                 let mut samples = Samples::default();
                 loop {
@@ -186,8 +181,9 @@ impl Load {
     ) -> anyhow::Result<Summary> {
         let known = self.known(connections);
         let start = Instant::now();
-        self.measure(what, connections, |mut connection| {
-            let path = self.path.clone();
+        let path = self.path.clone();
+        self.measure(what, connections, move |mut connection| {
+            let path = path.clone();
             async move {
                 let mut samples = Samples::default();
                 while start.elapsed() < time {
@@ -208,9 +204,10 @@ impl Load {
     pub(crate) async fn deletes(&self, connections: usize, count: u64) -> anyhow::Result<Summary> {
         let end = self.created.load(Ordering::Relaxed);
         let next = Arc::new(AtomicU64::new(end.saturating_sub(count)));
+        let path = self.path.clone();
         let summary = self
-            .measure("delete", connections, |mut connection| {
-                let (path, next) = (self.path.clone(), Arc::clone(&next));
+            .measure("delete", connections, move |mut connection| {
+                let (path, next) = (path.clone(), Arc::clone(&next));
                 async move {
                     let mut samples = Samples::default();
                     loop {

@@ -5,6 +5,7 @@ mod bare;
 mod body;
 mod compile;
 mod connection;
+mod crew;
 mod load;
 mod module;
 mod own;
@@ -169,8 +170,7 @@ impl Target {
 /// How long the namespace's own furniture may take.
 const SETUP: Duration = Duration::from_secs(30);
 
-/// One thread: a client that moves its connections between threads takes twice the processor time for each answer, which
-/// is time of what it measures when they share the machine. The many watchers have threads of their own.
+/// One thread; what works on many connections at once has threads of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     // An error only means that it was chosen already.

@@ -183,11 +183,12 @@ mod tests {
             entry,
             previous,
         };
-        memory.publish(Publication {
+        let wakes = memory.publish(Publication {
             revision,
             buckets: vec![("b".into(), entries)],
             events: vec![(Arc::new(event), 1)],
         });
+        wakes.wake();
     }
 
     /// How many events a list at a revision has to undo, if it can be served.
