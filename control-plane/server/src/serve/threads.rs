@@ -184,7 +184,8 @@ fn run(runtime: Runtime, end: CancellationToken) -> io::Result<oneshot::Receiver
     let thread = std::thread::Builder::new().name("connections".to_owned());
     thread.spawn(move || {
         runtime.block_on(until(end));
-        runtime.shutdown_background();
+        // Waited for: see the engine's threads.
+        runtime.shutdown_timeout(LAST_WORDS);
         // Nobody may wait for it.
         let _ = ended.send(());
     })?;

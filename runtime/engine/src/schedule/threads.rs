@@ -5,6 +5,7 @@ use crate::EngineConfig;
 use parking_lot::Mutex;
 use rustix::process::getpriority_process;
 use std::sync::Arc;
+use std::sync::mpsc::{self, SendError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -17,6 +18,9 @@ const SPARE: usize = 2;
 
 /// How much lower the priority of guests that go on is than that of guests that start.
 const LONG_NICE: i32 = 6;
+
+/// What blocks may go on for so long when the others have ended.
+const LAST_TASKS: Duration = Duration::from_secs(60);
 
 /// Two runtimes: one where guests start and everything around them happens, one for those that go on.
 pub(crate) struct Threads {
@@ -86,11 +90,24 @@ impl Threads {
         }
     }
 
-    /// Ends the threads without waiting for them: a runtime must not be waited for inside another. Their tasks are
-    /// dropped at their next pause.
+    /// Ends the threads; their tasks are dropped at their next pause. Nobody here waits for that: a runtime must not be waited
+    /// for inside another. Still somebody has to: of a thread that nobody waits for and that ends just then, the C library
+    /// may read what is gone (`pthread_detach`, glibc's bug 19951), and the process ends with it.
     pub(crate) fn end(self) {
-        self.brief.shutdown_background();
-        self.long.shutdown_background();
+        let (give, ending) = mpsc::channel::<Runtime>();
+        let wait = move || {
+            let ending = ending.into_iter();
+            ending.for_each(|runtime| runtime.shutdown_timeout(LAST_TASKS));
+        };
+        let waiting = std::thread::Builder::new().name("sampan-end".to_owned());
+        if let Err(error) = waiting.spawn(wait) {
+            tracing::debug!(%error, "nobody waits for the engine's threads");
+        }
+        for runtime in [self.long, self.brief] {
+            if let Err(SendError(runtime)) = give.send(runtime) {
+                runtime.shutdown_background();
+            }
+        }
     }
 }
 
