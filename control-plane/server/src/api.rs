@@ -9,6 +9,7 @@ use http::request::Parts;
 use parking_lot::Mutex;
 use sampan_api::status::Status;
 use sampan_store::Store;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,6 +51,8 @@ pub(crate) struct Api {
     pub(crate) metrics: Metrics,
     /// Ends watches and log streams.
     pub(crate) shutdown: CancellationToken,
+    /// The threads of the whole program.
+    pub(crate) runtime: Handle,
     /// Connections that became WebSockets.
     pub(crate) upgraded: TaskTracker,
     /// Where other machines reach this server.

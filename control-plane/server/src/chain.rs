@@ -5,6 +5,7 @@
 //! and not one per layer.
 
 mod dispatch;
+mod elsewhere;
 mod limits;
 mod receive;
 mod registry;
@@ -36,6 +37,7 @@ use crate::request::{Query, Target, verb};
 use crate::respond;
 use crate::tls::Peer;
 use crate::user::UserInfo;
+use elsewhere::elsewhere;
 use to_its_end::ToItsEnd;
 
 impl Api {
@@ -180,13 +182,15 @@ async fn received(mut call: Call, target: Target) -> Answer {
         let body = receive::receive(body, headers, limits, &mut share, &call.user.name).await?;
         call.give_body(body);
     }
-    let verb = call.verb;
+    let (verb, heavy, runtime) = (call.verb, share.is_heavy(), shared.runtime.clone());
     let handled = async move {
         let _share = share;
         let _slot = shared.in_flight.enter(verb, &shared.limits)?;
         dispatch::dispatch(call, target).await
     };
     match verb {
+        // There it goes on to its end, too.
+        _ if heavy => elsewhere(&runtime, handled).await,
         "get" | "list" | "head" => handled.await,
         _ => ToItsEnd::new(handled).await,
     }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use sampan_api::status::Status;
 use sampan_store::{OpenError, SqliteStore, StoreConfig};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -157,6 +158,7 @@ impl Server {
             kubelets: Kubelets::new(pki.ca_pem(), &kubelet_client)?,
             customs: Customs::default(),
             shutdown: CancellationToken::new(),
+            runtime: Handle::current(),
             upgraded: TaskTracker::new(),
             advertised: SocketAddr::new(config.reachable_ip(addr), addr.port()),
             facts: Facts {

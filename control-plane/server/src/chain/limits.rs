@@ -72,6 +72,7 @@ pub(crate) struct BodyShare {
     held: Arc<AtomicUsize>,
     bytes: usize,
     limit: usize,
+    heavy: bool,
     unended: Unended,
     /// Whose share it counts against while it is not whole.
     arriving: Option<Arriving>,
@@ -115,6 +116,7 @@ impl InFlight {
             held: Arc::clone(&self.bodies),
             bytes: 0,
             limit: limits.bodies_bytes,
+            heavy: false,
             unended: Arc::clone(&self.unended),
             arriving: None,
         }
@@ -160,11 +162,17 @@ impl BodyShare {
     /// The body is whole. From here on its values count, too: they take `values` bytes.
     pub(crate) fn whole(&mut self, values: usize) -> Result<()> {
         self.arriving = None;
-        let most = match values > HEAVY {
+        self.heavy = values > HEAVY;
+        let most = match self.heavy {
             true => self.limit - self.limit / LIGHT_PART,
             false => self.limit,
         };
         self.grow_within(values, most)
+    }
+
+    /// Whether the body holds so much that it takes long to work through.
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.heavy
     }
 }
 
@@ -253,11 +261,13 @@ mod tests {
             let mut share = in_flight.body(&limits);
             share.whole(values).map(|()| share)
         };
-        let _heavy = weighed(ROOM / 8 * 7).expect("room");
+        let heavy = weighed(ROOM / 8 * 7).expect("room");
+        assert!(heavy.is_heavy());
         assert_eq!(
             weighed(2 * HEAVY).err().map(|status| status.code),
             Some(429)
         );
-        weighed(HEAVY).expect("room for what is light");
+        let light = weighed(HEAVY).expect("room for what is light");
+        assert!(!light.is_heavy());
     }
 }
