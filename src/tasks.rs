@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How long services get to finish after they were asked to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long services get to finish after they were asked to stop: more than the API server gives its clients.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Named services under one token. A service that ends before it was asked to takes the others with it.
 #[derive(Debug)]

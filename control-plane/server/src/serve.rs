@@ -20,7 +20,7 @@ pub(crate) use threads::{Places, Threads};
 /// Connections served at once; more wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 16_384;
 /// After the shutdown signal, running requests get this long.
-pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// When the process has no more file descriptors, accepting pauses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -34,7 +34,7 @@ use crate::kubelet::Kubelets;
 use crate::metrics::{MeasuredStore, Metrics};
 use crate::object::{ObjCodec, Recent};
 use crate::pki::{Issued, Pki, PkiError, RENEW_BEFORE_DAYS, kubeconfig, not_after, write_private};
-use crate::serve::{Acceptor, DRAIN_TIMEOUT, Places, Threads};
+use crate::serve::{Acceptor, Places, Threads};
 use crate::strategy::{Addresses, Charges};
 use crate::tls::{Identity, TlsError, Trust, server_config};
 use crate::tokens::SigningKey;
@@ -92,6 +92,9 @@ pub enum ServeError {
     #[error("accepting connections")]
     Accept(#[source] std::io::Error),
 }
+
+/// WebSockets get this long to end when everything else has.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A server whose state is loaded and whose socket is bound. Clients in this process are answered at once, others
 /// while `serve` runs.
@@ -238,7 +241,7 @@ impl Server {
         self.api.shutdown.cancel();
         let upgraded = &self.api.upgraded;
         upgraded.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, upgraded.wait())
+        if tokio::time::timeout(FAREWELL, upgraded.wait())
             .await
             .is_err()
         {

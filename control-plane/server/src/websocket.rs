@@ -81,6 +81,8 @@ async fn accept(
         upgrade.set_selected_protocol(protocol);
     }
     let held = (slot, call.api.upgraded.token());
+    // It streams: it is not for the thread the connection was on.
+    let _entered = call.api.runtime.enter();
     let response: Response = upgrade.on_upgrade(move |socket| async move {
         send(socket, Box::pin(messages)).await;
         drop(held);

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -28,7 +29,7 @@ use crate::tls::Trust;
 const MAX_STREAMS: u32 = 2000;
 /// A handshake that takes longer is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Request headers must arrive within this.
+/// Request headers must arrive within this, and the first request within this after the handshake.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of an answer that wait for a client to read on; what comes after them is not made before. It is the limit for
 /// request headers too, of which a long selector is the longest.
@@ -124,7 +125,9 @@ impl Connection {
     async fn answer(self, stream: TlsStream<TcpStream>, streams: Streams) {
         let peer = self.trust.peer(stream.get_ref().1.peer_certificates());
         let api = &self.api;
-        let service = service_fn(move |request: http::Request<Incoming>| {
+        let asked = AtomicBool::new(false);
+        let service = service_fn(|request: http::Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
             let (api, peer, streams) = (Arc::clone(api), peer.clone(), streams.clone());
             async move {
                 let response = api.answer_peer(request.map(Body::new), peer).await;
@@ -134,14 +137,11 @@ impl Connection {
                 Ok::<_, Infallible>(response)
             }
         });
-        // A connection that says nothing after the handshake is known by what it agreed on: then the time for its first
-        // request runs.
-        let builder = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => builder().http2_only(),
-            _ => builder().http1_only(),
-        };
-        let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        tokio::pin!(served);
+        let served = builder();
+        let served = served.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        // Before there is a request, nothing in there looks at the time.
+        let silence = tokio::time::sleep(HEADER_TIMEOUT);
+        tokio::pin!(served, silence);
         let mut draining = false;
         loop {
             tokio::select! {
@@ -150,6 +150,9 @@ impl Connection {
                         debug!(%error, "connection ended");
                     }
                     return;
+                }
+                () = &mut silence, if !asked.load(Ordering::Relaxed) => {
+                    return debug!("a connection asked for nothing");
                 }
                 () = self.shutdown.cancelled(), if !draining => {
                     draining = true;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -72,16 +72,13 @@ impl Threads {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let count = (processors * PER_PROCESSOR).min(MAX_THREADS);
         let end = CancellationToken::new();
+        // Those that were started end, too, if one cannot be.
+        let all_or_none = end.clone().drop_guard();
         let mut own = Vec::with_capacity(count);
         let mut running = JoinSet::new();
         for _ in 0..count {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .max_blocking_threads(MAX_BLOCKING / count)
-                .thread_name("connection-work")
-                .build()?;
-            own.push(Place::on(runtime.handle().clone()));
-            let ended = run(runtime, end.clone())?;
+            let (runtime, ended) = run(MAX_BLOCKING / count, end.clone())?;
+            own.push(Place::on(runtime));
             running.spawn(async move {
                 // An error is an end, too.
                 let _ = ended.await;
@@ -93,7 +90,7 @@ impl Threads {
                 shared,
                 own: own.into(),
             },
-            end,
+            end: all_or_none.disarm(),
             running,
         })
     }
@@ -178,18 +175,31 @@ impl Place {
     }
 }
 
-/// A thread for this runtime.
-fn run(runtime: Runtime, end: CancellationToken) -> io::Result<oneshot::Receiver<()>> {
+/// A thread with a runtime of its own, and so many others for what blocks. The runtime is made there: here it could not be let
+/// go if there were no thread for it.
+fn run(blocking: usize, end: CancellationToken) -> io::Result<(Handle, oneshot::Receiver<()>)> {
+    let (tell, told) = std::sync::mpsc::channel();
     let (ended, over) = oneshot::channel();
     let thread = std::thread::Builder::new().name("connections".to_owned());
     thread.spawn(move || {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(blocking)
+            .thread_name("connection-work")
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(tell.send(Err(error))),
+        };
+        drop(tell.send(Ok(runtime.handle().clone())));
         runtime.block_on(until(end));
         // Waited for: see the engine's threads.
         runtime.shutdown_timeout(LAST_WORDS);
         // Nobody may wait for it.
         let _ = ended.send(());
     })?;
-    Ok(over)
+    let runtime = told.recv().map_err(io::Error::other)??;
+    Ok((runtime, over))
 }
 
 /// Lets run what is spawned on this thread, and what is under way at the end come to its own.

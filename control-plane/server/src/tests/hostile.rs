@@ -11,6 +11,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
+use super::client::Listening;
 use super::raw::{Raw, TOKEN, connector, write_token};
 use super::*;
 use crate::{Limits, Pki};
@@ -391,4 +392,27 @@ async fn plain_http_is_answered_in_plain_http() {
         answer,
         "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     );
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_after_its_handshake_is_let_go() {
+    /// The time for a first request, with a machine that is busy.
+    const AT_MOST: Duration = Duration::from_secs(45);
+    let dir = tempfile::tempdir().expect("a folder");
+    write_token(dir.path());
+    let config = ServerConfig::new(dir.path(), "127.0.0.1:0".parse().expect("an address"));
+    let listening = Listening::serve(Cluster::with(config, dir).await);
+    let server = &listening.cluster.server;
+    let connector = connector(server.ca_pem());
+    let silent = ["", "G", "GET / HTTP/1.1\r\nHost: ", "PRI * HTTP/2.0\r\n"];
+    let let_go = silent.map(async |said| {
+        let mut raw = Raw::connect(&connector, server.addr()).await;
+        raw.0.write_all(said.as_bytes()).await.expect("sent");
+        raw.0.flush().await.expect("sent");
+        let mut rest = Vec::new();
+        // Some are told why.
+        let end = tokio::time::timeout(AT_MOST, raw.0.read_to_end(&mut rest)).await;
+        assert!(end.is_ok(), "{said:?} holds a connection");
+    });
+    futures::future::join_all(let_go).await;
 }

@@ -94,16 +94,18 @@ impl Threads {
     /// for inside another. Still somebody has to: of a thread that nobody waits for and that ends just then, the C library
     /// may read what is gone (`pthread_detach`, glibc's bug 19951), and the process ends with it.
     pub(crate) fn end(self) {
-        let (give, ending) = mpsc::channel::<Runtime>();
-        let wait = move || {
-            let ending = ending.into_iter();
-            ending.for_each(|runtime| runtime.shutdown_timeout(LAST_TASKS));
-        };
-        let waiting = std::thread::Builder::new().name("sampan-end".to_owned());
-        if let Err(error) = waiting.spawn(wait) {
-            tracing::debug!(%error, "nobody waits for the engine's threads");
-        }
-        for runtime in [self.long, self.brief] {
+        for runtime in [self.brief, self.long] {
+            let (give, taken) = mpsc::channel::<Runtime>();
+            let wait = move || {
+                if let Ok(runtime) = taken.recv() {
+                    runtime.shutdown_timeout(LAST_TASKS);
+                }
+            };
+            let waiting = std::thread::Builder::new().name("sampan-end".to_owned());
+            if let Err(error) = waiting.spawn(wait) {
+                tracing::debug!(%error, "nobody waits for the engine's threads");
+            }
+            // Where there can be no thread, nobody takes it.
             if let Err(SendError(runtime)) = give.send(runtime) {
                 runtime.shutdown_background();
             }
