@@ -142,7 +142,7 @@ impl Connection {
         // Before there is a request, nothing in there looks at the time.
         let silence = tokio::time::sleep(HEADER_TIMEOUT);
         tokio::pin!(served, silence);
-        let mut draining = false;
+        let (mut new, mut draining) = (true, false);
         loop {
             tokio::select! {
                 result = served.as_mut() => {
@@ -151,8 +151,11 @@ impl Connection {
                     }
                     return;
                 }
-                () = &mut silence, if !asked.load(Ordering::Relaxed) => {
-                    return debug!("a connection asked for nothing");
+                () = &mut silence, if new => {
+                    if !asked.load(Ordering::Relaxed) {
+                        return debug!("a connection asked for nothing");
+                    }
+                    new = false;
                 }
                 () = self.shutdown.cancelled(), if !draining => {
                     draining = true;
